@@ -1,0 +1,36 @@
+/**
+ * Big-endian loads and stores for header fields.
+ *
+ * Wasm memory is little-endian and network order is big-endian (RFC 791 appendix B, RFC 9293
+ * section 3.1), so every 16- and 32-bit header field goes through here. None of them needs an
+ * aligned address. Invariant: a load takes `offset` as a constant, so it folds into the
+ * instruction's immediate.
+ */
+
+/** Network-order 16-bit field at `address + offset`, as 0..65535. */
+// @ts-ignore: decorator
+@inline
+export function load16be(address: usize, offset: usize = 0): u32 {
+  return <u32>bswap<u16>(load<u16>(address + offset));
+}
+
+/** Network-order 32-bit field at `address + offset`. */
+// @ts-ignore: decorator
+@inline
+export function load32be(address: usize, offset: usize = 0): u32 {
+  return bswap<u32>(load<u32>(address + offset));
+}
+
+/** Stores the low 16 bits of `value` in network order at `address + offset`. */
+// @ts-ignore: decorator
+@inline
+export function store16be(address: usize, value: u32, offset: usize = 0): void {
+  store<u16>(address + offset, bswap<u16>(<u16>value));
+}
+
+/** Stores `value` in network order at `address + offset`. */
+// @ts-ignore: decorator
+@inline
+export function store32be(address: usize, value: u32, offset: usize = 0): void {
+  store<u32>(address + offset, bswap<u32>(value));
+}

@@ -1,0 +1,55 @@
+/**
+ * Why a frame, segment or descriptor was not used. Each reason is one counter (u32) at
+ * CORE_DROPS + 4 * reason. There is no "other".
+ */
+export const enum DropReason {
+  None = 0,
+  // Pre-processing: Val.
+  FrameTooShort = 1,
+  EtherTypeUnknown = 2,
+  VlanUnknown = 3,
+  IpVersion = 4,
+  IpHeaderLength = 5,
+  IpTotalLength = 6,
+  IpChecksum = 7,
+  IpFragment = 8,
+  IpDestination = 9,
+  IpSource = 10,
+  TcpHeaderLength = 11,
+  TcpChecksum = 12,
+  TcpNoFlags = 13,
+  TcpOptionLength = 14,
+  // Protocol.
+  Paws = 15,
+  OutOfWindow = 16,
+  Duplicate = 17,
+  NoAck = 18,
+  AckOutOfRange = 19,
+  ResetOutOfWindow = 20,
+  ResetChallenge = 21,
+  SynChallenge = 22,
+  IntervalLimit = 23,
+  AfterFin = 24,
+  LateData = 25,
+  // Rings and control plane.
+  EventRingFull = 26,
+  EgressFull = 27,
+  DescriptorConnection = 28,
+  DescriptorGeneration = 29,
+  DescriptorContext = 30,
+  DescriptorCredit = 31,
+  DescriptorAppend = 32,
+  DescriptorOpcode = 33,
+  DescriptorRing = 34,
+  ProtocolUnknown = 35,
+  NoListener = 36,
+  BacklogFull = 37,
+  NoConnection = 38,
+  IcmpIgnored = 39,
+  ArpIgnored = 40,
+  NoRoute = 41,
+  NeighborUnreachable = 42,
+  RateLimited = 43,
+  LinkMalformed = 44,
+}
+export const DROP_REASONS: u32 = 45;

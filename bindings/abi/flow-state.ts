@@ -1,0 +1,192 @@
+/**
+ * State of one connection, after Table 4.1, split by the stage that owns it. Index 0 is invalid.
+ *
+ *   record      bytes  owner                     what
+ *   PRE           128  pre-processing            identification and header template; read-only
+ *   PROTOCOL       64  protocol (one per group)  TCP state machine, one cache line
+ *   RECOVERY      192  protocol                  out-of-order intervals, RTT, congestion control
+ *   POST          128  post-processing           buffers, context queue, statistics
+ *   SCHEDULER      32  flow scheduler            queue link, pacing
+ *
+ * A payload buffer is a power of two long; the byte with sequence number s stands at s & mask, so
+ * that no buffer position is part of the state (the paper's rx_pos and tx_pos).
+ */
+
+// PRE: all addresses 16 bytes, IPv4 mapped.
+export const PRE_REMOTE_ADDRESS: u32 = 0; // 16 bytes
+export const PRE_LOCAL_ADDRESS: u32 = 16; // 16 bytes
+/** Ports as they stand in a received TCP header: remote big-endian, then local big-endian. */
+export const PRE_PORTS: u32 = 32; // u32
+export const PRE_GENERATION: u32 = 36; // u32
+export const PRE_STATE: u32 = 40; // u8: PreState
+export const PRE_GROUP: u32 = 41; // u8
+/** Bytes of the template up to the TCP header, and of its link part. */
+export const PRE_HEADER_LENGTH: u32 = 42; // u8
+export const PRE_LINK_LENGTH: u32 = 43; // u8
+export const PRE_NETIF: u32 = 44; // u8
+export const PRE_FAMILY: u32 = 45; // u8: 4 or 6
+export const PRE_CONTEXT: u32 = 46; // u16: owner of the connection's descriptors
+/** One's-complement sums of little-endian 16-bit words, unfolded: addresses and protocol ... */
+export const PRE_PSEUDO_SUM: u32 = 48; // u32
+/** ... and the IPv4 header without length, identification and checksum. */
+export const PRE_TEMPLATE_SUM: u32 = 52; // u32
+export const PRE_IDENTIFICATION: u32 = 56; // u32: next IPv4 identification
+export const PRE_HASH: u32 = 60; // u32
+export const PRE_TEMPLATE: u32 = 64; // 64 bytes: Ethernet, VLAN tag, IP
+export const PRE_SIZE: u32 = 128;
+export const PRE_TEMPLATE_MAX: u32 = 64;
+
+/** Who answers for a connection's segments. */
+export const enum PreState {
+  Free = 0,
+  /** The control plane: handshake and TIME-WAIT. */
+  Control = 1,
+  /** The data path. */
+  Installed = 2,
+}
+
+// PROTOCOL: one cache line.
+export const PROTOCOL_RX_NEXT_SEQ: u32 = 0; // u32: next in-order sequence number
+export const PROTOCOL_RX_AVAIL: u32 = 4; // u32: free receive-buffer bytes from rxNextSeq on
+export const PROTOCOL_RX_EDGE: u32 = 8; // u32: right edge of the window as last announced
+export const PROTOCOL_LAST_ACK_SENT: u32 = 12; // u32
+export const PROTOCOL_TX_UNA: u32 = 16; // u32: oldest unacknowledged sequence number
+export const PROTOCOL_TX_SENT: u32 = 20; // u32: bytes from una to the next to send, FIN included
+export const PROTOCOL_TX_AVAIL: u32 = 24; // u32: bytes appended and not yet sent
+export const PROTOCOL_TX_MAX: u32 = 28; // u32: highest ever sent, from una (survives go-back-N)
+export const PROTOCOL_WINDOW_EDGE: u32 = 32; // u32: absolute right edge of the peer's window
+export const PROTOCOL_WINDOW_MAX: u32 = 36; // u32: largest window the peer ever announced
+export const PROTOCOL_WL1: u32 = 40; // u32: sequence number of the last window update
+export const PROTOCOL_TS_RECENT: u32 = 44; // u32: TSval to echo
+export const PROTOCOL_CWND: u32 = 48; // u32: congestion window, bytes
+export const PROTOCOL_RX_SHIFT: u32 = 52; // u8: log2 of the receive buffer's bytes
+export const PROTOCOL_TX_SHIFT: u32 = 53; // u8: log2 of the transmit buffer's bytes
+export const PROTOCOL_PEER_SCALE: u32 = 54; // u8: shift for windows that the peer announces
+export const PROTOCOL_LOCAL_SCALE: u32 = 55; // u8: shift for windows that we announce
+export const PROTOCOL_FLAGS: u32 = 56; // u16: FLOW_*
+export const PROTOCOL_DUP_ACKS: u32 = 58; // u8
+export const PROTOCOL_UNACKED: u32 = 59; // u8: data segments received since the last ACK
+export const PROTOCOL_MSS: u32 = 60; // u16: payload bytes per segment, options deducted
+export const PROTOCOL_ACK_THRESHOLD: u32 = 62; // u8: data segments per ACK; 1 acknowledges each
+export const PROTOCOL_ECHO: u32 = 63; // u8: ECHO_*
+export const PROTOCOL_SIZE: u32 = 64;
+
+export const FLOW_TIMESTAMPS: u32 = 0x0001;
+export const FLOW_SACK: u32 = 0x0002;
+export const FLOW_ECN: u32 = 0x0004;
+/** The application closed its side: a FIN follows the last appended byte. */
+export const FLOW_FIN_PENDING: u32 = 0x0008;
+/** The FIN is among the bytes counted by txSent. */
+export const FLOW_FIN_SENT: u32 = 0x0010;
+export const FLOW_FIN_ACKED: u32 = 0x0020;
+export const FLOW_FIN_RECEIVED: u32 = 0x0040;
+/** At least one out-of-order interval is stored in RECOVERY. */
+export const FLOW_OUT_OF_ORDER: u32 = 0x0080;
+/** Fast recovery until una reaches RECOVERY_RECOVER (RFC 6582). */
+export const FLOW_RECOVERY: u32 = 0x0100;
+/** The segment at una is to be sent again, ahead of new data. */
+export const FLOW_RETRANSMIT: u32 = 0x0200;
+export const FLOW_NODELAY: u32 = 0x0400;
+export const FLOW_CORK: u32 = 0x0800;
+/** The application no longer reads: arriving data resets the connection (RFC 9293 SHLD-3). */
+export const FLOW_RX_SHUT: u32 = 0x1000;
+/** Loss recovery sends everything again from una (4.3.1.3; profile `paper`). */
+export const FLOW_GO_BACK_N: u32 = 0x2000;
+/** The data path has run out of peer window with nothing in flight: persist timer. */
+export const FLOW_PERSIST: u32 = 0x4000;
+/** Every data segment is acknowledged at once (TCP_QUICKACK). */
+export const FLOW_QUICK_ACK: u32 = 0x8000;
+
+export const ECHO_ECE: u32 = 1;
+export const ECHO_CWR: u32 = 2;
+export const ECHO_CE_STATE: u32 = 4;
+/** A FIN arrived ahead of missing data; RECOVERY_FIN_SEQ says where it stands. */
+export const ECHO_FIN_HELD: u32 = 8;
+
+// RECOVERY.
+/** Out-of-order intervals {start u32, end u32}, most recently changed first (RFC 2018, 4). */
+export const RECOVERY_INTERVALS: u32 = 0; // 4 x 8 bytes
+export const RECOVERY_INTERVAL_COUNT: u32 = 32; // u8
+export const RECOVERY_INTERVAL_LIMIT: u32 = 33; // u8: 1 to OOO_INTERVALS_MAX
+export const RECOVERY_ALGORITHM: u32 = 34; // u8: CongestionAlgorithm
+export const RECOVERY_BACKOFF: u32 = 35; // u8: timeouts in a row
+export const RECOVERY_RECOVER: u32 = 36; // u32: recovery ends at this sequence number
+export const RECOVERY_SSTHRESH: u32 = 40; // u32: bytes
+export const RECOVERY_INITIAL_WINDOW: u32 = 44; // u32: bytes
+/** RTT estimation (RFC 6298) over one timed segment at a time; nanoseconds. */
+export const RECOVERY_RTT_SEQ: u32 = 48; // u32: the sample ends when this is acknowledged
+export const RECOVERY_RTT_TIMING: u32 = 52; // u32: 1 while a segment is timed
+export const RECOVERY_RTT_START: u32 = 56; // u64
+export const RECOVERY_SRTT: u32 = 64; // u64: 0 before the first sample
+export const RECOVERY_RTTVAR: u32 = 72; // u64
+export const RECOVERY_RTO: u32 = 80; // u64: without backoff
+export const RECOVERY_RTT_MIN: u32 = 88; // u64
+export const RECOVERY_LAST_SEND: u32 = 96; // u64: time of the last data segment
+export const RECOVERY_RTO_MIN: u32 = 104; // u64
+export const RECOVERY_RTO_MAX: u32 = 112; // u64
+export const RECOVERY_DELAYED_ACK: u32 = 120; // u32: ns an ACK may wait, below 500 ms (MUST-40)
+export const RECOVERY_FIN_SEQ: u32 = 124; // u32: of a FIN received out of order (ECHO_FIN_HELD)
+/** Private to the congestion algorithm. */
+export const RECOVERY_CONGESTION: u32 = 128; // 64 bytes
+export const RECOVERY_SIZE: u32 = 192;
+
+/** Congestion control, by TCP_CONGESTION. The window ones run inline, per ACK. */
+export const enum CongestionAlgorithm {
+  None = 0,
+  NewReno = 1,
+  Cubic = 2,
+  Dctcp = 3,
+}
+
+// POST.
+export const POST_OPAQUE: u32 = 0; // u64: libTOE's name for the connection
+export const POST_RX_LIST: u32 = 8; // u32: address of the receive buffer's chunk addresses
+export const POST_TX_LIST: u32 = 12; // u32
+export const POST_RX_MASK: u32 = 16; // u32: receive buffer bytes - 1
+export const POST_TX_MASK: u32 = 20; // u32
+/** Notification not yet in the context queue; merged, so that a full queue loses nothing. */
+export const POST_PENDING_RX: u32 = 24; // u32: bytes
+export const POST_PENDING_TX: u32 = 28; // u32: bytes
+export const POST_PENDING_FLAGS: u32 = 32; // u32: ARX_*
+export const POST_PENDING_NEXT: u32 = 36; // u32: next connection in the list, 0 ends it
+export const POST_PENDING_QUEUED: u32 = 40; // u32: 1 while in the list
+export const POST_TS_OFFSET: u32 = 44; // u32: added to the clock for TSval
+export const POST_LAST_RECEIVE: u32 = 48; // u64: time of the last segment
+export const POST_BYTES_IN: u32 = 56; // u64: payload placed in order
+export const POST_BYTES_ACKED: u32 = 64; // u64
+export const POST_SEGMENTS_IN: u32 = 72; // u32
+export const POST_SEGMENTS_OUT: u32 = 76; // u32
+export const POST_RETRANSMITS: u32 = 80; // u32: segments sent again
+export const POST_FAST_RETRANSMITS: u32 = 84; // u32: times recovery began by duplicate ACKs
+export const POST_TIMEOUTS: u32 = 88; // u32
+export const POST_OUT_OF_ORDER: u32 = 92; // u32: segments placed out of order
+/** Since the last interval of the control plane's policy (Table 4.1: cnt_ackb, cnt_ecnb). */
+export const POST_ACKED_BYTES: u32 = 96; // u32
+export const POST_ECN_BYTES: u32 = 100; // u32
+export const POST_DUP_ACKS: u32 = 104; // u32
+export const POST_SIZE: u32 = 128;
+
+// SCHEDULER.
+export const SCHEDULER_NEXT: u32 = 0; // u32: next in the round robin, 0 ends it
+export const SCHEDULER_STATE: u32 = 4; // u32: SchedulerState
+/** Nanoseconds per byte, fixed point with 24 fractional bits; 0 = not paced. */
+export const SCHEDULER_INTERVAL: u32 = 8; // u64
+export const SCHEDULER_DEADLINE: u32 = 16; // u64: nanoseconds; the next segment may leave then
+export const SCHEDULER_FRACTION: u32 = 24; // u32: of the deadline, 24 bits
+export const SCHEDULER_SIZE: u32 = 32;
+export const INTERVAL_FRACTION_BITS: u32 = 24;
+
+/** A flow is in at most one place. */
+export const enum SchedulerState {
+  Idle = 0,
+  RoundRobin = 1,
+  Wheel = 2,
+}
+
+/** Hash entry of the connection database; the full key is compared in PRE. */
+export const HASH_VALUE: u32 = 0; // u32
+export const HASH_CONNECTION: u32 = 4; // u32: 0 = empty
+export const HASH_SIZE: u32 = 8;
+
+/** Chunk addresses of one buffer. */
+export const CHUNK_LIST_SIZE: u32 = 256; // CHUNKS_PER_BUFFER_MAX x u32

@@ -1,0 +1,54 @@
+/**
+ * Every limit in the system. A loop's bound, a table's size and a field's width come from here.
+ * What a user may choose within a limit is an option of `layout()` (bindings/layout.ts).
+ */
+
+/** Frames that one call of the data path takes from the ingress burst; also the work-array size. */
+export const BATCH_MAX: u32 = 64;
+/** Frames in the egress burst: one ACK for each ingress frame and the rest for transmission. */
+export const EGRESS_FRAMES_MAX: u32 = 192;
+/** Segments that one call may transmit; EGRESS_FRAMES_MAX less room for BATCH_MAX ACKs. */
+export const TRANSMIT_MAX: u32 = 64;
+/** Connection rows, index 0 being invalid (day-one decision 3: ids carry a 32-bit generation). */
+export const CONNECTIONS_MAX: u32 = 1048576;
+/** Application contexts; context 0 is the control plane. */
+export const CONTEXTS_MAX: u32 = 32;
+/** Flow groups: hash(4-tuple) % 4 (Table 4.1). A power of two. */
+export const FLOW_GROUPS: u32 = 4;
+/** Out-of-order intervals kept per connection. 1 gives the paper's behaviour (4.3.1.3). */
+export const OOO_INTERVALS_MAX: u32 = 4;
+/** SACK blocks that fit the TCP option space (RFC 2018, section 3). */
+export const SACK_BLOCKS_MAX: u32 = 4;
+/** Spans of the receive buffer that one segment may be placed into. */
+export const PLACEMENTS_MAX: u32 = 3;
+/** Slots probed at most for one lookup in the connection database. */
+export const PROBES_MAX: u32 = 64;
+/** TCP option steps: 40 bytes of option space, at least one byte a step. */
+export const OPTION_STEPS_MAX: u32 = 40;
+/** Descriptors taken from one context queue in one call. */
+export const DESCRIPTORS_PER_STEP: u32 = 256;
+/** Timer expiries and cascades handled in one call. */
+export const TIMERS_PER_STEP: u32 = 256;
+/** Payload chunks in one socket buffer. */
+export const CHUNKS_PER_BUFFER_MAX: u32 = 64;
+/** Bytes that a sender's or a receiver's window may span (RFC 7323, 2.3: below 2^30). */
+export const WINDOW_BYTES_MAX: u32 = 1073725440;
+/** The largest shift of the window-scale option (RFC 7323, 2.3). */
+export const WINDOW_SCALE_MAX: u32 = 14;
+/** Smallest MSS that a peer can make us use; smaller values are raised to it (threats O08). */
+export const MSS_MIN: u32 = 48;
+/** Assumed MSS when the peer sent no option (RFC 9293 MUST-15). */
+export const MSS_DEFAULT_IPV4: u32 = 536;
+export const MSS_DEFAULT_IPV6: u32 = 1220;
+/** Bytes before a frame in a burst that belong to it (day-one decision 13). */
+export const FRAME_HEADROOM: u32 = 64;
+/** The largest frame that a burst holds: jumbo Ethernet with a VLAN tag. */
+export const FRAME_BYTES_MAX: u32 = 9216;
+/** Duplicate ACKs that start fast retransmit (RFC 5681, 3.2). */
+export const DUP_ACK_THRESHOLD: u32 = 3;
+/** Network interfaces of one stack. */
+export const NETIFS_MAX: u32 = 8;
+/** Segments that one turn of a flow may send before the next flow's turn. */
+export const TURN_SEGMENTS_MAX: u32 = 8;
+/** Challenge ACKs per timestamp tick (1.05 ms) and core (RFC 5961, section 7). */
+export const CHALLENGE_ACKS_PER_TICK: u32 = 8;

@@ -1,0 +1,74 @@
+/**
+ * The core's header: every base address and every word of state that is not per connection. The
+ * host lays the map out at start (bindings/layout.ts) and writes the bases here; an export takes
+ * the header's address. Little-endian throughout: Wasm is.
+ */
+// Written once by the host.
+export const CORE_MAGIC: u32 = 0; // u32: CORE_MAGIC_VALUE
+export const CORE_CONNECTIONS: u32 = 4; // u32: rows, index 0 included
+export const CORE_CONTEXTS: u32 = 8; // u32: contexts, the control plane's included
+export const CORE_HASH_MASK: u32 = 12; // u32: hash entries - 1
+export const CORE_CHUNK_SHIFT: u32 = 16; // u32: log2 of a payload chunk's bytes
+export const CORE_CHUNKS: u32 = 20; // u32: chunks in the arena
+export const CORE_EVENT_CAPACITY: u32 = 24; // u32
+export const CORE_EGRESS_CAPACITY: u32 = 28; // u32: bytes of the egress span
+export const CORE_INGRESS_CAPACITY: u32 = 32; // u32: bytes of the ingress span
+export const CORE_HASH: u32 = 36; // u32: bases from here on
+export const CORE_PRE: u32 = 40; // u32
+export const CORE_PROTOCOL: u32 = 44; // u32
+export const CORE_RECOVERY: u32 = 48; // u32
+export const CORE_POST: u32 = 52; // u32
+export const CORE_SCHEDULER: u32 = 56; // u32
+export const CORE_TIMERS: u32 = 60; // u32
+export const CORE_WHEEL: u32 = 64; // u32
+export const CORE_CHUNK_LISTS: u32 = 68; // u32: two lists a connection, rx then tx
+export const CORE_CHUNK_FREE: u32 = 72; // u32: stack of free chunk addresses
+export const CORE_ARENA: u32 = 76; // u32
+export const CORE_CONTEXT_TABLE: u32 = 80; // u32
+export const CORE_EVENTS: u32 = 84; // u32
+export const CORE_WORK: u32 = 88; // u32: BATCH_MAX work records
+export const CORE_INGRESS: u32 = 92; // u32: span
+export const CORE_INGRESS_TABLE: u32 = 96; // u32
+export const CORE_EGRESS: u32 = 100; // u32: span
+export const CORE_EGRESS_TABLE: u32 = 104; // u32
+export const CORE_COUNTERS: u32 = 108; // u32
+export const CORE_DROPS: u32 = 112; // u32
+export const CORE_INSTALL: u32 = 116; // u32
+export const CORE_INFO: u32 = 120; // u32
+export const CORE_END: u32 = 124; // u32: first address past the map
+export const CORE_HASH_KEY: u32 = 128; // 2 x u64: from the injected entropy
+export const CORE_VLAN: u32 = 144; // u32: VLAN id of tagged frames to accept, 0 = untagged only
+export const CORE_SCRATCH: u32 = 148; // u32: TIMERS_PER_STEP x u32, within one call
+// Exchanged at each call.
+export const CORE_INGRESS_COUNT: u32 = 192; // u32: frames offered; host writes, step() zeroes
+export const CORE_EGRESS_COUNT: u32 = 196; // u32: frames to send; step() adds, host zeroes
+export const CORE_EGRESS_BYTES: u32 = 200; // u32: bytes used in the egress span; host zeroes
+export const CORE_EVENT_COUNT: u32 = 204; // u32: events; step() adds, host zeroes
+export const CORE_INTERRUPTS: u32 = 208; // u32: a bit per context that fired; host zeroes
+export const CORE_NETIF_CREDIT: u32 = 224; // 8 x u32: frames that each carrier takes; host writes
+export const CORE_NETIF_MEDIUM: u32 = 256; // 8 x u32: bytes of link header, 14 or 0; host writes
+// The data path's own.
+export const CORE_NOW: u32 = 320; // u64: nanoseconds since start
+export const CORE_NOW_TICKS: u32 = 328; // u32: timestamp clock, 2^20 ns a tick
+export const CORE_CHUNK_FREE_COUNT: u32 = 332; // u32
+export const CORE_RR_HEAD: u32 = 336; // u32: round robin of the flow scheduler
+export const CORE_RR_TAIL: u32 = 340; // u32
+export const CORE_CONTEXT_TURN: u32 = 344; // u32: context served next
+export const CORE_INSTALLED: u32 = 348; // u32: connections in the data path
+export const CORE_BOUND: u32 = 352; // u32: entries in the connection database
+export const CORE_CHALLENGE_TICK: u32 = 356; // u32: tick of the challenge-ACK budget
+export const CORE_CHALLENGE_LEFT: u32 = 360; // u32
+/** Next number to assign and next number to release, per reorder point and flow group. */
+export const CORE_SEQUENCE_ASSIGNED: u32 = 384; // 4 points x 32 x u32
+export const CORE_SEQUENCE_RELEASED: u32 = 896; // 4 points x 32 x u32
+export const CORE_SEQUENCE_DOMAINS: u32 = 32;
+/** Times that a number was released out of turn: 0, or the executor is wrong. */
+export const CORE_SEQUENCE_FAULTS: u32 = 1408; // u32
+export const CORE_SIZE: u32 = 1472;
+
+export const CORE_MAGIC_VALUE: u32 = 0x746f656c; // "toel"
+/** Guard strips between regions hold this word; a test looks at them after each fuzz case. */
+export const GUARD_BYTES: u32 = 64;
+export const GUARD_VALUE: u32 = 0xdeadc0de;
+/** Bits that step() returns. */
+export const STEP_MORE: u32 = 1; // work is left: call again before waiting

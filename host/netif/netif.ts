@@ -1,0 +1,98 @@
+/**
+ * Network interfaces: bursts of frames in, bursts of frames out, with credit. A burst is one
+ * contiguous span with a table of {offset, length, netif, connection} (bindings/abi FRAME_*), so
+ * that a carrier moves it with one copy.
+ */
+import { FRAME_SIZE } from "../../bindings/abi/descriptor.ts";
+
+const WORDS = FRAME_SIZE / 4;
+
+/** A burst over somebody's bytes: a core's ingress or egress span, or a carrier's own buffer. */
+export class Burst {
+  /** The span; offsets count from its start. */
+  readonly bytes: Uint8Array;
+  /** FRAME_SIZE / 4 words a frame: offset, length, netif, connection. */
+  readonly table: Uint32Array;
+  /** Frames in the burst. */
+  count = 0;
+  /** Bytes used of the span. */
+  used = 0;
+
+  constructor(bytes: Uint8Array, table: Uint32Array) {
+    this.bytes = bytes;
+    this.table = table;
+  }
+
+  offset(index: number): number {
+    return this.table[index * WORDS] as number;
+  }
+
+  length(index: number): number {
+    return this.table[index * WORDS + 1] as number;
+  }
+
+  netif(index: number): number {
+    return this.table[index * WORDS + 2] as number;
+  }
+
+  /** Frames that still fit the table. */
+  room(): number {
+    return this.table.length / WORDS - this.count;
+  }
+
+  /** Makes room for one frame and returns its offset, or -1 when the burst is full. */
+  reserve(length: number, netif: number): number {
+    if (this.room() <= 0 || this.used + length > this.bytes.length) return -1;
+    const at = this.used;
+    const row = this.count * WORDS;
+    this.table[row] = at;
+    this.table[row + 1] = length;
+    this.table[row + 2] = netif;
+    this.table[row + 3] = 0;
+    this.count += 1;
+    this.used += (length + 15) & ~15;
+    return at;
+  }
+
+  /** Copies one frame in; false when the burst is full. */
+  push(frame: Uint8Array, netif: number): boolean {
+    const at = this.reserve(frame.length, netif);
+    if (at < 0) return false;
+    this.bytes.set(frame, at);
+    return true;
+  }
+
+  clear(): void {
+    this.count = 0;
+    this.used = 0;
+  }
+}
+
+export type Medium = "ethernet" | "ip";
+
+/**
+ * A carrier of frames. Time is nanoseconds and is passed in. `send` and `receive` do bounded
+ * work and never block.
+ */
+export interface Netif {
+  readonly name: string;
+  /** "ethernet": frames start with an Ethernet header; "ip": they are IP packets. */
+  readonly medium: Medium;
+  /** Largest IP packet in bytes. */
+  readonly mtu: number;
+  /** 6 bytes; all zero on medium "ip". */
+  readonly hardwareAddress: Uint8Array;
+  /** The stack's ingress burst and the netif's number in it; called once, by the stack. */
+  attach(ingress: Burst, index: number): void;
+  /** Frames that send() would take now. */
+  credit(now: number): number;
+  /** Sends frame `index` of the burst: copies it before returning. */
+  send(burst: Burst, index: number, now: number): void;
+  /** Appends frames that have arrived to the attached ingress burst, as many as fit. */
+  receive(now: number): void;
+  /** When receive() will next have something; Infinity when only the outside knows. */
+  nextDeadline(): number;
+  /** Called by a driver: `wake` runs when frames arrive from outside (TUN); optional. */
+  onReadable?(wake: () => void): void;
+  close?(): void;
+}
