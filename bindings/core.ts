@@ -3,6 +3,7 @@
  * its exports. The only file that names an export; a test compares the list with the binary.
  */
 import { layout, writeHeader, type Layout, type LayoutOptions } from "./layout.ts";
+import { LAYOUT_HASH } from "./abi/layout-hash.ts";
 import { CORE_INTERRUPTS } from "./abi/memory-map.ts";
 
 /** The exports of every build of the data path (assembly/index.ts). Addresses are bytes. */
@@ -81,6 +82,11 @@ export function createCore(options: CoreOptions): Core {
   };
   const instance = new WebAssembly.Instance(options.module, { env: { memory, table, abort } });
   const exports = instance.exports as unknown as CoreExports;
+  const built = exports.layoutHash() >>> 0;
+  if (built !== LAYOUT_HASH) {
+    const expected = LAYOUT_HASH.toString(16);
+    throw new Error(`createCore: expected layout hash ${expected}, got ${built.toString(16)}`);
+  }
   const view = new DataView(memory.buffer);
   writeHeader(view, map, options.hashKey);
   exports.initialize(map.core);

@@ -3,8 +3,8 @@
  *
  * Wasm memory is little-endian and network order is big-endian (RFC 791 appendix B, RFC 9293
  * section 3.1), so every 16- and 32-bit header field goes through here. None of them needs an
- * aligned address. Invariant: a load takes `offset` as a constant, so it folds into the
- * instruction's immediate.
+ * aligned address. `offset` is added at run time (asc folds an offset into a load only where it is
+ * written as a constant, not through a parameter); a constant one costs a single addition.
  */
 
 /** Network-order 16-bit field at `address + offset`, as 0..65535. */

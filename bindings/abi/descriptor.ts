@@ -165,7 +165,7 @@ export const enum InstallStatus {
 
 // INFO: written by inspect(); times f64 in ns.
 export const INFO_RX_NEXT_SEQ: u32 = 0; // u32
-export const INFO_RX_WINDOW: u32 = 4; // u32
+export const INFO_RX_WINDOW: u32 = 4; // u32: free bytes of the receive buffer
 export const INFO_TX_UNA: u32 = 8; // u32
 export const INFO_TX_SENT: u32 = 12; // u32
 export const INFO_TX_AVAIL: u32 = 16; // u32

@@ -37,7 +37,7 @@ export const WORK_EGRESS_SEQ: u32 = 112; // u32: assigned by protocol when a fra
 export const WORK_OUT_SEQ: u32 = 116; // u32
 export const WORK_OUT_ACK: u32 = 120; // u32
 export const WORK_OUT_WINDOW: u32 = 124; // u32: scaled, as in the header
-export const WORK_OUT_FLAGS: u32 = 128; // u32: TCP flags
+export const WORK_OUT_FLAGS: u32 = 128; // u32: TCP flags, OUT_TIMESTAMPS
 export const WORK_OUT_TS_ECR: u32 = 132; // u32
 export const WORK_OUT_SACK_COUNT: u32 = 136; // u32
 export const WORK_OUT_SACK: u32 = 140; // 4 x {u32, u32}
@@ -102,3 +102,6 @@ export const ACTION_RESET: u32 = 0x4000;
 export const ACTION_LATE_DATA: u32 = 0x8000;
 /** A challenge ACK (RFC 5961): subject to throttling. */
 export const ACTION_CHALLENGE: u32 = 0x10000;
+
+/** Above the eight TCP flags in WORK_OUT_FLAGS: the segment carries timestamps. */
+export const OUT_TIMESTAMPS: u32 = 0x100;

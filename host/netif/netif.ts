@@ -88,6 +88,11 @@ export interface Netif {
   credit(now: number): number;
   /** Sends frame `index` of the burst: copies it before returning. */
   send(burst: Burst, index: number, now: number): void;
+  /**
+   * Sends frames `from` .. `from + count - 1` of the burst, all of them within credit(): for
+   * carriers that move a whole burst with one copy. The same as send() for each; optional.
+   */
+  sendBurst?(burst: Burst, from: number, count: number, now: number): void;
   /** Appends frames that have arrived to the attached ingress burst, as many as fit. */
   receive(now: number): void;
   /** When receive() will next have something; Infinity when only the outside knows. */

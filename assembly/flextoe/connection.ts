@@ -1,0 +1,267 @@
+/**
+ * The control plane's way into the connection tables: bind, install, inspect, uninstall, unbind.
+ * The control plane is trusted, yet every field that indexes or shifts is checked, so that its
+ * bugs stay inside a connection.
+ */
+import { fold, sumWords } from "../base/checksum.ts";
+import { congestionInitialize } from "../tcp/congestion/congestion-control.ts";
+import { rttSample } from "../tcp/round-trip-time.ts";
+import { find, hashAddresses, insert, remove } from "../flow/connection-database.ts";
+import { chunkListOf, isConnection, postOf, preOf, protocolOf } from "../flow/flow-state.ts";
+import { recoveryOf, schedulerOf } from "../flow/flow-state.ts";
+import { arenaGive, arenaTake } from "../flow/payload-arena.ts";
+import * as D from "../../bindings/abi/descriptor.ts";
+import * as F from "../../bindings/abi/flow-state.ts";
+import { ADDRESS_IPV4, IPV4_SIZE, PROTOCOL_TCP } from "../../bindings/abi/ip.ts";
+import { IPV4_CHECKSUM, IPV4_IDENTIFICATION, IPV4_TOTAL_LENGTH } from "../../bindings/abi/ip.ts";
+import { IPV4_TOS, IPV4_TTL } from "../../bindings/abi/ip.ts";
+import * as L from "../../bindings/abi/limits.ts";
+import * as M from "../../bindings/abi/memory-map.ts";
+import { TimerKind } from "../../bindings/abi/timer.ts";
+import { cancelTimer } from "./protocol-state.ts";
+
+const GROUP_SHIFT: u32 = 30;
+/** log2 of the largest buffer: CHUNKS_PER_BUFFER_MAX chunks of at most 1 MiB. */
+const BUFFER_SHIFT_MAX: u32 = 26;
+
+// @ts-ignore: decorator
+@inline
+function installRecord(core: usize): usize {
+  return <usize>load<u32>(core, M.CORE_INSTALL);
+}
+
+/** INSTALL's ports as they stand in a received header: remote, then local, big-endian. */
+function wirePorts(record: usize): u32 {
+  const remote: u32 = bswap<u16>(load<u16>(record, D.INSTALL_REMOTE_PORT));
+  const local: u32 = bswap<u16>(load<u16>(record, D.INSTALL_LOCAL_PORT));
+  return remote | (local << 16);
+}
+
+/** The connection with INSTALL's 4-tuple, or 0. */
+export function lookup(core: usize): u32 {
+  const record = installRecord(core);
+  const remote = record + D.INSTALL_REMOTE_ADDRESS;
+  const local = record + D.INSTALL_LOCAL_ADDRESS;
+  const ports = wirePorts(record);
+  return find(core, hashAddresses(core, remote, local, ports), remote, local, ports);
+}
+
+/** Enters INSTALL's connection in the database, answered for by the control plane. */
+export function bind(core: usize): u32 {
+  const record = installRecord(core);
+  const connection = load<u32>(record, D.INSTALL_CONNECTION);
+  if (!isConnection(core, connection)) return D.InstallStatus.Invalid;
+  const pre = preOf(core, connection);
+  if (load<u8>(pre, F.PRE_STATE) != <u8>F.PreState.Free) return D.InstallStatus.Invalid;
+  if (lookup(core) != 0) return D.InstallStatus.Exists;
+  memory.fill(pre, 0, F.PRE_SIZE);
+  memory.copy(pre + F.PRE_REMOTE_ADDRESS, record + D.INSTALL_REMOTE_ADDRESS, 16);
+  memory.copy(pre + F.PRE_LOCAL_ADDRESS, record + D.INSTALL_LOCAL_ADDRESS, 16);
+  const ports = wirePorts(record);
+  const hash = hashAddresses(core, pre + F.PRE_REMOTE_ADDRESS, pre + F.PRE_LOCAL_ADDRESS, ports);
+  store<u32>(pre, ports, F.PRE_PORTS);
+  store<u32>(pre, hash, F.PRE_HASH);
+  store<u32>(pre, load<u32>(record, D.INSTALL_GENERATION), F.PRE_GENERATION);
+  store<u8>(pre, <u8>(hash >>> GROUP_SHIFT) & <u8>(L.FLOW_GROUPS - 1), F.PRE_GROUP);
+  store<u8>(pre, load<u8>(record, D.INSTALL_NETIF) & <u8>(L.NETIFS_MAX - 1), F.PRE_NETIF);
+  store<u8>(pre, load<u8>(record, D.INSTALL_FAMILY), F.PRE_FAMILY);
+  if (!insert(core, connection)) return D.InstallStatus.TableFull;
+  store<u8>(pre, <u8>F.PreState.Control, F.PRE_STATE);
+  return D.InstallStatus.Ok;
+}
+
+/** Takes a 4-tuple out of the database, and out of the data path when it is still there. */
+export function unbind(core: usize, connection: u32): void {
+  if (!isConnection(core, connection)) return;
+  const pre = preOf(core, connection);
+  if (load<u8>(pre, F.PRE_STATE) == <u8>F.PreState.Free) return;
+  uninstall(core, connection);
+  remove(core, connection);
+  store<u8>(pre, <u8>F.PreState.Free, F.PRE_STATE);
+  cancelTimer(core, connection, TimerKind.Control);
+}
+
+/** Hands INSTALL's bound connection to the data path. */
+export function install(core: usize): u32 {
+  const record = installRecord(core);
+  const connection = load<u32>(record, D.INSTALL_CONNECTION);
+  if (!isInstallable(core, record, connection)) return D.InstallStatus.Invalid;
+  const shift = load<u32>(core, M.CORE_CHUNK_SHIFT);
+  const rxChunks: u32 = <u32>1 << (load<u8>(record, D.INSTALL_RX_SHIFT) - shift);
+  const txChunks: u32 = <u32>1 << (load<u8>(record, D.INSTALL_TX_SHIFT) - shift);
+  const list = chunkListOf(core, connection);
+  if (!arenaTake(core, list, rxChunks)) return D.InstallStatus.NoBuffers;
+  if (!arenaTake(core, list + F.CHUNK_LIST_SIZE, txChunks)) {
+    arenaGive(core, list, rxChunks);
+    return D.InstallStatus.NoBuffers;
+  }
+  const pre = preOf(core, connection);
+  installHeader(pre, record);
+  installProtocol(core, connection, record);
+  installPost(core, connection, record, list);
+  const s = schedulerOf(core, connection);
+  store<u64>(s, 0, F.SCHEDULER_INTERVAL);
+  store<u64>(s, 0, F.SCHEDULER_DEADLINE);
+  store<u32>(s, 0, F.SCHEDULER_FRACTION);
+  store<u8>(pre, <u8>F.PreState.Installed, F.PRE_STATE);
+  store<u32>(core, load<u32>(core, M.CORE_INSTALLED) + 1, M.CORE_INSTALLED);
+  return D.InstallStatus.Ok;
+}
+
+function isInstallable(core: usize, record: usize, connection: u32): bool {
+  if (!isConnection(core, connection)) return false;
+  const pre = preOf(core, connection);
+  if (load<u8>(pre, F.PRE_STATE) != <u8>F.PreState.Control) return false;
+  if (load<u32>(pre, F.PRE_GENERATION) != load<u32>(record, D.INSTALL_GENERATION)) return false;
+  const shift = load<u32>(core, M.CORE_CHUNK_SHIFT);
+  const rx: u32 = load<u8>(record, D.INSTALL_RX_SHIFT);
+  const tx: u32 = load<u8>(record, D.INSTALL_TX_SHIFT);
+  const most = shift + <u32>ctz<u32>(L.CHUNKS_PER_BUFFER_MAX);
+  if (rx < shift || tx < shift || rx > most || tx > most) return false;
+  if (rx > BUFFER_SHIFT_MAX || tx > BUFFER_SHIFT_MAX) return false;
+  const context: u32 = load<u16>(record, D.INSTALL_CONTEXT);
+  if (context == 0 || context >= load<u32>(core, M.CORE_CONTEXTS)) return false;
+  const header: u32 = load<u8>(record, D.INSTALL_HEADER_LENGTH);
+  const link: u32 = load<u8>(record, D.INSTALL_LINK_LENGTH);
+  if (header > F.PRE_TEMPLATE_MAX || header < link + IPV4_SIZE) return false;
+  if (<u32>load<u8>(record, D.INSTALL_PEER_SCALE) > L.WINDOW_SCALE_MAX) return false;
+  if (<u32>load<u8>(record, D.INSTALL_LOCAL_SCALE) > L.WINDOW_SCALE_MAX) return false;
+  const limit: u32 = load<u8>(record, D.INSTALL_INTERVAL_LIMIT);
+  if (limit < 1 || limit > L.OOO_INTERVALS_MAX) return false;
+  if (load<u16>(record, D.INSTALL_MSS) == 0) return false;
+  return load<u8>(record, D.INSTALL_ALGORITHM) <= <u8>F.CongestionAlgorithm.Dctcp;
+}
+
+/** The header template and the sums that each segment starts from. */
+function installHeader(pre: usize, record: usize): void {
+  const link: u32 = load<u8>(record, D.INSTALL_LINK_LENGTH);
+  memory.copy(pre + F.PRE_TEMPLATE, record + D.INSTALL_TEMPLATE, F.PRE_TEMPLATE_MAX);
+  store<u8>(pre, load<u8>(record, D.INSTALL_HEADER_LENGTH), F.PRE_HEADER_LENGTH);
+  store<u8>(pre, <u8>link, F.PRE_LINK_LENGTH);
+  store<u16>(pre, load<u16>(record, D.INSTALL_CONTEXT), F.PRE_CONTEXT);
+  sumTemplate(pre);
+  const pseudo =
+    <u64>load<u32>(pre, F.PRE_REMOTE_ADDRESS + ADDRESS_IPV4) +
+    <u64>load<u32>(pre, F.PRE_LOCAL_ADDRESS + ADDRESS_IPV4) +
+    <u64>(PROTOCOL_TCP << 8);
+  store<u32>(pre, fold(pseudo), F.PRE_PSEUDO_SUM);
+}
+
+/** Sum of the IPv4 header's constant part; the variable fields of the template are zeroed. */
+function sumTemplate(pre: usize): void {
+  const ip = pre + F.PRE_TEMPLATE + <u32>load<u8>(pre, F.PRE_LINK_LENGTH);
+  store<u16>(ip, 0, IPV4_TOTAL_LENGTH);
+  store<u16>(ip, 0, IPV4_IDENTIFICATION);
+  store<u16>(ip, 0, IPV4_CHECKSUM);
+  store<u8>(ip, load<u8>(ip, IPV4_TOS) & 0xfc, IPV4_TOS);
+  store<u32>(pre, fold(sumWords(ip, IPV4_SIZE)), F.PRE_TEMPLATE_SUM);
+}
+
+/** AtxOpcode.SetHeader: TTL and TOS of segments from now on (RFC 9293 MUST-48, MUST-49). */
+export function setHeader(core: usize, connection: u32, ttl: u32, tos: u32): void {
+  const pre = preOf(core, connection);
+  const ip = pre + F.PRE_TEMPLATE + <u32>load<u8>(pre, F.PRE_LINK_LENGTH);
+  store<u8>(ip, <u8>ttl, IPV4_TTL);
+  store<u8>(ip, <u8>tos, IPV4_TOS);
+  sumTemplate(pre);
+}
+
+function installProtocol(core: usize, connection: u32, record: usize): void {
+  const p = protocolOf(core, connection);
+  const r = recoveryOf(core, connection);
+  memory.fill(p, 0, F.PROTOCOL_SIZE);
+  memory.fill(r, 0, F.RECOVERY_SIZE);
+  const rxSeq = load<u32>(record, D.INSTALL_RX_SEQ);
+  const txSeq = load<u32>(record, D.INSTALL_TX_SEQ);
+  const window = load<u32>(record, D.INSTALL_PEER_WINDOW);
+  store<u32>(p, rxSeq, F.PROTOCOL_RX_NEXT_SEQ);
+  store<u32>(p, <u32>1 << load<u8>(record, D.INSTALL_RX_SHIFT), F.PROTOCOL_RX_AVAIL);
+  store<u32>(p, load<u32>(record, D.INSTALL_RX_EDGE), F.PROTOCOL_RX_EDGE);
+  store<u32>(p, rxSeq, F.PROTOCOL_LAST_ACK_SENT);
+  store<u32>(p, txSeq, F.PROTOCOL_TX_UNA);
+  store<u32>(p, txSeq + window, F.PROTOCOL_WINDOW_EDGE);
+  store<u32>(p, window, F.PROTOCOL_WINDOW_MAX);
+  store<u32>(p, load<u32>(record, D.INSTALL_WL1), F.PROTOCOL_WL1);
+  store<u32>(p, load<u32>(record, D.INSTALL_TS_RECENT), F.PROTOCOL_TS_RECENT);
+  store<u32>(p, load<u32>(record, D.INSTALL_CWND), F.PROTOCOL_CWND);
+  store<u8>(p, load<u8>(record, D.INSTALL_RX_SHIFT), F.PROTOCOL_RX_SHIFT);
+  store<u8>(p, load<u8>(record, D.INSTALL_TX_SHIFT), F.PROTOCOL_TX_SHIFT);
+  store<u8>(p, load<u8>(record, D.INSTALL_PEER_SCALE), F.PROTOCOL_PEER_SCALE);
+  store<u8>(p, load<u8>(record, D.INSTALL_LOCAL_SCALE), F.PROTOCOL_LOCAL_SCALE);
+  store<u16>(p, load<u16>(record, D.INSTALL_FLAGS) & <u16>FLAGS_AT_START, F.PROTOCOL_FLAGS);
+  store<u16>(p, load<u16>(record, D.INSTALL_MSS), F.PROTOCOL_MSS);
+  store<u8>(p, max<u8>(1, load<u8>(record, D.INSTALL_ACK_THRESHOLD)), F.PROTOCOL_ACK_THRESHOLD);
+  store<u8>(r, load<u8>(record, D.INSTALL_INTERVAL_LIMIT), F.RECOVERY_INTERVAL_LIMIT);
+  store<u32>(r, txSeq, F.RECOVERY_RECOVER);
+  store<u32>(r, load<u32>(record, D.INSTALL_SSTHRESH), F.RECOVERY_SSTHRESH);
+  store<u32>(r, load<u32>(record, D.INSTALL_CWND), F.RECOVERY_INITIAL_WINDOW);
+  installTimes(core, r, record);
+  congestionInitialize(p, r, load<u8>(record, D.INSTALL_ALGORITHM), load<u64>(core, M.CORE_NOW));
+}
+
+const FLAGS_AT_START: u32 =
+  F.FLOW_TIMESTAMPS |
+  F.FLOW_SACK |
+  F.FLOW_ECN |
+  F.FLOW_NODELAY |
+  F.FLOW_CORK |
+  F.FLOW_GO_BACK_N |
+  F.FLOW_QUICK_ACK;
+
+// @ts-ignore: decorator
+@inline
+function nanoseconds(record: usize, offset: usize): u64 {
+  return <u64>load<f64>(record + offset);
+}
+
+function installTimes(core: usize, r: usize, record: usize): void {
+  store<u64>(r, nanoseconds(record, D.INSTALL_RTO_MIN), F.RECOVERY_RTO_MIN);
+  store<u64>(r, nanoseconds(record, D.INSTALL_RTO_MAX), F.RECOVERY_RTO_MAX);
+  store<u64>(r, nanoseconds(record, D.INSTALL_RTO_INITIAL), F.RECOVERY_RTO);
+  store<u32>(r, <u32>nanoseconds(record, D.INSTALL_DELAYED_ACK), F.RECOVERY_DELAYED_ACK);
+  store<u64>(r, load<u64>(core, M.CORE_NOW), F.RECOVERY_LAST_SEND);
+  const sample = nanoseconds(record, D.INSTALL_RTT);
+  if (sample != 0) rttSample(r, sample);
+}
+
+function installPost(core: usize, connection: u32, record: usize, list: usize): void {
+  const post = postOf(core, connection);
+  // A pending notification of the row's last user may still be queued: the link stays valid.
+  const next = load<u32>(post, F.POST_PENDING_NEXT);
+  const queued = load<u32>(post, F.POST_PENDING_QUEUED);
+  memory.fill(post, 0, F.POST_SIZE);
+  store<u32>(post, next, F.POST_PENDING_NEXT);
+  store<u32>(post, queued, F.POST_PENDING_QUEUED);
+  store<u64>(post, load<u64>(record, D.INSTALL_OPAQUE_LOW), F.POST_OPAQUE);
+  store<u32>(post, <u32>list, F.POST_RX_LIST);
+  store<u32>(post, <u32>list + F.CHUNK_LIST_SIZE, F.POST_TX_LIST);
+  store<u32>(post, (<u32>1 << load<u8>(record, D.INSTALL_RX_SHIFT)) - 1, F.POST_RX_MASK);
+  store<u32>(post, (<u32>1 << load<u8>(record, D.INSTALL_TX_SHIFT)) - 1, F.POST_TX_MASK);
+  store<u32>(post, load<u32>(record, D.INSTALL_TS_OFFSET), F.POST_TS_OFFSET);
+  store<u64>(post, load<u64>(core, M.CORE_NOW), F.POST_LAST_RECEIVE);
+}
+
+/** Takes a connection out of the data path; its 4-tuple stays with the control plane. */
+export function uninstall(core: usize, connection: u32): void {
+  if (!isConnection(core, connection)) return;
+  const pre = preOf(core, connection);
+  if (load<u8>(pre, F.PRE_STATE) != <u8>F.PreState.Installed) return;
+  store<u8>(pre, <u8>F.PreState.Control, F.PRE_STATE);
+  const post = postOf(core, connection);
+  const shift = load<u32>(core, M.CORE_CHUNK_SHIFT);
+  const list = chunkListOf(core, connection);
+  arenaGive(core, list, (load<u32>(post, F.POST_RX_MASK) + 1) >>> shift);
+  arenaGive(core, list + F.CHUNK_LIST_SIZE, (load<u32>(post, F.POST_TX_MASK) + 1) >>> shift);
+  store<u32>(post, 0, F.POST_PENDING_RX);
+  store<u32>(post, 0, F.POST_PENDING_TX);
+  store<u32>(post, 0, F.POST_PENDING_FLAGS);
+  cancelTimer(core, connection, TimerKind.Retransmit);
+  cancelTimer(core, connection, TimerKind.DelayedAck);
+  cancelTimer(core, connection, TimerKind.Pacing);
+  const s = schedulerOf(core, connection);
+  // In the round robin the flow stays linked; its turn finds nothing to do.
+  if (load<u32>(s, F.SCHEDULER_STATE) == F.SchedulerState.Wheel) {
+    store<u32>(s, F.SchedulerState.Idle, F.SCHEDULER_STATE);
+  }
+  store<u32>(core, load<u32>(core, M.CORE_INSTALLED) - 1, M.CORE_INSTALLED);
+}

@@ -1,0 +1,171 @@
+/**
+ * Context-queue stage (4.3.1.1, 4.3.1.3): fetches host descriptors (ATX) and delivers
+ * notifications (ARX). A context is untrusted: a descriptor is copied once and checked after; an
+ * impossible ring index fences the context. Notifications of one connection merge until they are
+ * delivered, so that a full ring delays and loses nothing.
+ */
+import { count, countDrop } from "../base/counter.ts";
+import { postOf, preOf } from "../flow/flow-state.ts";
+import { Counter } from "../../bindings/abi/counters.ts";
+import * as D from "../../bindings/abi/descriptor.ts";
+import { DropReason } from "../../bindings/abi/drop-reason.ts";
+import * as F from "../../bindings/abi/flow-state.ts";
+import { CONNECTIONS_MAX } from "../../bindings/abi/limits.ts";
+import { CORE_CONTEXTS, CORE_CONTEXT_TABLE, CORE_EVENTS } from "../../bindings/abi/memory-map.ts";
+import { CORE_EVENT_CAPACITY, CORE_EVENT_COUNT, CORE_INTERRUPTS } from "../../bindings/abi/memory-map.ts";
+import * as W from "../../bindings/abi/work.ts";
+
+// @ts-ignore: decorator
+@inline
+export function contextOf(core: usize, context: u32): usize {
+  return <usize>load<u32>(core, CORE_CONTEXT_TABLE) + context * D.CONTEXT_SIZE;
+}
+
+/** Descriptors waiting in a context's ATX; an impossible count fences it (threats D05). */
+export function pendingDescriptors(core: usize, record: usize): u32 {
+  if (load<u32>(record, D.CONTEXT_FENCED) != 0) return 0;
+  const producer = load<u32>(record, D.CONTEXT_ATX_PRODUCER);
+  const pending = producer - load<u32>(record, D.CONTEXT_ATX_CONSUMER);
+  if (pending <= load<u32>(record, D.CONTEXT_ATX_MASK) + 1) return pending;
+  store<u32>(record, 1, D.CONTEXT_FENCED);
+  refuse(core, record, DropReason.DescriptorRing);
+  return 0;
+}
+
+/** Counts a refused descriptor, for its context and by reason. */
+export function refuse(core: usize, record: usize, reason: u32): void {
+  store<u32>(record, load<u32>(record, D.CONTEXT_ERRORS) + 1, D.CONTEXT_ERRORS);
+  countDrop(core, reason);
+}
+
+/** Fetch: copies the next descriptor into the work record. The caller knows that there is one. */
+export function fetchDescriptor(core: usize, context: u32, work: usize): void {
+  const record = contextOf(core, context);
+  const consumer = load<u32>(record, D.CONTEXT_ATX_CONSUMER);
+  const slot = consumer & load<u32>(record, D.CONTEXT_ATX_MASK);
+  const descriptor = <usize>load<u32>(record, D.CONTEXT_ATX_BASE) + slot * D.ATX_SIZE;
+  store<u32>(work, W.WorkKind.HostControl, W.WORK_KIND);
+  store<u32>(work, load<u32>(descriptor, D.ATX_CONNECTION), W.WORK_CONNECTION);
+  store<u32>(work, load<u32>(descriptor, D.ATX_GENERATION), W.WORK_GENERATION);
+  store<u32>(work, load<u32>(descriptor, D.ATX_OPCODE), W.WORK_OPCODE);
+  store<u32>(work, load<u32>(descriptor, D.ATX_RX_CREDIT), W.WORK_RX_CREDIT);
+  store<u32>(work, load<u32>(descriptor, D.ATX_TX_APPEND), W.WORK_TX_APPEND);
+  store<u32>(work, load<u32>(descriptor, D.ATX_FLAGS), W.WORK_HC_FLAGS);
+  store<u32>(work, load<u32>(descriptor, D.ATX_ARGUMENT), W.WORK_ARGUMENT_LOW);
+  store<u32>(work, load<u32>(descriptor, D.ATX_ARGUMENT + 4), W.WORK_ARGUMENT_HIGH);
+  store<u32>(work, context, W.WORK_CONTEXT);
+  store<u32>(record, consumer + 1, D.CONTEXT_ATX_CONSUMER);
+  count(core, Counter.Descriptors);
+}
+
+/** DropReason.None when this context may ask this of this connection (threats D03, D08). */
+export function authorise(core: usize, work: usize): u32 {
+  const context = load<u32>(work, W.WORK_CONTEXT);
+  const opcode = load<u32>(work, W.WORK_OPCODE);
+  if (opcode == D.AtxOpcode.None || opcode > <u32>D.AtxOpcode.SetAlgorithm) {
+    return DropReason.DescriptorOpcode;
+  }
+  if (context == 0) return DropReason.None;
+  if (opcode != D.AtxOpcode.Update) return DropReason.DescriptorOpcode;
+  const owner: u32 = load<u16>(preOf(core, load<u32>(work, W.WORK_CONNECTION)), F.PRE_CONTEXT);
+  return owner == context ? DropReason.None : DropReason.DescriptorContext;
+}
+
+/** Notify: adds this item's bumps to the connection's pending notification. */
+export function notify(core: usize, work: usize): void {
+  const connection = load<u32>(work, W.WORK_CONNECTION);
+  const post = postOf(core, connection);
+  const rx = load<u32>(post, F.POST_PENDING_RX) + load<u32>(work, W.WORK_RX_BUMP);
+  const tx = load<u32>(post, F.POST_PENDING_TX) + load<u32>(work, W.WORK_TX_BUMP);
+  const flags = load<u32>(post, F.POST_PENDING_FLAGS) | load<u32>(work, W.WORK_ARX_FLAGS);
+  store<u32>(post, rx, F.POST_PENDING_RX);
+  store<u32>(post, tx, F.POST_PENDING_TX);
+  store<u32>(post, flags, F.POST_PENDING_FLAGS);
+  if (load<u32>(post, F.POST_PENDING_QUEUED) != 0) return;
+  const record = contextOf(core, load<u16>(preOf(core, connection), F.PRE_CONTEXT));
+  const tail = load<u32>(record, D.CONTEXT_PENDING_TAIL);
+  store<u32>(post, 1, F.POST_PENDING_QUEUED);
+  store<u32>(post, 0, F.POST_PENDING_NEXT);
+  if (tail == 0) store<u32>(record, connection, D.CONTEXT_PENDING_HEAD);
+  else store<u32>(postOf(core, tail), connection, F.POST_PENDING_NEXT);
+  store<u32>(record, connection, D.CONTEXT_PENDING_TAIL);
+}
+
+/** Delivers pending notifications of all contexts, as far as their rings have room. */
+export function deliverNotifications(core: usize): void {
+  const contexts = load<u32>(core, CORE_CONTEXTS);
+  for (let context: u32 = 1; context < contexts; context++) {
+    const record = contextOf(core, context);
+    if (load<u32>(record, D.CONTEXT_PENDING_HEAD) != 0) deliver(core, context, record);
+  }
+}
+
+function deliver(core: usize, context: u32, record: usize): void {
+  const mask = load<u32>(record, D.CONTEXT_ARX_MASK);
+  const first = load<u32>(record, D.CONTEXT_ARX_PRODUCER);
+  let producer = first;
+  let connection = load<u32>(record, D.CONTEXT_PENDING_HEAD);
+  for (let turn: u32 = 0; turn < CONNECTIONS_MAX && connection != 0; turn++) {
+    // A consumer index ahead of the producer is a lie; it only costs that context entries.
+    if (producer - load<u32>(record, D.CONTEXT_ARX_CONSUMER) > mask) break;
+    const post = postOf(core, connection);
+    const ring = <usize>load<u32>(record, D.CONTEXT_ARX_BASE);
+    writeNotification(core, connection, post, ring + (producer & mask) * D.ARX_SIZE);
+    store<u32>(post, 0, F.POST_PENDING_QUEUED);
+    connection = load<u32>(post, F.POST_PENDING_NEXT);
+    producer++;
+  }
+  store<u32>(record, connection, D.CONTEXT_PENDING_HEAD);
+  if (connection == 0) store<u32>(record, 0, D.CONTEXT_PENDING_TAIL);
+  if (producer == first) return;
+  store<u32>(record, producer, D.CONTEXT_ARX_PRODUCER);
+  // Arming handshake: the host armed and then looked once more, so one interrupt is enough.
+  if (load<u32>(record, D.CONTEXT_EVENT_STATE) != D.EventState.Armed) return;
+  store<u32>(record, D.EventState.Fired, D.CONTEXT_EVENT_STATE);
+  store<u32>(core, load<u32>(core, CORE_INTERRUPTS) | ((<u32>1) << context), CORE_INTERRUPTS);
+  count(core, Counter.Interrupts);
+}
+
+function writeNotification(core: usize, connection: u32, post: usize, entry: usize): void {
+  store<u64>(entry, load<u64>(post, F.POST_OPAQUE), D.ARX_OPAQUE_LOW);
+  store<u32>(entry, connection, D.ARX_CONNECTION);
+  store<u32>(entry, load<u32>(preOf(core, connection), F.PRE_GENERATION), D.ARX_GENERATION);
+  store<u32>(entry, load<u32>(post, F.POST_PENDING_RX), D.ARX_RX_BUMP);
+  store<u32>(entry, load<u32>(post, F.POST_PENDING_TX), D.ARX_TX_BUMP);
+  store<u32>(entry, load<u32>(post, F.POST_PENDING_FLAGS), D.ARX_FLAGS);
+  store<u32>(post, 0, F.POST_PENDING_RX);
+  store<u32>(post, 0, F.POST_PENDING_TX);
+  store<u32>(post, 0, F.POST_PENDING_FLAGS);
+  count(core, Counter.Notifications);
+}
+
+/** Room in the control plane's event ring. */
+// @ts-ignore: decorator
+@inline
+export function eventRoom(core: usize): u32 {
+  return load<u32>(core, CORE_EVENT_CAPACITY) - load<u32>(core, CORE_EVENT_COUNT);
+}
+
+/** An event for the control plane; counted as dropped when the host did not drain the ring. */
+export function pushEvent(
+  core: usize,
+  kind: u32,
+  connection: u32,
+  generation: u32,
+  a: u32,
+  b: u32,
+  c: u32,
+  d: u32,
+): void {
+  if (eventRoom(core) == 0) return countDrop(core, DropReason.EventRingFull);
+  const index = load<u32>(core, CORE_EVENT_COUNT);
+  const event = <usize>load<u32>(core, CORE_EVENTS) + index * D.EVENT_SIZE;
+  store<u32>(event, kind, D.EVENT_KIND);
+  store<u32>(event, connection, D.EVENT_CONNECTION);
+  store<u32>(event, generation, D.EVENT_GENERATION);
+  store<u32>(event, a, D.EVENT_A);
+  store<u32>(event, b, D.EVENT_B);
+  store<u32>(event, c, D.EVENT_C);
+  store<u32>(event, d, D.EVENT_D);
+  store<u32>(core, index + 1, CORE_EVENT_COUNT);
+}

@@ -1,0 +1,193 @@
+/**
+ * Post-processing (4.3.1.3): Ack, Stamp, Stats, Pos. Allocates the outgoing frame, writes its
+ * headers from the connection's template, collects statistics and says where payload belongs.
+ * Reads the work result, PRE and POST; never PROTOCOL. Statistics commute, so copies of this
+ * stage may run in any order.
+ */
+import { store16be, store32be } from "../base/bytes.ts";
+import { fold } from "../base/checksum.ts";
+import { count, countBy, countDrop } from "../base/counter.ts";
+import { postOf, preOf } from "../flow/flow-state.ts";
+import { Counter } from "../../bindings/abi/counters.ts";
+import { FRAME_CONNECTION, FRAME_LENGTH, FRAME_NETIF } from "../../bindings/abi/descriptor.ts";
+import { FRAME_OFFSET, FRAME_SIZE } from "../../bindings/abi/descriptor.ts";
+import { DropReason } from "../../bindings/abi/drop-reason.ts";
+import * as F from "../../bindings/abi/flow-state.ts";
+import { IPV4_CHECKSUM, IPV4_IDENTIFICATION, IPV4_SIZE } from "../../bindings/abi/ip.ts";
+import { IPV4_TOS, IPV4_TOTAL_LENGTH } from "../../bindings/abi/ip.ts";
+import { EGRESS_FRAMES_MAX } from "../../bindings/abi/limits.ts";
+import * as M from "../../bindings/abi/memory-map.ts";
+import * as T from "../../bindings/abi/tcp.ts";
+import * as W from "../../bindings/abi/work.ts";
+
+/** NOP, NOP, SACK and the length byte, for 8 * blocks + 2 bytes (RFC 2018). */
+const SACK_PREFIX: u32 = 0x01010500;
+
+/** Frames that the egress burst still takes. */
+// @ts-ignore: decorator
+@inline
+export function egressRoom(core: usize): u32 {
+  return EGRESS_FRAMES_MAX - load<u32>(core, M.CORE_EGRESS_COUNT);
+}
+
+/** Statistics of a received segment. */
+export function postProcessRx(core: usize, work: usize): void {
+  const post = postOf(core, load<u32>(work, W.WORK_CONNECTION));
+  const actions = load<u32>(work, W.WORK_ACTIONS);
+  const length = load<u32>(work, W.WORK_PAYLOAD_LENGTH);
+  store<u64>(post, load<u64>(core, M.CORE_NOW), F.POST_LAST_RECEIVE);
+  store<u32>(post, load<u32>(post, F.POST_SEGMENTS_IN) + 1, F.POST_SEGMENTS_IN);
+  if (length != 0) {
+    count(core, Counter.DataSegmentsIn);
+    const bytes: u64 = load<u32>(work, W.WORK_RX_BUMP);
+    store<u64>(post, load<u64>(post, F.POST_BYTES_IN) + bytes, F.POST_BYTES_IN);
+    countBy(core, Counter.PayloadBytesIn, bytes);
+  } else {
+    count(core, Counter.AcksIn);
+  }
+  const acked = load<u32>(work, W.WORK_ACKED);
+  if (acked != 0) {
+    store<u64>(post, load<u64>(post, F.POST_BYTES_ACKED) + acked, F.POST_BYTES_ACKED);
+    store<u32>(post, load<u32>(post, F.POST_ACKED_BYTES) + acked, F.POST_ACKED_BYTES);
+    if ((actions & W.ACTION_ECN_ECHO) != 0) {
+      store<u32>(post, load<u32>(post, F.POST_ECN_BYTES) + acked, F.POST_ECN_BYTES);
+    }
+  }
+  const rare = W.ACTION_OUT_OF_ORDER | W.ACTION_DUP_ACK | W.ACTION_FAST_RETRANSMIT;
+  if ((actions & rare) != 0) countRare(core, post, actions);
+}
+
+function countRare(core: usize, post: usize, actions: u32): void {
+  if ((actions & W.ACTION_OUT_OF_ORDER) != 0) {
+    store<u32>(post, load<u32>(post, F.POST_OUT_OF_ORDER) + 1, F.POST_OUT_OF_ORDER);
+    count(core, Counter.OutOfOrderPlaced);
+  }
+  if ((actions & W.ACTION_DUP_ACK) != 0) {
+    store<u32>(post, load<u32>(post, F.POST_DUP_ACKS) + 1, F.POST_DUP_ACKS);
+    count(core, Counter.DupAcksIn);
+  }
+  if ((actions & W.ACTION_FAST_RETRANSMIT) != 0) {
+    store<u32>(post, load<u32>(post, F.POST_FAST_RETRANSMITS) + 1, F.POST_FAST_RETRANSMITS);
+    count(core, Counter.FastRetransmits);
+  }
+}
+
+/** Statistics of a segment that leaves. */
+export function postProcessTx(core: usize, work: usize): void {
+  const post = postOf(core, load<u32>(work, W.WORK_CONNECTION));
+  const length = load<u32>(work, W.WORK_OUT_PAYLOAD_LENGTH);
+  store<u32>(post, load<u32>(post, F.POST_SEGMENTS_OUT) + 1, F.POST_SEGMENTS_OUT);
+  if (length == 0) {
+    count(core, Counter.AcksOut);
+  } else {
+    count(core, Counter.DataSegmentsOut);
+    countBy(core, Counter.PayloadBytesOut, length);
+  }
+  if ((load<u32>(work, W.WORK_ACTIONS) & W.ACTION_RETRANSMISSION) != 0) {
+    store<u32>(post, load<u32>(post, F.POST_RETRANSMITS) + 1, F.POST_RETRANSMITS);
+    count(core, Counter.Retransmissions);
+  }
+}
+
+/**
+ * Allocates the frame and writes link, IP and TCP headers; the TCP checksum field holds 0 and the
+ * DMA stage completes it. False, and the work is dropped, when the egress burst is full.
+ */
+export function buildSegment(core: usize, work: usize): bool {
+  const connection = load<u32>(work, W.WORK_CONNECTION);
+  const pre = preOf(core, connection);
+  const header: u32 = load<u8>(pre, F.PRE_HEADER_LENGTH);
+  const options = optionBytes(work);
+  const payload = load<u32>(work, W.WORK_OUT_PAYLOAD_LENGTH);
+  const length = header + T.TCP_SIZE + options + payload;
+  const used = load<u32>(core, M.CORE_EGRESS_BYTES);
+  const index = load<u32>(core, M.CORE_EGRESS_COUNT);
+  // Template copies write whole 16-byte blocks: the span ends FRAME_HEADROOM bytes later.
+  if (index >= EGRESS_FRAMES_MAX || used + length > load<u32>(core, M.CORE_EGRESS_CAPACITY)) {
+    countDrop(core, DropReason.EgressFull);
+    return false;
+  }
+  const frame = <usize>load<u32>(core, M.CORE_EGRESS) + used;
+  const entry = <usize>load<u32>(core, M.CORE_EGRESS_TABLE) + index * FRAME_SIZE;
+  store<u32>(entry, used, FRAME_OFFSET);
+  store<u32>(entry, length, FRAME_LENGTH);
+  store<u32>(entry, load<u8>(pre, F.PRE_NETIF), FRAME_NETIF);
+  store<u32>(entry, connection, FRAME_CONNECTION);
+  store<u32>(core, index + 1, M.CORE_EGRESS_COUNT);
+  store<u32>(core, used + ((length + 15) & ~15), M.CORE_EGRESS_BYTES);
+  writeNetworkHeader(work, pre, frame, length);
+  const tcp = frame + header;
+  writeTcpHeader(work, pre, tcp, options);
+  writeOptions(core, work, connection, tcp);
+  store<u32>(work, <u32>frame, W.WORK_OUT_FRAME);
+  store<u32>(work, length, W.WORK_OUT_LENGTH);
+  store<u32>(work, <u32>tcp, W.WORK_OUT_TCP);
+  store<u32>(work, <u32>tcp + T.TCP_SIZE + options, W.WORK_OUT_PAYLOAD);
+  return true;
+}
+
+/** Bytes of options that the segment will carry. */
+// @ts-ignore: decorator
+@inline
+function optionBytes(work: usize): u32 {
+  const timestamps = (load<u32>(work, W.WORK_OUT_FLAGS) & W.OUT_TIMESTAMPS) != 0;
+  const blocks = load<u32>(work, W.WORK_OUT_SACK_COUNT);
+  return (timestamps ? T.TIMESTAMP_OPTION_BYTES : 0) + (blocks != 0 ? 4 + blocks * 8 : 0);
+}
+
+/** Link and IPv4 header from the template; length, identification, ECN and checksum differ. */
+function writeNetworkHeader(work: usize, pre: usize, frame: usize, length: u32): void {
+  const template = pre + F.PRE_TEMPLATE;
+  v128.store(frame, v128.load(template));
+  v128.store(frame, v128.load(template, 16), 16);
+  v128.store(frame, v128.load(template, 32), 32);
+  const link: u32 = load<u8>(pre, F.PRE_LINK_LENGTH);
+  const ip = frame + link;
+  const identification = load<u32>(pre, F.PRE_IDENTIFICATION);
+  store<u32>(pre, identification + 1, F.PRE_IDENTIFICATION);
+  const total = bswap<u16>(<u16>(length - link));
+  const id = bswap<u16>(<u16>identification);
+  const ecn = load<u32>(work, W.WORK_OUT_ECN);
+  store<u16>(ip, total, IPV4_TOTAL_LENGTH);
+  store<u16>(ip, id, IPV4_IDENTIFICATION);
+  if (ecn != 0) store<u8>(ip, load<u8>(ip, IPV4_TOS) | <u8>ecn, IPV4_TOS);
+  // The TOS byte is the high half of the first little-endian word.
+  const sum = <u64>load<u32>(pre, F.PRE_TEMPLATE_SUM) + total + id + (ecn << 8);
+  store<u16>(ip, <u16>~fold(sum), IPV4_CHECKSUM);
+}
+
+function writeTcpHeader(work: usize, pre: usize, tcp: usize, options: u32): void {
+  const ports = load<u32>(pre, F.PRE_PORTS);
+  // A received segment's source is our destination.
+  store<u32>(tcp, (ports >>> 16) | (ports << 16), T.TCP_SOURCE_PORT);
+  store32be(tcp, load<u32>(work, W.WORK_OUT_SEQ), T.TCP_SEQ);
+  store32be(tcp, load<u32>(work, W.WORK_OUT_ACK), T.TCP_ACK);
+  store<u8>(tcp, <u8>(((T.TCP_SIZE + options) >> 2) << 4), T.TCP_DATA_OFFSET);
+  store<u8>(tcp, <u8>load<u32>(work, W.WORK_OUT_FLAGS), T.TCP_FLAGS);
+  store16be(tcp, load<u32>(work, W.WORK_OUT_WINDOW), T.TCP_WINDOW);
+  store<u32>(tcp, 0, T.TCP_CHECKSUM);
+}
+
+/** Timestamps (RFC 7323, 3.2), then SACK (RFC 2018, section 3). */
+// @ts-ignore: decorator
+@inline
+function writeOptions(core: usize, work: usize, connection: u32, tcp: usize): void {
+  let at = tcp + T.TCP_SIZE;
+  if ((load<u32>(work, W.WORK_OUT_FLAGS) & W.OUT_TIMESTAMPS) != 0) {
+    const offset = load<u32>(postOf(core, connection), F.POST_TS_OFFSET);
+    const value = load<u32>(core, M.CORE_NOW_TICKS) + offset;
+    store32be(at, T.TIMESTAMP_OPTION_PREFIX);
+    store32be(at, value, 4);
+    store32be(at, load<u32>(work, W.WORK_OUT_TS_ECR), 8);
+    at += T.TIMESTAMP_OPTION_BYTES;
+  }
+  const blocks = load<u32>(work, W.WORK_OUT_SACK_COUNT);
+  if (blocks == 0) return;
+  store32be(at, SACK_PREFIX | (blocks * 8 + 2));
+  for (let i: u32 = 0; i < blocks; i++) {
+    store32be(at + 4 + i * 8, load<u32>(work + W.WORK_OUT_SACK + i * 8));
+    store32be(at + 8 + i * 8, load<u32>(work + W.WORK_OUT_SACK + i * 8 + 4));
+  }
+}
+
+if (IPV4_SIZE + 14 > F.PRE_TEMPLATE_MAX) ERROR("template too small");

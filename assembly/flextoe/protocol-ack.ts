@@ -1,0 +1,141 @@
+/**
+ * Protocol stage, acknowledgment field of a received segment (RFC 9293, 3.10.7.4, fifth check):
+ * range, transmit window, freed bytes, RTT, congestion control, duplicate ACKs, ECN-echo.
+ */
+import { count } from "../base/counter.ts";
+import { congestionOnAck, congestionOnEcn } from "../tcp/congestion/congestion-control.ts";
+import { rttOnAck } from "../tcp/round-trip-time.ts";
+import { recoveryOf } from "../flow/flow-state.ts";
+import { Counter } from "../../bindings/abi/counters.ts";
+import { ARX_TX_CLOSED } from "../../bindings/abi/descriptor.ts";
+import { DropReason } from "../../bindings/abi/drop-reason.ts";
+import * as F from "../../bindings/abi/flow-state.ts";
+import { CORE_NOW } from "../../bindings/abi/memory-map.ts";
+import { seqBefore, seqDistance } from "../../bindings/abi/seq.ts";
+import { TCP_ECE, TCP_FIN } from "../../bindings/abi/tcp.ts";
+import { TimerKind } from "../../bindings/abi/timer.ts";
+import * as W from "../../bindings/abi/work.ts";
+import { acknowledge, challenge } from "./protocol-acknowledge.ts";
+import { acknowledgeInRecovery, countDuplicate } from "./protocol-loss.ts";
+import { act, cancelTimer, drop, flagsOf, restartRetransmit } from "./protocol-state.ts";
+import { sentData, setFlags } from "./protocol-state.ts";
+
+/**
+ * Processes SEG.ACK; false when the segment must be dropped for it. `whole` is false for a
+ * segment outside the window, which may acknowledge but neither moves the window nor is counted
+ * as a duplicate.
+ */
+export function receiveAck(
+  core: usize,
+  work: usize,
+  connection: u32,
+  p: usize,
+  whole: bool,
+): bool {
+  const ack = load<u32>(work, W.WORK_ACK);
+  const una = load<u32>(p, F.PROTOCOL_TX_UNA);
+  const acked = seqDistance(una, ack);
+  if (acked > load<u32>(p, F.PROTOCOL_TX_MAX)) {
+    return oldAck(core, work, connection, p, seqDistance(ack, una));
+  }
+  const edge = load<u32>(p, F.PROTOCOL_WINDOW_EDGE);
+  if (whole) updateWindow(work, p, ack);
+  if (acked != 0) {
+    advance(core, work, connection, p, acked);
+  } else if (whole && load<u32>(p, F.PROTOCOL_WINDOW_EDGE) == edge) {
+    noteDuplicate(core, work, connection, p);
+  }
+  return true;
+}
+
+/** Below una: a late segment, or an attack; above what was sent: answered and dropped. */
+function oldAck(core: usize, work: usize, connection: u32, p: usize, behind: u32): bool {
+  // RFC 5961, 5.2: an ACK older than the largest window is not from this peer.
+  if (behind <= load<u32>(p, F.PROTOCOL_WINDOW_MAX)) return true;
+  drop(work, DropReason.AckOutOfRange);
+  if (behind >>> 31 != 0) acknowledge(core, work, connection, p);
+  else challenge(core, work, connection, p);
+  return false;
+}
+
+/** SND.WND by the WL1 test; WL2 <= una <= SEG.ACK always holds here (RFC 9293, 3.10.7.4). */
+function updateWindow(work: usize, p: usize, ack: u32): void {
+  const seq = load<u32>(work, W.WORK_SEQ);
+  if (seqBefore(seq, load<u32>(p, F.PROTOCOL_WL1))) return;
+  // RFC 9293 MUST-1, REC-1: the field is unsigned, the window 32 bits wide.
+  const window = load<u32>(work, W.WORK_WINDOW) << load<u8>(p, F.PROTOCOL_PEER_SCALE);
+  store<u32>(p, seq, F.PROTOCOL_WL1);
+  store<u32>(p, ack + window, F.PROTOCOL_WINDOW_EDGE);
+  if (window > load<u32>(p, F.PROTOCOL_WINDOW_MAX)) {
+    store<u32>(p, window, F.PROTOCOL_WINDOW_MAX);
+  }
+}
+
+/** New data acknowledged: moves una, frees buffer, samples the RTT, grows the window. */
+function advance(core: usize, work: usize, connection: u32, p: usize, acked: u32): void {
+  const r = recoveryOf(core, connection);
+  const flags = flagsOf(p);
+  const data = sentData(p);
+  const before = load<u32>(p, F.PROTOCOL_TX_SENT);
+  const avail = load<u32>(p, F.PROTOCOL_TX_AVAIL);
+  const finAcked = (flags & F.FLOW_FIN_PENDING) != 0 && acked == data + avail + 1;
+  const freed = finAcked ? acked - 1 : acked;
+  // After go-back-N an ACK may pass what has been sent again: those bytes are not sent twice.
+  if (freed > data) store<u32>(p, avail - (freed - data), F.PROTOCOL_TX_AVAIL);
+  const left = freed < data ? data - freed : 0;
+  const finInFlight: u32 = (flags & F.FLOW_FIN_SENT) != 0 && !finAcked ? 1 : 0;
+  store<u32>(p, left + finInFlight, F.PROTOCOL_TX_SENT);
+  store<u32>(p, load<u32>(p, F.PROTOCOL_TX_MAX) - acked, F.PROTOCOL_TX_MAX);
+  store<u32>(p, load<u32>(p, F.PROTOCOL_TX_UNA) + acked, F.PROTOCOL_TX_UNA);
+  store<u8>(p, 0, F.PROTOCOL_DUP_ACKS);
+  store<u8>(r, 0, F.RECOVERY_BACKOFF);
+  store<u32>(work, freed, W.WORK_ACKED);
+  if (freed != 0) {
+    store<u32>(work, freed, W.WORK_TX_BUMP);
+    act(work, W.ACTION_NOTIFY);
+  }
+  if (finAcked) {
+    setFlags(p, (flags & ~F.FLOW_FIN_SENT) | F.FLOW_FIN_ACKED);
+    store<u32>(work, ARX_TX_CLOSED, W.WORK_ARX_FLAGS);
+    act(work, W.ACTION_NOTIFY | W.ACTION_FIN_ACKED);
+  }
+  const now = load<u64>(core, CORE_NOW);
+  rttOnAck(r, load<u32>(p, F.PROTOCOL_TX_UNA), now);
+  growWindow(core, work, p, r, freed, before);
+  // RFC 6298, 5.2 and 5.3.
+  if (load<u32>(p, F.PROTOCOL_TX_SENT) == 0) stopTimer(core, connection, p);
+  else restartRetransmit(core, connection);
+}
+
+function stopTimer(core: usize, connection: u32, p: usize): void {
+  setFlags(p, flagsOf(p) & ~F.FLOW_PERSIST);
+  cancelTimer(core, connection, TimerKind.Retransmit);
+}
+
+function growWindow(core: usize, work: usize, p: usize, r: usize, freed: u32, before: u32): void {
+  const now = load<u64>(core, CORE_NOW);
+  const echo = noteEcho(core, work, p);
+  if ((flagsOf(p) & F.FLOW_RECOVERY) != 0 && acknowledgeInRecovery(core, p, r, freed)) return;
+  congestionOnAck(p, r, freed, before, echo, now);
+  if (echo && congestionOnEcn(p, r, load<u32>(p, F.PROTOCOL_TX_SENT), now)) {
+    store<u8>(p, load<u8>(p, F.PROTOCOL_ECHO) | <u8>F.ECHO_CWR, F.PROTOCOL_ECHO);
+  }
+}
+
+/** True when the ACK carries ECN-echo on a connection that negotiated it. */
+function noteEcho(core: usize, work: usize, p: usize): bool {
+  if ((flagsOf(p) & F.FLOW_ECN) == 0) return false;
+  if ((load<u32>(work, W.WORK_FLAGS) & TCP_ECE) == 0) return false;
+  count(core, Counter.EcnEchoesIn);
+  act(work, W.ACTION_ECN_ECHO);
+  return true;
+}
+
+/** Duplicate ACK (RFC 5681, section 2): nothing new, no payload, data outstanding. */
+function noteDuplicate(core: usize, work: usize, connection: u32, p: usize): void {
+  if (load<u32>(work, W.WORK_PAYLOAD_LENGTH) != 0) return;
+  if ((load<u32>(work, W.WORK_FLAGS) & TCP_FIN) != 0) return;
+  if (load<u32>(p, F.PROTOCOL_TX_SENT) == 0) return;
+  countDuplicate(core, work, p, recoveryOf(core, connection));
+}
+

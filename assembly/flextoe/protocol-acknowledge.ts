@@ -1,0 +1,107 @@
+/**
+ * Protocol stage, acknowledgments: when one is due (RFC 9293, 3.8.6.3) and what it says. The
+ * decision is per segment; an ACK leaves after the burst (RFC 9293 MUST-58, MUST-59).
+ */
+import { count } from "../base/counter.ts";
+import { intervalCount } from "../tcp/ooo-interval.ts";
+import { announcedEdge, receiveWindowField, windowStep } from "../tcp/window.ts";
+import { recoveryOf } from "../flow/flow-state.ts";
+import { Counter } from "../../bindings/abi/counters.ts";
+import { DropReason } from "../../bindings/abi/drop-reason.ts";
+import * as F from "../../bindings/abi/flow-state.ts";
+import { CHALLENGE_ACKS_PER_TICK } from "../../bindings/abi/limits.ts";
+import * as M from "../../bindings/abi/memory-map.ts";
+import { TCP_ACK_FLAG, TCP_ECE } from "../../bindings/abi/tcp.ts";
+import { TimerKind } from "../../bindings/abi/timer.ts";
+import * as W from "../../bindings/abi/work.ts";
+import { countDrop } from "../base/counter.ts";
+import { act, cancelTimer, flagsOf, startDelayedAck } from "./protocol-state.ts";
+
+/** The window field that an ACK sent now would carry (RFC 9293, 3.8.6). */
+export function windowField(p: usize): u32 {
+  const step = windowStep(load<u8>(p, F.PROTOCOL_RX_SHIFT), load<u16>(p, F.PROTOCOL_MSS));
+  return receiveWindowField(
+    load<u32>(p, F.PROTOCOL_RX_AVAIL),
+    load<u32>(p, F.PROTOCOL_RX_NEXT_SEQ),
+    load<u32>(p, F.PROTOCOL_RX_EDGE),
+    load<u8>(p, F.PROTOCOL_LOCAL_SCALE),
+    step,
+  );
+}
+
+/** The right edge after announcing `field`. */
+export function edgeAfter(p: usize, field: u32): u32 {
+  const next = load<u32>(p, F.PROTOCOL_RX_NEXT_SEQ);
+  const scale = load<u8>(p, F.PROTOCOL_LOCAL_SCALE);
+  return announcedEdge(next, field, scale, load<u32>(p, F.PROTOCOL_RX_EDGE));
+}
+
+/** Fills in the receiver's half of an outgoing segment: ACK number, window, echoes, SACK. */
+export function stampAcknowledgment(core: usize, work: usize, connection: u32, p: usize): void {
+  const next = load<u32>(p, F.PROTOCOL_RX_NEXT_SEQ);
+  const field = windowField(p);
+  store<u32>(p, edgeAfter(p, field), F.PROTOCOL_RX_EDGE);
+  store<u32>(p, next, F.PROTOCOL_LAST_ACK_SENT);
+  if (load<u8>(p, F.PROTOCOL_UNACKED) != 0) {
+    store<u8>(p, 0, F.PROTOCOL_UNACKED);
+    cancelTimer(core, connection, TimerKind.DelayedAck);
+  }
+  store<u32>(work, next, W.WORK_OUT_ACK);
+  store<u32>(work, field, W.WORK_OUT_WINDOW);
+  store<u32>(work, load<u32>(p, F.PROTOCOL_TS_RECENT), W.WORK_OUT_TS_ECR);
+  const echo = (load<u8>(p, F.PROTOCOL_ECHO) & <u8>F.ECHO_ECE) != 0 ? TCP_ECE : 0;
+  const timestamps = (flagsOf(p) & F.FLOW_TIMESTAMPS) != 0 ? W.OUT_TIMESTAMPS : 0;
+  store<u32>(work, TCP_ACK_FLAG | echo | timestamps, W.WORK_OUT_FLAGS);
+  stampSack(core, work, connection, p);
+}
+
+/** SACK blocks, most recent first (RFC 2018, section 4), as many as fit beside timestamps. */
+function stampSack(core: usize, work: usize, connection: u32, p: usize): void {
+  const flags = flagsOf(p);
+  store<u32>(work, 0, W.WORK_OUT_SACK_COUNT);
+  const wanted = F.FLOW_SACK | F.FLOW_OUT_OF_ORDER;
+  if ((flags & wanted) != wanted) return;
+  const recovery = recoveryOf(core, connection);
+  const room: u32 = (flags & F.FLOW_TIMESTAMPS) != 0 ? 3 : 4;
+  const blocks = min(intervalCount(recovery), room);
+  store<u32>(work, blocks, W.WORK_OUT_SACK_COUNT);
+  for (let i: u32 = 0; i < blocks; i++) {
+    store<u64>(work + W.WORK_OUT_SACK + i * 8, load<u64>(recovery + F.RECOVERY_INTERVALS + i * 8));
+  }
+}
+
+/** Sends an acknowledgment for this item. */
+export function acknowledge(core: usize, work: usize, connection: u32, p: usize): void {
+  stampAcknowledgment(core, work, connection, p);
+  // The highest number sent, also after go-back-N: a peer drops a segment below its window.
+  const seq = load<u32>(p, F.PROTOCOL_TX_UNA) + load<u32>(p, F.PROTOCOL_TX_MAX);
+  store<u32>(work, seq, W.WORK_OUT_SEQ);
+  act(work, W.ACTION_ACK);
+}
+
+/** In-order data: acknowledges every second segment, or later (RFC 9293 SHLD-18, SHLD-19). */
+export function acknowledgeData(core: usize, work: usize, connection: u32, p: usize): void {
+  const unacked = <u32>load<u8>(p, F.PROTOCOL_UNACKED) + 1;
+  store<u8>(p, <u8>unacked, F.PROTOCOL_UNACKED);
+  const quick = (flagsOf(p) & F.FLOW_QUICK_ACK) != 0;
+  if (quick || unacked >= load<u8>(p, F.PROTOCOL_ACK_THRESHOLD)) {
+    acknowledge(core, work, connection, p);
+  } else {
+    startDelayedAck(core, connection);
+  }
+}
+
+/** A challenge ACK, within the budget of RFC 5961, section 7. */
+export function challenge(core: usize, work: usize, connection: u32, p: usize): void {
+  const tick = load<u32>(core, M.CORE_NOW_TICKS);
+  if (load<u32>(core, M.CORE_CHALLENGE_TICK) != tick) {
+    store<u32>(core, tick, M.CORE_CHALLENGE_TICK);
+    store<u32>(core, CHALLENGE_ACKS_PER_TICK, M.CORE_CHALLENGE_LEFT);
+  }
+  const left = load<u32>(core, M.CORE_CHALLENGE_LEFT);
+  if (left == 0) return countDrop(core, DropReason.RateLimited);
+  store<u32>(core, left - 1, M.CORE_CHALLENGE_LEFT);
+  count(core, Counter.ChallengeAcks);
+  act(work, W.ACTION_CHALLENGE);
+  acknowledge(core, work, connection, p);
+}

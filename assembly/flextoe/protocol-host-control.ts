@@ -1,0 +1,166 @@
+/**
+ * Protocol stage, HC workflow (4.3.1.1): Win, Fin and Reset. A descriptor comes from an untrusted
+ * context: credits and appended bytes are checked against what was delivered and what is free,
+ * and a lie changes nothing (threats D06, D07).
+ */
+import { congestionInitialize } from "../tcp/congestion/congestion-control.ts";
+import { congestionOnTimeout } from "../tcp/congestion/congestion-control.ts";
+import { windowStep } from "../tcp/window.ts";
+import { rttAbandon } from "../tcp/round-trip-time.ts";
+import { count } from "../base/counter.ts";
+import { protocolOf, recoveryOf } from "../flow/flow-state.ts";
+import { Counter } from "../../bindings/abi/counters.ts";
+import { ATX_FIN, ATX_RX_SHUT, AtxOpcode } from "../../bindings/abi/descriptor.ts";
+import { DropReason } from "../../bindings/abi/drop-reason.ts";
+import * as F from "../../bindings/abi/flow-state.ts";
+import { CORE_NOW } from "../../bindings/abi/memory-map.ts";
+import { seqDistance } from "../../bindings/abi/seq.ts";
+import { MSS_MIN } from "../../bindings/abi/limits.ts";
+import * as W from "../../bindings/abi/work.ts";
+import { acknowledge, edgeAfter, windowField } from "./protocol-acknowledge.ts";
+import { goBack } from "./protocol-loss.ts";
+import { act, drop, flagsOf, noteSendable, peerWindow, restartRetransmit } from "./protocol-state.ts";
+import { sentData, setFlags } from "./protocol-state.ts";
+import { emit } from "./protocol-transmit.ts";
+
+/** FLOW_* bits that the control plane may change on a live connection. */
+const SETTABLE: u32 = F.FLOW_NODELAY | F.FLOW_CORK | F.FLOW_QUICK_ACK | F.FLOW_RX_SHUT;
+const CONGESTION_WINDOW_MAX: u32 = 0x3fffffff;
+
+/** One host-control item that pre-processing has let through. */
+export function protocolHostControl(core: usize, work: usize): void {
+  const connection = load<u32>(work, W.WORK_CONNECTION);
+  const p = protocolOf(core, connection);
+  store<u32>(work, 0, W.WORK_ACTIONS);
+  store<u32>(work, 0, W.WORK_PLACEMENT_COUNT);
+  store<u32>(work, 0, W.WORK_OUT_PAYLOAD_LENGTH);
+  store<u32>(work, 0, W.WORK_OUT_ECN);
+  store<u32>(work, 0, W.WORK_ACKED);
+  const opcode = load<u32>(work, W.WORK_OPCODE);
+  if (opcode == AtxOpcode.Update) update(core, work, connection, p);
+  else if (opcode == AtxOpcode.Retransmit) timeout(core, work, connection, p);
+  else if (opcode == AtxOpcode.Probe) probe(core, work, connection, p);
+  else if (opcode == AtxOpcode.KeepAlive) keepAlive(core, work, connection, p);
+  else if (opcode == AtxOpcode.Acknowledge) acknowledge(core, work, connection, p);
+  else configure(core, work, connection, p, opcode);
+}
+
+/** Win and Fin: receive credit, appended bytes, end of stream. */
+function update(core: usize, work: usize, connection: u32, p: usize): void {
+  const credit = load<u32>(work, W.WORK_RX_CREDIT);
+  const append = load<u32>(work, W.WORK_TX_APPEND);
+  const avail = load<u32>(p, F.PROTOCOL_RX_AVAIL);
+  const rxBytes = <u32>1 << load<u8>(p, F.PROTOCOL_RX_SHIFT);
+  if (credit > rxBytes - avail) return drop(work, DropReason.DescriptorCredit);
+  const queued = load<u32>(p, F.PROTOCOL_TX_AVAIL);
+  const txBytes = <u32>1 << load<u8>(p, F.PROTOCOL_TX_SHIFT);
+  const closed = (flagsOf(p) & F.FLOW_FIN_PENDING) != 0;
+  if (append > txBytes - queued - sentData(p) || (closed && append != 0)) {
+    return drop(work, DropReason.DescriptorAppend);
+  }
+  store<u32>(p, avail + credit, F.PROTOCOL_RX_AVAIL);
+  store<u32>(p, queued + append, F.PROTOCOL_TX_AVAIL);
+  const request = load<u32>(work, W.WORK_HC_FLAGS);
+  let flags = flagsOf(p);
+  if ((request & ATX_FIN) != 0) flags |= F.FLOW_FIN_PENDING;
+  if ((request & ATX_RX_SHUT) != 0) flags |= F.FLOW_RX_SHUT;
+  setFlags(p, flags);
+  noteSendable(core, work, connection, p);
+  if (credit != 0) windowUpdate(core, work, connection, p);
+}
+
+/**
+ * Tells a peer that may be waiting: the window was below half the buffer and grew by a worthwhile
+ * step. With data to send the window rides on it instead.
+ */
+function windowUpdate(core: usize, work: usize, connection: u32, p: usize): void {
+  if ((load<u32>(work, W.WORK_ACTIONS) & W.ACTION_SCHEDULE) != 0) return;
+  const next = load<u32>(p, F.PROTOCOL_RX_NEXT_SEQ);
+  const edge = load<u32>(p, F.PROTOCOL_RX_EDGE);
+  const half = (<u32>1 << load<u8>(p, F.PROTOCOL_RX_SHIFT)) >> 1;
+  const open = seqDistance(next, edge);
+  if (open >>> 31 == 0 && open >= half) return;
+  const step = windowStep(load<u8>(p, F.PROTOCOL_RX_SHIFT), load<u16>(p, F.PROTOCOL_MSS));
+  if (seqDistance(edge, edgeAfter(p, windowField(p))) < step) return;
+  if ((flagsOf(p) & F.FLOW_FIN_RECEIVED) != 0) return;
+  count(core, Counter.WindowUpdates);
+  acknowledge(core, work, connection, p);
+}
+
+/** Reset: the retransmission timer expired (RFC 6298, 5.4 to 5.6). */
+function timeout(core: usize, work: usize, connection: u32, p: usize): void {
+  const r = recoveryOf(core, connection);
+  const sent = load<u32>(p, F.PROTOCOL_TX_SENT);
+  if (sent == 0) return noteSendable(core, work, connection, p);
+  const backoff: u32 = load<u8>(r, F.RECOVERY_BACKOFF);
+  count(core, Counter.Timeouts);
+  congestionOnTimeout(p, r, sent, backoff == 0, load<u64>(core, CORE_NOW));
+  store<u8>(r, <u8>min(backoff + 1, 63), F.RECOVERY_BACKOFF);
+  const end = load<u32>(p, F.PROTOCOL_TX_UNA) + load<u32>(p, F.PROTOCOL_TX_MAX);
+  store<u32>(r, end, F.RECOVERY_RECOVER);
+  rttAbandon(r);
+  store<u8>(p, 0, F.PROTOCOL_DUP_ACKS);
+  goBack(p);
+  setFlags(p, flagsOf(p) & ~F.FLOW_RECOVERY);
+  noteSendable(core, work, connection, p);
+}
+
+/** Persist timer: one byte past the window, or what fits it (RFC 9293 MUST-35, MUST-36). */
+function probe(core: usize, work: usize, connection: u32, p: usize): void {
+  const flags = flagsOf(p);
+  if ((flags & F.FLOW_PERSIST) == 0) return noteSendable(core, work, connection, p);
+  const r = recoveryOf(core, connection);
+  const avail = load<u32>(p, F.PROTOCOL_TX_AVAIL);
+  const room = min(peerWindow(p), <u32>load<u16>(p, F.PROTOCOL_MSS));
+  const length = min(avail, max(room, 1));
+  const fin = avail == 0 && (flags & F.FLOW_FIN_PENDING) != 0;
+  if (length == 0 && !fin) return;
+  const span = length + (fin ? 1 : 0);
+  // RFC 9293 SHLD-30: the interval grows exponentially.
+  store<u8>(r, <u8>min(<u32>load<u8>(r, F.RECOVERY_BACKOFF) + 1, 63), F.RECOVERY_BACKOFF);
+  if (load<u32>(p, F.PROTOCOL_TX_MAX) < span) store<u32>(p, span, F.PROTOCOL_TX_MAX);
+  count(core, Counter.Probes);
+  act(work, W.ACTION_RETRANSMISSION);
+  emit(core, work, connection, p, load<u32>(p, F.PROTOCOL_TX_UNA), length, fin);
+  restartRetransmit(core, connection);
+}
+
+/** RFC 9293, 3.8.4: sequence number next - 1 and no data (SHLD-12). */
+function keepAlive(core: usize, work: usize, connection: u32, p: usize): void {
+  acknowledge(core, work, connection, p);
+  const next = load<u32>(p, F.PROTOCOL_TX_UNA) + load<u32>(p, F.PROTOCOL_TX_MAX);
+  store<u32>(work, next - 1, W.WORK_OUT_SEQ);
+}
+
+/** The control plane's settings. */
+function configure(core: usize, work: usize, connection: u32, p: usize, opcode: u32): void {
+  const low = load<u32>(work, W.WORK_ARGUMENT_LOW);
+  const high = load<u32>(work, W.WORK_ARGUMENT_HIGH);
+  const r = recoveryOf(core, connection);
+  if (opcode == AtxOpcode.SetFlags) {
+    setFlags(p, (flagsOf(p) & ~(high & SETTABLE)) | (low & SETTABLE));
+  } else if (opcode == AtxOpcode.SetWindow) {
+    const mss: u32 = load<u16>(p, F.PROTOCOL_MSS);
+    if (low != 0) store<u32>(p, max(mss, min(low, CONGESTION_WINDOW_MAX)), F.PROTOCOL_CWND);
+    if (high != 0) store<u32>(r, max(2 * mss, high), F.RECOVERY_SSTHRESH);
+  } else if (opcode == AtxOpcode.SetMss) {
+    store<u16>(p, <u16>max(MSS_MIN, min(low, 65535)), F.PROTOCOL_MSS);
+  } else if (opcode == AtxOpcode.SetAlgorithm && low <= <u32>F.CongestionAlgorithm.Dctcp) {
+    store<u8>(r, <u8>low, F.RECOVERY_ALGORITHM);
+    congestionInitialize(p, r, low, load<u64>(core, CORE_NOW));
+  }
+  noteSendable(core, work, connection, p);
+}
+
+/** The delayed-ACK timer fired (RFC 9293 MUST-40). */
+export function protocolDelayedAck(core: usize, work: usize): void {
+  const connection = load<u32>(work, W.WORK_CONNECTION);
+  const p = protocolOf(core, connection);
+  store<u32>(work, 0, W.WORK_ACTIONS);
+  store<u32>(work, 0, W.WORK_OUT_PAYLOAD_LENGTH);
+  store<u32>(work, 0, W.WORK_PLACEMENT_COUNT);
+  store<u32>(work, 0, W.WORK_OUT_ECN);
+  if (load<u8>(p, F.PROTOCOL_UNACKED) == 0) return;
+  count(core, Counter.DelayedAcks);
+  acknowledge(core, work, connection, p);
+}

@@ -1,0 +1,80 @@
+/**
+ * Protocol stage, loss recovery by duplicate ACKs: fast retransmit and NewReno fast recovery
+ * (RFC 5681, 3.2; RFC 6582), or go-back-N where FLOW_GO_BACK_N asks for the paper's (4.3.1.3).
+ */
+import { congestionOnLoss } from "../tcp/congestion/congestion-control.ts";
+import { congestionOnRecoveryExit } from "../tcp/congestion/congestion-control.ts";
+import { rttAbandon } from "../tcp/round-trip-time.ts";
+import * as F from "../../bindings/abi/flow-state.ts";
+import { DUP_ACK_THRESHOLD } from "../../bindings/abi/limits.ts";
+import { CORE_NOW } from "../../bindings/abi/memory-map.ts";
+import { seqBefore } from "../../bindings/abi/seq.ts";
+import * as W from "../../bindings/abi/work.ts";
+import { act, flagsOf, sentData, setFlags } from "./protocol-state.ts";
+
+/** Takes what is in flight back to unsent: the next segment starts at una (Reset). */
+export function goBack(p: usize): void {
+  store<u32>(p, load<u32>(p, F.PROTOCOL_TX_AVAIL) + sentData(p), F.PROTOCOL_TX_AVAIL);
+  store<u32>(p, 0, F.PROTOCOL_TX_SENT);
+  setFlags(p, flagsOf(p) & ~(F.FLOW_FIN_SENT | F.FLOW_RETRANSMIT));
+}
+
+/** A duplicate ACK by RFC 5681's definition; the third starts fast retransmit. */
+export function countDuplicate(core: usize, work: usize, p: usize, r: usize): void {
+  act(work, W.ACTION_DUP_ACK);
+  const flags = flagsOf(p);
+  const mss: u32 = load<u16>(p, F.PROTOCOL_MSS);
+  if ((flags & F.FLOW_RECOVERY) != 0) {
+    // Each one says that a segment has left the network (RFC 6582, 3.2 step 4).
+    const window = load<u32>(p, F.PROTOCOL_CWND);
+    const ceiling = load<u32>(p, F.PROTOCOL_TX_SENT) + load<u32>(r, F.RECOVERY_SSTHRESH) + 4 * mss;
+    if (window < ceiling) store<u32>(p, window + mss, F.PROTOCOL_CWND);
+    return;
+  }
+  const duplicates = <u32>load<u8>(p, F.PROTOCOL_DUP_ACKS) + 1;
+  if (duplicates > DUP_ACK_THRESHOLD) return;
+  store<u8>(p, <u8>duplicates, F.PROTOCOL_DUP_ACKS);
+  if (duplicates == DUP_ACK_THRESHOLD) enterRecovery(core, work, p, r);
+}
+
+function enterRecovery(core: usize, work: usize, p: usize, r: usize): void {
+  const una = load<u32>(p, F.PROTOCOL_TX_UNA);
+  // RFC 6582, 3.2 step 2: no second recovery for losses that the first one or an RTO covers.
+  if (seqBefore(una, load<u32>(r, F.RECOVERY_RECOVER))) return;
+  const sent = load<u32>(p, F.PROTOCOL_TX_SENT);
+  const mss: u32 = load<u16>(p, F.PROTOCOL_MSS);
+  congestionOnLoss(p, r, sent, load<u64>(core, CORE_NOW));
+  store<u32>(r, una + load<u32>(p, F.PROTOCOL_TX_MAX), F.RECOVERY_RECOVER);
+  const ssthresh = load<u32>(r, F.RECOVERY_SSTHRESH);
+  act(work, W.ACTION_FAST_RETRANSMIT);
+  rttAbandon(r);
+  if ((flagsOf(p) & F.FLOW_GO_BACK_N) != 0) {
+    store<u32>(p, ssthresh, F.PROTOCOL_CWND);
+    store<u8>(p, 0, F.PROTOCOL_DUP_ACKS);
+    goBack(p);
+    return;
+  }
+  store<u32>(p, ssthresh + DUP_ACK_THRESHOLD * mss, F.PROTOCOL_CWND);
+  setFlags(p, flagsOf(p) | F.FLOW_RECOVERY | F.FLOW_RETRANSMIT);
+}
+
+/**
+ * New data acknowledged during fast recovery: a full acknowledgment ends it, a partial one
+ * retransmits the next hole (RFC 6582, 3.2 step 3). True when recovery goes on.
+ */
+export function acknowledgeInRecovery(core: usize, p: usize, r: usize, acked: u32): bool {
+  const una = load<u32>(p, F.PROTOCOL_TX_UNA);
+  const flags = flagsOf(p);
+  if (!seqBefore(una, load<u32>(r, F.RECOVERY_RECOVER))) {
+    setFlags(p, flags & ~(F.FLOW_RECOVERY | F.FLOW_RETRANSMIT));
+    congestionOnRecoveryExit(p, r, load<u32>(p, F.PROTOCOL_TX_SENT), load<u64>(core, CORE_NOW));
+    return false;
+  }
+  const mss: u32 = load<u16>(p, F.PROTOCOL_MSS);
+  let window = load<u32>(p, F.PROTOCOL_CWND);
+  window = window > acked + mss ? window - acked : mss;
+  if (acked >= mss) window += mss;
+  store<u32>(p, window, F.PROTOCOL_CWND);
+  setFlags(p, flags | F.FLOW_RETRANSMIT);
+  return true;
+}

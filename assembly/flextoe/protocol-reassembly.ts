@@ -1,0 +1,162 @@
+/**
+ * Protocol stage, payload of a received segment: trimming to the window, placement in the receive
+ * buffer in or out of order, FIN in sequence (4.3.1.3; RFC 9293, 3.10.7.4, seventh and eighth
+ * checks). Nothing is queued: the protocol says where bytes belong, the DMA stage puts them there.
+ */
+import { absorbIntervals, addInterval, intervalCount } from "../tcp/ooo-interval.ts";
+import { placeOutside } from "../tcp/ooo-interval.ts";
+import { recoveryOf } from "../flow/flow-state.ts";
+import { ARX_RX_CLOSED } from "../../bindings/abi/descriptor.ts";
+import { DropReason } from "../../bindings/abi/drop-reason.ts";
+import * as F from "../../bindings/abi/flow-state.ts";
+import { ECN_CE } from "../../bindings/abi/ip.ts";
+import { seqAfter, seqBefore, seqDistance } from "../../bindings/abi/seq.ts";
+import { TCP_CWR, TCP_FIN } from "../../bindings/abi/tcp.ts";
+import * as W from "../../bindings/abi/work.ts";
+import { acknowledge, acknowledgeData } from "./protocol-acknowledge.ts";
+import { act, drop, flagsOf, setFlags, startDelayedAck } from "./protocol-state.ts";
+
+/** Payload and FIN of an acceptable segment with sequence number `seq`. */
+export function receivePayload(
+  core: usize,
+  work: usize,
+  connection: u32,
+  p: usize,
+  seq: u32,
+  length: u32,
+  tcpFlags: u32,
+): void {
+  const flags = flagsOf(p);
+  if ((flags & F.FLOW_FIN_RECEIVED) != 0) {
+    drop(work, DropReason.AfterFin);
+    return acknowledge(core, work, connection, p);
+  }
+  const next = load<u32>(p, F.PROTOCOL_RX_NEXT_SEQ);
+  const limit = next + load<u32>(p, F.PROTOCOL_RX_AVAIL);
+  const start = seqBefore(seq, next) ? next : seq;
+  let end = seq + length;
+  let fin = (tcpFlags & TCP_FIN) != 0;
+  if (seqAfter(end, limit)) {
+    end = limit;
+    fin = false;
+  }
+  const bytes = seqAfter(end, start) ? seqDistance(start, end) : 0;
+  if (bytes != 0 && (flags & F.FLOW_RX_SHUT) != 0) {
+    act(work, W.ACTION_LATE_DATA);
+    return drop(work, DropReason.LateData);
+  }
+  const marked = noteMark(core, work, connection, p, tcpFlags);
+  const ordered = start == next && (flags & F.FLOW_OUT_OF_ORDER) == 0;
+  if (bytes != 0) {
+    if (ordered) placeInOrder(work, p, seq, start, bytes);
+    else if (!placeAnywhere(work, p, recoveryOf(core, connection), seq, start, end)) {
+      drop(work, DropReason.IntervalLimit);
+      return acknowledge(core, work, connection, p);
+    }
+  }
+  const finished = receiveFin(core, work, connection, p, fin, seq + length);
+  if (marked) return;
+  const whole = bytes == length;
+  if (ordered && whole && !finished && !fin) acknowledgeData(core, work, connection, p);
+  else acknowledge(core, work, connection, p);
+}
+
+/** The common case: one span at rxNextSeq, no interval to look at. */
+// @ts-ignore: decorator
+@inline
+function placeInOrder(work: usize, p: usize, seq: u32, start: u32, bytes: u32): void {
+  store<u32>(work, 1, W.WORK_PLACEMENT_COUNT);
+  store<u32>(work, start, W.WORK_PLACEMENTS + W.PLACEMENT_SEQ);
+  store<u32>(work, seqDistance(seq, start), W.WORK_PLACEMENTS + W.PLACEMENT_OFFSET);
+  store<u32>(work, bytes, W.WORK_PLACEMENTS + W.PLACEMENT_LENGTH);
+  store<u32>(work, bytes, W.WORK_RX_BUMP);
+  store<u32>(p, start + bytes, F.PROTOCOL_RX_NEXT_SEQ);
+  store<u32>(p, load<u32>(p, F.PROTOCOL_RX_AVAIL) - bytes, F.PROTOCOL_RX_AVAIL);
+  act(work, W.ACTION_PLACE | W.ACTION_NOTIFY);
+}
+
+/** Around intervals; false when the segment would open one interval too many. */
+function placeAnywhere(work: usize, p: usize, r: usize, seq: u32, start: u32, end: u32): bool {
+  const next = load<u32>(p, F.PROTOCOL_RX_NEXT_SEQ);
+  const placements = work + W.WORK_PLACEMENTS;
+  const placed = placeOutside(r, seq, start, end, placements, work + W.WORK_PLACEMENT_COUNT);
+  if (start != next) {
+    if (!addInterval(r, start, placed)) {
+      store<u32>(work, 0, W.WORK_PLACEMENT_COUNT);
+      return false;
+    }
+    setFlags(p, flagsOf(p) | F.FLOW_OUT_OF_ORDER);
+    if (load<u32>(work, W.WORK_PLACEMENT_COUNT) != 0) act(work, W.ACTION_OUT_OF_ORDER);
+    else store<u32>(work, DropReason.Duplicate, W.WORK_REASON);
+  } else {
+    const reached = absorbIntervals(r, placed);
+    const bytes = seqDistance(next, reached);
+    store<u32>(p, reached, F.PROTOCOL_RX_NEXT_SEQ);
+    store<u32>(p, load<u32>(p, F.PROTOCOL_RX_AVAIL) - bytes, F.PROTOCOL_RX_AVAIL);
+    store<u32>(work, bytes, W.WORK_RX_BUMP);
+    if (intervalCount(r) == 0) setFlags(p, flagsOf(p) & ~F.FLOW_OUT_OF_ORDER);
+    act(work, W.ACTION_NOTIFY);
+  }
+  if (load<u32>(work, W.WORK_PLACEMENT_COUNT) != 0) act(work, W.ACTION_PLACE);
+  return true;
+}
+
+/** FIN, honoured in sequence; one that came early waits as a number. True when it was reached. */
+function receiveFin(
+  core: usize,
+  work: usize,
+  connection: u32,
+  p: usize,
+  fin: bool,
+  finSeq: u32,
+): bool {
+  const echo: u32 = load<u8>(p, F.PROTOCOL_ECHO);
+  if (!fin && (echo & F.ECHO_FIN_HELD) == 0) return false;
+  const r = recoveryOf(core, connection);
+  const stands = fin ? finSeq : load<u32>(r, F.RECOVERY_FIN_SEQ);
+  if (stands != load<u32>(p, F.PROTOCOL_RX_NEXT_SEQ)) {
+    // A second, different FIN ahead of order does not replace the first (threats Q09).
+    if (fin && (echo & F.ECHO_FIN_HELD) == 0) {
+      store<u32>(r, finSeq, F.RECOVERY_FIN_SEQ);
+      store<u8>(p, <u8>(echo | F.ECHO_FIN_HELD), F.PROTOCOL_ECHO);
+    }
+    return false;
+  }
+  // Whatever was placed beyond the end of the stream is not part of it (RFC 9293, 3.10.7.4).
+  store<u8>(r, 0, F.RECOVERY_INTERVAL_COUNT);
+  store<u8>(p, <u8>(echo & ~F.ECHO_FIN_HELD), F.PROTOCOL_ECHO);
+  setFlags(p, (flagsOf(p) & ~F.FLOW_OUT_OF_ORDER) | F.FLOW_FIN_RECEIVED);
+  store<u32>(p, stands + 1, F.PROTOCOL_RX_NEXT_SEQ);
+  const bits = load<u32>(work, W.WORK_ARX_FLAGS) | ARX_RX_CLOSED;
+  store<u32>(work, bits, W.WORK_ARX_FLAGS);
+  act(work, W.ACTION_NOTIFY | W.ACTION_FIN_RECEIVED);
+  return true;
+}
+
+/**
+ * Congestion marks (RFC 3168, 6.1.3): CE sets the echo, CWR clears it. DCTCP echoes each change
+ * of CE at once and exactly (RFC 8257, 3.2): true when the pending ACK was sent for it.
+ */
+function noteMark(core: usize, work: usize, connection: u32, p: usize, tcpFlags: u32): bool {
+  if ((flagsOf(p) & F.FLOW_ECN) == 0) return false;
+  const ce = load<u32>(work, W.WORK_ECN) == ECN_CE;
+  const echo: u32 = load<u8>(p, F.PROTOCOL_ECHO);
+  const algorithm = load<u8>(recoveryOf(core, connection), F.RECOVERY_ALGORITHM);
+  if (algorithm != <u8>F.CongestionAlgorithm.Dctcp) {
+    let bits = echo;
+    if ((tcpFlags & TCP_CWR) != 0) bits &= ~F.ECHO_ECE;
+    if (ce) bits |= F.ECHO_ECE;
+    store<u8>(p, <u8>bits, F.PROTOCOL_ECHO);
+    return false;
+  }
+  if (ce == ((echo & F.ECHO_CE_STATE) != 0)) return false;
+  const pending = load<u8>(p, F.PROTOCOL_UNACKED) != 0;
+  if (pending) acknowledge(core, work, connection, p);
+  const cleared = echo & ~(F.ECHO_CE_STATE | F.ECHO_ECE);
+  store<u8>(p, <u8>(ce ? cleared | F.ECHO_CE_STATE | F.ECHO_ECE : cleared), F.PROTOCOL_ECHO);
+  if (pending) {
+    store<u8>(p, 1, F.PROTOCOL_UNACKED);
+    startDelayedAck(core, connection);
+  }
+  return pending;
+}

@@ -1,0 +1,159 @@
+/**
+ * Protocol stage, shared pieces: flags, quantities derived from PROTOCOL, timers and the test
+ * whether a connection has something to send.
+ */
+import { wheelArm, wheelCancel } from "../base/timer-wheel.ts";
+import { rtoWithBackoff } from "../tcp/round-trip-time.ts";
+import { sendableBytes } from "../tcp/window.ts";
+import { recoveryOf, timerOf } from "../flow/flow-state.ts";
+import * as F from "../../bindings/abi/flow-state.ts";
+import { DUP_ACK_THRESHOLD } from "../../bindings/abi/limits.ts";
+import { CORE_NOW, CORE_TIMERS, CORE_WHEEL } from "../../bindings/abi/memory-map.ts";
+import { seqDistance } from "../../bindings/abi/seq.ts";
+import { TIMER_DEADLINE, TIMER_SIZE, TimerKind } from "../../bindings/abi/timer.ts";
+import * as W from "../../bindings/abi/work.ts";
+
+// @ts-ignore: decorator
+@inline
+export function act(work: usize, action: u32): void {
+  store<u32>(work, load<u32>(work, W.WORK_ACTIONS) | action, W.WORK_ACTIONS);
+}
+
+// @ts-ignore: decorator
+@inline
+export function flagsOf(p: usize): u32 {
+  return load<u16>(p, F.PROTOCOL_FLAGS);
+}
+
+// @ts-ignore: decorator
+@inline
+export function setFlags(p: usize, flags: u32): void {
+  store<u16>(p, <u16>flags, F.PROTOCOL_FLAGS);
+}
+
+/** The item's payload is not used; WORK_REASON is counted by the pipeline. */
+export function drop(work: usize, reason: u32): void {
+  act(work, W.ACTION_DROP);
+  store<u32>(work, reason, W.WORK_REASON);
+}
+
+/** Data bytes among txSent: the FIN takes a sequence number and no byte. */
+// @ts-ignore: decorator
+@inline
+export function sentData(p: usize): u32 {
+  return load<u32>(p, F.PROTOCOL_TX_SENT) - ((flagsOf(p) & F.FLOW_FIN_SENT) != 0 ? 1 : 0);
+}
+
+/** Bytes from una to the right edge of the peer's window; 0 when the peer shrank it below una. */
+// @ts-ignore: decorator
+@inline
+export function peerWindow(p: usize): u32 {
+  // RFC 9293 MUST-34: a shrunk window must not turn into a huge one.
+  const distance = seqDistance(load<u32>(p, F.PROTOCOL_TX_UNA), load<u32>(p, F.PROTOCOL_WINDOW_EDGE));
+  return distance >>> 31 != 0 ? 0 : distance;
+}
+
+/** Congestion window, with limited transmit's extra segments (RFC 3042). */
+function congestionWindow(p: usize, flags: u32): u32 {
+  const duplicates: u32 = load<u8>(p, F.PROTOCOL_DUP_ACKS);
+  const window = load<u32>(p, F.PROTOCOL_CWND);
+  if ((flags & F.FLOW_RECOVERY) != 0 || duplicates >= DUP_ACK_THRESHOLD) return window;
+  return window + duplicates * <u32>load<u16>(p, F.PROTOCOL_MSS);
+}
+
+/** Bytes that the next segment may carry now; 0 also when only a FIN could go. */
+export function sendable(p: usize): u32 {
+  const flags = flagsOf(p);
+  const sent = load<u32>(p, F.PROTOCOL_TX_SENT);
+  // Nagle and cork hold new bytes back, never those that were on the wire before.
+  const again = sent < load<u32>(p, F.PROTOCOL_TX_MAX);
+  return sendableBytes(
+    load<u32>(p, F.PROTOCOL_TX_AVAIL),
+    sent,
+    congestionWindow(p, flags),
+    peerWindow(p),
+    load<u16>(p, F.PROTOCOL_MSS),
+    again || (flags & F.FLOW_NODELAY) != 0,
+    !again && (flags & F.FLOW_CORK) != 0,
+    load<u32>(p, F.PROTOCOL_WINDOW_MAX),
+    (flags & F.FLOW_FIN_PENDING) != 0,
+  );
+}
+
+/** True when a FIN may follow the last byte: pending, not in flight, and inside the window. */
+export function finSendable(p: usize, flags: u32, length: u32): bool {
+  if ((flags & (F.FLOW_FIN_PENDING | F.FLOW_FIN_SENT)) != F.FLOW_FIN_PENDING) return false;
+  if ((flags & F.FLOW_FIN_ACKED) != 0) return false;
+  if (length != load<u32>(p, F.PROTOCOL_TX_AVAIL)) return false;
+  return peerWindow(p) > load<u32>(p, F.PROTOCOL_TX_SENT) + length;
+}
+
+/** True when a turn of the flow scheduler would send something. */
+export function hasSendable(p: usize): bool {
+  const flags = flagsOf(p);
+  if ((flags & F.FLOW_RETRANSMIT) != 0) return true;
+  if (load<u32>(p, F.PROTOCOL_TX_AVAIL) != 0) return sendable(p) != 0;
+  return finSendable(p, flags, 0);
+}
+
+// @ts-ignore: decorator
+@inline
+function armTimer(core: usize, connection: u32, kind: u32, deadline: u64): void {
+  const timers = <usize>load<u32>(core, CORE_TIMERS);
+  wheelArm(<usize>load<u32>(core, CORE_WHEEL), timers, timerOf(connection, kind), deadline);
+}
+
+// @ts-ignore: decorator
+@inline
+export function cancelTimer(core: usize, connection: u32, kind: u32): void {
+  wheelCancel(<usize>load<u32>(core, CORE_TIMERS), timerOf(connection, kind));
+}
+
+// @ts-ignore: decorator
+@inline
+function isArmed(core: usize, connection: u32, kind: u32): bool {
+  const timer = <usize>load<u32>(core, CORE_TIMERS) + timerOf(connection, kind) * TIMER_SIZE;
+  return load<u64>(timer, TIMER_DEADLINE) != 0;
+}
+
+/** (Re)starts the retransmission timer (RFC 6298, 5.1 and 5.3), with its backoff. */
+export function restartRetransmit(core: usize, connection: u32): void {
+  const rto = rtoWithBackoff(recoveryOf(core, connection));
+  armTimer(core, connection, TimerKind.Retransmit, load<u64>(core, CORE_NOW) + rto);
+}
+
+/** Starts it when it is not running (RFC 6298, 5.1). */
+export function startRetransmit(core: usize, connection: u32): void {
+  if (!isArmed(core, connection, TimerKind.Retransmit)) restartRetransmit(core, connection);
+}
+
+/** Starts the delayed-ACK timer (RFC 9293 MUST-40, SHLD-18) when it is not running. */
+export function startDelayedAck(core: usize, connection: u32): void {
+  if (isArmed(core, connection, TimerKind.DelayedAck)) return;
+  const delay: u64 = load<u32>(recoveryOf(core, connection), F.RECOVERY_DELAYED_ACK);
+  armTimer(core, connection, TimerKind.DelayedAck, load<u64>(core, CORE_NOW) + delay);
+}
+
+/**
+ * After anything that may open or close the way for data: asks for a turn of the flow scheduler,
+ * or starts the persist timer when the peer's window is what stops us (RFC 9293 MUST-36).
+ */
+export function noteSendable(core: usize, work: usize, connection: u32, p: usize): void {
+  const flags = flagsOf(p);
+  if (hasSendable(p)) {
+    act(work, W.ACTION_SCHEDULE);
+    if ((flags & F.FLOW_PERSIST) != 0) {
+      setFlags(p, flags & ~F.FLOW_PERSIST);
+      store<u8>(recoveryOf(core, connection), 0, F.RECOVERY_BACKOFF);
+      cancelTimer(core, connection, TimerKind.Retransmit);
+    }
+    return;
+  }
+  if (load<u32>(p, F.PROTOCOL_TX_SENT) != 0 || (flags & F.FLOW_PERSIST) != 0) return;
+  const finWaits = (flags & (F.FLOW_FIN_PENDING | F.FLOW_FIN_ACKED)) == F.FLOW_FIN_PENDING;
+  const corked = (flags & F.FLOW_CORK) != 0 && peerWindow(p) != 0;
+  if ((load<u32>(p, F.PROTOCOL_TX_AVAIL) == 0 && !finWaits) || corked) return;
+  // RFC 9293 SHLD-29: the first probe goes out after one RTO without window.
+  setFlags(p, flags | F.FLOW_PERSIST);
+  restartRetransmit(core, connection);
+}

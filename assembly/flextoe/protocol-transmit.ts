@@ -1,0 +1,120 @@
+/**
+ * Protocol stage, TX workflow (4.3.1.2): assigns sequence number and length to the next segment.
+ * Sending is limited by min(congestion window, peer's window), Nagle's rule and silly-window
+ * avoidance (RFC 9293, 3.7.4 and 3.8.6.2.1).
+ */
+import { congestionOnIdle } from "../tcp/congestion/congestion-control.ts";
+import { rttAbandon, rttStartTiming } from "../tcp/round-trip-time.ts";
+import { protocolOf, recoveryOf } from "../flow/flow-state.ts";
+import * as F from "../../bindings/abi/flow-state.ts";
+import { ECN_ECT0, ECN_NOT_ECT } from "../../bindings/abi/ip.ts";
+import { CORE_NOW } from "../../bindings/abi/memory-map.ts";
+import { TCP_CWR, TCP_FIN, TCP_PSH } from "../../bindings/abi/tcp.ts";
+import * as W from "../../bindings/abi/work.ts";
+import { stampAcknowledgment } from "./protocol-acknowledge.ts";
+import { act, finSendable, flagsOf, hasSendable, sendable, sentData } from "./protocol-state.ts";
+import { setFlags, startRetransmit } from "./protocol-state.ts";
+
+/** NOP, NOP, kind and length before the blocks. */
+const SACK_OPTION_BYTES: u32 = 4;
+
+/** One turn of a connection: a segment to send, or no ACTION_SEND when there is nothing. */
+export function protocolTx(core: usize, work: usize): void {
+  const connection = load<u32>(work, W.WORK_CONNECTION);
+  const p = protocolOf(core, connection);
+  store<u32>(work, 0, W.WORK_ACTIONS);
+  store<u32>(work, 0, W.WORK_PLACEMENT_COUNT);
+  if ((flagsOf(p) & F.FLOW_RETRANSMIT) != 0 && retransmit(core, work, connection, p)) {
+    if (hasSendable(p)) act(work, W.ACTION_SCHEDULE);
+    return;
+  }
+  sendNew(core, work, connection, p);
+  if (hasSendable(p)) act(work, W.ACTION_SCHEDULE);
+}
+
+/** The segment at una again (fast retransmit): no transmission state moves. */
+function retransmit(core: usize, work: usize, connection: u32, p: usize): bool {
+  const flags = flagsOf(p);
+  setFlags(p, flags & ~F.FLOW_RETRANSMIT);
+  const data = sentData(p);
+  const length = min(data, <u32>load<u16>(p, F.PROTOCOL_MSS));
+  const fin = (flags & F.FLOW_FIN_SENT) != 0 && length == data;
+  if (length == 0 && !fin) return false;
+  rttAbandon(recoveryOf(core, connection));
+  act(work, W.ACTION_RETRANSMISSION);
+  emit(core, work, connection, p, load<u32>(p, F.PROTOCOL_TX_UNA), length, fin);
+  return true;
+}
+
+function sendNew(core: usize, work: usize, connection: u32, p: usize): void {
+  const r = recoveryOf(core, connection);
+  const now = load<u64>(core, CORE_NOW);
+  let sent = load<u32>(p, F.PROTOCOL_TX_SENT);
+  if (sent == 0 && now - load<u64>(r, F.RECOVERY_LAST_SEND) > load<u64>(r, F.RECOVERY_RTO)) {
+    congestionOnIdle(p, r, now);
+  }
+  const length = sendable(p);
+  const flags = flagsOf(p);
+  const fin = finSendable(p, flags, length);
+  if (length == 0 && !fin) return;
+  const avail = load<u32>(p, F.PROTOCOL_TX_AVAIL) - length;
+  const seq = load<u32>(p, F.PROTOCOL_TX_UNA) + sent;
+  const highest = load<u32>(p, F.PROTOCOL_TX_MAX);
+  if (sent < highest) act(work, W.ACTION_RETRANSMISSION);
+  sent += length + (fin ? 1 : 0);
+  store<u32>(p, avail, F.PROTOCOL_TX_AVAIL);
+  store<u32>(p, sent, F.PROTOCOL_TX_SENT);
+  if (fin) setFlags(p, flagsOf(p) | F.FLOW_FIN_SENT);
+  if (sent > highest) {
+    store<u32>(p, sent, F.PROTOCOL_TX_MAX);
+    // Karn's rule (RFC 6298, section 3): only bytes sent for the first time are timed.
+    if ((load<u32>(work, W.WORK_ACTIONS) & W.ACTION_RETRANSMISSION) == 0) {
+      rttStartTiming(r, load<u32>(p, F.PROTOCOL_TX_UNA) + sent, now);
+    }
+  }
+  emit(core, work, connection, p, seq, length, fin);
+}
+
+/** RFC 9293 MUST-16: options count; SACK blocks that do not fit beside the payload stay out. */
+// @ts-ignore: decorator
+@inline
+function fitSack(work: usize, p: usize, length: u32): void {
+  const blocks = load<u32>(work, W.WORK_OUT_SACK_COUNT);
+  if (blocks == 0) return;
+  const mss: u32 = load<u16>(p, F.PROTOCOL_MSS);
+  const room = mss > length + SACK_OPTION_BYTES ? (mss - length - SACK_OPTION_BYTES) >> 3 : 0;
+  if (blocks > room) store<u32>(work, room, W.WORK_OUT_SACK_COUNT);
+}
+
+/** Writes the work result of a segment with `length` payload bytes from `seq`. */
+export function emit(
+  core: usize,
+  work: usize,
+  connection: u32,
+  p: usize,
+  seq: u32,
+  length: u32,
+  fin: bool,
+): void {
+  stampAcknowledgment(core, work, connection, p);
+  fitSack(work, p, length);
+  let bits = load<u32>(work, W.WORK_OUT_FLAGS);
+  // RFC 9293 MUST-61: the last queued segment carries PSH.
+  if (length != 0 && load<u32>(p, F.PROTOCOL_TX_AVAIL) == 0) bits |= TCP_PSH;
+  if (fin) bits |= TCP_FIN;
+  const fresh = (load<u32>(work, W.WORK_ACTIONS) & W.ACTION_RETRANSMISSION) == 0;
+  const echo: u32 = load<u8>(p, F.PROTOCOL_ECHO);
+  if (fresh && length != 0 && (echo & F.ECHO_CWR) != 0) {
+    bits |= TCP_CWR;
+    store<u8>(p, <u8>(echo & ~F.ECHO_CWR), F.PROTOCOL_ECHO);
+  }
+  // RFC 3168, 6.1.5: retransmissions are not ECN-capable.
+  const ecn = (flagsOf(p) & F.FLOW_ECN) != 0 && fresh && length != 0 ? ECN_ECT0 : ECN_NOT_ECT;
+  store<u32>(work, ecn, W.WORK_OUT_ECN);
+  store<u32>(work, bits, W.WORK_OUT_FLAGS);
+  store<u32>(work, seq, W.WORK_OUT_SEQ);
+  store<u32>(work, length, W.WORK_OUT_PAYLOAD_LENGTH);
+  store<u64>(recoveryOf(core, connection), load<u64>(core, CORE_NOW), F.RECOVERY_LAST_SEND);
+  startRetransmit(core, connection);
+  act(work, W.ACTION_SEND);
+}

@@ -1,0 +1,76 @@
+/**
+ * Addresses of a connection's records, and the proofs that each partition of Table 4.1 has the
+ * size and the cache-line shape that the contract states.
+ */
+import { CHUNK_LIST_SIZE, HASH_CONNECTION, HASH_SIZE } from "../../bindings/abi/flow-state.ts";
+import { POST_DUP_ACKS, POST_SIZE, PRE_SIZE, PRE_TEMPLATE } from "../../bindings/abi/flow-state.ts";
+import { PRE_TEMPLATE_MAX, PROTOCOL_ECHO, PROTOCOL_SIZE } from "../../bindings/abi/flow-state.ts";
+import { RECOVERY_CONGESTION, RECOVERY_SIZE } from "../../bindings/abi/flow-state.ts";
+import { SCHEDULER_FRACTION, SCHEDULER_SIZE } from "../../bindings/abi/flow-state.ts";
+import { CHUNKS_PER_BUFFER_MAX } from "../../bindings/abi/limits.ts";
+import { CORE_CHUNK_LISTS, CORE_CONNECTIONS, CORE_POST } from "../../bindings/abi/memory-map.ts";
+import { CORE_PRE, CORE_PROTOCOL, CORE_RECOVERY } from "../../bindings/abi/memory-map.ts";
+import { CORE_SCHEDULER } from "../../bindings/abi/memory-map.ts";
+import { TIMERS_PER_CONNECTION } from "../../bindings/abi/timer.ts";
+
+if (PRE_TEMPLATE + PRE_TEMPLATE_MAX != PRE_SIZE) ERROR("PRE: template must end the record");
+if (PRE_SIZE % 64 != 0) ERROR("PRE: whole cache lines");
+if (PROTOCOL_ECHO + 1 != PROTOCOL_SIZE) ERROR("PROTOCOL: fields must fill the record");
+if (PROTOCOL_SIZE != 64) ERROR("PROTOCOL: one cache line");
+if (RECOVERY_CONGESTION + 64 != RECOVERY_SIZE) ERROR("RECOVERY: congestion state ends it");
+if (RECOVERY_SIZE % 64 != 0) ERROR("RECOVERY: whole cache lines");
+if (POST_DUP_ACKS + 4 > POST_SIZE || POST_SIZE % 64 != 0) ERROR("POST: whole cache lines");
+if (SCHEDULER_FRACTION + 4 > SCHEDULER_SIZE) ERROR("SCHEDULER: fields must fit");
+if (HASH_CONNECTION + 4 != HASH_SIZE) ERROR("HASH: fields must fill the entry");
+if (CHUNKS_PER_BUFFER_MAX * 4 != CHUNK_LIST_SIZE) ERROR("chunk list: one word a chunk");
+
+// @ts-ignore: decorator
+@inline
+export function preOf(core: usize, connection: u32): usize {
+  return <usize>load<u32>(core, CORE_PRE) + connection * PRE_SIZE;
+}
+
+// @ts-ignore: decorator
+@inline
+export function protocolOf(core: usize, connection: u32): usize {
+  return <usize>load<u32>(core, CORE_PROTOCOL) + connection * PROTOCOL_SIZE;
+}
+
+// @ts-ignore: decorator
+@inline
+export function recoveryOf(core: usize, connection: u32): usize {
+  return <usize>load<u32>(core, CORE_RECOVERY) + connection * RECOVERY_SIZE;
+}
+
+// @ts-ignore: decorator
+@inline
+export function postOf(core: usize, connection: u32): usize {
+  return <usize>load<u32>(core, CORE_POST) + connection * POST_SIZE;
+}
+
+// @ts-ignore: decorator
+@inline
+export function schedulerOf(core: usize, connection: u32): usize {
+  return <usize>load<u32>(core, CORE_SCHEDULER) + connection * SCHEDULER_SIZE;
+}
+
+/** The receive buffer's chunk list; the transmit buffer's follows it. */
+// @ts-ignore: decorator
+@inline
+export function chunkListOf(core: usize, connection: u32): usize {
+  return <usize>load<u32>(core, CORE_CHUNK_LISTS) + connection * (2 * CHUNK_LIST_SIZE);
+}
+
+/** Timer index of a connection's timer of this TimerKind. */
+// @ts-ignore: decorator
+@inline
+export function timerOf(connection: u32, kind: u32): u32 {
+  return connection * TIMERS_PER_CONNECTION + kind;
+}
+
+/** True for an index that names a row: 0 is invalid. */
+// @ts-ignore: decorator
+@inline
+export function isConnection(core: usize, connection: u32): bool {
+  return connection != 0 && connection < load<u32>(core, CORE_CONNECTIONS);
+}

@@ -1,0 +1,38 @@
+/** Everything that the Wasm core exports, and nothing else. Addresses are bytes. */
+import { wheelArm, wheelCancel, wheelInitialize } from "./base/timer-wheel.ts";
+import { bind, install, lookup, unbind, uninstall } from "./flextoe/connection.ts";
+import { inspect, quotes } from "./flextoe/inspect.ts";
+import { layoutHash } from "./flextoe/layout-hash.ts";
+import { arenaInitialize } from "./flow/payload-arena.ts";
+import { deadline, runStep } from "./flextoe/pipeline.ts";
+import { CORE_TIMERS, CORE_WHEEL } from "../bindings/abi/memory-map.ts";
+
+// asc resolves the extension in imports only, so these are imported first.
+export { bind, inspect, install, layoutHash, lookup, quotes, unbind, uninstall };
+
+/** Prepares the tables of a map that the host has laid out. */
+export function initialize(core: usize): void {
+  arenaInitialize(core);
+  wheelInitialize(<usize>load<u32>(core, CORE_WHEEL), 0);
+}
+
+/** Ingress burst, doorbells, timers, transmission. `now` in ns since the stack's start. */
+export function step(core: usize, now: f64): u32 {
+  return runStep(core, <u64>now);
+}
+
+/** Arms a timer of the control plane: index = connection * TIMERS_PER_CONNECTION + kind. */
+export function armTimer(core: usize, timer: u32, at: f64): void {
+  const wheel = <usize>load<u32>(core, CORE_WHEEL);
+  wheelArm(wheel, <usize>load<u32>(core, CORE_TIMERS), timer, <u64>at);
+}
+
+export function cancelTimer(core: usize, timer: u32): void {
+  wheelCancel(<usize>load<u32>(core, CORE_TIMERS), timer);
+}
+
+/** When step() has something to do without input: ns; infinite when never. */
+export function nextDeadline(core: usize): f64 {
+  const at = deadline(core);
+  return at == u64.MAX_VALUE ? Infinity : <f64>at;
+}

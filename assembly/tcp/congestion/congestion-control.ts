@@ -1,0 +1,175 @@
+/**
+ * Congestion control, inline per ACK: the one place that knows which algorithm a connection runs
+ * (RECOVERY_ALGORITHM). Functions take the addresses of the connection's PROTOCOL and RECOVERY
+ * records; bytes throughout, `now` in nanoseconds.
+ *
+ * For one ACK of new data the order is congestionOnAck, then congestionOnEcn when it carries ECE:
+ * DCTCP's alpha includes the ACK that it answers. In fast recovery neither growth nor
+ * congestionOnAck happens until congestionOnRecoveryExit.
+ *
+ * Invariant: cwnd is at least one segment and at most CONGESTION_WINDOW_MAX, except while the
+ * caller inflates it in fast recovery. CongestionAlgorithm.None keeps it at the maximum.
+ */
+import {
+  CONGESTION_ACKED, CONGESTION_AFTER_TIMEOUT, CONGESTION_END, CONGESTION_FLAGS,
+  CONGESTION_IN_RECOVERY, CONGESTION_REDUCED, CONGESTION_REDUCED_BY_ECN, CONGESTION_WINDOW_MAX,
+} from "../../../bindings/abi/congestion.ts";
+import {
+  CongestionAlgorithm, PROTOCOL_CWND, PROTOCOL_MSS, RECOVERY_ALGORITHM, RECOVERY_CONGESTION,
+  RECOVERY_INITIAL_WINDOW, RECOVERY_SIZE, RECOVERY_SSTHRESH,
+} from "../../../bindings/abi/flow-state.ts";
+import {
+  cubicAvoid, cubicClock, cubicEndEpoch, cubicInitialize, cubicReduce, cubicTimeout,
+} from "./cubic.ts";
+import { dctcpEcn, dctcpInitialize, dctcpObserve } from "./dctcp.ts";
+import { newRenoAvoid, newRenoEcn, newRenoReduce } from "./newreno.ts";
+import {
+  endReduction, noteReduction, observe, passReduction, restartObservation, windowWasUsed,
+} from "./observation-window.ts";
+import { slowStart } from "./slow-start.ts";
+
+if (CONGESTION_END != RECOVERY_SIZE) ERROR("congestion state does not fill the RECOVERY record");
+
+function algorithmOf(recovery: usize): u32 {
+  return load<u8>(recovery, RECOVERY_ALGORITHM);
+}
+
+function setMaximum(protocol: usize, recovery: usize): void {
+  store<u32>(protocol, CONGESTION_WINDOW_MAX, PROTOCOL_CWND);
+  store<u32>(recovery, CONGESTION_WINDOW_MAX, RECOVERY_SSTHRESH);
+}
+
+/** Resets the private state and selects `algorithm`. cwnd, ssthresh and MSS are already stored. */
+export function congestionInitialize(
+  protocol: usize, recovery: usize, algorithm: u32, now: u64,
+): void {
+  assert(load<u16>(protocol, PROTOCOL_MSS) != 0, "congestion control: MSS is 0");
+  store<u8>(recovery, <u8>algorithm, RECOVERY_ALGORITHM);
+  memory.fill(recovery + RECOVERY_CONGESTION, 0, RECOVERY_SIZE - RECOVERY_CONGESTION);
+  if (algorithm == CongestionAlgorithm.None) {
+    setMaximum(protocol, recovery);
+    return;
+  }
+  // A connection that changes from None to another algorithm starts as a new one.
+  if (load<u32>(protocol, PROTOCOL_CWND) >= CONGESTION_WINDOW_MAX) {
+    store<u32>(protocol, load<u32>(recovery, RECOVERY_INITIAL_WINDOW), PROTOCOL_CWND);
+  }
+  if (algorithm == CongestionAlgorithm.Cubic) cubicInitialize(recovery, now);
+  else if (algorithm == CongestionAlgorithm.Dctcp) dctcpInitialize(recovery);
+}
+
+/**
+ * `acked` bytes of new data were acknowledged outside fast recovery; `inFlightBefore` were
+ * unacknowledged until then. `ecnEcho`: the ACK carries ECE.
+ */
+export function congestionOnAck(
+  protocol: usize, recovery: usize, acked: u32, inFlightBefore: u32, ecnEcho: bool, now: u64,
+): void {
+  const algorithm = algorithmOf(recovery);
+  if (algorithm == CongestionAlgorithm.None || acked == 0) return;
+  passReduction(recovery, acked);
+  const ended = observe(recovery, acked, inFlightBefore);
+  if (algorithm == CongestionAlgorithm.Dctcp) dctcpObserve(recovery, acked, ecnEcho, ended);
+  // RFC 7661 4.3, RFC 8312 5.8: a window that is not used does not grow.
+  // RFC 3168 6.1.2 (ECN-15): nor does one whose ACK carries ECE.
+  const used = windowWasUsed(recovery, load<u32>(protocol, PROTOCOL_CWND)) && !ecnEcho;
+  const cubic = algorithm == CongestionAlgorithm.Cubic;
+  if (cubic) cubicClock(recovery, used, acked >= inFlightBefore, now);
+  if (!used) return;
+  const counted = slowStart(protocol, recovery, acked);
+  if (counted == 0) return;
+  if (cubic) cubicAvoid(protocol, recovery, counted, now);
+  else newRenoAvoid(protocol, recovery, counted);
+}
+
+/**
+ * Fast retransmit begins with `inFlight` bytes unacknowledged, those of limited transmit left out
+ * (RFC 5681, 3.2, step 2). Sets ssthresh; the caller sets cwnd from it.
+ */
+export function congestionOnLoss(
+  protocol: usize, recovery: usize, inFlight: u32, now: u64,
+): void {
+  const algorithm = algorithmOf(recovery);
+  if (algorithm == CongestionAlgorithm.None) {
+    setMaximum(protocol, recovery);
+    return;
+  }
+  const flags = load<u32>(recovery, CONGESTION_FLAGS);
+  // RFC 3168 6.1.2: losses and marks of one window reduce cwnd once. RFC 8257 3.5: DCTCP answers
+  // a loss like any other TCP, since its answer to marks may have been small.
+  const answered = (flags & CONGESTION_REDUCED_BY_ECN) != 0;
+  if (algorithm == CongestionAlgorithm.Dctcp) newRenoReduce(protocol, recovery, inFlight);
+  else if (!answered && algorithm == CongestionAlgorithm.Cubic) cubicReduce(protocol, recovery);
+  else if (!answered) newRenoReduce(protocol, recovery, inFlight);
+  store<u32>(recovery, 0, CONGESTION_ACKED);
+  noteReduction(recovery, inFlight, CONGESTION_IN_RECOVERY);
+}
+
+/**
+ * Fast recovery ends with `inFlight` bytes unacknowledged. RFC 6582 3.2 step 3, option 1: cwnd
+ * becomes min(ssthresh, max(inFlight, mss) + mss), so that no burst follows.
+ */
+export function congestionOnRecoveryExit(
+  protocol: usize, recovery: usize, inFlight: u32, now: u64,
+): void {
+  if (algorithmOf(recovery) == CongestionAlgorithm.None) {
+    setMaximum(protocol, recovery);
+    return;
+  }
+  const mss: u32 = load<u16>(protocol, PROTOCOL_MSS);
+  const threshold = load<u32>(recovery, RECOVERY_SSTHRESH);
+  store<u32>(protocol, min<u32>(threshold, max<u32>(inFlight, mss) + mss), PROTOCOL_CWND);
+  endReduction(recovery);
+  restartObservation(recovery);
+}
+
+/**
+ * The retransmit timer expired with `inFlight` bytes unacknowledged; `first` for the first time
+ * for this segment. cwnd becomes the loss window of one segment.
+ */
+export function congestionOnTimeout(
+  protocol: usize, recovery: usize, inFlight: u32, first: bool, now: u64,
+): void {
+  const algorithm = algorithmOf(recovery);
+  if (algorithm == CongestionAlgorithm.None) return;
+  // RFC 5681 3.1: a further timeout of the same segment leaves ssthresh alone.
+  if (first && algorithm == CongestionAlgorithm.Cubic) cubicTimeout(protocol, recovery);
+  else if (first) newRenoReduce(protocol, recovery, inFlight);
+  store<u32>(protocol, load<u16>(protocol, PROTOCOL_MSS), PROTOCOL_CWND);
+  store<u32>(recovery, 0, CONGESTION_ACKED);
+  endReduction(recovery);
+  noteReduction(recovery, inFlight, CONGESTION_AFTER_TIMEOUT);
+  restartObservation(recovery);
+}
+
+/**
+ * An ACK carries ECE; `inFlight` bytes are still unacknowledged after it. May be called for every
+ * such ACK. Returns true when cwnd was reduced, which is once a window: CWR is to be sent.
+ */
+export function congestionOnEcn(
+  protocol: usize, recovery: usize, inFlight: u32, now: u64,
+): bool {
+  const algorithm = algorithmOf(recovery);
+  if (algorithm == CongestionAlgorithm.None) return false;
+  // RFC 3168 6.1.2, RFC 8257 3.3: at most one reduction for a window of data.
+  if ((load<u32>(recovery, CONGESTION_FLAGS) & CONGESTION_REDUCED) != 0) return false;
+  let reduced: u32;
+  if (algorithm == CongestionAlgorithm.Dctcp) reduced = dctcpEcn(protocol, recovery);
+  else if (algorithm == CongestionAlgorithm.Cubic) reduced = cubicReduce(protocol, recovery);
+  else reduced = newRenoEcn(protocol, recovery);
+  store<u32>(protocol, max<u32>(reduced, load<u16>(protocol, PROTOCOL_MSS)), PROTOCOL_CWND);
+  store<u32>(recovery, 0, CONGESTION_ACKED);
+  noteReduction(recovery, inFlight, CONGESTION_REDUCED_BY_ECN);
+  return true;
+}
+
+/** Data is sent again after more than one RTO without any: the restart window (RFC 5681, 4.1). */
+export function congestionOnIdle(protocol: usize, recovery: usize, now: u64): void {
+  const algorithm = algorithmOf(recovery);
+  if (algorithm == CongestionAlgorithm.None) return;
+  const cwnd = load<u32>(protocol, PROTOCOL_CWND);
+  const initial = load<u32>(recovery, RECOVERY_INITIAL_WINDOW);
+  store<u32>(protocol, min<u32>(cwnd, initial), PROTOCOL_CWND);
+  restartObservation(recovery);
+  if (algorithm == CongestionAlgorithm.Cubic) cubicEndEpoch(recovery);
+}

@@ -1,0 +1,65 @@
+/**
+ * Windows of data, measured in acknowledged bytes: about one round trip each. They tell whether
+ * cwnd was used (RFC 7661, 4.3), when DCTCP updates alpha (RFC 8257, 3.3), and that cwnd is
+ * reduced once a window (RFC 3168, 6.1.2).
+ * Invariant: a window ends when more has been acknowledged than was in flight when it began.
+ */
+import {
+  CONGESTION_FLAGS, CONGESTION_IN_RECOVERY, CONGESTION_REDUCED, CONGESTION_REDUCED_BY_ECN,
+  CONGESTION_REDUCED_LEFT, CONGESTION_WINDOW_LEFT, CONGESTION_WINDOW_PEAK,
+} from "../../../bindings/abi/congestion.ts";
+
+/**
+ * Counts an ACK of `acked` new bytes that met `inFlightBefore` unacknowledged ones. Returns true
+ * when it ends the observation window; the next begins with what is still in flight.
+ */
+export function observe(recovery: usize, acked: u32, inFlightBefore: u32): bool {
+  const left = load<u32>(recovery, CONGESTION_WINDOW_LEFT);
+  if (acked <= left) {
+    const peak = load<u32>(recovery, CONGESTION_WINDOW_PEAK);
+    store<u32>(recovery, left - acked, CONGESTION_WINDOW_LEFT);
+    store<u32>(recovery, max<u32>(peak, inFlightBefore), CONGESTION_WINDOW_PEAK);
+    return false;
+  }
+  const remaining = inFlightBefore > acked ? inFlightBefore - acked : 0;
+  store<u32>(recovery, remaining, CONGESTION_WINDOW_LEFT);
+  store<u32>(recovery, inFlightBefore, CONGESTION_WINDOW_PEAK);
+  return true;
+}
+
+/** Begins a new observation window with the next ACK. */
+export function restartObservation(recovery: usize): void {
+  store<u32>(recovery, 0, CONGESTION_WINDOW_LEFT);
+  store<u32>(recovery, 0, CONGESTION_WINDOW_PEAK);
+}
+
+/**
+ * True when at least half of `cwnd` was in flight at some time in the observation window. The peak
+ * and not the present value decides, since ACKs that arrive in one burst are handled before
+ * anything new is sent.
+ */
+export function windowWasUsed(recovery: usize, cwnd: u32): bool {
+  return load<u32>(recovery, CONGESTION_WINDOW_PEAK) >= cwnd >>> 1;
+}
+
+/** Notes that cwnd was reduced while `inFlight` bytes were unacknowledged. */
+export function noteReduction(recovery: usize, inFlight: u32, reasons: u32): void {
+  const kept = load<u32>(recovery, CONGESTION_FLAGS) & ~CONGESTION_REDUCED_BY_ECN;
+  store<u32>(recovery, kept | CONGESTION_REDUCED | reasons, CONGESTION_FLAGS);
+  store<u32>(recovery, inFlight, CONGESTION_REDUCED_LEFT);
+}
+
+/** Counts `acked` bytes towards the end of the window in which cwnd was reduced. */
+export function passReduction(recovery: usize, acked: u32): void {
+  const flags = load<u32>(recovery, CONGESTION_FLAGS);
+  if ((flags & CONGESTION_REDUCED) == 0) return;
+  const left = load<u32>(recovery, CONGESTION_REDUCED_LEFT);
+  if (acked > left) endReduction(recovery);
+  else store<u32>(recovery, left - acked, CONGESTION_REDUCED_LEFT);
+}
+
+/** A new window of data begins: cwnd may be reduced again. */
+export function endReduction(recovery: usize): void {
+  const ended = CONGESTION_REDUCED | CONGESTION_REDUCED_BY_ECN | CONGESTION_IN_RECOVERY;
+  store<u32>(recovery, load<u32>(recovery, CONGESTION_FLAGS) & ~ended, CONGESTION_FLAGS);
+}

@@ -1,0 +1,81 @@
+/**
+ * Round-trip time and retransmission timeout (RFC 6298), in nanoseconds, on the RECOVERY record.
+ * One segment at a time is timed; a caller with timestamps may also feed samples directly.
+ * Invariant: RTO lies within RECOVERY_RTO_MIN and RECOVERY_RTO_MAX, whatever the peer does.
+ */
+import { RTT_GRANULARITY, RTT_SAMPLE_BITS } from "../../bindings/abi/congestion.ts";
+import {
+  RECOVERY_BACKOFF, RECOVERY_RTO, RECOVERY_RTO_MAX, RECOVERY_RTO_MIN, RECOVERY_RTT_MIN,
+  RECOVERY_RTT_SEQ, RECOVERY_RTT_START, RECOVERY_RTT_TIMING, RECOVERY_RTTVAR, RECOVERY_SRTT,
+} from "../../bindings/abi/flow-state.ts";
+import { seqBefore } from "../../bindings/abi/seq.ts";
+
+/**
+ * Takes one measurement of a segment that was never retransmitted (Karn; RFC 6298, 3). SRTT 0
+ * means that there was none before, so a sample is at least 1 ns.
+ */
+export function rttSample(recovery: usize, sample: u64): void {
+  const rtt = max<u64>(1, min<u64>(sample, <u64>1 << RTT_SAMPLE_BITS));
+  const srtt = load<u64>(recovery, RECOVERY_SRTT);
+  if (srtt == 0) {
+    // RFC 6298 2.2 (RTO-2).
+    store<u64>(recovery, rtt, RECOVERY_SRTT);
+    store<u64>(recovery, rtt >> 1, RECOVERY_RTTVAR);
+    store<u64>(recovery, rtt, RECOVERY_RTT_MIN);
+  } else {
+    // RFC 6298 2.3 (RTO-3): RTTVAR first, with the old SRTT; gains 1/4 and 1/8.
+    const variation = srtt > rtt ? srtt - rtt : rtt - srtt;
+    const rttvar = load<u64>(recovery, RECOVERY_RTTVAR);
+    store<u64>(recovery, (3 * rttvar + variation) >> 2, RECOVERY_RTTVAR);
+    store<u64>(recovery, max<u64>(1, (7 * srtt + rtt) >> 3), RECOVERY_SRTT);
+    const least = load<u64>(recovery, RECOVERY_RTT_MIN);
+    store<u64>(recovery, min<u64>(least, rtt), RECOVERY_RTT_MIN);
+  }
+  // RFC 6298 5 (RTO-19): a sample of new data ends the backoff.
+  store<u8>(recovery, 0, RECOVERY_BACKOFF);
+  updateRto(recovery);
+}
+
+/** RFC 6298 2.3 to 2.5 (RTO-4, RTO-5, RTO-18): G keeps RTO above SRTT. */
+function updateRto(recovery: usize): void {
+  const variance = max<u64>(RTT_GRANULARITY, 4 * load<u64>(recovery, RECOVERY_RTTVAR));
+  const computed = load<u64>(recovery, RECOVERY_SRTT) + variance;
+  const raised = max<u64>(computed, load<u64>(recovery, RECOVERY_RTO_MIN));
+  store<u64>(recovery, min<u64>(raised, load<u64>(recovery, RECOVERY_RTO_MAX)), RECOVERY_RTO);
+}
+
+/**
+ * A segment of new data leaves now. `end` is the sequence number after its last byte. Does nothing
+ * while another segment is timed.
+ */
+export function rttStartTiming(recovery: usize, end: u32, now: u64): void {
+  if (load<u32>(recovery, RECOVERY_RTT_TIMING) != 0) return;
+  store<u32>(recovery, 1, RECOVERY_RTT_TIMING);
+  store<u32>(recovery, end, RECOVERY_RTT_SEQ);
+  store<u64>(recovery, now, RECOVERY_RTT_START);
+}
+
+/** Everything below `una` is acknowledged. Returns true when that ended the timed sample. */
+export function rttOnAck(recovery: usize, una: u32, now: u64): bool {
+  if (load<u32>(recovery, RECOVERY_RTT_TIMING) == 0) return false;
+  if (seqBefore(una, load<u32>(recovery, RECOVERY_RTT_SEQ))) return false;
+  store<u32>(recovery, 0, RECOVERY_RTT_TIMING);
+  const start = load<u64>(recovery, RECOVERY_RTT_START);
+  // A clock that was set back measures nothing (threats T01).
+  if (now < start) return false;
+  rttSample(recovery, now - start);
+  return true;
+}
+
+/** The timed segment is sent again, so its ACK would be ambiguous (Karn; RFC 6298, 3; RTO-6). */
+export function rttAbandon(recovery: usize): void {
+  store<u32>(recovery, 0, RECOVERY_RTT_TIMING);
+}
+
+/** RTO after RECOVERY_BACKOFF timeouts in a row, at most RECOVERY_RTO_MAX (RTO-12; threats T07). */
+export function rtoWithBackoff(recovery: usize): u64 {
+  const limit = load<u64>(recovery, RECOVERY_RTO_MAX);
+  const shift: u64 = load<u8>(recovery, RECOVERY_BACKOFF);
+  const rto = load<u64>(recovery, RECOVERY_RTO);
+  return shift > 63 || rto > limit >> shift ? limit : rto << shift;
+}

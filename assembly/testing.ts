@@ -1,0 +1,29 @@
+/**
+ * Exports of the test-only build (build/testing.wasm): single functions of the data path, so that
+ * a unit test can call them. The data path itself is assembly/index.ts.
+ */
+
+// assembly/tcp: windows, round-trip time, congestion control.
+import {
+  announcedEdge, receiveWindowField, sendableBytes, sequenceAcceptable, trimEnd, trimStart,
+  windowStep,
+} from "./tcp/window.ts";
+import {
+  rtoWithBackoff, rttAbandon, rttOnAck, rttSample, rttStartTiming,
+} from "./tcp/round-trip-time.ts";
+import {
+  congestionInitialize, congestionOnAck, congestionOnEcn, congestionOnIdle, congestionOnLoss,
+  congestionOnRecoveryExit, congestionOnTimeout,
+} from "./tcp/congestion/congestion-control.ts";
+import { cubeRoot, cubicWindow } from "./tcp/congestion/cubic.ts";
+import { dctcpAlpha } from "./tcp/congestion/dctcp.ts";
+export {
+  announcedEdge, receiveWindowField, sendableBytes, sequenceAcceptable, trimEnd, trimStart,
+  windowStep,
+};
+export { rtoWithBackoff, rttAbandon, rttOnAck, rttSample, rttStartTiming };
+export {
+  congestionInitialize, congestionOnAck, congestionOnEcn, congestionOnIdle, congestionOnLoss,
+  congestionOnRecoveryExit, congestionOnTimeout,
+};
+export { cubeRoot, cubicWindow, dctcpAlpha };

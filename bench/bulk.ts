@@ -1,0 +1,214 @@
+/**
+ * `npm run bench -- bulk`: one connection, one direction, through send() and recv(), beside lwIP in
+ * Wasm and native. Method: bench/README.md. The received stream is verified by a running sum over
+ * each period of the sent pattern, and corrupted frames have to be dropped.
+ */
+import { Counter } from "../bindings/abi/counters.ts";
+import { DropReason } from "../bindings/abi/drop-reason.ts";
+import { formatQuartiles, interleave, pairRatio, quartiles, table, WorkHash } from "./harness.ts";
+import type { Bar, BenchReport, BenchScale, Quartiles } from "./harness.ts";
+import { bulkFigures, lwipBuilt, lwipBulk, type BulkFigures } from "./peers/lwip.ts";
+import { counterOf, dropsOf, StackPair } from "./stack-pair.ts";
+import { assembleLoops, loopedChecksum, type LoopedChecksum } from "./wasm-loops.ts";
+
+/** Payload bytes of a segment at MTU 1500, without and with timestamps. */
+const SEGMENT = { off: 1460, on: 1448 } as const;
+/** The sent pattern repeats after so many segments, as lwIP's harness does it. */
+const PERIOD_SEGMENTS = 44;
+const WARM_BYTES = 16 << 20;
+const BYTES = 256 << 20;
+/** Where the application's buffers stand in testing.wasm's memory. */
+const SOURCE = 4096;
+const SINK = SOURCE + 65_536 + 320;
+/** Shipped when toeloop reaches lwIP in Wasm; raised by later issues. */
+const BAR = 1;
+
+type Timestamps = keyof typeof SEGMENT;
+
+/** One connection that a transfer can be asked of again and again. */
+export class BulkRun {
+  readonly #pair: StackPair;
+  readonly #app: LoopedChecksum;
+  readonly #period: number;
+  readonly #expected: bigint;
+  readonly #source: Uint8Array;
+  readonly #sink: Uint8Array;
+  #sent = 0;
+  #received = 0;
+
+  constructor(timestamps: Timestamps) {
+    this.#pair = new StackPair({ timestamps: timestamps === "on", connections: 1 });
+    this.#app = loopedChecksum();
+    this.#period = SEGMENT[timestamps] * PERIOD_SEGMENTS;
+    const { bytes } = this.#app;
+    this.#source = bytes.subarray(SOURCE, SOURCE + this.#period);
+    this.#sink = bytes.subarray(SINK, SINK + this.#period);
+    for (let i = 0; i < this.#period; i += 1) this.#source[i] = (i * 7 + (i >> 8)) & 255;
+    this.#expected = this.#app.functions.sumWords(SOURCE, this.#period);
+  }
+
+  /** Sends and receives `bytes` more; figures of this transfer alone. */
+  transfer(bytes: number): BulkFigures {
+    const { client, server } = this.#pair;
+    const data = counterOf(client, Counter.DataSegmentsOut);
+    const acks = counterOf(server, Counter.AcksOut);
+    const target = this.#received + bytes;
+    const start = performance.now();
+    let progress = true;
+    while (this.#received < target) {
+      const written = this.#write(target);
+      this.#pair.turn(progress);
+      const read = this.#read();
+      progress = written + read > 0;
+    }
+    const seconds = (performance.now() - start) / 1000;
+    return bulkFigures({
+      bytes,
+      seconds,
+      data: counterOf(client, Counter.DataSegmentsOut) - data,
+      acks: counterOf(server, Counter.AcksOut) - acks,
+      corrupted: this.#pair.clientLink.corrupted,
+    });
+  }
+
+  #write(target: number): number {
+    const { toe } = this.#pair.client;
+    const fd = this.#pair.clientFds[0] as number;
+    const before = this.#sent;
+    while (this.#sent < target) {
+      const at = this.#sent % this.#period;
+      const room = Math.min(this.#period - at, target - this.#sent);
+      const put = toe.send(fd, this.#source, at, room);
+      if (put < 0) break;
+      this.#sent += put;
+      if (put < room) break;
+    }
+    return this.#sent - before;
+  }
+
+  #read(): number {
+    const { toe } = this.#pair.server;
+    const fd = this.#pair.serverFds[0] as number;
+    const before = this.#received;
+    for (;;) {
+      const at = this.#received % this.#period;
+      const got = toe.recv(fd, this.#sink, at, this.#period - at);
+      if (got <= 0) break;
+      this.#received += got;
+      if (at + got < this.#period) break;
+      this.#check();
+    }
+    return this.#received - before;
+  }
+
+  #check(): void {
+    const sum = this.#app.functions.sumWords(SINK, this.#period);
+    if (sum !== this.#expected) {
+      throw new Error(`bulk: expected payload sum ${this.#expected}, got ${sum}`);
+    }
+  }
+
+  /** Throws Error unless every corrupted frame was dropped for its checksum. */
+  finish(): void {
+    const { server, clientLink } = this.#pair;
+    const dropped = dropsOf(server, DropReason.TcpChecksum);
+    if (dropped !== clientLink.corrupted) {
+      throw new Error(`bulk: expected ${clientLink.corrupted} checksum drops, got ${dropped}`);
+    }
+  }
+}
+
+interface Compared {
+  readonly timestamps: Timestamps;
+  readonly figures: ReadonlyMap<string, readonly BulkFigures[]>;
+}
+
+function compare(timestamps: Timestamps, scale: BenchScale): Compared {
+  const bytes = Math.max(1 << 16, Math.round(BYTES * scale.work));
+  const run = new BulkRun(timestamps);
+  run.transfer(Math.min(WARM_BYTES, bytes));
+  const sides = new Map<string, () => BulkFigures>([["toeloop", () => run.transfer(bytes)]]);
+  for (const form of ["wasm", "native"] as const) {
+    if (!scale.peers || !lwipBuilt(form, timestamps === "on")) continue;
+    sides.set(`lwip-${form}`, () => lwipBulk(form, timestamps === "on", bytes));
+  }
+  scale.say(`bulk: timestamps ${timestamps}, ${scale.rounds} rounds of ${[...sides.keys()]}`);
+  const figures = interleave(scale.rounds, sides);
+  run.finish();
+  return { timestamps, figures };
+}
+
+function medians(runs: readonly BulkFigures[]): BulkFigures {
+  const median = (of: (f: BulkFigures) => number): number => quartiles(runs.map(of)).median;
+  return {
+    gbps: median((f) => f.gbps),
+    segmentsPerSecond: median((f) => f.segmentsPerSecond),
+    nsPerSegment: median((f) => f.nsPerSegment),
+    dataPerAck: median((f) => f.dataPerAck),
+    bytes: median((f) => f.bytes),
+    corrupted: Math.max(...runs.map((f) => f.corrupted)),
+  };
+}
+
+/** toeloop's gbps over a peer's, pair by pair; undefined without the peer. */
+function ratio(compared: Compared, peer: string): Quartiles | undefined {
+  const theirs = compared.figures.get(peer);
+  const ours = compared.figures.get("toeloop") as readonly BulkFigures[];
+  if (theirs === undefined) return undefined;
+  return pairRatio(
+    ours.map((f) => f.gbps),
+    theirs.map((f) => f.gbps),
+  );
+}
+
+function rowsOf(compared: Compared): string[][] {
+  return [...compared.figures].map(([side, runs]) => {
+    const m = medians(runs);
+    const against = side === "toeloop" ? undefined : ratio(compared, side);
+    return [
+      side,
+      compared.timestamps,
+      m.gbps.toFixed(2),
+      (m.segmentsPerSecond / 1e6).toFixed(3),
+      m.nsPerSegment.toFixed(1),
+      m.dataPerAck.toFixed(2),
+      against === undefined ? "" : formatQuartiles(against, 2),
+    ];
+  });
+}
+
+function valuesOf(compared: Compared): Record<string, unknown> {
+  const peers = [...compared.figures].filter(([side]) => side !== "toeloop");
+  return {
+    ...medians(compared.figures.get("toeloop") as readonly BulkFigures[]),
+    segmentBytes: SEGMENT[compared.timestamps],
+    peers: Object.fromEntries(
+      peers.map(([side, runs]) => [side, { ...medians(runs), ratio: ratio(compared, side) }]),
+    ),
+  };
+}
+
+/** Timestamps off and on. The JSON's own figures are those with timestamps off. */
+export async function bulk(scale: BenchScale): Promise<BenchReport> {
+  await assembleLoops();
+  const all = (["off", "on"] as const).map((timestamps) => compare(timestamps, scale));
+  const [off, on] = all as [Compared, Compared];
+  const head = ["", "timestamps", "Gbit/s", "Mseg/s", "ns/seg", "data/ACK", "toeloop / peer"];
+  const hash = new WorkHash();
+  for (const { figures } of all) hash.add((figures.get("toeloop") as BulkFigures[])[0]?.bytes ?? 0);
+  const bars: Bar[] = all.map((compared) => ({
+    name: `bulk, timestamps ${compared.timestamps}, toeloop / lwip-wasm`,
+    least: BAR,
+    ratio: ratio(compared, "lwip-wasm")?.median,
+  }));
+  return {
+    lines: [...table([head, ...all.flatMap(rowsOf)]), `work ${hash}`],
+    values: {
+      ...valuesOf(off),
+      rounds: scale.rounds,
+      timestamps: { off: valuesOf(off), on: valuesOf(on) },
+      work: hash.toString(),
+    },
+    bars,
+  };
+}

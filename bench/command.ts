@@ -1,0 +1,92 @@
+/**
+ * The command line of the benchmarks, `NAME [--json] [--quick] [--bar] [--pairs N]`: runs one and
+ * prints its table; `--json` adds one JSON object as the last line; `--bar` ends with status 1 when
+ * a bar is not met. Names and method: bench/README.md.
+ */
+import { parseArgs } from "node:util";
+import { bulk } from "./bulk.ts";
+import { checksum } from "./checksum.ts";
+import { FULL, QUICK, machine, type Bar, type BenchReport, type BenchScale } from "./harness.ts";
+import { rpc } from "./rpc.ts";
+import { segment } from "./segment.ts";
+
+type BenchBody = (scale: BenchScale) => BenchReport | Promise<BenchReport>;
+
+/** Every benchmark by name. */
+export const BENCHES: ReadonlyMap<string, BenchBody> = new Map([
+  ["bulk", bulk],
+  ["rpc", rpc],
+  ["segment", segment],
+  ["checksum", checksum],
+]);
+
+const USAGE = `bench: expected a name of ${[...BENCHES.keys()].join(", ")}`;
+
+interface Choice {
+  readonly name: string;
+  readonly body: BenchBody;
+  readonly scale: BenchScale;
+  readonly json: boolean;
+  readonly bar: boolean;
+}
+
+function choose(args: readonly string[]): Choice {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      json: { type: "boolean", default: false },
+      quick: { type: "boolean", default: false },
+      bar: { type: "boolean", default: false },
+      pairs: { type: "string" },
+    },
+  });
+  const name = positionals[0] ?? "";
+  const body = BENCHES.get(name);
+  if (body === undefined || positionals.length > 1) {
+    throw new RangeError(`${USAGE}, got ${JSON.stringify(positionals.join(" "))}`);
+  }
+  const base = values.quick ? QUICK : FULL;
+  const rounds = values.pairs === undefined ? base.rounds : Number(values.pairs);
+  if (!Number.isInteger(rounds) || rounds < 1 || rounds > 1000) {
+    throw new RangeError(`bench: expected --pairs 1..1000, got ${JSON.stringify(values.pairs)}`);
+  }
+  const say = (line: string): void => {
+    if (process.stderr.isTTY) process.stderr.write(`${line}\n`);
+  };
+  return { name, body, scale: { ...base, rounds, say }, json: values.json, bar: values.bar };
+}
+
+function barLine(bar: Bar): string {
+  if (bar.ratio === undefined) return `bar ${bar.name}: at least ${bar.least}, peer not built`;
+  const verdict = bar.ratio >= bar.least ? "met" : "NOT MET";
+  return `bar ${bar.name}: at least ${bar.least}, got ${bar.ratio.toFixed(3)}: ${verdict}`;
+}
+
+/** Without its peer a bar is not met: CI builds the peers. */
+function met(bars: readonly Bar[]): boolean {
+  return bars.every((bar) => bar.ratio !== undefined && bar.ratio >= bar.least);
+}
+
+/** Runs the command line's benchmark; the exit status. */
+export async function main(
+  args: readonly string[],
+  print: (line: string) => void,
+): Promise<number> {
+  let choice: Choice;
+  try {
+    choice = choose(args);
+  } catch (error) {
+    print(error instanceof Error ? error.message : String(error));
+    return 2;
+  }
+  const report = await choice.body(choice.scale);
+  print(machine());
+  for (const line of report.lines) print(line);
+  for (const bar of report.bars) print(barLine(bar));
+  if (choice.json) {
+    const values = { bench: choice.name, ...report.values, bars: report.bars, machine: machine() };
+    print(JSON.stringify(values));
+  }
+  return choice.bar && !met(report.bars) ? 1 : 0;
+}

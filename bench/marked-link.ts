@@ -1,0 +1,122 @@
+/**
+ * The link that the stacks are measured over: the direct link (one copy for each burst) behind an
+ * end that corrupts one data frame in 65,536, so that a stack which does not verify checksums
+ * cannot finish the run. The frame is marked in the sender's egress burst: no copy is added.
+ * During the handshakes it can also take the timestamp option out of a SYN, as some middleboxes
+ * do: that is how the bench measures without timestamps, whatever a stack's options are.
+ */
+import { OPTION_END, OPTION_NOP, OPTION_TIMESTAMP, TCP_CHECKSUM } from "../bindings/abi/tcp.ts";
+import { TCP_DATA_OFFSET, TCP_FLAGS, TCP_SIZE, TCP_SYN } from "../bindings/abi/tcp.ts";
+import type { Burst, Medium, Netif } from "../host/netif/netif.ts";
+
+/** One data frame of so many is corrupted; lwIP's harness does the same (bench.c). */
+export const CORRUPT_EVERY = 65_536;
+/** The first one falls into the warm-up. */
+const CORRUPT_FIRST = 4096;
+/** A frame of at least this length carries payload at CORRUPT_AT. */
+const DATA_BYTES = 600;
+const CORRUPT_AT = 500;
+
+const IPV4_HEADER = 20;
+
+/**
+ * Overwrites the timestamp option of a SYN with NOPs (RFC 7323, 3.2: it is then off for the
+ * connection); the checksum is brought up to date (RFC 1624, equation 3). IPv4 without options.
+ */
+export function stripTimestamps(bytes: Uint8Array, frame: number): void {
+  const tcp = frame + IPV4_HEADER;
+  if (((bytes[tcp + TCP_FLAGS] as number) & TCP_SYN) === 0) return;
+  const end = tcp + ((bytes[tcp + TCP_DATA_OFFSET] as number) >>> 4) * 4;
+  let at = tcp + TCP_SIZE;
+  while (at < end && bytes[at] !== OPTION_END) {
+    const length = bytes[at] === OPTION_NOP ? 1 : Math.max(2, bytes[at + 1] as number);
+    if (bytes[at] === OPTION_TIMESTAMP) {
+      for (let i = at; i < at + length; i += 1) replace(bytes, tcp, i, OPTION_NOP);
+    }
+    at += length;
+  }
+}
+
+/** Stores one byte of a TCP segment and adds the difference to its checksum. */
+function replace(bytes: Uint8Array, tcp: number, at: number, value: number): void {
+  const shift = ((at - tcp) & 1) === 0 ? 8 : 0;
+  const old = (bytes[at] as number) << shift;
+  const check = tcp + TCP_CHECKSUM;
+  const stored = ((bytes[check] as number) << 8) | (bytes[check + 1] as number);
+  let sum = (~stored & 0xffff) + (~old & 0xffff) + (value << shift);
+  sum = (sum & 0xffff) + (sum >>> 16);
+  sum = ~((sum & 0xffff) + (sum >>> 16)) & 0xffff;
+  bytes[at] = value;
+  bytes[check] = sum >>> 8;
+  bytes[check + 1] = sum & 255;
+}
+
+/** An end of a link that corrupts; everything else goes through to the end it stands before. */
+export class MarkedNetif implements Netif {
+  readonly name: string;
+  readonly medium: Medium;
+  readonly mtu: number;
+  readonly hardwareAddress: Uint8Array;
+  /** Frames sent, those corrupted among them. */
+  frames = 0;
+  corrupted = 0;
+  /** Takes timestamps out of SYNs while set: during the handshakes. */
+  stripping = false;
+  readonly #link: Netif;
+  #left = CORRUPT_FIRST;
+
+  constructor(link: Netif) {
+    this.#link = link;
+    this.name = link.name;
+    this.medium = link.medium;
+    this.mtu = link.mtu;
+    this.hardwareAddress = link.hardwareAddress;
+  }
+
+  attach(ingress: Burst, index: number): void {
+    this.#link.attach(ingress, index);
+  }
+
+  credit(now: number): number {
+    return this.#link.credit(now);
+  }
+
+  send(burst: Burst, index: number, now: number): void {
+    this.#mark(burst, index, 1);
+    this.#link.send(burst, index, now);
+  }
+
+  sendBurst(burst: Burst, from: number, count: number, now: number): void {
+    this.#mark(burst, from, count);
+    if (this.#link.sendBurst !== undefined) {
+      this.#link.sendBurst(burst, from, count, now);
+    } else {
+      for (let i = from; i < from + count; i += 1) this.#link.send(burst, i, now);
+    }
+  }
+
+  receive(now: number): void {
+    this.#link.receive(now);
+  }
+
+  nextDeadline(): number {
+    return this.#link.nextDeadline();
+  }
+
+  #mark(burst: Burst, from: number, count: number): void {
+    this.frames += count;
+    if (this.stripping) {
+      for (let i = from; i < from + count; i += 1) stripTimestamps(burst.bytes, burst.offset(i));
+    }
+    this.#left -= count;
+    if (this.#left > 0) return;
+    for (let i = from; i < from + count; i += 1) {
+      if (burst.length(i) < DATA_BYTES) continue;
+      const at = burst.offset(i) + CORRUPT_AT;
+      burst.bytes[at] = (burst.bytes[at] as number) ^ 0x10;
+      this.corrupted += 1;
+      this.#left = CORRUPT_EVERY;
+      return;
+    }
+  }
+}

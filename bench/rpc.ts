@@ -1,0 +1,180 @@
+/**
+ * `npm run bench -- rpc`: 64 bytes there and back through send() and recv(), over 1 and over 64
+ * connections at once, beside lwIP in Wasm and native. Both applications run in the stack's
+ * callbacks (setWatcher; lwIP's recv callback), and a client sends its next request when it has
+ * the whole answer to the last one. Timestamps are off.
+ */
+import { Counter } from "../bindings/abi/counters.ts";
+import { IPPROTO_TCP, POLLIN, TCP_NODELAY } from "../host/libtoe/constants.ts";
+import type { LibToe } from "../host/libtoe/libtoe.ts";
+import { formatQuartiles, interleave, pairRatio, quartiles, table, WorkHash } from "./harness.ts";
+import type { Bar, BenchReport, BenchScale, Quartiles } from "./harness.ts";
+import { lwipBuilt, lwipRpc, rpcFigures, type RpcFigures } from "./peers/lwip.ts";
+import { counterOf, must, StackPair } from "./stack-pair.ts";
+
+const MESSAGE = 64;
+const CONNECTIONS = [1, 64] as const;
+const TRIPS = 200_000;
+const WARM_TRIPS = 50_000;
+const BAR = 0.8;
+
+/** Connections that answer 64 bytes with 64 bytes, each with one request under way. */
+export class RpcRun {
+  readonly #pair: StackPair;
+  readonly #request = new Uint8Array(MESSAGE);
+  readonly #answer = new Uint8Array(MESSAGE);
+  readonly #served = new Uint8Array(MESSAGE);
+  #trips = 0;
+  #target = 0;
+  /** Requests under way. */
+  #open = 0;
+
+  constructor(connections: number) {
+    this.#pair = new StackPair({ timestamps: false, connections });
+    for (let i = 0; i < MESSAGE; i += 1) this.#request[i] = (i * 7) & 255;
+    const { client, server, clientFds, serverFds } = this.#pair;
+    for (const fd of serverFds) this.#watch(server.toe, fd, () => this.#serve(fd));
+    for (const fd of clientFds) this.#watch(client.toe, fd, () => this.#finish(fd));
+  }
+
+  #watch(toe: LibToe, fd: number, readable: () => void): void {
+    must(toe.setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, 1), "setsockopt");
+    must(
+      toe.setWatcher(fd, (_, events) => {
+        if ((events & POLLIN) !== 0) readable();
+      }),
+      "setWatcher",
+    );
+  }
+
+  #serve(fd: number): void {
+    const { toe } = this.#pair.server;
+    const got = toe.recv(fd, this.#served, 0, MESSAGE);
+    if (got <= 0) return;
+    if (toe.send(fd, this.#served, 0, got) !== got) throw new Error("rpc: answer not taken");
+  }
+
+  #finish(fd: number): void {
+    const got = this.#pair.client.toe.recv(fd, this.#answer, 0, MESSAGE);
+    if (got <= 0) return;
+    // A message of 64 bytes is one segment: it arrives whole.
+    if (got !== MESSAGE || this.#answer[MESSAGE - 1] !== this.#request[MESSAGE - 1]) {
+      throw new Error(`rpc: expected an answer of ${MESSAGE} bytes, got ${got}`);
+    }
+    this.#trips += 1;
+    this.#open -= 1;
+    if (this.#trips < this.#target) this.#ask(fd);
+  }
+
+  #ask(fd: number): void {
+    const put = this.#pair.client.toe.send(fd, this.#request, 0, MESSAGE);
+    if (put !== MESSAGE) throw new Error(`rpc: expected send ${MESSAGE}, got ${put}`);
+    this.#open += 1;
+  }
+
+  /** At least `trips` more round trips: each connection's last one is waited for. */
+  exchange(trips: number): RpcFigures {
+    const { client, server } = this.#pair;
+    const segments = (): number =>
+      counterOf(client, Counter.FramesOut) + counterOf(server, Counter.FramesOut);
+    const before = this.#trips;
+    const sent = segments();
+    this.#target = before + trips;
+    const start = performance.now();
+    for (const fd of this.#pair.clientFds) this.#ask(fd);
+    while (this.#open > 0) {
+      const done = this.#trips;
+      this.#pair.turn(false);
+      if (this.#trips !== done) this.#pair.progressed();
+    }
+    const seconds = (performance.now() - start) / 1000;
+    return rpcFigures({ trips: this.#trips - before, seconds, segments: segments() - sent });
+  }
+}
+
+interface Compared {
+  readonly connections: number;
+  readonly figures: ReadonlyMap<string, readonly RpcFigures[]>;
+}
+
+function compare(connections: number, scale: BenchScale): Compared {
+  const trips = Math.max(connections, Math.round(TRIPS * scale.work));
+  const run = new RpcRun(connections);
+  run.exchange(Math.min(WARM_TRIPS, trips));
+  const sides = new Map<string, () => RpcFigures>([["toeloop", () => run.exchange(trips)]]);
+  for (const form of ["wasm", "native"] as const) {
+    if (!scale.peers || !lwipBuilt(form, false)) continue;
+    sides.set(`lwip-${form}`, () => lwipRpc(form, false, connections, trips));
+  }
+  scale.say(`rpc: ${connections} connections, ${scale.rounds} rounds of ${[...sides.keys()]}`);
+  return { connections, figures: interleave(scale.rounds, sides) };
+}
+
+function medians(runs: readonly RpcFigures[]): RpcFigures {
+  const median = (of: (f: RpcFigures) => number): number => quartiles(runs.map(of)).median;
+  return {
+    roundTripsPerSecond: median((f) => f.roundTripsPerSecond),
+    nsPerRoundTrip: median((f) => f.nsPerRoundTrip),
+    segmentsPerRoundTrip: median((f) => f.segmentsPerRoundTrip),
+  };
+}
+
+/** toeloop's round trips over a peer's, pair by pair; undefined without the peer. */
+function ratio(compared: Compared, peer: string): Quartiles | undefined {
+  const theirs = compared.figures.get(peer);
+  const ours = compared.figures.get("toeloop") as readonly RpcFigures[];
+  if (theirs === undefined) return undefined;
+  return pairRatio(
+    ours.map((f) => f.roundTripsPerSecond),
+    theirs.map((f) => f.roundTripsPerSecond),
+  );
+}
+
+function rowsOf(compared: Compared): string[][] {
+  return [...compared.figures].map(([side, runs]) => {
+    const m = medians(runs);
+    const against = side === "toeloop" ? undefined : ratio(compared, side);
+    return [
+      side,
+      `${compared.connections}`,
+      (m.roundTripsPerSecond / 1e3).toFixed(1),
+      m.nsPerRoundTrip.toFixed(0),
+      m.segmentsPerRoundTrip.toFixed(2),
+      against === undefined ? "" : formatQuartiles(against, 2),
+    ];
+  });
+}
+
+function valuesOf(compared: Compared): Record<string, unknown> {
+  const peers = [...compared.figures].filter(([side]) => side !== "toeloop");
+  return {
+    ...medians(compared.figures.get("toeloop") as readonly RpcFigures[]),
+    peers: Object.fromEntries(
+      peers.map(([side, runs]) => [side, { ...medians(runs), ratio: ratio(compared, side) }]),
+    ),
+  };
+}
+
+/** 1 and 64 connections, timestamps off. */
+export function rpc(scale: BenchScale): BenchReport {
+  const all = CONNECTIONS.map((connections) => compare(connections, scale));
+  const head = ["", "connections", "k rt/s", "ns/rt", "seg/rt", "toeloop / peer"];
+  const hash = new WorkHash();
+  hash.add(...CONNECTIONS, Math.round(TRIPS * scale.work));
+  const bars: Bar[] = all.map((compared) => ({
+    name: `rpc, ${compared.connections} connections, toeloop / lwip-wasm`,
+    least: BAR,
+    ratio: ratio(compared, "lwip-wasm")?.median,
+  }));
+  const byConnections = all.map((compared) => [compared.connections, valuesOf(compared)]);
+  return {
+    lines: [...table([head, ...all.flatMap(rowsOf)]), `work ${hash}`],
+    values: {
+      ...valuesOf(all[0] as Compared),
+      rounds: scale.rounds,
+      connections: Object.fromEntries(byConnections),
+      work: hash.toString(),
+    },
+    bars,
+  };
+}

@@ -1,0 +1,147 @@
+/**
+ * Two stacks on one thread, joined by the direct link behind corrupting ends: what bench/bulk.ts
+ * and bench/rpc.ts drive through libTOE's POSIX-like calls. Time is virtual: a fixed step a turn,
+ * and a jump to the next deadline when neither stack has work, so the same run is the same work.
+ */
+import type { Counter } from "../bindings/abi/counters.ts";
+import type { DropReason } from "../bindings/abi/drop-reason.ts";
+import { AF_INET, SO_RCVBUF, SO_SNDBUF, SOCK_NONBLOCK, SOCK_STREAM } from "../host/libtoe/constants.ts";
+import { SOL_SOCKET } from "../host/libtoe/constants.ts";
+import type { LibToe } from "../host/libtoe/libtoe.ts";
+import { directLink } from "../host/netif/direct-link.ts";
+import { Stack } from "../host/stack.ts";
+import { loadModule } from "./harness.ts";
+import { MarkedNetif } from "./marked-link.ts";
+
+const CLIENT = "10.0.0.1";
+const SERVER = "10.0.0.2";
+const PORT = 80;
+const WINDOW = 65_536;
+/** Nanoseconds of virtual time a turn. */
+const TURN_NS = 2000;
+/** Turns without progress before a run is called stuck. */
+const STUCK_TURNS = 10_000;
+
+export interface PairOptions {
+  readonly timestamps: boolean;
+  readonly connections: number;
+}
+
+/** A result of a POSIX-like call that has to be good. Throws Error with the call's name. */
+export function must(result: number, call: string): number {
+  if (result < 0) throw new Error(`bench: expected ${call} to succeed, got ${result}`);
+  return result;
+}
+
+/** Seeded by the address: the same run draws the same keys and ports. */
+function seededEntropy(address: string): (bytes: Uint8Array) => void {
+  let state = 0x9e3779b9;
+  for (const char of address) state = Math.imul(state ^ char.charCodeAt(0), 0x01000193);
+  return (bytes) => {
+    for (let i = 0; i < bytes.length; i += 1) {
+      state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+      bytes[i] = state >>> 24;
+    }
+  };
+}
+
+/** A counter of a stack's data path. */
+export function counterOf(stack: Stack, counter: Counter): number {
+  const at = (stack.core.map.base.counters as number) + 8 * counter;
+  return Number(stack.core.view.getBigUint64(at, true));
+}
+
+/** Frames that a stack's data path dropped for a reason. */
+export function dropsOf(stack: Stack, reason: DropReason): number {
+  return stack.core.view.getUint32((stack.core.map.base.drops as number) + 4 * reason, true);
+}
+
+function createStack(link: MarkedNetif, address: string, connections: number): Stack {
+  return new Stack({
+    module: loadModule("flextoe.wasm"),
+    name: address,
+    profile: "internet",
+    entropy: seededEntropy(address),
+    layout: { connections: connections * 2 + 16 },
+    netifs: [{ netif: link, addresses: [`${address}/24`] }],
+  });
+}
+
+/** The two stacks and their connected descriptors. */
+export class StackPair {
+  readonly client: Stack;
+  readonly server: Stack;
+  readonly clientLink: MarkedNetif;
+  readonly serverLink: MarkedNetif;
+  /** Connected descriptors: index i of one is joined to index i of the other. */
+  readonly clientFds: number[] = [];
+  readonly serverFds: number[] = [];
+  #now = 1e6;
+  #idle = 0;
+
+  constructor(options: PairOptions) {
+    const [left, right] = directLink({ names: ["client", "server"], medium: "ip" });
+    this.clientLink = new MarkedNetif(left);
+    this.serverLink = new MarkedNetif(right);
+    this.client = createStack(this.clientLink, CLIENT, options.connections);
+    this.server = createStack(this.serverLink, SERVER, options.connections);
+    this.clientLink.stripping = !options.timestamps;
+    this.#connect(options.connections);
+    this.clientLink.stripping = false;
+  }
+
+  get now(): number {
+    return this.#now;
+  }
+
+  /**
+   * One turn: each stack polled once. `progress` says whether the application did anything since
+   * the last turn; time jumps when nobody has anything to do. Throws Error when stuck.
+   */
+  turn(progress: boolean): void {
+    this.#now += TURN_NS;
+    const moreClient = this.client.poll(this.#now);
+    const moreServer = this.server.poll(this.#now);
+    if (progress || moreClient || moreServer) {
+      this.#idle = 0;
+      return;
+    }
+    this.#idle += 1;
+    if (this.#idle > STUCK_TURNS) throw new Error(`bench: stuck at ${this.#now} ns`);
+    const next = Math.min(this.client.nextDeadline(), this.server.nextDeadline());
+    if (next > this.#now && next < Number.POSITIVE_INFINITY) this.#now = next;
+  }
+
+  /** The application did something in a callback during the last turn. */
+  progressed(): void {
+    this.#idle = 0;
+  }
+
+  #socket(toe: LibToe): number {
+    const fd = must(toe.socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), "socket");
+    must(toe.setsockopt(fd, SOL_SOCKET, SO_RCVBUF, WINDOW), "setsockopt");
+    must(toe.setsockopt(fd, SOL_SOCKET, SO_SNDBUF, WINDOW), "setsockopt");
+    return fd;
+  }
+
+  #connect(count: number): void {
+    const listener = this.#socket(this.server.toe);
+    must(this.server.toe.bind(listener, { address: SERVER, port: PORT }), "bind");
+    must(this.server.toe.listen(listener, count), "listen");
+    for (let i = 0; i < count; i += 1) {
+      const fd = this.#socket(this.client.toe);
+      // -EINPROGRESS: the handshake runs in the turns below.
+      this.client.toe.connect(fd, { address: SERVER, port: PORT });
+      this.clientFds.push(fd);
+      this.serverFds.push(this.#accept(listener));
+    }
+  }
+
+  #accept(listener: number): number {
+    for (;;) {
+      this.turn(false);
+      const fd = this.server.toe.accept(listener);
+      if (fd >= 0) return fd;
+    }
+  }
+}

@@ -1,0 +1,54 @@
+/**
+ * The platform pieces of a browser: pages and workers, in a secure context (crypto.subtle). See
+ * platform.ts. Web crypto has no incremental SHA-256, so sha256() keeps what it is given.
+ */
+import { compileEmbeddedCore } from "./embedded-core.ts";
+import type { Platform } from "./platform.ts";
+
+export type { Hasher, Platform } from "./platform.ts";
+
+/** The most that getRandomValues() fills in one call. */
+const ENTROPY_BYTES_MAX = 65_536;
+
+const origin = performance.now();
+const deferred: (() => void)[] = [];
+let channel: MessageChannel | undefined;
+
+/** A message is a task of its own, without setTimeout's 4 ms once timers nest. */
+function defer(callback: () => void): void {
+  deferred.push(callback);
+  if (channel === undefined) {
+    channel = new MessageChannel();
+    channel.port1.onmessage = () => deferred.shift()?.();
+  }
+  channel.port2.postMessage(0);
+}
+
+export const platform: Platform = {
+  name: "browser",
+  now: () => Math.round((performance.now() - origin) * 1e6),
+  entropy: (bytes) => {
+    for (let at = 0; at < bytes.length; at += ENTROPY_BYTES_MAX) {
+      const part = new Uint8Array(Math.min(ENTROPY_BYTES_MAX, bytes.length - at));
+      bytes.set(crypto.getRandomValues(part), at);
+    }
+  },
+  setTimer: (ms, callback) => {
+    const timer = setTimeout(callback, ms);
+    return () => clearTimeout(timer);
+  },
+  defer,
+  turn: () => new Promise((resolve) => defer(resolve)),
+  sha256: () => {
+    const parts: Uint8Array<ArrayBuffer>[] = [];
+    return {
+      update: (bytes) => void parts.push(bytes.slice()),
+      digestHex: async () => {
+        const whole = await new Blob(parts).arrayBuffer();
+        const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", whole));
+        return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+      },
+    };
+  },
+  loadCore: compileEmbeddedCore,
+};

@@ -1,0 +1,33 @@
+/** The platform pieces of Deno, through its own node: modules. See platform.ts. */
+import { createHash, randomFillSync } from "node:crypto";
+import { clearTimeout, setImmediate, setTimeout } from "node:timers";
+import { compileEmbeddedCore } from "./embedded-core.ts";
+import type { Platform } from "./platform.ts";
+
+export type { Hasher, Platform } from "./platform.ts";
+
+const origin = performance.now();
+
+export const platform: Platform = {
+  name: "deno",
+  now: () => Math.round((performance.now() - origin) * 1e6),
+  entropy: (bytes) => {
+    randomFillSync(bytes);
+  },
+  setTimer: (ms, callback) => {
+    const timer = setTimeout(callback, ms);
+    return () => clearTimeout(timer);
+  },
+  defer: (callback) => {
+    setImmediate(callback);
+  },
+  turn: () => new Promise((resolve) => setImmediate(resolve)),
+  sha256: () => {
+    const hash = createHash("sha256");
+    return {
+      update: (bytes) => void hash.update(bytes),
+      digestHex: async () => hash.digest("hex"),
+    };
+  },
+  loadCore: compileEmbeddedCore,
+};

@@ -1,0 +1,32 @@
+/** The platform pieces of Node (and Bun, which has the same modules). See platform.ts. */
+import { createHash, randomFillSync } from "node:crypto";
+import { compileEmbeddedCore } from "./embedded-core.ts";
+import type { Platform } from "./platform.ts";
+
+export type { Hasher, Platform } from "./platform.ts";
+
+const origin = performance.now();
+
+export const platform: Platform = {
+  name: "node",
+  now: () => Math.round((performance.now() - origin) * 1e6),
+  entropy: (bytes) => {
+    randomFillSync(bytes);
+  },
+  setTimer: (ms, callback) => {
+    const timer = setTimeout(callback, ms);
+    return () => clearTimeout(timer);
+  },
+  defer: (callback) => {
+    setImmediate(callback);
+  },
+  turn: () => new Promise((resolve) => setImmediate(resolve)),
+  sha256: () => {
+    const hash = createHash("sha256");
+    return {
+      update: (bytes) => void hash.update(bytes),
+      digestHex: async () => hash.digest("hex"),
+    };
+  },
+  loadCore: compileEmbeddedCore,
+};

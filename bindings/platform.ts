@@ -1,0 +1,29 @@
+/**
+ * What the runtime gives: clock, entropy, timers, turns of the event loop, SHA-256 and the
+ * compiled data path. The only things of a runtime that anything else in here sees; node.ts,
+ * deno.ts and browser.ts provide them.
+ */
+
+/** A SHA-256 in progress. */
+export interface Hasher {
+  update(bytes: Uint8Array): void;
+  /** 64 hex digits; ends the hash. */
+  digestHex(): Promise<string>;
+}
+
+export interface Platform {
+  readonly name: "node" | "deno" | "browser";
+  /** Whole ns since the module was loaded; monotonic. */
+  now(): number;
+  /** Fills `bytes` from the runtime's CSPRNG. */
+  entropy(bytes: Uint8Array): void;
+  /** Runs `callback` after `ms` milliseconds; returns what cancels it. */
+  setTimer(ms: number, callback: () => void): () => void;
+  /** Runs `callback` in a later turn of the event loop, timers and I/O having had theirs. */
+  defer(callback: () => void): void;
+  /** Resolves in a later turn of the event loop: one macrotask. */
+  turn(): Promise<void>;
+  sha256(): Hasher;
+  /** Compiles the data path that is embedded in the package. */
+  loadCore(): Promise<WebAssembly.Module>;
+}

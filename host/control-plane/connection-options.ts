@@ -1,0 +1,110 @@
+/**
+ * Options of a connection as its row keeps them, and what a change means for a live connection.
+ */
+import { AtxOpcode } from "../../bindings/abi/descriptor.ts";
+import { FLOW_CORK, FLOW_NODELAY, FLOW_QUICK_ACK } from "../../bindings/abi/flow-state.ts";
+import { CHUNKS_PER_BUFFER_MAX, WINDOW_SCALE_MAX } from "../../bindings/abi/limits.ts";
+import { congestionAt, congestionIndex, CONGESTIONS } from "./congestion/algorithm.ts";
+import { optionFlags, segmentBytes } from "./install.ts";
+import type { ConnectionOptions } from "./interface.ts";
+import { restartKeepAlive } from "./keep-alive.ts";
+import type { Plane } from "./plane.ts";
+import { startRate } from "./rate-control.ts";
+import * as R from "./row-table.ts";
+
+const MILLISECOND = 1e6;
+/** RFC 9293 3.9.1.9 leaves the two ECN bits to the transport. */
+const DSCP_MASK = 0xfc;
+const LARGEST_MSS = 65495;
+
+/** log2 of the buffer that `bytes` asks for: whole chunks, a power of two, within the limit. */
+export function bufferShift(bytes: number, chunkBytes: number): number {
+  const smallest = Math.round(Math.log2(chunkBytes));
+  const largest = smallest + Math.log2(CHUNKS_PER_BUFFER_MAX);
+  if (!(bytes > chunkBytes)) return smallest;
+  return Math.min(largest, Math.ceil(Math.log2(bytes)));
+}
+
+/** Smallest shift that brings a buffer of 2^`shift` bytes into 16 bits (RFC 7323, 2.3). */
+export function windowScale(shift: number): number {
+  return Math.min(WINDOW_SCALE_MAX, Math.max(0, shift - 15));
+}
+
+function choiceOf(plane: Plane, name: string): number {
+  const named = congestionIndex(name);
+  if (named >= 0) return named;
+  return CONGESTIONS.findIndex(
+    (candidate) =>
+      candidate.policy === undefined && candidate.algorithm === plane.profile.algorithm,
+  );
+}
+
+function flagsOf(options: ConnectionOptions): number {
+  return (
+    (options.noDelay ? R.OPTION_NO_DELAY : 0) |
+    (options.cork ? R.OPTION_CORK : 0) |
+    (options.quickAck ? R.OPTION_QUICK_ACK : 0) |
+    (options.keepAlive ? R.OPTION_KEEP_ALIVE : 0) |
+    (options.linger === 0 ? R.OPTION_LINGER_RESET : 0)
+  );
+}
+
+function writeLive(plane: Plane, id: number, options: ConnectionOptions): void {
+  const { rows } = plane;
+  rows.set(id, R.ROW_OPTIONS, flagsOf(options));
+  rows.set(id, R.ROW_KEEP_COUNT, options.keepAliveCount);
+  rows.set(id, R.ROW_TTL, options.ttl);
+  rows.set(id, R.ROW_TOS, options.tos & DSCP_MASK);
+  rows.set(id, R.ROW_MAX_SEGMENT, Math.min(LARGEST_MSS, options.maxSegment));
+  rows.set(id, R.ROW_CONGESTION, choiceOf(plane, options.congestion));
+  rows.setTime(id, R.TIME_KEEP_IDLE, options.keepAliveIdle * MILLISECOND);
+  rows.setTime(id, R.TIME_KEEP_INTERVAL, options.keepAliveInterval * MILLISECOND);
+  rows.setTime(id, R.TIME_USER_TIMEOUT, options.userTimeout * MILLISECOND);
+  rows.setTime(id, R.TIME_LINGER2, options.linger2 * MILLISECOND);
+  rows.setTime(id, R.RATE_PACING, options.pacingRate);
+}
+
+/** Writes the options of a new row. */
+export function writeOptions(plane: Plane, id: number, options: ConnectionOptions): void {
+  const { rows, profile } = plane;
+  const { chunkBytes } = plane.core.map.options;
+  const rxShift = bufferShift(options.receiveBuffer, chunkBytes);
+  rows.set(id, R.ROW_RX_SHIFT, rxShift);
+  rows.set(id, R.ROW_TX_SHIFT, bufferShift(options.sendBuffer, chunkBytes));
+  rows.set(id, R.ROW_LOCAL_SCALE, windowScale(rxShift));
+  rows.set(id, R.ROW_ANNOUNCED, Math.min(65535, 2 ** rxShift));
+  const retries = options.synRetries > 0 ? options.synRetries : profile.synRetries;
+  rows.set(id, R.ROW_SYN_RETRIES, retries);
+  writeLive(plane, id, options);
+}
+
+/** Applies changed options; of a live connection the data path is told what it keeps. */
+export function configureRow(plane: Plane, id: number, options: ConnectionOptions): void {
+  const { rows, commands } = plane;
+  const before = rows.get(id, R.ROW_OPTIONS);
+  const header = [rows.get(id, R.ROW_TTL), rows.get(id, R.ROW_TOS)];
+  const congestion = rows.get(id, R.ROW_CONGESTION);
+  const pacing = rows.time(id, R.RATE_PACING);
+  const segment = rows.get(id, R.ROW_MAX_SEGMENT);
+  writeLive(plane, id, options);
+  if (!rows.has(id, R.ROW_IS_INSTALLED)) return;
+  const generation = rows.get(id, R.ROW_GENERATION);
+  const push = (opcode: AtxOpcode, low: number, high: number): void => {
+    commands.push(id, generation, opcode, low, high);
+  };
+  const set = optionFlags(rows.get(id, R.ROW_OPTIONS));
+  if (set !== optionFlags(before)) {
+    const all = FLOW_NODELAY | FLOW_CORK | FLOW_QUICK_ACK;
+    push(AtxOpcode.SetFlags, set, all & ~set);
+  }
+  if (header[0] !== rows.get(id, R.ROW_TTL) || header[1] !== rows.get(id, R.ROW_TOS)) {
+    push(AtxOpcode.SetHeader, rows.get(id, R.ROW_TTL), rows.get(id, R.ROW_TOS));
+  }
+  if (segment !== rows.get(id, R.ROW_MAX_SEGMENT)) {
+    push(AtxOpcode.SetMss, segmentBytes(plane, id), 0);
+  }
+  const choice = rows.get(id, R.ROW_CONGESTION);
+  if (choice !== congestion) push(AtxOpcode.SetAlgorithm, congestionAt(choice).algorithm, 0);
+  if (choice !== congestion || pacing !== options.pacingRate) startRate(plane, id);
+  restartKeepAlive(plane, id);
+}

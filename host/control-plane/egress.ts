@@ -1,0 +1,136 @@
+/**
+ * Frames that the control plane sends itself: link header, IPv4 header and a control segment, an
+ * ARP packet or an echo reply, appended to the egress burst. A full burst drops the frame and
+ * counts it: everything sent here is repeated by a timer or by the peer.
+ */
+import { ARP_SIZE } from "../../bindings/abi/arp.ts";
+import type { Core } from "../../bindings/core.ts";
+import { DropReason } from "../../bindings/abi/drop-reason.ts";
+import { ETHERNET_SIZE, ETHER_TYPE_ARP, ETHER_TYPE_IPV4 } from "../../bindings/abi/ethernet.ts";
+import { VLAN_SIZE } from "../../bindings/abi/ethernet.ts";
+import { IPV4_SIZE, PROTOCOL_ICMP, PROTOCOL_TCP } from "../../bindings/abi/ip.ts";
+import { CORE_VLAN } from "../../bindings/abi/memory-map.ts";
+import type { Burst } from "../netif/netif.ts";
+import { writeArp, type ArpPacket } from "../wire/arp.ts";
+import { writeLinkHeader } from "../wire/ethernet.ts";
+import { makeEchoReply } from "../wire/icmp.ts";
+import { writeIpv4Header } from "../wire/ipv4.ts";
+import { ControlSegment } from "../wire/tcp.ts";
+import { countDrop } from "./plane.ts";
+import type { Interface } from "./route.ts";
+
+export class ControlEgress {
+  /** The segment that sendSegment() writes. */
+  readonly segment = new ControlSegment();
+  readonly #core: Core;
+  readonly #burst: Burst;
+  readonly #view: DataView;
+  readonly #link = {
+    destinationHigh: 0,
+    destinationLow: 0,
+    sourceHigh: 0,
+    sourceLow: 0,
+    vlan: 0,
+    type: 0,
+  };
+  readonly #ip = { length: 0, tos: 0, ttl: 0, protocol: 0, source: 0, destination: 0 };
+
+  constructor(core: Core, burst: Burst) {
+    this.#core = core;
+    this.#burst = burst;
+    const { buffer, byteOffset, byteLength } = burst.bytes;
+    this.#view = new DataView(buffer, byteOffset, byteLength);
+  }
+
+  /** Bytes of link header in front of an IP packet. */
+  linkLength(via: Interface): number {
+    if (via.medium === "ip") return 0;
+    return this.#vlan() === 0 ? ETHERNET_SIZE : ETHERNET_SIZE + VLAN_SIZE;
+  }
+
+  /** Sends `segment` to a hardware address; false when the burst was full. */
+  sendSegment(via: Interface, high: number, low: number, tos: number, ttl: number): boolean {
+    const link = this.linkLength(via);
+    const segment = this.segment;
+    const length = segment.length;
+    const at = this.#reserve(link + IPV4_SIZE + length, via.index);
+    if (at < 0) return false;
+    if (link > 0) this.#writeLink(at, via, high, low, ETHER_TYPE_IPV4);
+    const ip = this.#ip;
+    ip.length = IPV4_SIZE + length;
+    ip.tos = tos;
+    ip.ttl = ttl;
+    ip.protocol = PROTOCOL_TCP;
+    ip.source = segment.source;
+    ip.destination = segment.destination;
+    writeIpv4Header(this.#view, at + link, ip);
+    segment.write(this.#view, at + link + IPV4_SIZE);
+    return true;
+  }
+
+  /** Sends an ARP packet. */
+  sendArp(via: Interface, high: number, low: number, packet: ArpPacket): void {
+    if (via.medium === "ip") return;
+    const link = this.linkLength(via);
+    const at = this.#reserve(link + ARP_SIZE, via.index);
+    if (at < 0) return;
+    this.#writeLink(at, via, high, low, ETHER_TYPE_ARP);
+    writeArp(this.#view, at + link, packet);
+  }
+
+  /** Sends the reply to the echo request of `length` bytes at `from` in `view`. */
+  sendEchoReply(
+    via: Interface,
+    high: number,
+    low: number,
+    source: number,
+    destination: number,
+    request: Uint8Array,
+  ): void {
+    const link = this.linkLength(via);
+    const at = this.#reserve(link + IPV4_SIZE + request.length, via.index);
+    if (at < 0) return;
+    if (link > 0) this.#writeLink(at, via, high, low, ETHER_TYPE_IPV4);
+    const ip = this.#ip;
+    ip.length = IPV4_SIZE + request.length;
+    ip.tos = 0;
+    ip.ttl = 64;
+    ip.protocol = PROTOCOL_ICMP;
+    ip.source = source;
+    ip.destination = destination;
+    writeIpv4Header(this.#view, at + link, ip);
+    this.#burst.bytes.set(request, at + link + IPV4_SIZE);
+    makeEchoReply(this.#view, at + link + IPV4_SIZE, request.length);
+  }
+
+  /** Writes the link header of a connection's template into `view`; returns its bytes. */
+  writeTemplateLink(view: DataView, at: number, via: Interface, high: number, low: number): number {
+    if (via.medium === "ip") return 0;
+    return writeLinkHeader(view, at, this.#linkHeader(via, high, low, ETHER_TYPE_IPV4));
+  }
+
+  #vlan(): number {
+    return this.#core.words[(this.#core.address + CORE_VLAN) >>> 2] as number;
+  }
+
+  #reserve(length: number, netif: number): number {
+    const at = this.#burst.reserve(length, netif);
+    if (at < 0) countDrop(this.#core, DropReason.EgressFull);
+    return at;
+  }
+
+  #linkHeader(via: Interface, high: number, low: number, type: number): typeof this.#link {
+    const link = this.#link;
+    link.destinationHigh = high;
+    link.destinationLow = low;
+    link.sourceHigh = via.hardwareHigh;
+    link.sourceLow = via.hardwareLow;
+    link.vlan = this.#vlan();
+    link.type = type;
+    return link;
+  }
+
+  #writeLink(at: number, via: Interface, high: number, low: number, type: number): void {
+    writeLinkHeader(this.#view, at, this.#linkHeader(via, high, low, type));
+  }
+}

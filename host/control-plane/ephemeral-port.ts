@@ -1,0 +1,64 @@
+/**
+ * Ephemeral ports, RFC 6056 algorithm 4 (double hash): the start depends on the remote endpoint
+ * and a key, a table of counters keeps the order of different remotes apart. Invariant: a port is
+ * offered at most once per call of choose(), so a full range ends.
+ */
+import type { KeyedHash } from "./keyed-hash.ts";
+
+/** RFC 6056, 3.2: the range that may be used; 49152..65535 is IANA's, 1024 the lowest allowed. */
+export interface PortRange {
+  readonly low: number;
+  readonly high: number;
+}
+
+/** Above most services of a local host (PORT-4), and four times IANA's range. */
+export const PORT_RANGE_DEFAULT: PortRange = { low: 16384, high: 65535 };
+
+const TABLE = 256;
+const WORDS = 3;
+
+export class EphemeralPorts {
+  readonly #hash: KeyedHash;
+  readonly #range: PortRange;
+  readonly #counters = new Uint32Array(TABLE);
+  readonly #words = new Uint32Array(WORDS);
+
+  /** `entropy` fills the table. Throws RangeError on a range outside 1024..65535. */
+  constructor(hash: KeyedHash, entropy: (bytes: Uint8Array) => void, range: PortRange) {
+    const { low, high } = range;
+    const whole = Number.isInteger(low) && Number.isInteger(high);
+    if (!whole || low < 1024 || high > 65535 || low > high) {
+      throw new RangeError(`ports: expected 1024 <= low <= high <= 65535, got ${low}..${high}`);
+    }
+    this.#hash = hash;
+    this.#range = range;
+    entropy(new Uint8Array(this.#counters.buffer));
+  }
+
+  /**
+   * The first port from the sequence of this remote endpoint that `taken` refuses to call taken,
+   * or 0 when all are. `remotePort` 0 and `remote` 0 choose a port to listen on.
+   */
+  choose(
+    local: number,
+    remote: number,
+    remotePort: number,
+    taken: (port: number) => boolean,
+  ): number {
+    const words = this.#words;
+    words[0] = local;
+    words[1] = remote;
+    words[2] = remotePort;
+    this.#hash.hash(words, WORDS);
+    const count = this.#range.high - this.#range.low + 1;
+    const index = this.#hash.high % TABLE;
+    const offset = this.#hash.low;
+    for (let tried = 0; tried < count; tried += 1) {
+      const step = this.#counters[index] as number;
+      this.#counters[index] = step + 1;
+      const port = this.#range.low + ((offset + step) % count);
+      if (!taken(port)) return port;
+    }
+    return 0;
+  }
+}

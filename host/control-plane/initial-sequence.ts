@@ -1,0 +1,45 @@
+/**
+ * Initial sequence numbers (RFC 6528; RFC 9293 MUST-8, MUST-9, SHLD-1): ISN = M + F(tuple, key),
+ * M a clock of 4 us ticks. The other half of the same hash offsets the timestamp clock, so that a
+ * tuple keeps its offset over incarnations (RFC 7323, 7.1 and appendix H; RFC 6191, 3).
+ */
+import type { KeyedHash } from "./keyed-hash.ts";
+
+/** RFC 9293 MUST-8: the clock ticks about every 4 us. */
+const TICK_NS = 4000;
+/** log2 of the timestamp clock's tick in ns. */
+const TIMESTAMP_TICK_NS = 1048576;
+
+/** A connection's four numbers, as the hash reads them. */
+const WORDS = 3;
+
+export class InitialSequence {
+  readonly #hash: KeyedHash;
+  readonly #words = new Uint32Array(WORDS);
+  #timestampOffset = 0;
+
+  constructor(hash: KeyedHash) {
+    this.#hash = hash;
+  }
+
+  /** Offset of the timestamp clock for the tuple of the last choose(). */
+  get timestampOffset(): number {
+    return this.#timestampOffset;
+  }
+
+  /** The ISN of a connection that starts at `now` (ns). Addresses are IPv4 numbers. */
+  choose(local: number, remote: number, ports: number, now: number): number {
+    const words = this.#words;
+    words[0] = local;
+    words[1] = remote;
+    words[2] = ports;
+    this.#hash.hash(words, WORDS);
+    this.#timestampOffset = this.#hash.high;
+    return (this.#hash.low + Math.floor(now / TICK_NS)) >>> 0;
+  }
+}
+
+/** Value of the timestamp clock at `now` (ns), without a connection's offset. */
+export function timestampTicks(now: number): number {
+  return Math.floor(now / TIMESTAMP_TICK_NS) >>> 0;
+}

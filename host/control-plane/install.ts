@@ -1,0 +1,245 @@
+/**
+ * The four operations on the data path's connection database, and the INSTALL record behind them
+ * (bindings/abi/descriptor.ts). Invariant: ROW_IS_BOUND and ROW_IS_INSTALLED say what the data
+ * path holds.
+ */
+import {
+  INSTALL_ACK_THRESHOLD,
+  INSTALL_ALGORITHM,
+  INSTALL_CONNECTION,
+  INSTALL_CONTEXT,
+  INSTALL_CWND,
+  INSTALL_DELAYED_ACK,
+  INSTALL_FAMILY,
+  INSTALL_FLAGS,
+  INSTALL_GENERATION,
+  INSTALL_HEADER_LENGTH,
+  INSTALL_INTERVAL_LIMIT,
+  INSTALL_LINK_LENGTH,
+  INSTALL_LOCAL_ADDRESS,
+  INSTALL_LOCAL_PORT,
+  INSTALL_LOCAL_SCALE,
+  INSTALL_MSS,
+  INSTALL_NETIF,
+  INSTALL_OPAQUE_HIGH,
+  INSTALL_OPAQUE_LOW,
+  INSTALL_PEER_SCALE,
+  INSTALL_PEER_WINDOW,
+  INSTALL_REMOTE_ADDRESS,
+  INSTALL_REMOTE_PORT,
+  INSTALL_RTO_INITIAL,
+  INSTALL_RTO_MAX,
+  INSTALL_RTO_MIN,
+  INSTALL_RTT,
+  INSTALL_RX_EDGE,
+  INSTALL_RX_SEQ,
+  INSTALL_RX_SHIFT,
+  INSTALL_SSTHRESH,
+  INSTALL_TEMPLATE,
+  INSTALL_TS_OFFSET,
+  INSTALL_TS_RECENT,
+  INSTALL_TX_SEQ,
+  INSTALL_TX_SHIFT,
+  INSTALL_WL1,
+  InstallStatus,
+} from "../../bindings/abi/descriptor.ts";
+import * as F from "../../bindings/abi/flow-state.ts";
+import { IPV4_SIZE, PROTOCOL_TCP } from "../../bindings/abi/ip.ts";
+import { WINDOW_BYTES_MAX } from "../../bindings/abi/limits.ts";
+import { CORE_INSTALL } from "../../bindings/abi/memory-map.ts";
+import { writeIpv4Template } from "../wire/ipv4.ts";
+import { congestionAt } from "./congestion/algorithm.ts";
+import type { Plane } from "./plane.ts";
+import type { Interface } from "./route.ts";
+import * as R from "./row-table.ts";
+
+/** RFC 6298, 5.7: a SYN that timed out starts data transfer with at least this RTO. */
+const RTO_AFTER_LOST_SYN = 3e9;
+/** ECN codepoint bits of the TOS byte: the data path's own (RFC 3168). */
+const DSCP_MASK = 0xfc;
+const MAPPED = 0xffff;
+
+function record(plane: Plane): number {
+  return plane.core.words[(plane.core.address + CORE_INSTALL) >>> 2] as number;
+}
+
+/** Writes addresses, ports and family; IPv4 numbers become mapped addresses. */
+function writeTuple(
+  plane: Plane,
+  local: number,
+  remote: number,
+  localPort: number,
+  remotePort: number,
+): number {
+  const view = plane.core.view;
+  const at = record(plane);
+  for (const address of [at + INSTALL_REMOTE_ADDRESS, at + INSTALL_LOCAL_ADDRESS]) {
+    view.setUint32(address, 0);
+    view.setUint32(address + 4, 0);
+    view.setUint32(address + 8, MAPPED);
+  }
+  view.setUint32(at + INSTALL_REMOTE_ADDRESS + 12, remote);
+  view.setUint32(at + INSTALL_LOCAL_ADDRESS + 12, local);
+  view.setUint16(at + INSTALL_REMOTE_PORT, remotePort, true);
+  view.setUint16(at + INSTALL_LOCAL_PORT, localPort, true);
+  view.setUint8(at + INSTALL_FAMILY, 4);
+  return at;
+}
+
+function writeRowTuple(plane: Plane, id: number): number {
+  const { rows, core } = plane;
+  const at = writeTuple(
+    plane,
+    rows.get(id, R.ROW_LOCAL_IPV4),
+    rows.get(id, R.ROW_REMOTE_IPV4),
+    rows.get(id, R.ROW_LOCAL_PORT),
+    rows.get(id, R.ROW_REMOTE_PORT),
+  );
+  core.words[(at + INSTALL_CONNECTION) >>> 2] = id;
+  core.words[(at + INSTALL_GENERATION) >>> 2] = rows.get(id, R.ROW_GENERATION);
+  core.view.setUint8(at + INSTALL_NETIF, rows.get(id, R.ROW_NETIF));
+  core.view.setUint16(at + INSTALL_CONTEXT, rows.get(id, R.ROW_CONTEXT), true);
+  return at;
+}
+
+/** The connection with this 4-tuple, or 0. */
+export function lookupTuple(
+  plane: Plane,
+  local: number,
+  remote: number,
+  localPort: number,
+  remotePort: number,
+): number {
+  writeTuple(plane, local, remote, localPort, remotePort);
+  return plane.core.exports.lookup(plane.core.address);
+}
+
+/** Enters the row's 4-tuple in the connection database. */
+export function bindRow(plane: Plane, id: number): InstallStatus {
+  writeRowTuple(plane, id);
+  const status = plane.core.exports.bind(plane.core.address) as InstallStatus;
+  if (status === InstallStatus.Ok) plane.rows.raise(id, R.ROW_IS_BOUND);
+  return status;
+}
+
+/** Payload bytes per segment: peer, path and option, less the options of each segment. */
+export function segmentBytes(plane: Plane, id: number): number {
+  const { rows } = plane;
+  const path = rows.get(id, R.ROW_MTU) - 40;
+  const chosen = rows.get(id, R.ROW_MAX_SEGMENT);
+  let bytes = Math.min(rows.get(id, R.ROW_PEER_MSS), path);
+  if (chosen > 0) bytes = Math.min(bytes, chosen);
+  // RFC 9293 MUST-16, RFC 6691: timestamps are in every segment and count here.
+  return rows.has(id, R.ROW_HAS_TIMESTAMPS) ? bytes - 12 : bytes;
+}
+
+function flowFlags(plane: Plane, id: number): number {
+  const { rows, profile } = plane;
+  const options = rows.get(id, R.ROW_OPTIONS);
+  return (
+    (rows.has(id, R.ROW_HAS_TIMESTAMPS) ? F.FLOW_TIMESTAMPS : 0) |
+    (rows.has(id, R.ROW_HAS_SACK) ? F.FLOW_SACK : 0) |
+    (rows.has(id, R.ROW_HAS_ECN) ? F.FLOW_ECN : 0) |
+    (profile.goBackN ? F.FLOW_GO_BACK_N : 0) |
+    optionFlags(options)
+  );
+}
+
+/** FLOW_* bits that the application's options ask for. */
+export function optionFlags(options: number): number {
+  return (
+    ((options & R.OPTION_NO_DELAY) !== 0 ? F.FLOW_NODELAY : 0) |
+    ((options & R.OPTION_CORK) !== 0 ? F.FLOW_CORK : 0) |
+    ((options & R.OPTION_QUICK_ACK) !== 0 ? F.FLOW_QUICK_ACK : 0)
+  );
+}
+
+function initialWindow(plane: Plane, id: number, algorithm: number, mss: number): number {
+  if (algorithm === F.CongestionAlgorithm.None) return WINDOW_BYTES_MAX;
+  // RFC 6928, 2: back to one segment only when the SYN was lost more than once.
+  const segments = plane.rows.get(id, R.ROW_RETRIES) > 1 ? 1 : plane.profile.initialWindow;
+  return segments * mss;
+}
+
+function writeTemplate(plane: Plane, id: number, at: number, via: Interface): void {
+  const { rows, core } = plane;
+  const high = rows.get(id, R.ROW_LINK_HIGH);
+  const low = rows.get(id, R.ROW_LINK_LOW);
+  const link = plane.egress.writeTemplateLink(core.view, at + INSTALL_TEMPLATE, via, high, low);
+  writeIpv4Template(core.view, at + INSTALL_TEMPLATE + link, {
+    length: 0,
+    tos: rows.get(id, R.ROW_TOS) & DSCP_MASK,
+    ttl: rows.get(id, R.ROW_TTL),
+    protocol: PROTOCOL_TCP,
+    source: rows.get(id, R.ROW_LOCAL_IPV4),
+    destination: rows.get(id, R.ROW_REMOTE_IPV4),
+  });
+  core.view.setUint8(at + INSTALL_LINK_LENGTH, link);
+  core.view.setUint8(at + INSTALL_HEADER_LENGTH, link + IPV4_SIZE);
+}
+
+function writeSequence(plane: Plane, id: number, at: number): void {
+  const { rows } = plane;
+  const view = plane.core.view;
+  const next = rows.get(id, R.ROW_RCV_NXT);
+  view.setUint32(at + INSTALL_TX_SEQ, rows.get(id, R.ROW_SND_NXT), true);
+  view.setUint32(at + INSTALL_RX_SEQ, next, true);
+  view.setUint32(at + INSTALL_RX_EDGE, (next + rows.get(id, R.ROW_ANNOUNCED)) >>> 0, true);
+  view.setUint32(at + INSTALL_PEER_WINDOW, rows.get(id, R.ROW_PEER_WINDOW), true);
+  view.setUint32(at + INSTALL_WL1, rows.get(id, R.ROW_WL1), true);
+  view.setUint32(at + INSTALL_TS_RECENT, rows.get(id, R.ROW_TS_RECENT), true);
+  view.setUint32(at + INSTALL_TS_OFFSET, rows.get(id, R.ROW_TS_OFFSET), true);
+  view.setUint8(at + INSTALL_RX_SHIFT, rows.get(id, R.ROW_RX_SHIFT));
+  view.setUint8(at + INSTALL_TX_SHIFT, rows.get(id, R.ROW_TX_SHIFT));
+  view.setUint8(at + INSTALL_PEER_SCALE, rows.get(id, R.ROW_PEER_SCALE));
+  view.setUint8(at + INSTALL_LOCAL_SCALE, rows.get(id, R.ROW_LOCAL_SCALE));
+}
+
+function writePolicy(plane: Plane, id: number, at: number): void {
+  const { rows, profile } = plane;
+  const view = plane.core.view;
+  const { algorithm } = congestionAt(rows.get(id, R.ROW_CONGESTION));
+  const mss = segmentBytes(plane, id);
+  const lost = rows.get(id, R.ROW_RETRIES) > 0;
+  const initial = lost ? Math.max(profile.rtoInitial, RTO_AFTER_LOST_SYN) : profile.rtoInitial;
+  view.setUint8(at + INSTALL_ALGORITHM, algorithm);
+  view.setUint8(at + INSTALL_ACK_THRESHOLD, profile.ackThreshold);
+  view.setUint8(at + INSTALL_INTERVAL_LIMIT, profile.intervals);
+  view.setUint16(at + INSTALL_FLAGS, flowFlags(plane, id), true);
+  view.setUint16(at + INSTALL_MSS, mss, true);
+  view.setUint32(at + INSTALL_CWND, initialWindow(plane, id, algorithm, mss), true);
+  view.setUint32(at + INSTALL_SSTHRESH, WINDOW_BYTES_MAX, true);
+  view.setFloat64(at + INSTALL_RTT, rows.time(id, R.TIME_RTT), true);
+  view.setFloat64(at + INSTALL_RTO_MIN, profile.rtoMin, true);
+  view.setFloat64(at + INSTALL_RTO_MAX, profile.rtoMax, true);
+  view.setFloat64(at + INSTALL_RTO_INITIAL, initial, true);
+  view.setFloat64(at + INSTALL_DELAYED_ACK, profile.delayedAck, true);
+}
+
+/** Hands a bound row to the data path. */
+export function installRow(plane: Plane, id: number, via: Interface): InstallStatus {
+  const { core, rows } = plane;
+  const at = writeRowTuple(plane, id);
+  core.words[(at + INSTALL_OPAQUE_LOW) >>> 2] = id;
+  core.words[(at + INSTALL_OPAQUE_HIGH) >>> 2] = rows.get(id, R.ROW_GENERATION);
+  writeTemplate(plane, id, at, via);
+  writeSequence(plane, id, at);
+  writePolicy(plane, id, at);
+  const status = core.exports.install(core.address) as InstallStatus;
+  if (status === InstallStatus.Ok) rows.raise(id, R.ROW_IS_INSTALLED);
+  return status;
+}
+
+/** Takes the row's connection out of the data path; its buffers are gone. */
+export function uninstallRow(plane: Plane, id: number): void {
+  if (!plane.rows.has(id, R.ROW_IS_INSTALLED)) return;
+  plane.core.exports.uninstall(plane.core.address, id);
+  plane.rows.lower(id, R.ROW_IS_INSTALLED);
+}
+
+/** Removes the row's 4-tuple from the connection database. */
+export function unbindRow(plane: Plane, id: number): void {
+  if (!plane.rows.has(id, R.ROW_IS_BOUND)) return;
+  plane.core.exports.unbind(plane.core.address, id);
+  plane.rows.lower(id, R.ROW_IS_BOUND);
+}

@@ -1,0 +1,113 @@
+/**
+ * What the parts of the control plane share: the core, the rows and the tables, and the smallest
+ * operations on them. Invariant: a row's state changes through change() only, so every step is a
+ * row of the table in connection-state.ts.
+ */
+import type { Core } from "../../bindings/core.ts";
+import { CORE_COUNTERS, CORE_DROPS } from "../../bindings/abi/memory-map.ts";
+import type { DropReason } from "../../bindings/abi/drop-reason.ts";
+import type { Counter } from "../../bindings/abi/counters.ts";
+import type { Segment } from "../wire/tcp.ts";
+import type { CommandQueue } from "./command-queue.ts";
+import { ILLEGAL, nextState, type ConnectionEvent } from "./connection-state.ts";
+import type { ConnectionState } from "./connection-state.ts";
+import type { ControlEgress } from "./egress.ts";
+import type { EphemeralPorts } from "./ephemeral-port.ts";
+import type { InitialSequence } from "./initial-sequence.ts";
+import type { ConnectionEvents } from "./interface.ts";
+import type { ListenerTable } from "./listener.ts";
+import type { NeighborCache } from "./neighbor.ts";
+import type { PathMtuCache } from "./path-mtu.ts";
+import type { Profile } from "./profile.ts";
+import type { RouteTable } from "./route.ts";
+import { ROW_STATE, type RowList, type RowTable } from "./row-table.ts";
+import type { TokenBucket } from "./token-bucket.ts";
+import type { ReplayList } from "./replay-list.ts";
+
+/** Limits of a control plane; each has a default in control-plane.ts. */
+export interface ControlPlaneLimits {
+  /** Entries of the neighbour cache. */
+  readonly neighbors: number;
+  /** Largest backlog of a listener. */
+  readonly backlog: number;
+  /** Resets a second to segments that belong to nothing, and how many at once. */
+  readonly resetsPerSecond: number;
+  readonly resetBurst: number;
+  /** Echo replies a second, and how many at once. */
+  readonly echoesPerSecond: number;
+  readonly echoBurst: number;
+  /** Ephemeral ports. */
+  readonly portLow: number;
+  readonly portHigh: number;
+  /** Retransmissions of a SYN-ACK (RFC 9293 MUST-20; threats B12). */
+  readonly synAckRetries: number;
+  /** R2 in ns: how long nothing may be acknowledged (RFC 9293 SHLD-11, 3.9.1.1). */
+  readonly userTimeout: number;
+  /** RFC 1337: a RST does not end TIME-WAIT. */
+  readonly ignoreResetInTimeWait: boolean;
+}
+
+/** Where the frame that is being handled lies in the ingress span. */
+export interface ReceivedFrame {
+  offset: number;
+  length: number;
+  netif: number;
+  /** Offset of the IP header in the span. */
+  ip: number;
+}
+
+export interface Plane {
+  readonly core: Core;
+  readonly profile: Profile;
+  readonly limits: ControlPlaneLimits;
+  readonly rows: RowTable;
+  readonly routes: RouteTable;
+  readonly neighbors: NeighborCache;
+  readonly listeners: ListenerTable;
+  readonly commands: CommandQueue;
+  readonly egress: ControlEgress;
+  readonly sequence: InitialSequence;
+  readonly ports: EphemeralPorts;
+  readonly pathMtu: PathMtuCache;
+  /** Released rows in TIME-WAIT, oldest first. */
+  readonly timeWait: RowList;
+  readonly replays: ReplayList;
+  readonly resets: TokenBucket;
+  readonly echoes: TokenBucket;
+  /** View of the ingress burst's bytes. */
+  readonly ingress: DataView;
+  /** The received segment that is being handled. */
+  readonly segment: Segment;
+  readonly frame: ReceivedFrame;
+  /** Rows with ROW_OUTBOX set. */
+  readonly outbox: number[];
+  events: ConnectionEvents;
+  /** ns. */
+  now: number;
+}
+
+/** Counts a drop in the core's table. */
+export function countDrop(core: Core, reason: DropReason): void {
+  const at = ((core.words[(core.address + CORE_DROPS) >>> 2] as number) >>> 2) + reason;
+  core.words[at] = (core.words[at] as number) + 1;
+}
+
+/** Adds one to a 64-bit counter of the core. */
+export function countEvent(core: Core, counter: Counter): void {
+  const at = ((core.words[(core.address + CORE_COUNTERS) >>> 2] as number) >>> 2) + counter * 2;
+  const low = ((core.words[at] as number) + 1) >>> 0;
+  core.words[at] = low;
+  if (low === 0) core.words[at + 1] = (core.words[at + 1] as number) + 1;
+}
+
+export function stateOf(plane: Plane, id: number): ConnectionState {
+  return plane.rows.get(id, ROW_STATE) as ConnectionState;
+}
+
+/** Takes a row one step on; false, and nothing changes, when the table has no such step. */
+export function change(plane: Plane, id: number, event: ConnectionEvent): boolean {
+  const next = nextState(stateOf(plane, id), event);
+  if (next === ILLEGAL) return false;
+  plane.rows.set(id, ROW_STATE, next);
+  return true;
+}

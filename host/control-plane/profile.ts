@@ -1,0 +1,74 @@
+/**
+ * Profiles by name (day-one decision 18): the constants of bindings/abi/profile.ts as objects, in
+ * nanoseconds. An option of a connection overrides a single value, never the profile.
+ */
+import * as P from "../../bindings/abi/profile.ts";
+import type { CongestionAlgorithm } from "../../bindings/abi/flow-state.ts";
+
+/** What a stack starts from. Times are nanoseconds, windows are segments. */
+export interface Profile {
+  readonly name: ProfileName;
+  readonly rtoMin: number;
+  readonly rtoMax: number;
+  readonly rtoInitial: number;
+  /** RFC 6928: segments in flight after the handshake. */
+  readonly initialWindow: number;
+  readonly synRetries: number;
+  readonly delayedAck: number;
+  /** Data segments per ACK; 1 acknowledges each. */
+  readonly ackThreshold: number;
+  /** Out-of-order intervals kept. */
+  readonly intervals: number;
+  readonly algorithm: CongestionAlgorithm;
+  readonly goBackN: boolean;
+  /** True: our SYN asks for ECN. A peer's request is accepted in any case. */
+  readonly ecn: boolean;
+  /** 2 MSL. */
+  readonly timeWait: number;
+}
+
+export type ProfileName = "internet" | "rfc" | "linux" | "datacenter" | "paper";
+
+const NAMES: readonly ProfileName[] = ["internet", "rfc", "linux", "datacenter", "paper"];
+
+/** RFC 6298, 2.5: a ceiling of at least 60 s. */
+const RTO_MAX = 120e9;
+const MICROSECOND = 1000;
+
+function read(name: ProfileName): Profile {
+  const constants = P as unknown as Readonly<Record<string, number>>;
+  const value = (field: string): number => constants[`${name.toUpperCase()}_${field}`] as number;
+  return {
+    name,
+    rtoMin: value("RTO_MIN") * MICROSECOND,
+    rtoMax: RTO_MAX,
+    rtoInitial: value("RTO_INITIAL") * MICROSECOND,
+    initialWindow: value("INITIAL_WINDOW"),
+    synRetries: value("SYN_RETRIES"),
+    delayedAck: value("DELAYED_ACK") * MICROSECOND,
+    ackThreshold: value("ACK_THRESHOLD"),
+    intervals: value("INTERVALS"),
+    algorithm: value("ALGORITHM"),
+    goBackN: value("GO_BACK_N") !== 0,
+    ecn: value("ECN") !== 0,
+    timeWait: value("TIME_WAIT") * MICROSECOND,
+  };
+}
+
+/** Every profile by its name. */
+export const PROFILES: Readonly<Record<ProfileName, Profile>> = {
+  internet: read("internet"),
+  rfc: read("rfc"),
+  linux: read("linux"),
+  datacenter: read("datacenter"),
+  paper: read("paper"),
+};
+
+/** The profile of a name. Throws RangeError when there is none. */
+export function profile(name: string): Profile {
+  const known = NAMES.find((candidate) => candidate === name);
+  if (known === undefined) {
+    throw new RangeError(`profile: expected ${NAMES.join("|")}, got ${JSON.stringify(name)}`);
+  }
+  return PROFILES[known];
+}

@@ -1,0 +1,105 @@
+/**
+ * Rates of connections: a constant one (SO_MAX_PACING_RATE) and those of congestion policies, run
+ * every two round-trip times (dissertation 4.2) over what inspect() says was acknowledged.
+ */
+import { AtxOpcode } from "../../bindings/abi/descriptor.ts";
+import { congestionAt } from "./congestion/algorithm.ts";
+import { intervalWords, type RateState } from "./congestion/policy.ts";
+import { inspect, type Inspection } from "./inspection.ts";
+import { setDeadline } from "./deadlines.ts";
+import type { Plane } from "./plane.ts";
+import * as R from "./row-table.ts";
+
+/** Shortest interval: below it the control plane would only run the policy. */
+const INTERVAL_MIN = 50e3;
+/** Before the first RTT sample, and while nothing is in flight. */
+const INTERVAL_IDLE = 10e6;
+
+const SLOW_START = 1;
+const LOST = 2;
+/** Upper bits of ROW_RATE_FLAGS: retransmissions seen so far, modulo 2^28. */
+const SEEN_SHIFT = 4;
+const SEEN_MASK = 0x0fffffff;
+
+function send(plane: Plane, id: number, rate: number): void {
+  const { rows, commands } = plane;
+  const limit = rows.time(id, R.RATE_PACING);
+  const chosen = limit > 0 && (rate === 0 || limit < rate) ? limit : rate;
+  const { low, high } = intervalWords(chosen);
+  commands.push(id, rows.get(id, R.ROW_GENERATION), AtxOpcode.SetInterval, low, high);
+}
+
+function load(plane: Plane, id: number): RateState {
+  const { rows } = plane;
+  return {
+    rate: rows.time(id, R.RATE_NOW),
+    marked: rows.time(id, R.RATE_MARKED),
+    actual: rows.time(id, R.RATE_ACTUAL),
+    slowStart: (rows.get(id, R.ROW_RATE_FLAGS) & SLOW_START) !== 0,
+  };
+}
+
+function save(plane: Plane, id: number, state: RateState, retransmits: number): void {
+  const { rows } = plane;
+  rows.setTime(id, R.RATE_NOW, state.rate);
+  rows.setTime(id, R.RATE_MARKED, state.marked);
+  rows.setTime(id, R.RATE_ACTUAL, state.actual);
+  const seen = ((retransmits & SEEN_MASK) << SEEN_SHIFT) >>> 0;
+  rows.set(id, R.ROW_RATE_FLAGS, seen | (state.slowStart ? SLOW_START : 0));
+}
+
+/** Starts what the row's options ask for: nothing, a constant rate, or a policy. */
+export function startRate(plane: Plane, id: number): void {
+  const { rows } = plane;
+  const { policy } = congestionAt(rows.get(id, R.ROW_CONGESTION));
+  if (policy === undefined) {
+    setDeadline(plane, id, R.TIME_INTERVAL, Infinity);
+    if (rows.time(id, R.RATE_PACING) > 0 || rows.time(id, R.RATE_NOW) > 0) {
+      const rate = rows.time(id, R.RATE_PACING);
+      send(plane, id, rate);
+      rows.setTime(id, R.RATE_NOW, rate);
+    }
+    return;
+  }
+  const state = load(plane, id);
+  policy.start(state);
+  save(plane, id, state, 0);
+  send(plane, id, state.rate);
+  setDeadline(plane, id, R.TIME_INTERVAL, plane.now + INTERVAL_IDLE);
+}
+
+/** A retransmission timeout counts as loss in the running interval. */
+export function noteTimeout(plane: Plane, id: number): void {
+  const { rows } = plane;
+  if (rows.time(id, R.TIME_INTERVAL) === Infinity) return;
+  rows.set(id, R.ROW_RATE_FLAGS, rows.get(id, R.ROW_RATE_FLAGS) | LOST);
+}
+
+function nextInterval(seen: Inspection): number {
+  const isIdle = seen.ackedBytes === 0 && seen.txSent === 0;
+  if (isIdle || seen.srtt === 0) return INTERVAL_IDLE;
+  return Math.max(INTERVAL_MIN, 2 * seen.srtt);
+}
+
+/** The interval of a connection's policy is over. */
+export function intervalPassed(plane: Plane, id: number): void {
+  const { rows } = plane;
+  const { policy } = congestionAt(rows.get(id, R.ROW_CONGESTION));
+  const seen = inspect(plane, id);
+  if (policy === undefined || seen === undefined) return;
+  const flags = rows.get(id, R.ROW_RATE_FLAGS);
+  const state = load(plane, id);
+  const before = state.rate;
+  const elapsed = nextInterval(seen);
+  policy.onInterval(state, {
+    elapsed,
+    ackedBytes: seen.ackedBytes,
+    ecnBytes: seen.ecnBytes,
+    lost: (flags & LOST) !== 0 || (seen.retransmits & SEEN_MASK) !== flags >>> SEEN_SHIFT,
+    limited: seen.txAvail > 0,
+    srtt: seen.srtt,
+  });
+  save(plane, id, state, seen.retransmits);
+  if (state.rate !== before) send(plane, id, state.rate);
+  setDeadline(plane, id, R.TIME_INTERVAL, plane.now + nextInterval(seen));
+}

@@ -1,0 +1,246 @@
+/**
+ * The control plane's connection rows (day-one decision 9): fixed records in one ArrayBuffer. A
+ * row's number is the connection's index in the data path. Invariants: row 0 is never used; a
+ * freed row goes to the end of a FIFO; its generation grows by one at each reuse.
+ */
+
+// Words of a row (u32).
+export const ROW_STATE = 0; // ConnectionState
+export const ROW_GENERATION = 1;
+export const ROW_FLAGS = 2; // ROW_IS_*, ROW_HAS_*
+export const ROW_CONTEXT = 3;
+export const ROW_LISTENER = 4; // 0 = active open
+export const ROW_NETIF = 5;
+export const ROW_LOCAL_PORT = 6;
+export const ROW_REMOTE_PORT = 7;
+/** Addresses as four numbers, most significant first; the last one is the IPv4 address. */
+export const ROW_LOCAL = 8; // 4 words
+export const ROW_REMOTE = 12; // 4 words
+export const ROW_LOCAL_IPV4 = 11;
+export const ROW_REMOTE_IPV4 = 15;
+export const ROW_ISS = 16;
+export const ROW_IRS = 17;
+export const ROW_SND_NXT = 18; // of a connection that the data path does not have
+export const ROW_RCV_NXT = 19; // likewise
+export const ROW_PEER_WINDOW = 20; // bytes, scaled
+export const ROW_WL1 = 21;
+export const ROW_PEER_MSS = 22;
+export const ROW_PEER_SCALE = 23;
+export const ROW_LOCAL_SCALE = 24;
+export const ROW_TS_RECENT = 25;
+export const ROW_TS_OFFSET = 26;
+export const ROW_ANNOUNCED = 27; // bytes of window in our last segment of the handshake
+export const ROW_RETRIES = 28; // SYN or SYN-ACK; then timeouts in a row
+export const ROW_LINK_HIGH = 29; // next hop's hardware address
+export const ROW_LINK_LOW = 30;
+export const ROW_NEXT = 31; // accept queue, or TIME-WAIT in order of age
+export const ROW_PREVIOUS = 32;
+export const ROW_RX_SHIFT = 33;
+export const ROW_TX_SHIFT = 34;
+export const ROW_OPTIONS = 35; // OPTION_*
+export const ROW_KEEP_COUNT = 36;
+export const ROW_KEEP_PROBES = 37; // sent and not answered
+export const ROW_MAX_SEGMENT = 38; // TCP_MAXSEG; 0 = from the route
+export const ROW_SYN_RETRIES = 39;
+export const ROW_TTL = 40;
+export const ROW_TOS = 41;
+export const ROW_CONGESTION = 42; // index into congestion/algorithm.ts
+export const ROW_MTU = 43; // of the path
+export const ROW_SOFT_ERROR = 44; // errno of the last soft error; 0 = none
+export const ROW_LAST_UNA = 45; // when the last timeout was judged
+export const ROW_OUTBOX = 46; // OUTBOX_*
+export const ROW_RATE_FLAGS = 47; // of the congestion policy
+const ROW_WORDS = 48;
+
+// Floats of a row (f64). Times are ns; Infinity = no deadline.
+export const TIME_SENT = 0; // our SYN or SYN-ACK left, for the RTT sample
+export const TIME_OPENED = 1;
+export const TIME_STATE = 2; // deadline: handshake, FIN-WAIT-2, TIME-WAIT
+export const TIME_KEEP_ALIVE = 3; // deadline
+export const TIME_INTERVAL = 4; // deadline of the congestion policy
+export const TIME_USER = 5; // deadline of the user timeout
+export const TIME_ARMED = 6; // deadline that the core's timer has
+export const TIME_STALLED = 7; // since when nothing was acknowledged; 0 = not stalled
+export const TIME_KEEP_IDLE = 8; // keep-alive: idle
+export const TIME_KEEP_INTERVAL = 9; // keep-alive: between probes
+export const TIME_USER_TIMEOUT = 10; // 0 = the profile's R2
+export const TIME_LINGER2 = 11; // FIN-WAIT-2 of an orphan
+export const TIME_RTT = 12; // sample of the handshake; 0 = none
+export const TIME_MTU_CHANGED = 13;
+export const RATE_PACING = 14; // SO_MAX_PACING_RATE, bytes per second; 0 = none
+export const RATE_NOW = 15; // of the congestion policy, bytes per second
+export const RATE_MARKED = 16; // of the congestion policy: EWMA of the marked share
+export const RATE_ACTUAL = 17; // of the congestion policy: EWMA of the delivered rate
+const ROW_TIMES = 18;
+
+// ROW_FLAGS.
+export const ROW_IS_USED = 0x0001;
+/** The application holds the id no longer. */
+export const ROW_IS_RELEASED = 0x0002;
+/** The 4-tuple is in the connection database. */
+export const ROW_IS_BOUND = 0x0004;
+/** The data path has the connection. */
+export const ROW_IS_INSTALLED = 0x0008;
+/** Opened by a listener (RFC 9293 MUST-11). */
+export const ROW_IS_PASSIVE = 0x0010;
+/** In its listener's accept queue. */
+export const ROW_IS_ACCEPTABLE = 0x0020;
+/** In the TIME-WAIT list. */
+export const ROW_IS_LISTED = 0x0040;
+/** The SYN waits for the next hop's hardware address. */
+export const ROW_IS_RESOLVING = 0x0080;
+/** closed() has been called. */
+export const ROW_IS_REPORTED = 0x0100;
+export const ROW_HAS_TIMESTAMPS = 0x0200;
+export const ROW_HAS_SACK = 0x0400;
+export const ROW_HAS_ECN = 0x0800;
+export const ROW_HAS_SCALE = 0x1000;
+/** The application ended its sending side before the connection was established. */
+export const ROW_WANTS_CLOSE = 0x2000;
+/** ROW_LINK_* is valid. */
+export const ROW_HAS_LINK = 0x4000;
+/** Soft error at R1 was reported for this stall (RFC 9293 SHLD-9). */
+export const ROW_WARNED = 0x8000;
+
+// ROW_OPTIONS.
+export const OPTION_NO_DELAY = 1;
+export const OPTION_CORK = 2;
+export const OPTION_QUICK_ACK = 4;
+export const OPTION_KEEP_ALIVE = 8;
+export const OPTION_LINGER_RESET = 16;
+
+// ROW_OUTBOX: segments that the next flush() sends.
+export const OUTBOX_SYN = 1;
+export const OUTBOX_RESET = 2;
+
+/** Rows with their free list. */
+export class RowTable {
+  /** Rows, row 0 included. */
+  readonly count: number;
+  readonly #words: Uint32Array;
+  readonly #times: Float64Array;
+  readonly #free: Uint32Array;
+  #freeHead = 0;
+  #freeCount = 0;
+
+  /** `count` rows, row 0 included. */
+  constructor(count: number) {
+    const wordBytes = count * ROW_WORDS * 4;
+    const region = new ArrayBuffer(wordBytes + count * ROW_TIMES * 8);
+    this.count = count;
+    this.#words = new Uint32Array(region, 0, count * ROW_WORDS);
+    this.#times = new Float64Array(region, wordBytes, count * ROW_TIMES);
+    this.#free = new Uint32Array(count);
+    for (let id = 1; id < count; id += 1) this.#free[this.#freeCount++] = id;
+  }
+
+  /** Rows in use. */
+  get used(): number {
+    return this.count - 1 - this.#freeCount;
+  }
+
+  get(id: number, word: number): number {
+    return this.#words[id * ROW_WORDS + word] as number;
+  }
+
+  set(id: number, word: number, value: number): void {
+    this.#words[id * ROW_WORDS + word] = value;
+  }
+
+  time(id: number, field: number): number {
+    return this.#times[id * ROW_TIMES + field] as number;
+  }
+
+  setTime(id: number, field: number, value: number): void {
+    this.#times[id * ROW_TIMES + field] = value;
+  }
+
+  /** True when all bits of `flags` are set. */
+  has(id: number, flags: number): boolean {
+    return ((this.#words[id * ROW_WORDS + ROW_FLAGS] as number) & flags) === flags;
+  }
+
+  raise(id: number, flags: number): void {
+    const at = id * ROW_WORDS + ROW_FLAGS;
+    this.#words[at] = (this.#words[at] as number) | flags;
+  }
+
+  lower(id: number, flags: number): void {
+    const at = id * ROW_WORDS + ROW_FLAGS;
+    this.#words[at] = (this.#words[at] as number) & ~flags;
+  }
+
+  /** True for a row in use, whatever number was asked. */
+  isUsed(id: number): boolean {
+    return Number.isInteger(id) && id > 0 && id < this.count && this.has(id, ROW_IS_USED);
+  }
+
+  /** A fresh row, the one that has been free longest, or 0 when all are in use. */
+  allocate(): number {
+    if (this.#freeCount === 0) return 0;
+    const id = this.#free[this.#freeHead] as number;
+    this.#freeHead = this.#freeHead + 1 === this.count ? 0 : this.#freeHead + 1;
+    this.#freeCount -= 1;
+    const words = id * ROW_WORDS;
+    const generation = (this.#words[words + ROW_GENERATION] as number) + 1;
+    this.#words.fill(0, words, words + ROW_WORDS);
+    this.#words[words + ROW_GENERATION] = generation;
+    this.#words[words + ROW_FLAGS] = ROW_IS_USED;
+    const times = id * ROW_TIMES;
+    this.#times.fill(0, times, times + ROW_TIMES);
+    this.#times.fill(Infinity, times + TIME_STATE, times + TIME_ARMED + 1);
+    return id;
+  }
+
+  /** Gives a row back; its generation stays until it is allocated again. */
+  release(id: number): void {
+    this.#words[id * ROW_WORDS + ROW_FLAGS] = 0;
+    this.#words[id * ROW_WORDS + ROW_STATE] = 0;
+    let tail = this.#freeHead + this.#freeCount;
+    if (tail >= this.count) tail -= this.count;
+    this.#free[tail] = id;
+    this.#freeCount += 1;
+  }
+}
+
+/** A doubly linked FIFO of rows through ROW_NEXT and ROW_PREVIOUS; a row is in one list at most. */
+export class RowList {
+  #head = 0;
+  #tail = 0;
+  #length = 0;
+  readonly #rows: RowTable;
+
+  constructor(rows: RowTable) {
+    this.#rows = rows;
+  }
+
+  /** The oldest row, or 0. */
+  get first(): number {
+    return this.#head;
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  append(id: number): void {
+    const rows = this.#rows;
+    rows.set(id, ROW_NEXT, 0);
+    rows.set(id, ROW_PREVIOUS, this.#tail);
+    if (this.#tail === 0) this.#head = id;
+    else rows.set(this.#tail, ROW_NEXT, id);
+    this.#tail = id;
+    this.#length += 1;
+  }
+
+  remove(id: number): void {
+    const rows = this.#rows;
+    const next = rows.get(id, ROW_NEXT);
+    const previous = rows.get(id, ROW_PREVIOUS);
+    if (previous === 0) this.#head = next;
+    else rows.set(previous, ROW_NEXT, next);
+    if (next === 0) this.#tail = previous;
+    else rows.set(next, ROW_PREVIOUS, previous);
+    this.#length -= 1;
+  }
+}

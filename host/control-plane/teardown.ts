@@ -1,0 +1,297 @@
+/**
+ * How connections end (RFC 9293, 3.6, 3.10.4, 3.10.5): FIN in both directions, TIME-WAIT, resets,
+ * aborts, orphans. Invariants: a connection that libTOE knows gets closed() once, unless libTOE let
+ * go first; its row, and with an orderly end also its buffers, stay until release() or abort().
+ */
+import { DropReason } from "../../bindings/abi/drop-reason.ts";
+import { seqAfter, seqBefore } from "../../bindings/abi/seq.ts";
+import { TCP_ACK_FLAG, TCP_FIN, TCP_RST, TCP_SYN } from "../../bindings/abi/tcp.ts";
+import { ERRNO } from "../errors.ts";
+import { ConnectionEvent, ConnectionState } from "./connection-state.ts";
+import { clearDeadlines, setDeadline } from "./deadlines.ts";
+import { inspect, sendNext } from "./inspection.ts";
+import { uninstallRow, unbindRow } from "./install.ts";
+import { change, countDrop, stateOf, type Plane } from "./plane.ts";
+import * as R from "./row-table.ts";
+import { sendAcknowledgment } from "./transmit.ts";
+
+/** A fresh row; the oldest TIME-WAIT makes room when there is none. 0 when all are in use. */
+export function allocateRow(plane: Plane): number {
+  const id = plane.rows.allocate();
+  if (id !== 0) return id;
+  const oldest = plane.timeWait.first;
+  if (oldest === 0) return 0;
+  timeWaitExpired(plane, oldest);
+  return plane.rows.allocate();
+}
+
+/** A row leaves its listener's count of half-open connections. */
+export function leaveSynQueue(plane: Plane, id: number): void {
+  const { rows } = plane;
+  if (!rows.has(id, R.ROW_IS_PASSIVE)) return;
+  const listener = plane.listeners.get(rows.get(id, R.ROW_LISTENER));
+  if (listener !== undefined) listener.half -= 1;
+}
+
+// Everything outside the row that knows it, buffers included.
+function detach(plane: Plane, id: number): void {
+  const { rows } = plane;
+  clearDeadlines(plane, id);
+  uninstallRow(plane, id);
+  unbindRow(plane, id);
+  if (!rows.has(id, R.ROW_IS_LISTED)) return;
+  plane.timeWait.remove(id);
+  rows.lower(id, R.ROW_IS_LISTED);
+}
+
+/** Frees a row that nobody holds and that has nothing left to send. */
+export function freeRow(plane: Plane, id: number): void {
+  const { rows } = plane;
+  if ((rows.get(id, R.ROW_OUTBOX) & R.OUTBOX_RESET) !== 0) return;
+  if (rows.has(id, R.ROW_IS_RELEASED)) rows.release(id);
+}
+
+function report(plane: Plane, id: number, error: number): void {
+  if (plane.rows.has(id, R.ROW_IS_REPORTED)) return;
+  plane.rows.raise(id, R.ROW_IS_REPORTED);
+  plane.events.closed(id, error);
+}
+
+/** The row reached CLOSED (or went back to LISTEN): nothing of it stays in the data path. */
+export function settle(plane: Plane, id: number, error: number): void {
+  detach(plane, id);
+  if (plane.rows.has(id, R.ROW_IS_RELEASED)) freeRow(plane, id);
+  else report(plane, id, error);
+}
+
+// The application may still read what has arrived: buffers stay until release().
+function closeInOrder(plane: Plane, id: number): void {
+  if (plane.rows.has(id, R.ROW_IS_RELEASED)) {
+    settle(plane, id, 0);
+    return;
+  }
+  clearDeadlines(plane, id);
+  report(plane, id, 0);
+}
+
+// Copies what later segments need, then gives the buffers back.
+function capture(plane: Plane, id: number): void {
+  const { rows } = plane;
+  const seen = inspect(plane, id);
+  if (seen === undefined) return;
+  rows.set(id, R.ROW_SND_NXT, sendNext(seen));
+  rows.set(id, R.ROW_RCV_NXT, seen.rxNextSeq);
+  rows.set(id, R.ROW_ANNOUNCED, seen.rxWindow);
+  rows.set(id, R.ROW_TS_RECENT, seen.tsRecent);
+}
+
+function surrender(plane: Plane, id: number): void {
+  capture(plane, id);
+  uninstallRow(plane, id);
+  plane.timeWait.append(id);
+  plane.rows.raise(id, R.ROW_IS_LISTED);
+}
+
+function enterTimeWait(plane: Plane, id: number): void {
+  clearDeadlines(plane, id);
+  // RFC 9293 MUST-13.
+  setDeadline(plane, id, R.TIME_STATE, plane.now + plane.profile.timeWait);
+  if (plane.rows.has(id, R.ROW_IS_RELEASED)) surrender(plane, id);
+  else report(plane, id, 0);
+}
+
+function entered(plane: Plane, id: number): void {
+  switch (stateOf(plane, id)) {
+    case ConnectionState.TimeWait:
+      enterTimeWait(plane, id);
+      return;
+    case ConnectionState.FinWait2:
+      watchOrphan(plane, id);
+      return;
+    case ConnectionState.Closed:
+      closeInOrder(plane, id);
+      return;
+    default:
+  }
+}
+
+// RFC 9293 lets FIN-WAIT-2 last for ever; an orphan's is bounded (threats R11).
+function watchOrphan(plane: Plane, id: number): void {
+  const { rows, now } = plane;
+  if (!rows.has(id, R.ROW_IS_RELEASED)) return;
+  setDeadline(plane, id, R.TIME_STATE, now + rows.time(id, R.TIME_LINGER2));
+}
+
+/** The data path reached the peer's FIN. */
+export function finReceived(plane: Plane, id: number): void {
+  if (change(plane, id, ConnectionEvent.ReceiveFin)) entered(plane, id);
+}
+
+/** Our FIN was acknowledged. */
+export function finAcknowledged(plane: Plane, id: number): void {
+  if (change(plane, id, ConnectionEvent.ReceiveAckOfFin)) entered(plane, id);
+}
+
+/** The application ended its sending side. */
+export function closeSending(plane: Plane, id: number): void {
+  const state = stateOf(plane, id);
+  if (state === ConnectionState.SynSent || state === ConnectionState.SynReceived) {
+    // RFC 9293, 3.10.4: queued until ESTABLISHED.
+    plane.rows.raise(id, R.ROW_WANTS_CLOSE);
+    return;
+  }
+  change(plane, id, ConnectionEvent.Close);
+}
+
+/** A valid RST for an installed connection. */
+export function resetReceived(plane: Plane, id: number): void {
+  const state = stateOf(plane, id);
+  // RFC 1337, 3 (F1).
+  if (state === ConnectionState.TimeWait && plane.limits.ignoreResetInTimeWait) return;
+  if (change(plane, id, ConnectionEvent.ReceiveReset)) settle(plane, id, ERRNO.ECONNRESET);
+}
+
+function owesReset(state: ConnectionState): boolean {
+  switch (state) {
+    case ConnectionState.SynReceived:
+    case ConnectionState.Established:
+    case ConnectionState.FinWait1:
+    case ConnectionState.FinWait2:
+    case ConnectionState.CloseWait:
+      return true;
+    default:
+      return false;
+  }
+}
+
+/** Puts a segment of a row into the outbox: it leaves with the next flush. */
+export function post(plane: Plane, id: number, what: number): void {
+  const before = plane.rows.get(id, R.ROW_OUTBOX);
+  plane.rows.set(id, R.ROW_OUTBOX, before | what);
+  if (before === 0) plane.outbox.push(id);
+}
+
+// RFC 9293, 3.10.5: a reset where the peer has a connection, then everything is gone.
+function leave(plane: Plane, id: number, event: ConnectionEvent, reset: boolean): void {
+  const { rows } = plane;
+  const state = stateOf(plane, id);
+  if (state === ConnectionState.SynReceived) leaveSynQueue(plane, id);
+  if (!change(plane, id, event)) return;
+  if (reset && owesReset(state)) {
+    capture(plane, id);
+    rows.set(id, R.ROW_OUTBOX, 0);
+    post(plane, id, R.OUTBOX_RESET);
+  } else {
+    rows.set(id, R.ROW_OUTBOX, 0);
+  }
+}
+
+/** We end a connection: late data, keep-alive, R2. */
+export function dropConnection(plane: Plane, id: number, error: number, reset: boolean): void {
+  leave(plane, id, reset ? ConnectionEvent.Abort : ConnectionEvent.UserTimeout, reset);
+  settle(plane, id, error);
+}
+
+/** The application aborts: RST, and nothing of the row stays. */
+export function abortRow(plane: Plane, id: number): void {
+  const { rows } = plane;
+  leaveAcceptQueue(plane, id);
+  rows.raise(id, R.ROW_IS_RELEASED);
+  leave(plane, id, ConnectionEvent.Abort, true);
+  settle(plane, id, 0);
+}
+
+function leaveAcceptQueue(plane: Plane, id: number): void {
+  const { rows } = plane;
+  if (!rows.has(id, R.ROW_IS_ACCEPTABLE)) return;
+  rows.lower(id, R.ROW_IS_ACCEPTABLE);
+  plane.listeners.get(rows.get(id, R.ROW_LISTENER))?.accepts.remove(id);
+}
+
+/** The application let go: an orphan goes on by itself, a connection without FIN is aborted. */
+export function releaseRow(plane: Plane, id: number): void {
+  const { rows } = plane;
+  if (rows.has(id, R.ROW_IS_RELEASED)) return;
+  const state = stateOf(plane, id);
+  const resets = (rows.get(id, R.ROW_OPTIONS) & R.OPTION_LINGER_RESET) !== 0;
+  switch (state) {
+    case ConnectionState.Closed:
+    case ConnectionState.Listen:
+      leaveAcceptQueue(plane, id);
+      rows.raise(id, R.ROW_IS_RELEASED);
+      settle(plane, id, 0);
+      return;
+    case ConnectionState.SynSent:
+      rows.raise(id, R.ROW_IS_RELEASED);
+      rows.set(id, R.ROW_OUTBOX, 0);
+      change(plane, id, ConnectionEvent.Close);
+      settle(plane, id, 0);
+      return;
+    case ConnectionState.TimeWait:
+      rows.raise(id, R.ROW_IS_RELEASED);
+      surrender(plane, id);
+      return;
+    case ConnectionState.FinWait1:
+    case ConnectionState.FinWait2:
+    case ConnectionState.Closing:
+    case ConnectionState.LastAck:
+      if (resets) break;
+      rows.raise(id, R.ROW_IS_RELEASED);
+      if (state === ConnectionState.FinWait2) watchOrphan(plane, id);
+      return;
+    default:
+  }
+  abortRow(plane, id);
+}
+
+/** 2 MSL are over, or the row is needed. */
+export function timeWaitExpired(plane: Plane, id: number): void {
+  if (change(plane, id, ConnectionEvent.TimeWaitExpired)) closeInOrder(plane, id);
+}
+
+/** An orphan waited in FIN-WAIT-2 for long enough. */
+export function orphanExpired(plane: Plane, id: number): void {
+  if (change(plane, id, ConnectionEvent.UserTimeout)) settle(plane, id, ERRNO.ETIMEDOUT);
+}
+
+/**
+ * RFC 6191, 2 (RFC 9293 SHLD-4): may this SYN start a new incarnation? The reference is the
+ * sequence number of the peer's FIN. `offers` = our SYN-ACK would carry timestamps: always when
+ * the SYN does.
+ */
+export function mayReopen(plane: Plane, id: number): boolean {
+  const { rows, segment } = plane;
+  const fin = (rows.get(id, R.ROW_RCV_NXT) - 1) >>> 0;
+  const isBeyond = seqAfter(segment.seq, fin);
+  const had = rows.has(id, R.ROW_HAS_TIMESTAMPS);
+  if (!had) return segment.timestamps || isBeyond;
+  if (!segment.timestamps) return isBeyond;
+  const recent = rows.get(id, R.ROW_TS_RECENT);
+  return seqAfter(segment.tsVal, recent) || (segment.tsVal === recent && isBeyond);
+}
+
+/** A segment for a connection in TIME-WAIT (RFC 9293, 3.10.7.4) that does not reopen it. */
+export function receiveTimeWait(plane: Plane, id: number): void {
+  const { rows, segment, core } = plane;
+  const { flags } = segment;
+  if ((flags & TCP_RST) !== 0) {
+    if (plane.limits.ignoreResetInTimeWait || segment.seq !== rows.get(id, R.ROW_RCV_NXT)) {
+      countDrop(core, DropReason.ResetOutOfWindow);
+    } else if (change(plane, id, ConnectionEvent.ReceiveReset)) {
+      settle(plane, id, 0);
+    }
+    return;
+  }
+  // RFC 6191, 2: in every other case the SYN is dropped in silence and TIME-WAIT goes on.
+  if ((flags & (TCP_SYN | TCP_ACK_FLAG)) === TCP_SYN) {
+    countDrop(core, DropReason.SynChallenge);
+    return;
+  }
+  const isOld = segment.timestamps && seqBefore(segment.tsVal, rows.get(id, R.ROW_TS_RECENT));
+  if ((flags & TCP_FIN) !== 0 && !isOld) {
+    change(plane, id, ConnectionEvent.ReceiveFin);
+    setDeadline(plane, id, R.TIME_STATE, plane.now + plane.profile.timeWait);
+  }
+  const isInOrder = segment.length === 0 && segment.seq === rows.get(id, R.ROW_RCV_NXT);
+  if (!isInOrder || isOld) sendAcknowledgment(plane, id);
+}

@@ -1,0 +1,148 @@
+/**
+ * The control segments of a connection: SYN, SYN-ACK, the ACK of TIME-WAIT, and resets, those of
+ * connections and those that answer a segment which belongs to none (RFC 9293, 3.5.2, 3.10.7.1).
+ */
+import { TCP_ACK_FLAG, TCP_CWR, TCP_ECE, TCP_RST, TCP_SYN } from "../../bindings/abi/tcp.ts";
+import { DropReason } from "../../bindings/abi/drop-reason.ts";
+import { destinationHigh, isGroupAddress, sourceHigh, sourceLow } from "../wire/ethernet.ts";
+import type { ControlSegment } from "../wire/tcp.ts";
+import { ConnectionState } from "./connection-state.ts";
+import { timestampTicks } from "./initial-sequence.ts";
+import { countDrop, stateOf, type Plane } from "./plane.ts";
+import type { Interface } from "./route.ts";
+import * as R from "./row-table.ts";
+
+/** TTL of segments that belong to no connection (RFC 9293 MUST-49: 64 is IANA's value). */
+const TTL_DEFAULT = 64;
+/** ECN-setup is given up after this many tries (RFC 3168, 6.1.1.1). */
+const ECN_TRIES = 2;
+const DSCP_MASK = 0xfc;
+
+/** Bytes that one IP packet on this interface may have, our own frame size included. */
+export function linkMtu(plane: Plane, via: Interface): number {
+  const frame = plane.core.map.options.frameBytes - plane.egress.linkLength(via);
+  return Math.min(via.mtu, frame);
+}
+
+function fill(plane: Plane, id: number): ControlSegment {
+  const { rows } = plane;
+  const out = plane.egress.segment;
+  out.source = rows.get(id, R.ROW_LOCAL_IPV4);
+  out.destination = rows.get(id, R.ROW_REMOTE_IPV4);
+  out.sourcePort = rows.get(id, R.ROW_LOCAL_PORT);
+  out.destinationPort = rows.get(id, R.ROW_REMOTE_PORT);
+  out.clearOptions();
+  return out;
+}
+
+function fillTimestamps(plane: Plane, id: number, out: ControlSegment): void {
+  const { rows } = plane;
+  out.timestamps = true;
+  out.tsVal = (timestampTicks(plane.now) + rows.get(id, R.ROW_TS_OFFSET)) >>> 0;
+  out.tsEcr = rows.get(id, R.ROW_TS_RECENT);
+}
+
+function send(plane: Plane, id: number): boolean {
+  const { rows } = plane;
+  const via = plane.routes.at(rows.get(id, R.ROW_NETIF));
+  if (via === undefined) return false;
+  const high = rows.get(id, R.ROW_LINK_HIGH);
+  const low = rows.get(id, R.ROW_LINK_LOW);
+  const tos = rows.get(id, R.ROW_TOS) & DSCP_MASK;
+  return plane.egress.sendSegment(via, high, low, tos, rows.get(id, R.ROW_TTL));
+}
+
+/** ECN flags of a SYN (RFC 3168, 6.1.1; ECN-7: dropped when tries stay unanswered). */
+function ecnFlags(plane: Plane, id: number, isSynAck: boolean): number {
+  if (!plane.rows.has(id, R.ROW_HAS_ECN)) return 0;
+  if (isSynAck) return TCP_ECE;
+  if (plane.rows.get(id, R.ROW_RETRIES) < ECN_TRIES) return TCP_ECE | TCP_CWR;
+  plane.rows.lower(id, R.ROW_HAS_ECN);
+  return 0;
+}
+
+/**
+ * Sends the row's SYN or, in SYN-RECEIVED, SYN-ACK. A SYN offers everything; a SYN-ACK repeats
+ * what the peer's SYN offered (RFC 7323, 2.2 and 3.2; RFC 2018, 2).
+ */
+export function sendSyn(plane: Plane, id: number): boolean {
+  const { rows } = plane;
+  const via = plane.routes.at(rows.get(id, R.ROW_NETIF));
+  if (via === undefined) return false;
+  const answers = stateOf(plane, id) === ConnectionState.SynReceived;
+  const out = fill(plane, id);
+  out.seq = rows.get(id, R.ROW_ISS);
+  out.ack = answers ? rows.get(id, R.ROW_RCV_NXT) : 0;
+  out.flags = TCP_SYN | (answers ? TCP_ACK_FLAG : 0) | ecnFlags(plane, id, answers);
+  // RFC 7323, 2.2: the window of a SYN is never scaled.
+  out.window = rows.get(id, R.ROW_ANNOUNCED);
+  // RFC 9293 SHLD-5, MAY-3, MUST-67: always, and never more than we can receive.
+  const chosen = rows.get(id, R.ROW_MAX_SEGMENT);
+  const largest = linkMtu(plane, via) - 40;
+  out.mss = chosen > 0 ? Math.min(chosen, largest) : largest;
+  if (!answers || rows.has(id, R.ROW_HAS_SCALE)) {
+    out.windowScale = rows.get(id, R.ROW_LOCAL_SCALE);
+  }
+  out.sackPermitted = !answers || rows.has(id, R.ROW_HAS_SACK);
+  if (!answers || rows.has(id, R.ROW_HAS_TIMESTAMPS)) fillTimestamps(plane, id, out);
+  return send(plane, id);
+}
+
+/** Sends <SND.NXT, RCV.NXT, ACK> of a row that the data path does not have. */
+export function sendAcknowledgment(plane: Plane, id: number): void {
+  const { rows } = plane;
+  const out = fill(plane, id);
+  out.seq = rows.get(id, R.ROW_SND_NXT);
+  out.ack = rows.get(id, R.ROW_RCV_NXT);
+  out.flags = TCP_ACK_FLAG;
+  out.window = Math.min(65535, rows.get(id, R.ROW_ANNOUNCED) >>> rows.get(id, R.ROW_LOCAL_SCALE));
+  if (rows.has(id, R.ROW_HAS_TIMESTAMPS)) fillTimestamps(plane, id, out);
+  send(plane, id);
+}
+
+/** Sends <SND.NXT, RCV.NXT, RST|ACK> of a row (RFC 9293, 3.10.5). */
+export function sendReset(plane: Plane, id: number): void {
+  const { rows } = plane;
+  const out = fill(plane, id);
+  out.seq = rows.get(id, R.ROW_SND_NXT);
+  out.ack = rows.get(id, R.ROW_RCV_NXT);
+  out.flags = TCP_RST | TCP_ACK_FLAG;
+  out.window = 0;
+  if (rows.has(id, R.ROW_HAS_TIMESTAMPS)) fillTimestamps(plane, id, out);
+  send(plane, id);
+}
+
+/**
+ * Answers the received segment with a reset in the form of RFC 9293, 3.10.7.1: never to a reset,
+ * never to a group address, and no faster than the limit. It goes back where the frame came from,
+ * so that no address has to be resolved for a stranger.
+ */
+export function sendResetTo(plane: Plane, frame: number, via: Interface): void {
+  const { segment, ingress, egress } = plane;
+  if ((segment.flags & TCP_RST) !== 0) return;
+  const isEthernet = via.medium === "ethernet";
+  if (isEthernet && isGroupAddress(destinationHigh(ingress, frame))) return;
+  if (!plane.resets.take(plane.now)) {
+    countDrop(plane.core, DropReason.RateLimited);
+    return;
+  }
+  const out = egress.segment;
+  out.source = segment.destination;
+  out.destination = segment.source;
+  out.sourcePort = segment.destinationPort;
+  out.destinationPort = segment.sourcePort;
+  out.clearOptions();
+  out.window = 0;
+  if ((segment.flags & TCP_ACK_FLAG) !== 0) {
+    out.seq = segment.ack;
+    out.ack = 0;
+    out.flags = TCP_RST;
+  } else {
+    out.seq = 0;
+    out.ack = (segment.seq + segment.length) >>> 0;
+    out.flags = TCP_RST | TCP_ACK_FLAG;
+  }
+  const high = isEthernet ? sourceHigh(ingress, frame) : 0;
+  const low = isEthernet ? sourceLow(ingress, frame) : 0;
+  egress.sendSegment(via, high, low, 0, TTL_DEFAULT);
+}

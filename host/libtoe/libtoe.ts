@@ -1,0 +1,104 @@
+/**
+ * libTOE (dissertation 4.3.1): the application's end of the context queues. The stack calls
+ * flush() before the data path's step and poll() after it; the application calls POSIX-like
+ * functions on descriptors (calls.ts) or their awaitable forms.
+ *
+ * Invariant: the application's code runs inside poll() or its own calls, never inside an event of
+ * the control plane or between two descriptors of a batch.
+ */
+import type { Core } from "../../bindings/core.ts";
+import type { ConnectionEvents, ConnectionInfo } from "../control-plane/interface.ts";
+import type { ConnectionOptions, ControlPlaneApi } from "../control-plane/interface.ts";
+import { SocketCalls } from "./calls.ts";
+import { Connections, type Hooks } from "./connections.ts";
+import { SocketOptions } from "./options.ts";
+
+export class LibToe extends SocketCalls implements ConnectionEvents {
+  readonly #hooks: Hooks;
+
+  /**
+   * `context` is the application's (>= 1), `defaults` the options of new sockets. Throws
+   * RangeError when the core has no such context.
+   */
+  constructor(
+    core: Core,
+    context: number,
+    control: ControlPlaneApi,
+    defaults: Partial<ConnectionOptions> = {},
+  ) {
+    const hooks: Hooks = { onDoorbell: undefined, onCallbackError: undefined };
+    super(new Connections(core, context, control, new SocketOptions(defaults), hooks));
+    this.#hooks = hooks;
+  }
+
+  /** Called once when work for the stack appears after a flush(), to schedule a poll. */
+  get onDoorbell(): (() => void) | undefined {
+    return this.#hooks.onDoorbell;
+  }
+
+  set onDoorbell(hook: (() => void) | undefined) {
+    this.#hooks.onDoorbell = hook;
+  }
+
+  /** Told of what a watcher threw; its connection has been reset. */
+  get onCallbackError(): ((fd: number, error: unknown) => void) | undefined {
+    return this.#hooks.onCallbackError;
+  }
+
+  set onCallbackError(hook: ((fd: number, error: unknown) => void) | undefined) {
+    this.#hooks.onCallbackError = hook;
+  }
+
+  // The stack's side.
+
+  /** Merged descriptors to the data path, one doorbell; how many descriptors. */
+  flush(): number {
+    return this.internals.flush();
+  }
+
+  /** Takes notifications and runs what waits for them; `now` in ns lets timeouts pass. */
+  poll(now?: number): number {
+    return this.internals.poll(now);
+  }
+
+  /** True when flush() or poll() has something to do without input from the data path. */
+  pending(): boolean {
+    return this.internals.unflushed > 0 || this.internals.undispatched > 0;
+  }
+
+  /** Time in ns at which poll(now) is due by itself; Infinity when never. */
+  nextDeadline(): number {
+    return this.internals.nextDeadline();
+  }
+
+  /** Arming handshake: true when the caller may sleep until the context fires. */
+  arm(): boolean {
+    return !this.pending() && this.internals.context.arm();
+  }
+
+  /** Ends the handshake; true when the context had fired. */
+  disarm(): boolean {
+    return this.internals.context.disarm();
+  }
+
+  opened(connection: number, generation: number, listener: number): void {
+    this.internals.opened(connection, generation, listener);
+  }
+
+  acceptReady(listener: number): void {
+    this.internals.acceptReady(listener);
+  }
+
+  closed(connection: number, error: number): void {
+    this.internals.closed(connection, error);
+  }
+
+  softError(connection: number, error: number): void {
+    this.internals.softError(connection, error);
+  }
+
+  /** Every connection as ss shows them, TIME-WAIT included. */
+  connections(): ConnectionInfo[] {
+    return this.internals.control.connections();
+  }
+}

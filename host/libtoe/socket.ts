@@ -1,0 +1,240 @@
+/**
+ * Socket records and the descriptor table (4.3.1: libTOE's side of a connection). A record is one
+ * plain object of one shape, found by descriptor from calls and by connection id from the queues.
+ *
+ * Invariants: a descriptor is slot | reuse << bits, so a stale one never names a later socket;
+ * freed slots queue FIFO; descriptors stay below 2^30, where every engine keeps small integers.
+ */
+import { ERRNO } from "../errors.ts";
+import type { SocketOptions } from "./options.ts";
+import type { PayloadBuffer } from "./payload-buffer.ts";
+import type { EpollInstance } from "./epoll.ts";
+import type { Endpoint } from "../control-plane/interface.ts";
+import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP } from "./constants.ts";
+import { POLLRDNORM, POLLWRNORM } from "./constants.ts";
+
+// What a record is; a number, compared on every call.
+export const SOCKET_IDLE = 0;
+export const SOCKET_LISTENING = 1;
+export const SOCKET_CONNECTING = 2;
+export const SOCKET_CONNECTED = 3;
+/** The connection is over; what it left is read from the record. */
+export const SOCKET_CLOSED = 4;
+export const SOCKET_EPOLL = 5;
+
+/** Told of readiness: an epoll item or a waiting promise. Never runs the application's code. */
+export interface Observer {
+  /** `events` are the POLL* bits that hold and may be new; false: needs no further telling. */
+  ready(socket: Socket, events: number): boolean;
+  /** The descriptor was closed. */
+  gone(): void;
+}
+
+/** The application's own hook, called from poll() with POLL* bits. */
+export type Watcher = (fd: number, events: number) => void;
+
+export const READABLE = POLLIN | POLLRDNORM;
+export const WRITABLE = POLLOUT | POLLWRNORM;
+/** Every POLL* bit: for changes of a whole socket. */
+export const ANYTHING = 0x7fffffff;
+
+/** One descriptor, or one connection that nobody has accepted yet (fd -1). */
+export class Socket {
+  fd = -1;
+  state = SOCKET_IDLE;
+  /** Connection id while the data path or the control plane has it for us; otherwise 0. */
+  connection = 0;
+  /** As a signed 32-bit number. */
+  generation = 0;
+  /** Listening: the listener's id. Not yet accepted: of the listener that it came to. */
+  listener = 0;
+  rx: PayloadBuffer | undefined = undefined;
+  tx: PayloadBuffer | undefined = undefined;
+  /** Bytes readable. */
+  rxAvail = 0;
+  /** Bytes read and not yet given back to the data path. */
+  rxCredit = 0;
+  /** Credit above this is given back at the next flush: a quarter of the buffer. */
+  rxThreshold = 0;
+  /** Free bytes of the transmit buffer. */
+  txFree = 0;
+  /** Bytes appended since the last flush. */
+  txAppend = 0;
+  /** ATX_* flags for the next descriptor. */
+  atxFlags = 0;
+  /** In the list of connections with something to flush. */
+  dirty = false;
+  /** In the list of sockets that the next dispatch looks at. */
+  touched = false;
+  /** POLL* bits that may have become true since the last dispatch. */
+  cause = 0;
+  /** Connected, and the application has not shut its sending side. */
+  sendable = false;
+  /** The transmit buffer was filled; writable again when a quarter of it is free. */
+  txFull = false;
+  /** The application shut its sending or receiving side. */
+  txShut = false;
+  rxShut = false;
+  /** The peer's FIN was reached; our FIN was acknowledged. */
+  rxClosed = false;
+  txClosed = false;
+  /** Closed by the application; the descriptor with the FIN is still to be put. */
+  releasing = false;
+  /** Something waits in the accept queue. */
+  acceptable = false;
+  /** Positive errno, read and cleared by SO_ERROR or by the next call. */
+  error = 0;
+  softError = 0;
+  /** F_GETFL flags. */
+  flags = 0;
+  /** Time in ns from which MSG_MORE holds bytes back; -1 = not held, -2 = since the next poll. */
+  heldSince = -1;
+  /** Unread bytes of a connection that is over, copied from its buffer; `tailAt` is next. */
+  tail: Uint8Array | undefined = undefined;
+  tailAt = 0;
+  watcher: Watcher | undefined = undefined;
+  observers: Observer[] | undefined = undefined;
+  bound: Endpoint | undefined = undefined;
+  local: Endpoint | undefined = undefined;
+  remote: Endpoint | undefined = undefined;
+  domain = 2;
+  /** SO_RCVTIMEO and SO_SNDTIMEO in ms for the awaitable forms; 0 = none. */
+  receiveTimeout = 0;
+  sendTimeout = 0;
+  epoll: EpollInstance | undefined = undefined;
+  options: SocketOptions;
+
+  constructor(options: SocketOptions) {
+    this.options = options;
+  }
+
+  /** Takes the pending error: its positive errno, or 0. */
+  takeError(): number {
+    const error = this.error;
+    this.error = 0;
+    return error;
+  }
+}
+
+/** POLL* bits that hold now, as Linux's tcp_poll has them. */
+export function readiness(socket: Socket): number {
+  const error = socket.error !== 0 ? POLLERR | READABLE | WRITABLE : 0;
+  switch (socket.state) {
+    case SOCKET_CONNECTED: {
+      const ended = socket.rxClosed || socket.rxShut;
+      let events = error;
+      if (socket.rxAvail > 0 || ended) events |= READABLE;
+      if (ended) events |= POLLRDHUP;
+      if (!socket.txFull || socket.txShut) events |= WRITABLE;
+      if (ended && socket.txShut) events |= POLLHUP;
+      return events;
+    }
+    case SOCKET_LISTENING:
+      return error | (socket.acceptable ? READABLE : 0);
+    case SOCKET_CONNECTING:
+      return error;
+    case SOCKET_EPOLL:
+      return socket.epoll?.pending() === true ? READABLE : 0;
+    case SOCKET_CLOSED:
+      return error | READABLE | WRITABLE | POLLHUP | POLLRDHUP;
+    default:
+      return error | WRITABLE | POLLHUP;
+  }
+}
+
+/** Tells the observers, and drops those that are done. */
+export function wakeObservers(socket: Socket, events: number): void {
+  const { observers } = socket;
+  if (observers === undefined) return;
+  let kept = 0;
+  for (let i = 0; i < observers.length; i += 1) {
+    const observer = observers[i] as Observer;
+    if (observer.ready(socket, events)) observers[kept++] = observer;
+  }
+  observers.length = kept;
+}
+
+export function addObserver(socket: Socket, observer: Observer): void {
+  if (socket.observers === undefined) socket.observers = [observer];
+  else socket.observers.push(observer);
+}
+
+export function removeObserver(socket: Socket, observer: Observer): void {
+  const at = socket.observers?.indexOf(observer) ?? -1;
+  if (at >= 0) socket.observers?.splice(at, 1);
+}
+
+const DESCRIPTOR_BITS = 30;
+/** Slots of the three standard streams, never given out. */
+const FIRST_SLOT = 3;
+
+/** Descriptors of one libTOE instance. */
+export class DescriptorTable {
+  readonly #slots: (Socket | undefined)[] = [undefined, undefined, undefined];
+  /** Descriptor that each slot gives out next. */
+  readonly #next: number[] = [0, 1, 2];
+  readonly #mask: number;
+  #free: number[] = [];
+  #freeHead = 0;
+  #open = 0;
+
+  /** Room for at least `descriptors` at once. */
+  constructor(descriptors: number) {
+    let slots = 64;
+    while (slots < descriptors + FIRST_SLOT && slots < 1 << 21) slots *= 2;
+    this.#mask = slots - 1;
+  }
+
+  /** Descriptors open. */
+  get count(): number {
+    return this.#open;
+  }
+
+  /** The socket of a descriptor; undefined for anything that is not one now. */
+  get(fd: number): Socket | undefined {
+    if (typeof fd !== "number") return undefined;
+    const socket = this.#slots[fd & this.#mask];
+    return socket !== undefined && socket.fd === fd ? socket : undefined;
+  }
+
+  /** True when open() would find no slot. */
+  full(): boolean {
+    return this.#freeHead === this.#free.length && this.#slots.length > this.#mask;
+  }
+
+  /** Gives the socket a descriptor, or -EMFILE. */
+  open(socket: Socket): number {
+    if (this.full()) return -ERRNO.EMFILE;
+    const slot = this.#takeSlot();
+    socket.fd = this.#next[slot] as number;
+    this.#slots[slot] = socket;
+    this.#open += 1;
+    return socket.fd;
+  }
+
+  /** Frees the socket's descriptor; the next user of the slot gets another number. */
+  close(socket: Socket): void {
+    const slot = socket.fd & this.#mask;
+    this.#slots[slot] = undefined;
+    const next = socket.fd + this.#mask + 1;
+    this.#next[slot] = next < 2 ** DESCRIPTOR_BITS ? next : slot;
+    this.#free.push(slot);
+    socket.fd = -1;
+    this.#open -= 1;
+  }
+
+  #takeSlot(): number {
+    if (this.#freeHead === this.#free.length) {
+      this.#slots.push(undefined);
+      this.#next.push(this.#slots.length - 1);
+      return this.#slots.length - 1;
+    }
+    const slot = this.#free[this.#freeHead] as number;
+    this.#freeHead += 1;
+    if (this.#freeHead > 1024 && this.#freeHead * 2 > this.#free.length) {
+      this.#free = this.#free.slice(this.#freeHead);
+      this.#freeHead = 0;
+    }
+    return slot;
+  }
+}

@@ -1,0 +1,185 @@
+/**
+ * send and recv, the hot path: a copy between the caller's bytes and a payload buffer, and two
+ * numbers on the socket. Nothing crosses to the data path here; flush() does.
+ *
+ * Invariant: never throws, never reads or writes outside the caller's range or the free space
+ * (threats U04). Receive-buffer credit rides on the next append for free; alone it is given back
+ * when more than a quarter of the buffer was read (libTOE's rule), so at least three quarters of
+ * the window stay open.
+ */
+import { ERRNO } from "../errors.ts";
+import type { Connections } from "./connections.ts";
+import { ENOTSOCK, MSG_MORE, MSG_PEEK, MSG_TRUNC } from "./constants.ts";
+import type { PayloadBuffer } from "./payload-buffer.ts";
+import { type Socket, SOCKET_CLOSED, SOCKET_CONNECTED, SOCKET_CONNECTING } from "./socket.ts";
+import { SOCKET_EPOLL } from "./socket.ts";
+
+/** Linux's UIO_MAXIOV. */
+const SPANS_MAX = 1024;
+
+/** 0, or -EFAULT (not bytes, or a range beyond them) or -EINVAL (not an offset or length). */
+export function rangeError(bytes: Uint8Array, offset: number, length: number): number {
+  if (!(bytes instanceof Uint8Array)) return -ERRNO.EFAULT;
+  if (offset >>> 0 !== offset || length >>> 0 !== length) {
+    // Two numbers in a row: an offset past the end makes the default length negative.
+    return offset > bytes.length ? -ERRNO.EFAULT : -ERRNO.EINVAL;
+  }
+  return offset + length > bytes.length ? -ERRNO.EFAULT : 0;
+}
+
+/** Appends bytes: how many, or a negative errno. The range has been checked. */
+export function transmit(
+  toe: Connections,
+  socket: Socket,
+  source: Uint8Array,
+  offset: number,
+  length: number,
+  flags: number,
+): number {
+  if (!socket.sendable) return refuseSend(socket);
+  const free = socket.txFree;
+  const count = length < free ? length : free;
+  if (count === 0) return length === 0 ? 0 : -ERRNO.EAGAIN;
+  (socket.tx as PayloadBuffer).write(source, offset, count);
+  socket.txFree = free - count;
+  socket.txAppend += count;
+  if (count === free) socket.txFull = true;
+  else if ((flags & MSG_MORE) !== 0) {
+    toe.hold(socket);
+    return count;
+  }
+  if (!socket.dirty) toe.markDirty(socket);
+  return count;
+}
+
+function refuseSend(socket: Socket): number {
+  if (socket.state === SOCKET_EPOLL) return -ENOTSOCK;
+  if (socket.error !== 0) return -socket.takeError();
+  if (socket.state === SOCKET_CONNECTING) return -ERRNO.EAGAIN;
+  // After shutdown(), or after the connection's end.
+  if (socket.state === SOCKET_CONNECTED || socket.state === SOCKET_CLOSED) return -ERRNO.EPIPE;
+  return -ERRNO.ENOTCONN;
+}
+
+/** Reads bytes: how many, 0 at the end of the stream, or a negative errno. */
+export function receive(
+  toe: Connections,
+  socket: Socket,
+  target: Uint8Array,
+  offset: number,
+  length: number,
+  flags: number,
+): number {
+  const available = socket.rxAvail;
+  if (available === 0) return nothingToRead(socket, length);
+  const count = length < available ? length : available;
+  if ((flags & (MSG_PEEK | MSG_TRUNC)) !== 0 || socket.tail !== undefined) {
+    return receiveOtherwise(toe, socket, target, offset, count, flags);
+  }
+  (socket.rx as PayloadBuffer).read(target, offset, count);
+  socket.rxAvail = available - count;
+  giveBack(toe, socket, count);
+  return count;
+}
+
+function giveBack(toe: Connections, socket: Socket, count: number): void {
+  socket.rxCredit += count;
+  if (socket.rxCredit > socket.rxThreshold && !socket.dirty) toe.markDirty(socket);
+}
+
+function nothingToRead(socket: Socket, length: number): number {
+  if (socket.state === SOCKET_EPOLL) return -ENOTSOCK;
+  if (socket.error !== 0) return -socket.takeError();
+  if (socket.state === SOCKET_CONNECTING) return -ERRNO.EAGAIN;
+  if (socket.state !== SOCKET_CONNECTED && socket.state !== SOCKET_CLOSED) return -ERRNO.ENOTCONN;
+  if (length === 0 || socket.rxClosed || socket.rxShut) return 0;
+  return -ERRNO.EAGAIN;
+}
+
+/** Peeking, dropping (MSG_TRUNC, as Linux's TCP has it), and what a connection left behind. */
+function receiveOtherwise(
+  toe: Connections,
+  socket: Socket,
+  target: Uint8Array,
+  offset: number,
+  count: number,
+  flags: number,
+): number {
+  const { tail } = socket;
+  const rx = socket.rx as PayloadBuffer;
+  if ((flags & MSG_TRUNC) === 0) {
+    if (tail === undefined) rx.peek(target, offset, count);
+    else target.set(tail.subarray(socket.tailAt, socket.tailAt + count), offset);
+  }
+  if ((flags & MSG_PEEK) !== 0) return count;
+  socket.rxAvail -= count;
+  if (tail === undefined) {
+    rx.skip(count);
+    giveBack(toe, socket, count);
+    return count;
+  }
+  socket.tailAt += count;
+  if (socket.rxAvail === 0) socket.tail = undefined;
+  return count;
+}
+
+function spansError(spans: readonly Uint8Array[]): number {
+  if (!Array.isArray(spans)) return -ERRNO.EFAULT;
+  if (spans.length > SPANS_MAX) return -ERRNO.EMSGSIZE;
+  return spans.every((span) => span instanceof Uint8Array) ? 0 : -ERRNO.EFAULT;
+}
+
+type Move = (
+  toe: Connections,
+  socket: Socket,
+  bytes: Uint8Array,
+  offset: number,
+  length: number,
+  flags: number,
+) => number;
+
+/** One span after the other until one is not used whole; the sum, or the first span's error. */
+function moveSpans(
+  move: Move,
+  toe: Connections,
+  socket: Socket,
+  spans: readonly Uint8Array[],
+  flags: number,
+): number {
+  const error = spansError(spans);
+  if (error !== 0) return error;
+  let total = 0;
+  for (const span of spans) {
+    if (span.length === 0) continue;
+    const moved = move(toe, socket, span, 0, span.length, flags);
+    if (moved < 0) return total > 0 ? total : moved;
+    total += moved;
+    if (moved < span.length) return total;
+  }
+  // Nothing but empty spans: what an empty span answers.
+  return total > 0 ? total : move(toe, socket, EMPTY, 0, 0, flags);
+}
+
+const EMPTY = new Uint8Array(0);
+
+/** sendmsg: gathers. */
+export function transmitSpans(
+  toe: Connections,
+  socket: Socket,
+  spans: readonly Uint8Array[],
+  flags: number,
+): number {
+  return moveSpans(transmit, toe, socket, spans, flags);
+}
+
+/** recvmsg: scatters. MSG_PEEK peeks into the first span only. */
+export function receiveSpans(
+  toe: Connections,
+  socket: Socket,
+  spans: readonly Uint8Array[],
+  flags: number,
+): number {
+  const peek = (flags & MSG_PEEK) !== 0 && Array.isArray(spans);
+  return moveSpans(receive, toe, socket, peek ? spans.slice(0, 1) : spans, flags);
+}
+

@@ -1,0 +1,222 @@
+/**
+ * A stack: one data path with its control plane, sockets and netifs. Sans-IO: `poll(now)` does
+ * bounded work, `nextDeadline()` says when it wants to be called again; a world or a driver calls
+ * them. Invariant: frames that were sent are never dropped here; a full carrier stops the stack
+ * from reading until it takes them (day-one decision 13).
+ */
+import { FRAME_SIZE } from "../bindings/abi/descriptor.ts";
+import { ETHERNET_SIZE } from "../bindings/abi/ethernet.ts";
+import { BATCH_MAX, EGRESS_FRAMES_MAX, FRAME_HEADROOM } from "../bindings/abi/limits.ts";
+import { NETIFS_MAX } from "../bindings/abi/limits.ts";
+import * as M from "../bindings/abi/memory-map.ts";
+import { createCore, takeInterrupts, type Core } from "../bindings/core.ts";
+import type { LayoutOptions } from "../bindings/layout.ts";
+import { ControlPlane } from "./control-plane/control-plane.ts";
+import { profile as profileNamed, type Profile, type ProfileName } from "./control-plane/profile.ts";
+import { LibToe } from "./libtoe/libtoe.ts";
+import { Burst, type Netif } from "./netif/netif.ts";
+
+/** Rounds of one poll: step, control plane, sockets, carriers. */
+const ROUNDS_MAX = 16;
+const FRAME_WORDS = FRAME_SIZE / 4;
+
+export interface StackNetif {
+  readonly netif: Netif;
+  /** With prefix length: "10.0.0.1/24". */
+  readonly addresses: readonly string[];
+  readonly gateway?: string;
+}
+
+export interface StackOptions {
+  /** A build of the data path: `await platform.loadCore()`. */
+  readonly module: WebAssembly.Module;
+  readonly netifs: readonly StackNetif[];
+  /** Fills a buffer with random bytes: keys, sequence numbers, ports. Seeded in a world. */
+  readonly entropy: (bytes: Uint8Array) => void;
+  readonly profile?: ProfileName | Profile;
+  readonly layout?: Partial<LayoutOptions>;
+  readonly name?: string;
+}
+
+/** A carrier that moves several frames with one copy (DirectNetif). */
+interface BurstSender {
+  sendBurst(burst: Burst, from: number, count: number, now: number): void;
+}
+
+function sendsBursts(netif: Netif): netif is Netif & BurstSender {
+  return typeof (netif as Partial<BurstSender>).sendBurst === "function";
+}
+
+function hashKey(entropy: (bytes: Uint8Array) => void): [bigint, bigint] {
+  const bytes = new Uint8Array(16);
+  entropy(bytes);
+  const view = new DataView(bytes.buffer);
+  return [view.getBigUint64(0, true), view.getBigUint64(8, true)];
+}
+
+/** One host's TCP. Throws RangeError at construction when an option is out of range. */
+export class Stack {
+  readonly name: string;
+  readonly core: Core;
+  readonly control: ControlPlane;
+  /** POSIX-like calls. */
+  readonly toe: LibToe;
+  readonly netifs: readonly Netif[];
+  readonly #ingress: Burst;
+  readonly #egress: Burst;
+  readonly #header: number;
+  readonly #fast: (Netif & BurstSender) | undefined;
+  /** Frames of the egress burst that the carriers have taken. */
+  #taken = 0;
+  #wake: (() => void) | undefined;
+  #now = 0;
+
+  constructor(options: StackOptions) {
+    if (options.netifs.length < 1 || options.netifs.length > NETIFS_MAX) {
+      const got = options.netifs.length;
+      throw new RangeError(`Stack: expected 1..${NETIFS_MAX} netifs, got ${got}`);
+    }
+    this.name = options.name ?? "stack";
+    const key = hashKey(options.entropy);
+    const layout = options.layout === undefined ? {} : { layout: options.layout };
+    this.core = createCore({ module: options.module, hashKey: key, ...layout });
+    this.#header = this.core.address >>> 2;
+    this.#ingress = this.#burst("ingress", "ingressTable", BATCH_MAX);
+    this.#egress = this.#burst("egress", "egressTable", EGRESS_FRAMES_MAX);
+    const profile = options.profile ?? "internet";
+    this.control = new ControlPlane(this.core, {
+      profile: typeof profile === "string" ? profileNamed(profile) : profile,
+      entropy: options.entropy,
+      ingress: this.#ingress,
+      egress: this.#egress,
+    });
+    this.toe = new LibToe(this.core, 1, this.control);
+    this.control.attach(this.toe);
+    this.netifs = options.netifs.map(({ netif }) => netif);
+    options.netifs.forEach((config, index) => this.#addNetif(config, index));
+    const only = this.netifs[0] as Netif;
+    this.#fast = this.netifs.length === 1 && sendsBursts(only) ? only : undefined;
+    this.toe.onDoorbell = () => this.#wake?.();
+  }
+
+  #burst(span: string, table: string, frames: number): Burst {
+    const { core } = this;
+    const region = core.map.regions.find(({ name }) => name === span);
+    const bytes = (region?.bytes ?? 0) - FRAME_HEADROOM;
+    const from = core.map.base[span] as number;
+    const rows = (core.map.base[table] as number) >>> 2;
+    return new Burst(
+      core.bytes.subarray(from, from + bytes),
+      core.words.subarray(rows, rows + frames * FRAME_WORDS),
+    );
+  }
+
+  #addNetif(config: StackNetif, index: number): void {
+    const { netif } = config;
+    const link = netif.medium === "ethernet" ? ETHERNET_SIZE : 0;
+    if (netif.mtu + link > this.core.map.options.frameBytes) {
+      const most = this.core.map.options.frameBytes - link;
+      throw new RangeError(`Stack: expected ${netif.name} mtu at most ${most}, got ${netif.mtu}`);
+    }
+    this.core.words[this.#header + (M.CORE_NETIF_MEDIUM >>> 2) + index] = link;
+    netif.attach(this.#ingress, index);
+    const gateway = config.gateway === undefined ? {} : { gateway: config.gateway };
+    this.control.addNetif({ netif, index, addresses: [...config.addresses], ...gateway });
+    netif.onReadable?.(() => this.#wake?.());
+  }
+
+  /** Called by a world or driver: `wake` runs when a call or a carrier has made work. */
+  onWake(wake: () => void): void {
+    this.#wake = wake;
+  }
+
+  /** Does bounded work; true when there is more to do at this very time. */
+  poll(now: number): boolean {
+    this.#now = now;
+    this.control.setNow(now);
+    if (!this.#drain(now)) return false;
+    for (const netif of this.netifs) netif.receive(now);
+    let more = true;
+    for (let round = 0; more && round < ROUNDS_MAX; round += 1) {
+      more = this.#round(now);
+      if (this.#taken < this.#egress.count) return false;
+    }
+    return more;
+  }
+
+  /** One crossing into the data path and what follows from it; true when another is due. */
+  #round(now: number): boolean {
+    const { words } = this.core;
+    const header = this.#header;
+    this.toe.flush();
+    for (let i = 0; i < this.netifs.length; i += 1) {
+      const credit = (this.netifs[i] as Netif).credit(now);
+      words[header + (M.CORE_NETIF_CREDIT >>> 2) + i] = credit;
+    }
+    words[header + (M.CORE_INGRESS_COUNT >>> 2)] = this.#ingress.count;
+    const bits = this.core.exports.step(this.core.address, now);
+    let again = (bits & M.STEP_MORE) !== 0;
+    if (words[header + (M.CORE_INGRESS_COUNT >>> 2)] === 0) again = this.#control(now) || again;
+    if (takeInterrupts(this.core) !== 0) this.toe.disarm();
+    this.toe.poll(now);
+    this.#drain(now);
+    return again || this.toe.pending();
+  }
+
+  /** Events of the step; true when frames are offered again (replay after an install). */
+  #control(now: number): boolean {
+    const { words } = this.core;
+    const header = this.#header;
+    this.#egress.count = words[header + (M.CORE_EGRESS_COUNT >>> 2)] as number;
+    this.#egress.used = words[header + (M.CORE_EGRESS_BYTES >>> 2)] as number;
+    const replays = this.control.handleEvents(now);
+    words[header + (M.CORE_EGRESS_COUNT >>> 2)] = this.#egress.count;
+    words[header + (M.CORE_EGRESS_BYTES >>> 2)] = this.#egress.used;
+    if (replays === 0) {
+      this.#ingress.clear();
+      return this.control.pending();
+    }
+    for (let i = 0; i < replays; i += 1) {
+      const frame = this.control.replay(i);
+      const row = i * FRAME_WORDS;
+      this.#ingress.table[row] = frame.offset;
+      this.#ingress.table[row + 1] = frame.length;
+      this.#ingress.table[row + 2] = frame.netif;
+    }
+    this.#ingress.count = replays;
+    return true;
+  }
+
+  /** Gives egress frames to the carriers; true when none are left. */
+  #drain(now: number): boolean {
+    const { words } = this.core;
+    const egress = this.#egress;
+    egress.count = words[this.#header + (M.CORE_EGRESS_COUNT >>> 2)] as number;
+    if (this.#fast !== undefined) {
+      const room = Math.min(egress.count - this.#taken, this.#fast.credit(now));
+      if (room > 0) this.#fast.sendBurst(egress, this.#taken, room, now);
+      this.#taken += Math.max(room, 0);
+    } else {
+      while (this.#taken < egress.count) {
+        const netif = this.netifs[egress.netif(this.#taken)] as Netif;
+        if (netif.credit(now) < 1) break;
+        netif.send(egress, this.#taken, now);
+        this.#taken += 1;
+      }
+    }
+    if (this.#taken < egress.count) return false;
+    this.#taken = 0;
+    egress.clear();
+    words[this.#header + (M.CORE_EGRESS_COUNT >>> 2)] = 0;
+    words[this.#header + (M.CORE_EGRESS_BYTES >>> 2)] = 0;
+    return true;
+  }
+
+  /** When poll() has something to do without input: ns; Infinity when never. */
+  nextDeadline(): number {
+    if (this.toe.pending() || this.control.pending()) return this.#now;
+    let next = this.core.exports.nextDeadline(this.core.address);
+    for (const netif of this.netifs) next = Math.min(next, netif.nextDeadline());
+    return Math.min(next, this.toe.nextDeadline());
+  }
+}

@@ -1,0 +1,272 @@
+/**
+ * Fuzz target `parse`: arbitrary frames into step(), in bursts, beside the reference parser. For
+ * every burst the drop counters of pre-processing, the redirect events and the guard strips must
+ * be what the parser says, and every frame that leaves must itself be sound.
+ *
+ * An input is one byte that names the set-up (CONFIGS) and then the frame.
+ */
+import { EventKind } from "../../../bindings/abi/descriptor.ts";
+import { DropReason } from "../../../bindings/abi/drop-reason.ts";
+import { FLOW_TIMESTAMPS } from "../../../bindings/abi/flow-state.ts";
+import { BATCH_MAX } from "../../../bindings/abi/limits.ts";
+import { parseFrame, type Owner, type Parsed, type Tuple } from "../../model/reference-parser.ts";
+import type { FrameMedium } from "../../support/frames.ts";
+import type { Random } from "../../support/random.ts";
+import { RawCore, type CoreEvent, type FlowFields, type Outcome } from "../../support/raw-core.ts";
+import type { Disagreement, FuzzSession, FuzzTarget, MakeCore } from "../registry.ts";
+import { BOUND_PORT, generateFrame, INSTALLED_PORT } from "./generate-frame.ts";
+
+interface Config {
+  readonly medium: FrameMedium;
+  readonly vlan: number;
+}
+
+const CONFIGS: readonly Config[] = [
+  { medium: "ethernet", vlan: 0 },
+  { medium: "ip", vlan: 0 },
+  { medium: "ethernet", vlan: 42 },
+];
+
+/** The reasons that pre-processing counts, in the order of the enumeration. */
+const REASONS: readonly (readonly [DropReason, string])[] = [
+  [DropReason.FrameTooShort, "FrameTooShort"],
+  [DropReason.EtherTypeUnknown, "EtherTypeUnknown"],
+  [DropReason.VlanUnknown, "VlanUnknown"],
+  [DropReason.IpVersion, "IpVersion"],
+  [DropReason.IpHeaderLength, "IpHeaderLength"],
+  [DropReason.IpTotalLength, "IpTotalLength"],
+  [DropReason.IpChecksum, "IpChecksum"],
+  [DropReason.IpFragment, "IpFragment"],
+  [DropReason.IpSource, "IpSource"],
+  [DropReason.TcpHeaderLength, "TcpHeaderLength"],
+  [DropReason.TcpChecksum, "TcpChecksum"],
+  [DropReason.TcpNoFlags, "TcpNoFlags"],
+  [DropReason.TcpOptionLength, "TcpOptionLength"],
+];
+
+/** Later reasons: reached or not is worth knowing, but the parser has no opinion on them. */
+const PROTOCOL_REASONS: readonly (readonly [DropReason, string])[] = [
+  [DropReason.Paws, "Paws"],
+  [DropReason.OutOfWindow, "OutOfWindow"],
+  [DropReason.Duplicate, "Duplicate"],
+  [DropReason.NoAck, "NoAck"],
+  [DropReason.AckOutOfRange, "AckOutOfRange"],
+  [DropReason.ResetOutOfWindow, "ResetOutOfWindow"],
+  [DropReason.ResetChallenge, "ResetChallenge"],
+  [DropReason.SynChallenge, "SynChallenge"],
+  [DropReason.IntervalLimit, "IntervalLimit"],
+  [DropReason.AfterFin, "AfterFin"],
+];
+
+const REMOTE = 0x0a000002;
+const LOCAL = 0x0a000001;
+const REMOTE_PORT = 40000;
+const INSTALLED = 1;
+const BOUND = 2;
+
+function owner(tuple: Tuple): Owner {
+  const known =
+    tuple.source === REMOTE && tuple.destination === LOCAL && tuple.sourcePort === REMOTE_PORT;
+  if (known && tuple.destinationPort === INSTALLED_PORT) {
+    return { connection: INSTALLED, installed: true };
+  }
+  if (known && tuple.destinationPort === BOUND_PORT) {
+    return { connection: BOUND, installed: false };
+  }
+  return { connection: 0, installed: false };
+}
+
+/** One core with one installed and one bound connection, which the bursts keep alive. */
+class Subject {
+  readonly raw: RawCore;
+  readonly config: Config;
+  #flow: FlowFields;
+
+  constructor(makeCore: MakeCore, config: Config) {
+    this.config = config;
+    this.raw = new RawCore(makeCore(), config.medium);
+    this.raw.vlan = config.vlan;
+    this.raw.bind({ connection: BOUND, localPort: BOUND_PORT });
+    this.#flow = this.raw.establish({ connection: INSTALLED, flags: FLOW_TIMESTAMPS });
+  }
+
+  aim(): { rxNextSeq: number; txUna: number } {
+    return this.raw.inspect(INSTALLED);
+  }
+
+  /** Reads what was received and replaces a connection that has ended. */
+  recover(events: readonly CoreEvent[]): void {
+    let credit = 0;
+    for (const entry of this.raw.notifications(1)) credit += entry.rxBump;
+    const ended = events.some(
+      ({ kind }) => kind === EventKind.Reset || kind === EventKind.FinReceived,
+    );
+    if (ended) this.#replace();
+    else if (credit > 0) {
+      this.raw.post(1, { generation: this.#flow.generation, rxCredit: credit });
+    }
+  }
+
+  #replace(): void {
+    const { core } = this.raw;
+    core.exports.uninstall(core.address, INSTALLED);
+    core.exports.unbind(core.address, INSTALLED);
+    const generation = (this.#flow.generation + 1) >>> 0;
+    const rxSeq = (this.#flow.rxSeq + 0x10000000) >>> 0;
+    this.#flow = this.raw.establish({ ...this.#flow, generation, rxSeq });
+  }
+}
+
+/** What the counters and events of a burst must be. */
+function compare(subject: Subject, frames: readonly Uint8Array[], outcome: Outcome): string[] {
+  const parsed = frames.map((frame) => parseFrame(frame, { ...subject.config, owner }));
+  return [
+    ...compareDrops(parsed, outcome),
+    ...compareRedirects(frames, parsed, outcome),
+    ...outcome.frames.flatMap((frame) => judgeEgress(subject, frame)),
+    ...subject.raw.guards().map((name) => `guard strip after ${name} overwritten`),
+  ];
+}
+
+function compareDrops(parsed: readonly Parsed[], outcome: Outcome): string[] {
+  const expected = new Map<DropReason, number>();
+  const count = (reason: DropReason): void => {
+    expected.set(reason, (expected.get(reason) ?? 0) + 1);
+  };
+  for (const { verdict, optionError } of parsed) {
+    if (verdict.kind === "drop") count(verdict.reason);
+    if (optionError) count(DropReason.TcpOptionLength);
+  }
+  return REASONS.flatMap(([reason, name]) => {
+    const want = expected.get(reason) ?? 0;
+    const got = outcome.drops.get(reason) ?? 0;
+    return want === got ? [] : [`drops ${name}: expected ${want}, got ${got}`];
+  });
+}
+
+function compareRedirects(
+  frames: readonly Uint8Array[],
+  parsed: readonly Parsed[],
+  outcome: Outcome,
+): string[] {
+  const expected = parsed.flatMap(({ verdict }, i) => {
+    if (verdict.kind !== "redirect") return [];
+    const length = (frames[i] as Uint8Array).length;
+    const ip = verdict.ipOffset ?? 0xffff;
+    return [`${outcome.offsets[i]}+${length} ip ${ip} connection ${verdict.connection}`];
+  });
+  const got = outcome.events
+    .filter(({ kind }) => kind === EventKind.Redirect)
+    .map((event) => `${event.a}+${event.b} ip ${event.d} connection ${event.connection}`);
+  const missing = expected.filter((line) => !got.includes(line));
+  const surplus = got.filter((line) => !expected.includes(line));
+  return [
+    ...missing.map((line) => `redirect expected: ${line}`),
+    ...surplus.map((line) => `redirect not expected: ${line}`),
+  ];
+}
+
+/** RFC 9293 MUST-2, MUST-68: what we send passes the reference parser. */
+function judgeEgress(subject: Subject, frame: Uint8Array): string[] {
+  const config = { ...subject.config, vlan: 0, owner };
+  const { verdict, optionError } = parseFrame(frame, config);
+  if (verdict.kind === "drop") return [`egress frame unsound: reason ${verdict.reason}`];
+  return optionError ? ["egress frame with an illegal option length"] : [];
+}
+
+class ParseSession implements FuzzSession {
+  readonly #makeCore: MakeCore;
+  readonly #subjects = new Map<Config, Subject>();
+  readonly #coverage = new Map<string, number>();
+
+  constructor(makeCore: MakeCore) {
+    this.#makeCore = makeCore;
+    for (const [, name] of [...REASONS, ...PROTOCOL_REASONS]) this.#coverage.set(name, 0);
+    for (const name of ["redirected", "accepted"]) this.#coverage.set(name, 0);
+  }
+
+  #subject(config: Config): Subject {
+    let subject = this.#subjects.get(config);
+    if (subject === undefined) {
+      subject = new Subject(this.#makeCore, config);
+      this.#subjects.set(config, subject);
+    }
+    return subject;
+  }
+
+  generate(random: Random, limit: number): Uint8Array[] {
+    const index = random.below(CONFIGS.length);
+    const config = CONFIGS[index] as Config;
+    const aim = { ...config, ...this.#subject(config).aim() };
+    return Array.from({ length: Math.min(limit, BATCH_MAX) }, () => {
+      const frame = generateFrame(random, aim);
+      const input = new Uint8Array(frame.length + 1);
+      input[0] = index;
+      input.set(frame, 1);
+      return input;
+    });
+  }
+
+  /** All inputs of a group are of one set-up, that of the first. */
+  check(inputs: readonly Uint8Array[]): Disagreement | undefined {
+    const config = configOf(inputs[0]);
+    const subject = this.#subject(config);
+    const frames = inputs.map((input) => input.subarray(1));
+    const complaint = this.#run(subject, frames, true);
+    if (complaint === undefined) return undefined;
+    const input = inputs.find((one) => this.#alone(one) !== undefined);
+    const message = input === undefined ? complaint : (this.#alone(input) as string);
+    return { message, input };
+  }
+
+  /** The complaint about one input on a fresh core. */
+  #alone(input: Uint8Array): string | undefined {
+    const subject = new Subject(this.#makeCore, configOf(input));
+    return this.#run(subject, [input.subarray(1)], false);
+  }
+
+  #run(subject: Subject, frames: readonly Uint8Array[], count: boolean): string | undefined {
+    subject.raw.now += 1e6;
+    let outcome: Outcome;
+    try {
+      outcome = subject.raw.offer(frames);
+    } catch (error) {
+      return `step() trapped: ${String(error)}`;
+    }
+    if (count) this.#count(frames.length, outcome);
+    const complaints = compare(subject, frames, outcome);
+    subject.recover(outcome.events);
+    return complaints.length === 0 ? undefined : complaints.join("; ");
+  }
+
+  #count(frames: number, outcome: Outcome): void {
+    const add = (name: string, times: number): void => {
+      this.#coverage.set(name, (this.#coverage.get(name) as number) + times);
+    };
+    let stopped = 0;
+    for (const [reason, name] of REASONS) {
+      const times = outcome.drops.get(reason) ?? 0;
+      add(name, times);
+      if (reason !== DropReason.TcpOptionLength) stopped += times;
+    }
+    for (const [reason, name] of PROTOCOL_REASONS) add(name, outcome.drops.get(reason) ?? 0);
+    const redirects = outcome.events.filter(({ kind }) => kind === EventKind.Redirect).length;
+    add("redirected", redirects);
+    add("accepted", frames - stopped - redirects);
+  }
+
+  coverage(): ReadonlyMap<string, number> {
+    return this.#coverage;
+  }
+}
+
+function configOf(input: Uint8Array | undefined): Config {
+  return CONFIGS[(input?.[0] ?? 0) % CONFIGS.length] as Config;
+}
+
+export const parseTarget: FuzzTarget = {
+  name: "parse",
+  required: REASONS.length,
+  description: "frames into the Wasm core, beside the reference parser",
+  start: (makeCore) => new ParseSession(makeCore),
+};

@@ -1,0 +1,29 @@
+/** What a test run was asked for: which build, which seed, and where the repository stands. */
+import { fileURLToPath } from "node:url";
+
+/** Which Wasm build the tests load: the vitest project sets it. */
+export type Build = "release" | "debug";
+
+/** The repository's root, with a slash at the end. */
+export const ROOT: string = fileURLToPath(new URL("../..", import.meta.url));
+
+/** The build under test. Throws when the variable holds something else. */
+export function buildUnderTest(): Build {
+  const value = process.env.TOELOOP_BUILD ?? "release";
+  if (value === "release" || value === "debug") return value;
+  throw new Error(`TOELOOP_BUILD: expected release or debug, got ${value}`);
+}
+
+/** True in CI: a test whose requirement is missing fails instead of being skipped. */
+export function skipsForbidden(): boolean {
+  return process.env.TOELOOP_NO_SKIP === "1";
+}
+
+/** The seed of a randomised test: SEED, or the test's own fixed one. Print it on failure. */
+export function seedOf(fallback: number): number {
+  const value = process.env.SEED;
+  if (value === undefined) return fallback;
+  const seed = Number(value);
+  if (Number.isInteger(seed) && seed >= 0 && seed <= 0xffffffff) return seed;
+  throw new Error(`SEED: expected an integer 0..4294967295, got ${value}`);
+}

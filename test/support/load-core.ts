@@ -1,0 +1,46 @@
+/** Loads the build under test (TOELOOP_BUILD); a module is compiled once for each test file. */
+import { readFileSync } from "node:fs";
+import { createCore, type Core } from "../../bindings/core.ts";
+import type { LayoutOptions } from "../../bindings/layout.ts";
+import { buildUnderTest, ROOT } from "./env.ts";
+
+/** Key of the connection database's hash in tests: fixed, so that a failure repeats. */
+export const TEST_HASH_KEY: readonly [bigint, bigint] = [0x0123456789abcdefn, 0xfedcba9876543210n];
+
+/** A map small enough to make one for each test. */
+export const TEST_LAYOUT: Partial<LayoutOptions> = {
+  connections: 64,
+  queueDescriptors: 64,
+  payloadBytes: 4 * 1024 * 1024,
+};
+
+const modules = new Map<string, WebAssembly.Module>();
+
+function load(name: string): WebAssembly.Module {
+  const file = buildUnderTest() === "debug" ? `${name}.debug.wasm` : `${name}.wasm`;
+  let module = modules.get(file);
+  if (module === undefined) {
+    module = new WebAssembly.Module(readFileSync(`${ROOT}build/${file}`));
+    modules.set(file, module);
+  }
+  return module;
+}
+
+/** The data path under test: build/flextoe.wasm or build/flextoe.debug.wasm. */
+export function loadModule(): WebAssembly.Module {
+  return load("flextoe");
+}
+
+/** The build with the test-only exports of assembly/testing.ts: single functions and stages. */
+export function loadTestingModule(): WebAssembly.Module {
+  return load("testing");
+}
+
+/** A fresh core over a small memory of its own; `layout` overrides TEST_LAYOUT. */
+export function testCore(layout: Partial<LayoutOptions> = {}): Core {
+  return createCore({
+    module: loadModule(),
+    layout: { ...TEST_LAYOUT, ...layout },
+    hashKey: TEST_HASH_KEY,
+  });
+}

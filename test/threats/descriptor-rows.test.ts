@@ -1,0 +1,313 @@
+/**
+ * Threats D01 to D07 and D13: a hostile application context on the queues. Context 1 is honest
+ * and owns connection 1; context 2 is hostile and owns connection 2. Whatever context 2 writes,
+ * connection 1 must not feel it, and every refused descriptor must be counted in its context.
+ */
+import { expect, test } from "vitest";
+import * as D from "../../bindings/abi/descriptor.ts";
+import { DropReason } from "../../bindings/abi/drop-reason.ts";
+import { ACK, buildFrame, PSH, streamBytes, toHex } from "../support/frames.ts";
+import { seedOf } from "../support/env.ts";
+import { judgeSegment } from "../support/judge-segment.ts";
+import { testCore } from "../support/load-core.ts";
+import { Random } from "../support/random.ts";
+import { RawCore, type AtxFields, type FlowFields, type Outcome } from "../support/raw-core.ts";
+
+const HONEST = 1;
+const HOSTILE = 2;
+const RING = 256;
+const BUFFER = 16384;
+const HONEST_PORT = 80;
+const HOSTILE_PORT = 81;
+
+interface Court {
+  readonly raw: RawCore;
+  readonly honest: FlowFields;
+  readonly hostile: FlowFields;
+}
+
+function court(): Court {
+  const layout = { contexts: 2, connections: 8, queueDescriptors: RING, payloadBytes: 256 * 1024 };
+  const raw = new RawCore(testCore(layout));
+  const honest = raw.establish({ connection: HONEST, context: 1, localPort: HONEST_PORT });
+  const hostile = raw.establish({ connection: HOSTILE, context: 2, localPort: HOSTILE_PORT });
+  return { raw, honest, hostile };
+}
+
+/** The counter of each reason for refusing a descriptor. */
+const REFUSALS = [
+  DropReason.DescriptorConnection,
+  DropReason.DescriptorGeneration,
+  DropReason.DescriptorContext,
+  DropReason.DescriptorCredit,
+  DropReason.DescriptorAppend,
+  DropReason.DescriptorOpcode,
+];
+
+function refusals(raw: RawCore): number {
+  return REFUSALS.reduce((sum, reason) => sum + raw.drop(reason), 0);
+}
+
+/** One descriptor of the hostile context: refused for `reason`, and nothing else happens. */
+function expectRefused(c: Court, fields: Partial<AtxFields>, reason: DropReason): void {
+  const what = JSON.stringify(fields);
+  const before = [c.raw.inspect(HONEST), c.raw.inspect(HOSTILE)];
+  const errors = c.raw.contextWord(HOSTILE, D.CONTEXT_ERRORS);
+  c.raw.post(HOSTILE, { connection: HOSTILE, ...fields });
+  const outcome = c.raw.step();
+  expect([...outcome.drops], what).toEqual([[reason, 1]]);
+  expect(c.raw.contextWord(HOSTILE, D.CONTEXT_ERRORS), what).toBe(errors + 1);
+  expect(outcome.frames, what).toEqual([]);
+  expect(outcome.events, what).toEqual([]);
+  expect([c.raw.inspect(HONEST), c.raw.inspect(HOSTILE)], what).toEqual(before);
+  expect(c.raw.contextWord(1, D.CONTEXT_ERRORS), what).toBe(0);
+  expect(c.raw.guards(), what).toEqual([]);
+}
+
+/** The honest connection receives 100 bytes, gives them back, and sends 100. */
+function expectHonestWorks(c: Court): void {
+  const { rxNextSeq, txUna } = c.raw.inspect(HONEST);
+  const payload = streamBytes(rxNextSeq, 100);
+  const flags = ACK | PSH;
+  c.raw.offer([buildFrame({ seq: rxNextSeq, ack: txUna, payload, flags })]);
+  expect(c.raw.received(c.honest, rxNextSeq, 100)).toEqual(payload);
+  expect(c.raw.notifications(1).map(({ rxBump }) => rxBump)).toEqual([100]);
+  c.raw.fill(c.honest, txUna, streamBytes(txUna, 100));
+  c.raw.post(1, { connection: HONEST, rxCredit: 100, txAppend: 100 });
+  const sent = honestFrames(c.raw.step());
+  expect(sent.map((frame) => payloadOf(frame))).toContain(toHex(streamBytes(txUna, 100)));
+  c.raw.offer([buildFrame({ seq: rxNextSeq + 100, ack: txUna + 100 })]);
+  expect(c.raw.inspect(HONEST)).toMatchObject({ txUna: txUna + 100, txSent: 0, txAvail: 0 });
+  c.raw.notifications(1);
+}
+
+function payloadOf(frame: Uint8Array): string {
+  return toHex(judgeSegment(frame).payload);
+}
+
+/** Frames of the honest connection: from its port. */
+function honestFrames(outcome: Outcome): Uint8Array[] {
+  return outcome.frames.filter((frame) => frame[34] === 0 && frame[35] === HONEST_PORT);
+}
+
+test("threats/D01 descriptors hold no address: an address is only a wrong number", () => {
+  const c = court();
+  const map = c.raw.core.map;
+  const addresses = [
+    0,
+    0xffffffff,
+    map.core,
+    map.base.arena as number,
+    map.base.protocol as number,
+    map.pages * 65536 - 1,
+    map.pages * 65536,
+  ];
+  for (const address of addresses) {
+    const connection = address === HOSTILE ? 0 : address;
+    expectRefused(c, { connection }, DropReason.DescriptorConnection);
+    if (address === 0) continue;
+    expectRefused(c, { rxCredit: address }, DropReason.DescriptorCredit);
+    expectRefused(c, { txAppend: address }, DropReason.DescriptorAppend);
+  }
+  expectHonestWorks(c);
+});
+
+test("threats/D02 lengths at the limits and sums that wrap are refused", () => {
+  const c = court();
+  for (const rxCredit of [1, 2, BUFFER, 0x7fffffff, 0x80000000, 0xffffffff]) {
+    expectRefused(c, { rxCredit }, DropReason.DescriptorCredit);
+  }
+  for (const txAppend of [BUFFER + 1, 0x7fffffff, 0x80000000, 0xffffffff - BUFFER, 0xffffffff]) {
+    expectRefused(c, { txAppend }, DropReason.DescriptorAppend);
+  }
+  c.raw.post(HOSTILE, { connection: HOSTILE });
+  expect([...c.raw.step().drops], "both 0: allowed, nothing happens").toEqual([]);
+  expectHonestWorks(c);
+});
+
+test("threats/D03 connections of others, of nobody, out of range or of an old generation", () => {
+  const c = court();
+  expectRefused(c, { connection: HONEST }, DropReason.DescriptorContext);
+  expectRefused(c, { connection: HONEST, txAppend: 1 }, DropReason.DescriptorContext);
+  for (const connection of [0, 3, 8, 9, 10, 0x00ffffff, 0x80000002, 0xffffffff]) {
+    expectRefused(c, { connection }, DropReason.DescriptorConnection);
+  }
+  for (const generation of [0, 2, 0x80000001, 0xffffffff]) {
+    expectRefused(c, { generation }, DropReason.DescriptorGeneration);
+  }
+  const { core } = c.raw;
+  core.exports.uninstall(core.address, HOSTILE);
+  core.exports.unbind(core.address, HOSTILE);
+  c.raw.post(HOSTILE, { connection: HOSTILE, txAppend: 1 });
+  const freed = c.raw.step();
+  expect(freed.frames).toEqual([]);
+  expect(
+    [...freed.drops].map(([, count]) => count),
+    "freed",
+  ).toEqual([1]);
+  c.raw.establish({ connection: HOSTILE, context: 2, localPort: HOSTILE_PORT, generation: 2 });
+  expectRefused(c, { generation: 1, txAppend: 1 }, DropReason.DescriptorGeneration);
+  expectHonestWorks(c);
+});
+
+test("threats/D04 a descriptor changed after it was taken changes nothing", () => {
+  const c = court();
+  c.raw.post(HOSTILE, { connection: HOSTILE, txAppend: 10 });
+  const taken = c.raw.step();
+  expect(taken.frames).toHaveLength(1);
+  const base = c.raw.contextWord(HOSTILE, D.CONTEXT_ATX_BASE);
+  const before = [c.raw.inspect(HONEST), c.raw.inspect(HOSTILE)];
+  for (let at = 0; at < RING * D.ATX_SIZE; at += 4) {
+    c.raw.core.view.setUint32(base + at, 0xffffffff, true);
+  }
+  expect(c.raw.step().frames).toEqual([]);
+  expect([c.raw.inspect(HONEST), c.raw.inspect(HOSTILE)]).toEqual(before);
+  expect(c.raw.contextWord(HOSTILE, D.CONTEXT_ERRORS)).toBe(0);
+  expectHonestWorks(c);
+});
+
+test("threats/D05 a producer index that jumps fences the ring, and only that ring", () => {
+  const jumps: [string, (index: number) => number][] = [
+    ["one back", (index) => index - 1],
+    ["a ring and one ahead", (index) => index + RING + 1],
+    ["10^9", (index) => index + 1e9],
+    ["half the space", (index) => index + 0x80000000],
+  ];
+  for (const [what, jump] of jumps) {
+    const c = court();
+    for (let i = 0; i < 3; i += 1) c.raw.post(HOSTILE, { connection: HOSTILE });
+    c.raw.step();
+    const index = c.raw.contextWord(HOSTILE, D.CONTEXT_ATX_PRODUCER);
+    c.raw.setContextWord(HOSTILE, D.CONTEXT_ATX_PRODUCER, jump(index));
+    const { drops } = c.raw.step();
+    expect(drops.get(DropReason.DescriptorRing), what).toBe(1);
+    expect(c.raw.contextWord(HOSTILE, D.CONTEXT_FENCED), what).toBe(1);
+    // A fenced ring is never read again, not even when the index looks right once more.
+    c.raw.setContextWord(HOSTILE, D.CONTEXT_ATX_PRODUCER, index);
+    c.raw.post(HOSTILE, { connection: HOSTILE, txAppend: 10 });
+    expect(c.raw.step().frames, what).toEqual([]);
+    expect(c.raw.inspect(HOSTILE).txAvail, what).toBe(0);
+    expect(c.raw.contextWord(1, D.CONTEXT_FENCED), what).toBe(0);
+    expectHonestWorks(c);
+  }
+});
+
+test("threats/D05 a ring that is exactly full is not fenced, also where the index wraps", () => {
+  const c = court();
+  for (const start of [0, 0xffffff80]) {
+    c.raw.setContextWord(HOSTILE, D.CONTEXT_ATX_CONSUMER, start);
+    c.raw.setContextWord(HOSTILE, D.CONTEXT_ATX_PRODUCER, start);
+    for (let i = 0; i < RING; i += 1) c.raw.post(HOSTILE, { connection: HOSTILE });
+    c.raw.step();
+    c.raw.step();
+    expect(c.raw.contextWord(HOSTILE, D.CONTEXT_FENCED)).toBe(0);
+    expect(c.raw.contextWord(HOSTILE, D.CONTEXT_ATX_CONSUMER)).toBe((start + RING) >>> 0);
+  }
+});
+
+test("threats/D06 credit beyond what was delivered does not widen the window", () => {
+  const c = court();
+  const { rxNextSeq, txUna } = c.raw.inspect(HOSTILE);
+  const to = { destinationPort: HOSTILE_PORT, flags: ACK | PSH };
+  const payload = streamBytes(0, 1000);
+  c.raw.offer([buildFrame({ ...to, seq: rxNextSeq, ack: txUna, payload })]);
+  expectRefused(c, { rxCredit: 1001 }, DropReason.DescriptorCredit);
+  expectRefused(c, { rxCredit: BUFFER }, DropReason.DescriptorCredit);
+  c.raw.post(HOSTILE, { connection: HOSTILE, rxCredit: 1000 });
+  expect([...c.raw.step().drops]).toEqual([]);
+  expect(c.raw.inspect(HOSTILE).rxWindow).toBeLessThanOrEqual(BUFFER);
+  expectRefused(c, { rxCredit: 1 }, DropReason.DescriptorCredit);
+  // Data out of order is not delivered yet: it gives no credit either.
+  c.raw.offer([buildFrame({ ...to, seq: rxNextSeq + 1500, ack: txUna, payload })]);
+  expectRefused(c, { rxCredit: 1 }, DropReason.DescriptorCredit);
+  expectHonestWorks(c);
+});
+
+test("threats/D07 appends beyond the buffer put no foreign byte on the wire", () => {
+  const c = court();
+  const { txUna } = c.raw.inspect(HOSTILE);
+  const bytes = streamBytes(txUna, BUFFER);
+  c.raw.fill(c.hostile, txUna, bytes);
+  c.raw.post(HOSTILE, { connection: HOSTILE, txAppend: BUFFER });
+  c.raw.post(HOSTILE, { connection: HOSTILE, txAppend: BUFFER });
+  c.raw.post(HOSTILE, { connection: HOSTILE, txAppend: 1 });
+  const outcomes = [c.raw.step(), c.raw.step(), c.raw.step()];
+  const wire = outcomes.flatMap(({ frames }) => frames.map(payloadOf)).join("");
+  expect(wire).toBe(toHex(bytes));
+  expect(c.raw.drop(DropReason.DescriptorAppend)).toBe(2);
+  expect(c.raw.contextWord(HOSTILE, D.CONTEXT_ERRORS)).toBe(2);
+  expectHonestWorks(c);
+});
+
+/** A descriptor of eight random words, most of them near something that exists. */
+function randomDescriptor(random: Random, words: Uint32Array, at: number): void {
+  const number = (): number => {
+    const kind = random.below(6);
+    if (kind === 0) return random.u32();
+    if (kind === 1) return random.below(BUFFER * 2);
+    return kind === 2 ? random.below(64) : 0;
+  };
+  for (let i = 0; i < 8; i += 1) words[at + i] = number();
+  if (!random.oneIn(4)) words[at] = random.pick([HONEST, HOSTILE, HOSTILE]);
+  if (!random.oneIn(4)) words[at + 1] = 1;
+  if (!random.oneIn(3)) words[at + 2] = D.AtxOpcode.Update;
+  else words[at + 2] = random.oneIn(8) ? random.u32() : random.below(16);
+  // The hostile connection may close, but mostly not at once.
+  if (!random.oneIn(1000)) words[at + 5] = (words[at + 5] as number) & ~D.ATX_FIN;
+}
+
+/** What the honest connection shows to the world. */
+function honestState({ raw, honest }: Court): unknown {
+  const info = raw.inspect(HONEST);
+  const from = raw.inspect(HONEST).rxNextSeq - 2000;
+  return { info, received: toHex(raw.received(honest, from, 2000)) };
+}
+
+/** The same exchange on both cores: frames of the honest connection must be equal. */
+function exchange(c: Court, round: number): string[] {
+  const { rxNextSeq, txUna } = c.raw.inspect(HONEST);
+  const frames: Uint8Array[] = [];
+  const take = (outcome: Outcome): void => void frames.push(...honestFrames(outcome));
+  const length = 1 + ((round * 37) % 1000);
+  const payload = streamBytes(rxNextSeq, length);
+  take(c.raw.offer([buildFrame({ seq: rxNextSeq, ack: txUna, payload, flags: ACK | PSH })]));
+  c.raw.fill(c.honest, txUna, streamBytes(txUna, length));
+  c.raw.post(1, { connection: HONEST, rxCredit: length, txAppend: length });
+  for (let i = 0; i < 4; i += 1) take(c.raw.step());
+  take(c.raw.offer([buildFrame({ seq: rxNextSeq + length, ack: txUna + length })]));
+  frames.push(Uint8Array.from(c.raw.notifications(1).map(({ txBump }) => txBump & 255)));
+  return frames.map(toHex);
+}
+
+test("threats/D13 10^6 random descriptors do not touch an honest connection", () => {
+  const seed = seedOf(0xd13);
+  const random = new Random(seed);
+  const attacked = court();
+  const quiet = court();
+  const { raw } = attacked;
+  const ring = raw.contextWord(HOSTILE, D.CONTEXT_ATX_BASE) / 4;
+  let written = 0;
+  for (let round = 0; written < 1e6; round += 1) {
+    const producer = raw.contextWord(HOSTILE, D.CONTEXT_ATX_PRODUCER);
+    const room = RING - (producer - raw.contextWord(HOSTILE, D.CONTEXT_ATX_CONSUMER));
+    for (let i = 0; i < room; i += 1) {
+      randomDescriptor(random, raw.core.words, ring + ((producer + i) & (RING - 1)) * 8);
+    }
+    raw.setContextWord(HOSTILE, D.CONTEXT_ATX_PRODUCER, producer + room);
+    written += room;
+    raw.step();
+    raw.notifications(HOSTILE);
+    if (round % 64 !== 0) continue;
+    const what = `seed ${seed}, after ${written} descriptors`;
+    expect(exchange(attacked, round), what).toEqual(exchange(quiet, round));
+    expect(honestState(attacked), what).toEqual(honestState(quiet));
+    expect(raw.guards(), what).toEqual([]);
+  }
+  expect(written).toBeGreaterThanOrEqual(1e6);
+  expect(raw.contextWord(HOSTILE, D.CONTEXT_ERRORS)).toBe(refusals(raw));
+  expect(refusals(raw), `seed ${seed}`).toBeGreaterThan(500000);
+  for (const reason of REFUSALS) expect(raw.drop(reason), `reason ${reason}`).toBeGreaterThan(0);
+  expect(raw.contextWord(HOSTILE, D.CONTEXT_FENCED)).toBe(0);
+  expect(raw.contextWord(1, D.CONTEXT_ERRORS)).toBe(0);
+  expect(raw.sequenceFaults()).toBe(0);
+}, 60000);

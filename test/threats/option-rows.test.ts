@@ -1,0 +1,291 @@
+/**
+ * Threats O01 to O13: TCP options (RFC 9293 3.1-3.2 MUST-4 to MUST-7 and MUST-64, RFC 7323,
+ * RFC 2018). Documented choices: an illegal length ends the walk, is counted, and the segment is
+ * kept with the options read so far; of several timestamps the first counts.
+ */
+import { expect, test } from "vitest";
+import { AtxOpcode, InstallStatus } from "../../bindings/abi/descriptor.ts";
+import { DropReason } from "../../bindings/abi/drop-reason.ts";
+import { FLOW_SACK, FLOW_TIMESTAMPS } from "../../bindings/abi/flow-state.ts";
+import { MSS_MIN } from "../../bindings/abi/limits.ts";
+import { parseFrame } from "../model/reference-parser.ts";
+import { sackOption, streamBytes, timestampOption } from "../support/frames.ts";
+import { judgeSegment } from "../support/judge-segment.ts";
+import { testCore } from "../support/load-core.ts";
+import { Random } from "../support/random.ts";
+import { RawCore, type FlowFields } from "../support/raw-core.ts";
+import {
+  bench,
+  dataSegment,
+  expectSound,
+  expectTaken,
+  segment,
+  type Bench,
+} from "./threat-bench.ts";
+
+const OPTION_SPACE = 40;
+/** Option kinds that end or skip without a length. */
+const SINGLE = new Set([0, 1]);
+
+/** Options that make the header exactly 60 bytes. */
+function full(options: readonly number[], fill = 1): number[] {
+  return [...options, ...Array<number>(OPTION_SPACE - options.length).fill(fill)];
+}
+
+function illegalLength(length: number, what: string): void {
+  const b = bench({ flags: FLOW_TIMESTAMPS });
+  const stamp = timestampOption(7, 0);
+  for (let kind = 0; kind < 256; kind += 1) {
+    if (SINGLE.has(kind)) continue;
+    const options = full([...stamp, kind, length]);
+    const outcome = expectTaken(b, dataSegment(b, 4, { options }), 4, `${what}, kind ${kind}`);
+    expect([...outcome.drops], `kind ${kind}`).toEqual([[DropReason.TcpOptionLength, 1]]);
+  }
+}
+
+test("threats/O01 option length 0 does not loop (RFC 9293 MUST-7)", () => {
+  illegalLength(0, "length 0");
+});
+
+test("threats/O02 option length 1 does not loop (RFC 9293 MUST-7)", () => {
+  illegalLength(1, "length 1");
+});
+
+test("threats/O03 a length past the header ends the walk and keeps the segment", () => {
+  const b = bench({ flags: FLOW_TIMESTAMPS, tsRecent: 0 });
+  let value = 1;
+  for (const length of [29, 30, 40, 41, 128, 255]) {
+    value += 10;
+    const options = full([...timestampOption(value, 0), 30, length]);
+    const outcome = expectTaken(b, dataSegment(b, 4, { options }), 4, `length ${length}`);
+    expect([...outcome.drops]).toEqual([[DropReason.TcpOptionLength, 1]]);
+    expect(b.raw.inspect().tsRecent, "the timestamp before it counts").toBe(value);
+  }
+  // The whole header is one option that says it is longer; the kind alone fits at the end.
+  for (const options of [full([8, 41]), full([8, 255]), full(Array<number>(39).fill(1), 8)]) {
+    const plain = bench();
+    const outcome = expectTaken(plain, dataSegment(plain, 4, { options }), 4);
+    expect([...outcome.drops]).toEqual([[DropReason.TcpOptionLength, 1]]);
+  }
+});
+
+test("threats/O04 a known kind of a wrong length is ignored", () => {
+  const b = bench({ flags: FLOW_TIMESTAMPS, tsRecent: 0 });
+  const rows: [string, number[]][] = [
+    ["MSS 3", [2, 3, 1]],
+    ["WS 2", [3, 2]],
+    ["WS 4", [3, 4, 1, 1]],
+    ["TS 9", [8, 9, 0x7f, 0, 0, 0, 0, 0, 0]],
+    ["TS 11", [8, 11, 0x7f, 0, 0, 0, 0, 0, 0, 0, 0]],
+    ["SACK-permitted 3", [4, 3, 0]],
+    ["SACK 2", [5, 2]],
+    ["SACK 9", [5, 9, 0, 0, 0, 1, 0, 0, 0]],
+    ["SACK 17", [5, 17, ...Array<number>(15).fill(9)]],
+  ];
+  for (const [what, bytes] of rows) {
+    const value = b.raw.inspect().tsRecent + 1;
+    const options = [...bytes, 8, 10, 0, 0, 0, value, 0, 0, 0, 0];
+    const outcome = expectTaken(b, dataSegment(b, 4, { options }), 4, what);
+    expect([...outcome.drops], what).toEqual([]);
+    expect(b.raw.inspect().tsRecent, `${what}: the option behind it counts`).toBe(value);
+  }
+});
+
+test("threats/O05 40 NOPs are skipped; what follows the end of the list is not an option", () => {
+  const b = bench({ tsRecent: 0 });
+  expectTaken(b, dataSegment(b, 4, { options: full([]) }), 4, "40 NOPs");
+  const stamped = bench({ flags: FLOW_TIMESTAMPS, tsRecent: 5 });
+  const first = [...timestampOption(6, 0), 0];
+  for (const garbage of [
+    [8, 10, 0, 0, 0, 99, 0, 0, 0, 0],
+    [2, 0],
+    [77, 255],
+    [8, 1],
+  ]) {
+    const options = full([...first, ...garbage]);
+    const outcome = expectTaken(stamped, dataSegment(stamped, 4, { options }), 4);
+    expect([...outcome.drops], `${garbage}`).toEqual([]);
+    expect(stamped.raw.inspect().tsRecent).toBe(6);
+  }
+});
+
+test("threats/O06 every kind, every length 0 to 40, at every alignment", () => {
+  const seed = 0x0006;
+  const random = new Random(seed);
+  const b = bench();
+  const owner = () => ({ connection: 1, installed: true });
+  const cases: { kind: number; length: number; lead: number }[] = [];
+  for (let kind = 0; kind < 256; kind += 1) {
+    for (let length = 0; length <= 40; length += 1) {
+      for (let lead = 0; lead < 4; lead += 1) cases.push({ kind, length, lead });
+    }
+  }
+  expect(cases).toHaveLength(41984);
+  for (let first = 0; first < cases.length; first += 64) {
+    const frames = cases.slice(first, first + 64).map(({ kind, length, lead }) => {
+      const rest = random.bytes(OPTION_SPACE - lead - 2);
+      return segment(b, { options: [...Array<number>(lead).fill(1), kind, length, ...rest] });
+    });
+    const parsed = frames.map((one) => parseFrame(one, { medium: "ethernet", vlan: 0, owner }));
+    const errors = parsed.filter(({ optionError }) => optionError).length;
+    const outcome = b.raw.offer(frames);
+    const what = `cases from ${JSON.stringify(cases[first])}, seed ${seed}`;
+    expect(outcome.drops.get(DropReason.TcpOptionLength) ?? 0, what).toBe(errors);
+    expect(outcome.events, what).toEqual([]);
+  }
+  expectSound(b.raw);
+  expectTaken(b, dataSegment(b, 8), 8, "the connection lives");
+});
+
+test("threats/O07 of several timestamps the first counts", () => {
+  const b = bench({ flags: FLOW_TIMESTAMPS, tsRecent: 1 });
+  const options = [...timestampOption(5, 0), ...timestampOption(9, 0)];
+  expectTaken(b, dataSegment(b, 4, { options }), 4);
+  expect(b.raw.inspect().tsRecent).toBe(5);
+});
+
+/** Payload sizes of what the core sends when 600 bytes wait and the window is wide open. */
+function sizesSent(raw: RawCore, flow: FlowFields): number[] {
+  raw.fill(flow, flow.txSeq, streamBytes(flow.txSeq, 600));
+  raw.post(flow.context, { txAppend: 600 });
+  const frames = [...raw.step().frames, ...raw.step().frames];
+  return frames.map((frame) => judgeSegment(frame).payloadLength).filter((length) => length > 0);
+}
+
+test("threats/O08 an MSS of any size leaves segments per byte bounded", () => {
+  for (const mss of [0, 1, 47, 48, 65535]) {
+    const { raw, flow } = bench();
+    raw.post(0, { opcode: AtxOpcode.SetMss, low: mss });
+    const sizes = sizesSent(raw, flow);
+    expect(
+      sizes.reduce((sum, size) => sum + size, 0),
+      `mss ${mss}`,
+    ).toBe(600);
+    for (const size of sizes.slice(0, -1)) expect(size).toBeGreaterThanOrEqual(MSS_MIN);
+  }
+  for (const mss of [0, 1, 47, 65535]) {
+    const raw = new RawCore(testCore());
+    const flow = raw.bind({ mss });
+    const status = raw.core.exports.install(raw.core.address);
+    if (status === InstallStatus.Invalid) continue;
+    const sizes = sizesSent(raw, flow);
+    expect(
+      sizes.reduce((sum, size) => sum + size, 0),
+      `install, mss ${mss}`,
+    ).toBe(600);
+    for (const size of sizes.slice(0, -1)) expect(size).toBeGreaterThanOrEqual(MSS_MIN);
+  }
+});
+
+test("threats/O09 window shifts above 14 act as 14, or are refused (RFC 7323, 2.3)", () => {
+  for (const peerScale of [14, 15, 31, 32, 255]) {
+    const raw = new RawCore(testCore());
+    const flow = raw.bind({ peerScale });
+    const status = raw.core.exports.install(raw.core.address);
+    if (status === InstallStatus.Invalid && peerScale > 14) continue;
+    expect(status).toBe(InstallStatus.Ok);
+    const b: Bench = { raw, flow };
+    expectTaken(b, dataSegment(b, 4, { window: 3 }), 4);
+    expect(raw.inspect().peerWindow, `shift ${peerScale}`).toBe(3 << 14);
+  }
+});
+
+test("threats/O10 SYN options on other segments are ignored (RFC 9293 MUST-65)", () => {
+  const b = bench();
+  const options = [2, 4, 0, 1, 3, 3, 7, 4, 2, 0];
+  expectTaken(b, dataSegment(b, 4, { options, window: 50000 }), 4);
+  expect(b.raw.inspect().peerWindow).toBe(50000);
+  expect(b.raw.inspect().flags & (FLOW_SACK | FLOW_TIMESTAMPS)).toBe(0);
+  expect(sizesSent(b.raw, b.flow)).toEqual([600]);
+});
+
+test("threats/O11 an echo that we never sent gives no RTT sample", () => {
+  for (const echo of [0, 1, 0x7fffffff, 0x80000000, 0xffffffff]) {
+    const b = bench({ flags: FLOW_TIMESTAMPS, tsRecent: 1 });
+    b.raw.fill(b.flow, b.flow.txSeq, streamBytes(0, 500));
+    b.raw.post(1, { txAppend: 500 });
+    expect(b.raw.step().frames).toHaveLength(1);
+    const elapsed = 30e6;
+    b.raw.now += elapsed;
+    b.raw.offer([segment(b, { ack: b.flow.txSeq + 500, options: timestampOption(2, echo) })]);
+    const { srtt, txUna } = b.raw.inspect();
+    expect(txUna).toBe(b.flow.txSeq + 500);
+    // What the data path measured itself may stand; one timestamp tick is 2^20 ns.
+    if (srtt !== 0) expect(Math.abs(srtt - elapsed), `echo ${echo}`).toBeLessThanOrEqual(2 ** 20);
+  }
+});
+
+test("threats/O12 options that nobody asked for leave no state", () => {
+  const b = bench();
+  const rows: [string, number[]][] = [
+    ["MD5", [19, 18, ...Array<number>(16).fill(5)]],
+    ["AO", [29, 16, ...Array<number>(14).fill(5)]],
+    ["TFO cookie", [34, 10, 1, 2, 3, 4, 5, 6, 7, 8]],
+    ["MPTCP", [30, 12, ...Array<number>(10).fill(0x81)]],
+    ["UTO", [28, 4, 0x80, 1]],
+    ["experimental", [253, 8, 0xf9, 0x89, 1, 2, 3, 4]],
+  ];
+  const before = b.raw.inspect().flags;
+  for (const [what, options] of rows) {
+    const outcome = expectTaken(b, dataSegment(b, 4, { options }), 4, what);
+    expect([...outcome.drops], what).toEqual([]);
+    for (const frame of outcome.frames) {
+      expect(judgeSegment(frame).payloadOffset, `${what}: the answer carries no option`).toBe(54);
+    }
+  }
+  expect(b.raw.inspect().flags).toBe(before);
+});
+
+/** RFC 2018, 8: a sender keeps the data until the cumulative acknowledgment covers it. */
+test("threats/O13 SACK blocks that lie are ignored and data is kept", () => {
+  const una = 0xfffffe00;
+  const at = (offset: number): number => (una + offset) >>> 0;
+  const rows: [string, [number, number][]][] = [
+    ["inverted", [[at(500), at(100)]]],
+    ["empty", [[at(100), at(100)]]],
+    ["huge", [[at(0), at(0x7fffffff)]]],
+    ["whole space", [[at(1), at(0)]]],
+    ["below una", [[at(-1000), at(-500)]]],
+    ["above next", [[at(2000), at(3000)]]],
+    [
+      "overlapping",
+      [
+        [at(100), at(400)],
+        [at(200), at(600)],
+      ],
+    ],
+    [
+      "four times the same",
+      [
+        [at(100), at(400)],
+        [at(100), at(400)],
+        [at(100), at(400)],
+        [at(100), at(400)],
+      ],
+    ],
+    ["across the wrap", [[at(500), at(530)]]],
+    ["all of it", [[at(0), at(1000)]]],
+  ];
+  const b = bench({ flags: FLOW_SACK, txSeq: una });
+  const bytes = streamBytes(una, 1000);
+  b.raw.fill(b.flow, una, bytes);
+  b.raw.post(1, { txAppend: 1000 });
+  expect(b.raw.step().frames).toHaveLength(1);
+  for (const [what, blocks] of rows) {
+    const outcome = b.raw.offer([segment(b, { options: sackOption(blocks) })]);
+    expect([...outcome.drops], what).toEqual([]);
+    expect(
+      outcome.events.filter(({ connection }) => connection !== 1),
+      what,
+    ).toEqual([]);
+    expect(b.raw.inspect().txUna, what).toBe(una);
+    expectSound(b.raw, what);
+  }
+  b.raw.post(0, { opcode: AtxOpcode.Retransmit });
+  const again = [...b.raw.step().frames, ...b.raw.step().frames].map((frame) =>
+    judgeSegment(frame),
+  );
+  expect(again.map(({ seq }) => seq)).toContain(una);
+  b.raw.offer([segment(b, { ack: at(1000) })]);
+  expect(b.raw.inspect()).toMatchObject({ txUna: at(1000), txSent: 0, txAvail: 0 });
+});

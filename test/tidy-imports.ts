@@ -1,0 +1,142 @@
+/**
+ * Who may import whom: the direction in which data flows, as a table. A folder that is not in the
+ * table may import nothing. The longest matching prefix decides.
+ */
+import { posix } from "node:path";
+import ts from "typescript";
+
+/** Small values that every part of the host may use; they import only each other. */
+const LEAVES = [
+  "host/address.ts",
+  "host/errors.ts",
+  "host/options.ts",
+  "host/prng.ts",
+  "host/virtual-clock.ts",
+];
+
+const CORE = ["bindings/abi/", "bindings/core.ts", "bindings/layout.ts"];
+const DATA_PATH = ["assembly/base/", "assembly/wire/", "assembly/flow/", "assembly/tcp/"];
+const ANY = [""];
+
+/** Prefix of the importing file -> prefixes of what it may import; "node:" and packages too. */
+const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  "bindings/abi/": ["bindings/abi/"],
+  "bindings/layout.ts": ["bindings/abi/"],
+  "bindings/core.ts": ["bindings/abi/", "bindings/layout.ts"],
+  "bindings/": [...CORE, "bindings/", "node:"],
+  "assembly/base/": ["assembly/base/", "bindings/abi/"],
+  "assembly/wire/": ["assembly/base/", "assembly/wire/", "bindings/abi/"],
+  "assembly/flow/": ["assembly/base/", "assembly/flow/", "bindings/abi/"],
+  "assembly/tcp/": ["assembly/base/", "assembly/tcp/", "bindings/abi/"],
+  "assembly/flextoe/": [...DATA_PATH, "bindings/abi/"],
+  "assembly/flextoe/pipeline.ts": [...DATA_PATH, "assembly/flextoe/", "bindings/abi/"],
+  "assembly/laminar/": [...DATA_PATH, "bindings/abi/"],
+  "assembly/laminar/pipeline.ts": [...DATA_PATH, "assembly/laminar/", "bindings/abi/"],
+  "assembly/": ["assembly/", "bindings/abi/"],
+  ...Object.fromEntries(LEAVES.map((leaf) => [leaf, [...LEAVES, "bindings/abi/"]])),
+  "host/wire/": [...LEAVES, "host/wire/", "bindings/abi/"],
+  "host/pcie/": [...LEAVES, "host/pcie/", "bindings/abi/"],
+  "host/netif/": [...LEAVES, "host/netif/", "bindings/abi/"],
+  "host/netif/tun.ts": [...LEAVES, "host/netif/", "bindings/abi/", "node:", "koffi"],
+  "host/interconnect/": [...LEAVES, "host/interconnect/", "host/pcie/", ...CORE],
+  "host/control-plane/": [
+    ...LEAVES,
+    "host/control-plane/",
+    "host/wire/",
+    "host/interconnect/",
+    "host/netif/",
+    ...CORE,
+  ],
+  "host/libtoe/": [
+    ...LEAVES,
+    "host/libtoe/",
+    "host/interconnect/",
+    "host/control-plane/interface.ts",
+    ...CORE,
+  ],
+  "host/": ["host/", ...CORE, "#platform"],
+  "scripts/": ["scripts/", "node:"],
+  "test/": ANY,
+  "bench/": ANY,
+  "examples/": ANY,
+};
+
+/**
+ * The stages of 4.3.1 and what schedules them. A stage too long for one file is several, named
+ * `protocol-...`, which may import each other; the time wheel is the flow scheduler's.
+ */
+const STAGES = [
+  "sequencer",
+  "reorder-buffer",
+  "pre-processing",
+  "protocol",
+  "post-processing",
+  "dma",
+  "context-queue",
+  "flow-scheduler",
+];
+
+/** Says which stage a file of a data path belongs to; undefined outside of them. */
+export function stageOf(path: string): string | undefined {
+  const match = /^assembly\/(flextoe|laminar)\/([^/]+)\.ts$/.exec(path);
+  if (match === null || match[2] === "pipeline") return undefined;
+  const stem = match[2] === "carousel" ? "flow-scheduler" : (match[2] as string);
+  const stage = STAGES.find((name) => stem === name || stem.startsWith(`${name}-`)) ?? stem;
+  return `${match[1]}/${stage}`;
+}
+
+const FORBIDDEN_EVERYWHERE = /^(fs|path|os|net|child_process|crypto|events|util|stream|dgram)$/;
+
+/** The folders that `path` may import, by the longest prefix. */
+export function mayImport(path: string): readonly string[] {
+  const rule = Object.keys(MAY_IMPORT)
+    .filter((prefix) => path.startsWith(prefix))
+    .sort((a, b) => b.length - a.length)[0];
+  return rule === undefined ? [] : (MAY_IMPORT[rule] as readonly string[]);
+}
+
+/** Every module that a file names: static, re-exported, dynamic, and in types. */
+export function importsOf(tree: ts.SourceFile): (readonly [number, string])[] {
+  const found: (readonly [number, string])[] = [];
+  const visit = (node: ts.Node): void => {
+    let name: ts.Node | undefined;
+    if (ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) name = node.moduleSpecifier;
+    if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) {
+      name = node.arguments[0];
+    }
+    if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument)) {
+      name = node.argument.literal;
+    }
+    if (name !== undefined && ts.isStringLiteralLike(name)) {
+      const line = tree.getLineAndCharacterOfPosition(name.getStart(tree)).line + 1;
+      found.push([line, name.text]);
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(tree);
+  return found;
+}
+
+/** The repository path that a relative import names; other imports stay as they are. */
+export function resolved(path: string, name: string): string {
+  return name.startsWith(".") ? posix.normalize(posix.join(posix.dirname(path), name)) : name;
+}
+
+/** Rule of tidy-rules.ts: complaints for the imports that the table does not allow. */
+export function importErrors(source: {
+  readonly path: string;
+  readonly tree: ts.SourceFile;
+}): (readonly [number, string])[] {
+  const allowed = mayImport(source.path);
+  return importsOf(source.tree).flatMap(([line, name]): (readonly [number, string])[] => {
+    const target = resolved(source.path, name);
+    if (name.startsWith(".") && !/\.(ts|mjs|js)$/.test(name)) {
+      return [[line, `import ${name}: relative imports name the file, .ts included`]];
+    }
+    if (FORBIDDEN_EVERYWHERE.test(name)) return [[line, `import ${name}: write node:${name}`]];
+    if (allowed.some((prefix) => target.startsWith(prefix))) return [];
+    const stage = stageOf(target);
+    if (stage !== undefined && stage === stageOf(source.path)) return [];
+    return [[line, `must not import ${target}`]];
+  });
+}

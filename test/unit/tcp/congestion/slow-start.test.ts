@@ -1,0 +1,86 @@
+/**
+ * Slow start and the use of the window, common to all algorithms.
+ * Method: single ACKs against RFC 5681 3.1 with L of RFC 3465, then bursts and idle windows.
+ */
+import { expect, test } from "vitest";
+import { CongestionAlgorithm } from "../../../../bindings/abi/flow-state.ts";
+import { CongestionFlow } from "../../../support/tcp-records.ts";
+
+const MSS = 1000;
+const ALGORITHMS = [
+  ["NewReno", CongestionAlgorithm.NewReno],
+  ["CUBIC", CongestionAlgorithm.Cubic],
+  ["DCTCP", CongestionAlgorithm.Dctcp],
+] as const;
+
+//  acked, growth, growth in the slow start after a timeout
+const GROWTH = [
+  [0, 0, 0],
+  [1, 1, 1],
+  [999, 999, 999],
+  [1000, 1000, 1000],
+  [1001, 1001, 1000],
+  [2000, 2000, 1000],
+  [2001, 2000, 1000],
+  [10000, 2000, 1000],
+] as const;
+
+for (const [name, algorithm] of ALGORITHMS) {
+  test(`${name}: RFC 3465 2.2 slow start adds min(acked, L)`, () => {
+    for (const [acked, growth, afterTimeout] of GROWTH) {
+      const flow = new CongestionFlow({ algorithm, mss: MSS, cwnd: 10 * MSS });
+      flow.ack(acked, 10 * MSS);
+      expect([acked, flow.cwnd]).toEqual([acked, 10 * MSS + growth]);
+      // RFC 3465 2.3: L = 1 SMSS after a timeout (CC-33).
+      flow.timeout(20 * MSS);
+      expect(flow.cwnd).toBe(MSS);
+      flow.ack(acked, 10 * MSS);
+      expect([acked, flow.cwnd]).toEqual([acked, MSS + afterTimeout]);
+    }
+  });
+
+  test(`${name}: slow start doubles cwnd in a round trip, and stops at ssthresh`, () => {
+    const start = { algorithm, mss: MSS, cwnd: 10 * MSS, ssthresh: 65 * MSS };
+    const flow = new CongestionFlow(start);
+    for (const segments of [20, 40, 65]) {
+      flow.round(100e6);
+      expect(flow.cwnd).toBeGreaterThanOrEqual(segments * MSS);
+      expect(flow.cwnd).toBeLessThanOrEqual((segments + 1) * MSS);
+    }
+  });
+
+  test(`${name}: threats C01, ACK division earns no more than whole ACKs`, () => {
+    const divided = new CongestionFlow({ algorithm, mss: MSS, cwnd: 10 * MSS });
+    const whole = new CongestionFlow({ algorithm, mss: MSS, cwnd: 10 * MSS });
+    for (let i = 0; i < 2 * MSS; i += 1) divided.ack(1, divided.cwnd);
+    whole.ack(2 * MSS, 10 * MSS);
+    expect(divided.cwnd).toBe(whole.cwnd);
+  });
+
+  test(`${name}: RFC 7661 4.3 a window used by less than half does not grow (CC-21)`, () => {
+    for (const ssthresh of [5 * MSS, 100 * MSS]) {
+      const flow = new CongestionFlow({ algorithm, mss: MSS, cwnd: 10 * MSS, ssthresh });
+      for (let i = 0; i < 1000; i += 1) flow.ack(MSS, 5 * MSS - 1);
+      expect(flow.cwnd).toBe(10 * MSS);
+      for (let i = 0; i < 1000; i += 1) flow.ack(MSS, flow.cwnd);
+      expect(flow.cwnd).toBeGreaterThan(10 * MSS);
+    }
+  });
+
+  test(`${name}: ACKs handled in one burst count like ACKs spread in time`, () => {
+    const flow = new CongestionFlow({ algorithm, mss: MSS, cwnd: 10 * MSS });
+    for (let round = 0; round < 3; round += 1) {
+      const window = flow.cwnd;
+      for (let left = window; left > 0; left -= 2 * MSS) flow.ack(2 * MSS, left);
+      expect(flow.cwnd).toBe(2 * window);
+    }
+  });
+
+  test(`${name}: RFC 3168 6.1.2 an ACK with ECE does not grow cwnd (ECN-15)`, () => {
+    for (const ssthresh of [5 * MSS, 100 * MSS]) {
+      const flow = new CongestionFlow({ algorithm, mss: MSS, cwnd: 10 * MSS, ssthresh });
+      for (let i = 0; i < 1000; i += 1) flow.ack(MSS, 10 * MSS, true);
+      expect(flow.cwnd).toBe(10 * MSS);
+    }
+  });
+}
