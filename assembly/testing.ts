@@ -27,3 +27,17 @@ export {
   congestionOnRecoveryExit, congestionOnTimeout,
 };
 export { cubeRoot, cubicWindow, dctcpAlpha };
+
+// assembly/base: bytes, checksums, hash, counters, timer wheel.
+import { load16be, load32be, store16be, store32be } from "./base/bytes.ts";
+import { copyAndSum, fold, sumSmall, sumWords, swapSum } from "./base/checksum.ts";
+import { count, countBy, countDrop } from "./base/counter.ts";
+import { hashTuple, hashTupleIpv4 } from "./base/hash.ts";
+import {
+  wheelAdvance, wheelArm, wheelCancel, wheelInitialize, wheelNext,
+} from "./base/timer-wheel.ts";
+export { load16be, load32be, store16be, store32be };
+export { copyAndSum, fold, sumSmall, sumWords, swapSum };
+export { count, countBy, countDrop };
+export { hashTuple, hashTupleIpv4 };
+export { wheelAdvance, wheelArm, wheelCancel, wheelInitialize, wheelNext };

@@ -13,7 +13,7 @@ import { segment } from "./segment.ts";
 type BenchBody = (scale: BenchScale) => BenchReport | Promise<BenchReport>;
 
 /** Every benchmark by name. */
-export const BENCHES: ReadonlyMap<string, BenchBody> = new Map([
+export const BENCHES: ReadonlyMap<string, BenchBody> = new Map<string, BenchBody>([
   ["bulk", bulk],
   ["rpc", rpc],
   ["segment", segment],

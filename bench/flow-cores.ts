@@ -285,7 +285,7 @@ export class FlowPair {
     times.segments += segments;
   }
 
-  /** The receiving application's credit, outside the figures; a window update may leave. */
+  /** The receiving application's credit and the window updates that follow: not in the figures. */
   #return(flows: number, bytes: number): void {
     for (let i = 0; i < flows; i += 1) {
       const flow = this.#flow(i);
@@ -294,7 +294,9 @@ export class FlowPair {
     }
     this.server.ring();
     this.server.step(this.#tick(), BATCH_MAX);
+    if (this.client.take(this.server) > 0) this.client.step(this.#tick(), BATCH_MAX);
     this.server.settle();
+    this.client.settle();
     this.#next = this.#flow(flows);
   }
 

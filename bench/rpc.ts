@@ -4,13 +4,12 @@
  * callbacks (setWatcher; lwIP's recv callback), and a client sends its next request when it has
  * the whole answer to the last one. Timestamps are off.
  */
-import { Counter } from "../bindings/abi/counters.ts";
 import { IPPROTO_TCP, POLLIN, TCP_NODELAY } from "../host/libtoe/constants.ts";
 import type { LibToe } from "../host/libtoe/libtoe.ts";
 import { formatQuartiles, interleave, pairRatio, quartiles, table, WorkHash } from "./harness.ts";
 import type { Bar, BenchReport, BenchScale, Quartiles } from "./harness.ts";
 import { lwipBuilt, lwipRpc, rpcFigures, type RpcFigures } from "./peers/lwip.ts";
-import { counterOf, must, StackPair } from "./stack-pair.ts";
+import { must, StackPair } from "./stack-pair.ts";
 
 const MESSAGE = 64;
 const CONNECTIONS = [1, 64] as const;
@@ -74,9 +73,8 @@ export class RpcRun {
 
   /** At least `trips` more round trips: each connection's last one is waited for. */
   exchange(trips: number): RpcFigures {
-    const { client, server } = this.#pair;
-    const segments = (): number =>
-      counterOf(client, Counter.FramesOut) + counterOf(server, Counter.FramesOut);
+    const { clientLink, serverLink } = this.#pair;
+    const segments = (): number => clientLink.frames + serverLink.frames;
     const before = this.#trips;
     const sent = segments();
     this.#target = before + trips;

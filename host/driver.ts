@@ -4,8 +4,7 @@
  * none when the host has no deadline.
  *
  * ```ts
- * const driver = new Driver(stack, platform);
- * tun.onReadable(() => driver.wake());
+ * const driver = new Driver(stack, platform); // the stack's netifs and calls wake it
  * driver.start();
  * ```
  */
@@ -31,7 +30,7 @@ export interface DriverPlatform {
 export interface DriverOptions {
   readonly pollsPerTurn?: number;
   readonly turnNs?: number;
-  /** Called when poll() throws, which is a bug of ours: the driver has stopped. Default: rethrow. */
+  /** Called when poll() threw (a bug of ours), the driver having stopped. Default: rethrow. */
   readonly onError?: (error: unknown) => void;
 }
 
@@ -120,7 +119,7 @@ export class Driver {
       this.polls += 1;
       const more = this.#host.poll(now);
       if (!this.running) return false;
-      if (!more && !this.#woken) return false;
+      if (!more && !this.#woken && this.#host.nextDeadline() > now) return false;
     }
     return true;
   }

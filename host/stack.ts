@@ -4,6 +4,7 @@
  * them. Invariant: frames that were sent are never dropped here; a full carrier stops the stack
  * from reading until it takes them (day-one decision 13).
  */
+import { CONTEXT_ATX_CONSUMER, CONTEXT_ATX_PRODUCER } from "../bindings/abi/descriptor.ts";
 import { FRAME_SIZE } from "../bindings/abi/descriptor.ts";
 import { ETHERNET_SIZE } from "../bindings/abi/ethernet.ts";
 import { BATCH_MAX, EGRESS_FRAMES_MAX, FRAME_HEADROOM } from "../bindings/abi/limits.ts";
@@ -12,7 +13,8 @@ import * as M from "../bindings/abi/memory-map.ts";
 import { createCore, takeInterrupts, type Core } from "../bindings/core.ts";
 import type { LayoutOptions } from "../bindings/layout.ts";
 import { ControlPlane } from "./control-plane/control-plane.ts";
-import { profile as profileNamed, type Profile, type ProfileName } from "./control-plane/profile.ts";
+import { profile as profileNamed } from "./control-plane/profile.ts";
+import type { Profile, ProfileName } from "./control-plane/profile.ts";
 import { LibToe } from "./libtoe/libtoe.ts";
 import { Burst, type Netif } from "./netif/netif.ts";
 
@@ -38,15 +40,6 @@ export interface StackOptions {
   readonly name?: string;
 }
 
-/** A carrier that moves several frames with one copy (DirectNetif). */
-interface BurstSender {
-  sendBurst(burst: Burst, from: number, count: number, now: number): void;
-}
-
-function sendsBursts(netif: Netif): netif is Netif & BurstSender {
-  return typeof (netif as Partial<BurstSender>).sendBurst === "function";
-}
-
 function hashKey(entropy: (bytes: Uint8Array) => void): [bigint, bigint] {
   const bytes = new Uint8Array(16);
   entropy(bytes);
@@ -65,7 +58,8 @@ export class Stack {
   readonly #ingress: Burst;
   readonly #egress: Burst;
   readonly #header: number;
-  readonly #fast: (Netif & BurstSender) | undefined;
+  /** The only carrier, when there is one. */
+  readonly #only: Netif | undefined;
   /** Frames of the egress burst that the carriers have taken. */
   #taken = 0;
   #wake: (() => void) | undefined;
@@ -94,8 +88,7 @@ export class Stack {
     this.control.attach(this.toe);
     this.netifs = options.netifs.map(({ netif }) => netif);
     options.netifs.forEach((config, index) => this.#addNetif(config, index));
-    const only = this.netifs[0] as Netif;
-    this.#fast = this.netifs.length === 1 && sendsBursts(only) ? only : undefined;
+    this.#only = this.netifs.length === 1 ? this.netifs[0] : undefined;
     this.toe.onDoorbell = () => this.#wake?.();
   }
 
@@ -174,17 +167,20 @@ export class Stack {
     words[header + (M.CORE_EGRESS_BYTES >>> 2)] = this.#egress.used;
     if (replays === 0) {
       this.#ingress.clear();
-      return this.control.pending();
+      return this.#commanded();
     }
-    for (let i = 0; i < replays; i += 1) {
-      const frame = this.control.replay(i);
-      const row = i * FRAME_WORDS;
-      this.#ingress.table[row] = frame.offset;
-      this.#ingress.table[row + 1] = frame.length;
-      this.#ingress.table[row + 2] = frame.netif;
-    }
+    const { table } = this.control.replays;
+    this.#ingress.table.set(table.subarray(0, replays * FRAME_WORDS));
     this.#ingress.count = replays;
     return true;
+  }
+
+  /** True when the control plane has something for the data path or the wire. */
+  #commanded(): boolean {
+    const { words, map } = this.core;
+    const context = (map.base.contextTable as number) >>> 2;
+    const producer = words[context + (CONTEXT_ATX_PRODUCER >>> 2)];
+    return producer !== words[context + (CONTEXT_ATX_CONSUMER >>> 2)] || this.control.pending;
   }
 
   /** Gives egress frames to the carriers; true when none are left. */
@@ -192,9 +188,9 @@ export class Stack {
     const { words } = this.core;
     const egress = this.#egress;
     egress.count = words[this.#header + (M.CORE_EGRESS_COUNT >>> 2)] as number;
-    if (this.#fast !== undefined) {
-      const room = Math.min(egress.count - this.#taken, this.#fast.credit(now));
-      if (room > 0) this.#fast.sendBurst(egress, this.#taken, room, now);
+    if (this.#only?.sendBurst !== undefined) {
+      const room = Math.min(egress.count - this.#taken, this.#only.credit(now));
+      if (room > 0) this.#only.sendBurst(egress, this.#taken, room, now);
       this.#taken += Math.max(room, 0);
     } else {
       while (this.#taken < egress.count) {
@@ -214,7 +210,7 @@ export class Stack {
 
   /** When poll() has something to do without input: ns; Infinity when never. */
   nextDeadline(): number {
-    if (this.toe.pending() || this.control.pending()) return this.#now;
+    if (this.toe.pending() || this.#commanded()) return this.#now;
     let next = this.core.exports.nextDeadline(this.core.address);
     for (const netif of this.netifs) next = Math.min(next, netif.nextDeadline());
     return Math.min(next, this.toe.nextDeadline());

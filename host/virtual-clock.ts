@@ -10,6 +10,9 @@
  * ```
  */
 
+/** Timers at one instant before the clock says that time stands still. */
+const AT_ONCE_MAX = 1_000_000;
+
 interface Event<T> {
   readonly time: number;
   readonly sequence: number;
@@ -137,7 +140,7 @@ export class VirtualClock {
     let atOnce = 0;
     while (this.#timers.time <= end) {
       atOnce = this.#timers.time > this.#now ? 0 : atOnce + 1;
-      if (atOnce > 1_000_000) throw new Error(`virtual clock: time stands still at ${this.#now} ns`);
+      if (atOnce > AT_ONCE_MAX) throw new Error(`clock: time stands still at ${this.#now} ns`);
       this.moveTo(this.#timers.time);
       this.runDue();
     }

@@ -222,11 +222,11 @@ export class World {
    * nothing is left to happen.
    */
   run<T>(job: () => Promise<T>): Promise<T>;
-  run<T>(goal: number | (() => boolean) | (() => Promise<T>)): void | Promise<T> {
+  run<T>(goal: number | (() => boolean) | (() => Promise<T>)): undefined | Promise<T> {
     if (typeof goal === "number") {
       while (this.nextDeadline() <= goal) this.step();
       this.clock.moveTo(goal);
-      return;
+      return undefined;
     }
     const first = goal();
     if (typeof first !== "boolean") return this.#runJob(first);
@@ -234,6 +234,7 @@ export class World {
     for (let reached = first; !reached; reached = done()) {
       if (!this.step()) throw this.#deadlock("the condition is false");
     }
+    return undefined;
   }
 
   async #runJob<T>(job: Promise<T>): Promise<T> {

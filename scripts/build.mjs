@@ -23,7 +23,6 @@ const PRODUCTS = [
   ["flextoe.debug.wasm", "assembly/index.ts", "debug"],
   ["testing.wasm", "assembly/testing.ts", "release"],
   ["testing.debug.wasm", "assembly/testing.ts", "debug"],
-  ["flextoe.threads.wasm", "assembly/index.ts", "threads"],
 ];
 
 const at = (path) => join(ROOT, path);

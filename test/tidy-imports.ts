@@ -16,6 +16,7 @@ const LEAVES = [
 
 const CORE = ["bindings/abi/", "bindings/core.ts", "bindings/layout.ts"];
 const DATA_PATH = ["assembly/base/", "assembly/wire/", "assembly/flow/", "assembly/tcp/"];
+const STAGE = [...DATA_PATH, "bindings/abi/"];
 const ANY = [""];
 
 /** Prefix of the importing file -> prefixes of what it may import; "node:" and packages too. */
@@ -28,10 +29,13 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "assembly/wire/": ["assembly/base/", "assembly/wire/", "bindings/abi/"],
   "assembly/flow/": ["assembly/base/", "assembly/flow/", "bindings/abi/"],
   "assembly/tcp/": ["assembly/base/", "assembly/tcp/", "bindings/abi/"],
-  "assembly/flextoe/": [...DATA_PATH, "bindings/abi/"],
-  "assembly/flextoe/pipeline.ts": [...DATA_PATH, "assembly/flextoe/", "bindings/abi/"],
-  "assembly/laminar/": [...DATA_PATH, "bindings/abi/"],
-  "assembly/laminar/pipeline.ts": [...DATA_PATH, "assembly/laminar/", "bindings/abi/"],
+  "assembly/flextoe/": STAGE,
+  // Not stages: the control plane's way into the tables, in the protocol stage's own terms.
+  "assembly/flextoe/connection.ts": [...STAGE, "assembly/flextoe/protocol-state.ts"],
+  "assembly/flextoe/inspect.ts": [...STAGE, "assembly/flextoe/protocol-state.ts"],
+  "assembly/flextoe/pipeline.ts": [...STAGE, "assembly/flextoe/"],
+  "assembly/laminar/": STAGE,
+  "assembly/laminar/pipeline.ts": [...STAGE, "assembly/laminar/"],
   "assembly/": ["assembly/", "bindings/abi/"],
   ...Object.fromEntries(LEAVES.map((leaf) => [leaf, [...LEAVES, "bindings/abi/"]])),
   "host/wire/": [...LEAVES, "host/wire/", "bindings/abi/"],

@@ -26,7 +26,7 @@ function term(low: u32, high: u32, key: u64): u64 {
   return <u64>(low + <u32>key) * <u64>(high + <u32>(key >> 32));
 }
 
-/** Key of the local address: other than the remote's, so that exchanging the ends is no collision. */
+/** Key words of the local address: not the remote's, or exchanging the ends would collide. */
 // @ts-ignore: decorator
 @inline
 function localKey(key: u64, other: u64): u64 {

@@ -189,7 +189,8 @@ function installProtocol(core: usize, connection: u32, record: usize): void {
   store<u8>(p, load<u8>(record, D.INSTALL_PEER_SCALE), F.PROTOCOL_PEER_SCALE);
   store<u8>(p, load<u8>(record, D.INSTALL_LOCAL_SCALE), F.PROTOCOL_LOCAL_SCALE);
   store<u16>(p, load<u16>(record, D.INSTALL_FLAGS) & <u16>FLAGS_AT_START, F.PROTOCOL_FLAGS);
-  store<u16>(p, load<u16>(record, D.INSTALL_MSS), F.PROTOCOL_MSS);
+  const mss = max<u32>(L.MSS_MIN, load<u16>(record, D.INSTALL_MSS));
+  store<u16>(p, <u16>mss, F.PROTOCOL_MSS);
   store<u8>(p, max<u8>(1, load<u8>(record, D.INSTALL_ACK_THRESHOLD)), F.PROTOCOL_ACK_THRESHOLD);
   store<u8>(r, load<u8>(record, D.INSTALL_INTERVAL_LIMIT), F.RECOVERY_INTERVAL_LIMIT);
   store<u32>(r, txSeq, F.RECOVERY_RECOVER);

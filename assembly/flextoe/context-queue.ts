@@ -12,7 +12,8 @@ import { DropReason } from "../../bindings/abi/drop-reason.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
 import { CONNECTIONS_MAX } from "../../bindings/abi/limits.ts";
 import { CORE_CONTEXTS, CORE_CONTEXT_TABLE, CORE_EVENTS } from "../../bindings/abi/memory-map.ts";
-import { CORE_EVENT_CAPACITY, CORE_EVENT_COUNT, CORE_INTERRUPTS } from "../../bindings/abi/memory-map.ts";
+import { CORE_EVENT_CAPACITY, CORE_EVENT_COUNT } from "../../bindings/abi/memory-map.ts";
+import { CORE_INTERRUPTS } from "../../bindings/abi/memory-map.ts";
 import * as W from "../../bindings/abi/work.ts";
 
 // @ts-ignore: decorator

@@ -19,8 +19,8 @@ import { MSS_MIN } from "../../bindings/abi/limits.ts";
 import * as W from "../../bindings/abi/work.ts";
 import { acknowledge, edgeAfter, windowField } from "./protocol-acknowledge.ts";
 import { goBack } from "./protocol-loss.ts";
-import { act, drop, flagsOf, noteSendable, peerWindow, restartRetransmit } from "./protocol-state.ts";
-import { sentData, setFlags } from "./protocol-state.ts";
+import { act, drop, flagsOf, noteSendable, peerWindow } from "./protocol-state.ts";
+import { restartRetransmit, sentData, setFlags } from "./protocol-state.ts";
 import { emit } from "./protocol-transmit.ts";
 
 /** FLOW_* bits that the control plane may change on a live connection. */

@@ -4,15 +4,14 @@
  * Invariants: una <= next <= una + txMax; rxNextSeq never moves back; a byte once accepted is
  * never placed again.
  */
-import { count, countDrop } from "../base/counter.ts";
+import { count } from "../base/counter.ts";
 import { sequenceAcceptable } from "../tcp/window.ts";
-import { protocolOf, recoveryOf } from "../flow/flow-state.ts";
+import { protocolOf } from "../flow/flow-state.ts";
 import { Counter } from "../../bindings/abi/counters.ts";
 import { DropReason } from "../../bindings/abi/drop-reason.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
-import { CORE_NOW_TICKS } from "../../bindings/abi/memory-map.ts";
 import { seqAtOrBefore, seqBefore, seqDistance } from "../../bindings/abi/seq.ts";
-import { TCP_ACK_FLAG, TCP_CWR, TCP_FIN, TCP_RST, TCP_SYN } from "../../bindings/abi/tcp.ts";
+import { TCP_ACK_FLAG, TCP_FIN, TCP_RST, TCP_SYN } from "../../bindings/abi/tcp.ts";
 import * as W from "../../bindings/abi/work.ts";
 import { acknowledge, challenge } from "./protocol-acknowledge.ts";
 import { receiveAck } from "./protocol-ack.ts";

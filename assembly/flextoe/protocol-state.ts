@@ -49,7 +49,8 @@ export function sentData(p: usize): u32 {
 @inline
 export function peerWindow(p: usize): u32 {
   // RFC 9293 MUST-34: a shrunk window must not turn into a huge one.
-  const distance = seqDistance(load<u32>(p, F.PROTOCOL_TX_UNA), load<u32>(p, F.PROTOCOL_WINDOW_EDGE));
+  const una = load<u32>(p, F.PROTOCOL_TX_UNA);
+  const distance = seqDistance(una, load<u32>(p, F.PROTOCOL_WINDOW_EDGE));
   return distance >>> 31 != 0 ? 0 : distance;
 }
 

@@ -35,10 +35,10 @@ export function receiveWindowField(
 ): u32 {
   const shift: u32 = scale;
   const kept: u32 = seqAfter(edge, rxNext) ? seqDistance(rxNext, edge) : 0;
-  const keptField = (kept + (<u32>1 << shift) - 1) >>> shift;
   let field = avail >>> shift;
-  if (avail < kept || avail - kept < step || field < keptField) {
-    field = keptField << shift <= avail ? keptField : kept >>> shift;
+  if (avail < kept || avail - kept < step) {
+    const rounded = (kept + (<u32>1 << shift) - 1) >>> shift;
+    field = rounded << shift <= avail ? rounded : kept >>> shift;
   }
   return min<u32>(field, FIELD_MAX);
 }

@@ -5,8 +5,9 @@
 import { load16be } from "../base/bytes.ts";
 import { fold, sumWords } from "../base/checksum.ts";
 import { DropReason } from "../../bindings/abi/drop-reason.ts";
-import { IPV4_DESTINATION, IPV4_FRAGMENT, IPV4_MORE_FRAGMENTS_OR_OFFSET } from "../../bindings/abi/ip.ts";
-import { IPV4_SIZE, IPV4_SOURCE, IPV4_TOTAL_LENGTH, IPV4_VERSION_IHL } from "../../bindings/abi/ip.ts";
+import { IPV4_DESTINATION, IPV4_FRAGMENT } from "../../bindings/abi/ip.ts";
+import { IPV4_MORE_FRAGMENTS_OR_OFFSET, IPV4_SIZE } from "../../bindings/abi/ip.ts";
+import { IPV4_SOURCE, IPV4_TOTAL_LENGTH, IPV4_VERSION_IHL } from "../../bindings/abi/ip.ts";
 
 /** Bytes of the header; valid after checkIpv4. */
 // @ts-ignore: decorator
@@ -41,7 +42,7 @@ export function checkIpv4(ip: usize, remaining: u32): u32 {
 export function isInvalidIpv4Source(ip: usize): bool {
   const source = load<u32>(ip, IPV4_SOURCE);
   const first = source & 0xff;
-  return source == 0 || source == 0xffffffff || first == 127 || first >= 224;
+  return source == 0 || source == 0xffffffff || first == 127 || (first & 0xf0) == 224;
 }
 
 /** Sum of the pseudo header's words (RFC 9293, 3.1) in memory order, unfolded. */

@@ -23,7 +23,7 @@ export const CONGESTION_WINDOW_PEAK: u32 = CONGESTION_WINDOW_LEFT + 4; // u32
 export const CONGESTION_REDUCED_LEFT: u32 = CONGESTION_WINDOW_PEAK + 4; // u32
 
 // DCTCP (RFC 8257, 3.3).
-export const DCTCP_ALPHA: u32 = CONGESTION_REDUCED_LEFT + 4; // u32: DCTCP_ALPHA_BITS fractional bits
+export const DCTCP_ALPHA: u32 = CONGESTION_REDUCED_LEFT + 4; // u32: 2^20 is 1
 export const DCTCP_BYTES_ACKED: u32 = DCTCP_ALPHA + 4; // u32: in the observation window
 export const DCTCP_BYTES_MARKED: u32 = DCTCP_BYTES_ACKED + 4; // u32: of those, with ECE
 

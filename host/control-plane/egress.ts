@@ -12,7 +12,7 @@ import { IPV4_SIZE, PROTOCOL_ICMP, PROTOCOL_TCP } from "../../bindings/abi/ip.ts
 import { CORE_VLAN } from "../../bindings/abi/memory-map.ts";
 import type { Burst } from "../netif/netif.ts";
 import { writeArp, type ArpPacket } from "../wire/arp.ts";
-import { writeLinkHeader } from "../wire/ethernet.ts";
+import { writeLinkHeader, type LinkHeader } from "../wire/ethernet.ts";
 import { makeEchoReply } from "../wire/icmp.ts";
 import { writeIpv4Header } from "../wire/ipv4.ts";
 import { ControlSegment } from "../wire/tcp.ts";
@@ -119,7 +119,7 @@ export class ControlEgress {
     return at;
   }
 
-  #linkHeader(via: Interface, high: number, low: number, type: number): typeof this.#link {
+  #linkHeader(via: Interface, high: number, low: number, type: number): LinkHeader {
     const link = this.#link;
     link.destinationHigh = high;
     link.destinationLow = low;

@@ -22,16 +22,4 @@ export class ReplayList {
     this.table[at + 3] = connection;
     this.count += 1;
   }
-
-  offset(index: number): number {
-    return this.table[index * WORDS] as number;
-  }
-
-  length(index: number): number {
-    return this.table[index * WORDS + 1] as number;
-  }
-
-  netif(index: number): number {
-    return this.table[index * WORDS + 2] as number;
-  }
 }

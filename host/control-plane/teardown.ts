@@ -59,9 +59,14 @@ function report(plane: Plane, id: number, error: number): void {
 
 /** The row reached CLOSED (or went back to LISTEN): nothing of it stays in the data path. */
 export function settle(plane: Plane, id: number, error: number): void {
+  const { rows } = plane;
+  const generation = rows.get(id, R.ROW_GENERATION);
+  // Told first: within closed() what has arrived can still be read.
+  if (!rows.has(id, R.ROW_IS_RELEASED)) report(plane, id, error);
+  // The callback may have released the row, and even opened another connection in it.
+  if (!rows.isUsed(id) || rows.get(id, R.ROW_GENERATION) !== generation) return;
   detach(plane, id);
-  if (plane.rows.has(id, R.ROW_IS_RELEASED)) freeRow(plane, id);
-  else report(plane, id, error);
+  freeRow(plane, id);
 }
 
 // The application may still read what has arrived: buffers stay until release().
@@ -212,12 +217,12 @@ function leaveAcceptQueue(plane: Plane, id: number): void {
 export function releaseRow(plane: Plane, id: number): void {
   const { rows } = plane;
   if (rows.has(id, R.ROW_IS_RELEASED)) return;
+  leaveAcceptQueue(plane, id);
   const state = stateOf(plane, id);
   const resets = (rows.get(id, R.ROW_OPTIONS) & R.OPTION_LINGER_RESET) !== 0;
   switch (state) {
     case ConnectionState.Closed:
     case ConnectionState.Listen:
-      leaveAcceptQueue(plane, id);
       rows.raise(id, R.ROW_IS_RELEASED);
       settle(plane, id, 0);
       return;

@@ -14,14 +14,12 @@ import type { ConnectionEvents, ControlPlaneApi } from "../control-plane/interfa
 import { ERRNO } from "../errors.ts";
 import { ContextQueue, type NotificationSink } from "./context.ts";
 import { Deadlines } from "./deadline.ts";
-import { SocketOptions } from "./options.ts";
+import { Outbox } from "./outbox.ts";
+import type { SocketOptions } from "./options.ts";
 import { type PayloadBuffer, PayloadMemory, payloadBuffers } from "./payload-buffer.ts";
 import { ANYTHING, DescriptorTable, READABLE, readiness, Socket, SOCKET_CLOSED } from "./socket.ts";
 import { SOCKET_CONNECTED, SOCKET_CONNECTING, SOCKET_EPOLL, SOCKET_IDLE } from "./socket.ts";
 import { SOCKET_LISTENING, wakeObservers, WRITABLE } from "./socket.ts";
-
-/** MSG_MORE holds bytes back for no longer than this, as Linux's cork. */
-const HOLD_NS = 200e6;
 
 /** The application's hooks; all may be set at any time. */
 export interface Hooks {
@@ -44,11 +42,12 @@ export class Connections implements ConnectionEvents, NotificationSink {
   /** By connection id. */
   readonly #rows: (Socket | undefined)[] = [];
   readonly #listeners = new Map<number, Socket>();
-  #dirty: Socket[] = [];
-  #spare: Socket[] = [];
+  readonly #outbox = new Outbox();
+  readonly #put = (socket: Socket): boolean => this.#putDescriptor(socket);
+  /** Connections that are over and not yet given back to the control plane. */
+  #finished: number[] = [];
   #touched: Socket[] = [];
   #spareTouched: Socket[] = [];
-  #held: Socket[] = [];
   #kicked = false;
   #polling = false;
 
@@ -72,24 +71,20 @@ export class Connections implements ConnectionEvents, NotificationSink {
 
   /** Connections with something to flush (not empty after flush() only when the ring was full). */
   get unflushed(): number {
-    return this.#dirty.length;
+    return this.#outbox.length;
   }
 
   // The way out: ATX.
 
   /** Puts the connection in the next flush. */
   markDirty(socket: Socket): void {
-    if (socket.dirty) return;
-    socket.dirty = true;
-    this.#dirty.push(socket);
+    this.#outbox.add(socket);
     if (!this.#kicked) this.kick();
   }
 
   /** MSG_MORE: what was appended may wait for more, for a bounded time. */
   hold(socket: Socket): void {
-    if (socket.heldSince !== -1 || socket.dirty) return;
-    socket.heldSince = -2;
-    this.#held.push(socket);
+    this.#outbox.hold(socket);
     if (!this.#kicked) this.kick();
   }
 
@@ -103,35 +98,19 @@ export class Connections implements ConnectionEvents, NotificationSink {
   /** One merged descriptor for each dirty connection, then one doorbell; how many were put. */
   flush(): number {
     this.#kicked = false;
-    const dirty = this.#dirty;
-    const total = dirty.length;
-    if (total === 0) return 0;
-    this.#dirty = this.#spare;
-    let put = 0;
-    for (let i = 0; i < total; i += 1) {
-      const socket = dirty[i] as Socket;
-      socket.dirty = false;
-      if (socket.connection === 0) continue;
-      if (this.#put(socket)) put += 1;
-      else {
-        socket.dirty = true;
-        this.#dirty.push(socket);
-      }
-    }
-    this.#spare = dirty;
-    dirty.length = 0;
+    const put = this.#outbox.empty(this.#put);
     if (put > 0) this.context.ring();
     return put;
   }
 
   /** Puts one connection's descriptor now, or leaves it for flush() when the ring is full. */
   putNow(socket: Socket): void {
-    if (this.#put(socket)) this.context.ring();
+    if (this.#putDescriptor(socket)) this.context.ring();
     else this.markDirty(socket);
     this.kick();
   }
 
-  #put(socket: Socket): boolean {
+  #putDescriptor(socket: Socket): boolean {
     const { connection, generation, rxCredit, txAppend, atxFlags } = socket;
     if (!this.context.update(connection, generation, rxCredit, txAppend, atxFlags)) return false;
     socket.rxCredit = 0;
@@ -328,6 +307,8 @@ export class Connections implements ConnectionEvents, NotificationSink {
 
   closed(connection: number, error: number): void {
     const known = this.#rows[connection];
+    // Not within its event: the control plane is in the middle of a step.
+    this.#finished.push(connection);
     if (known === undefined) return;
     // What was notified before the end belongs to the application.
     this.take();
@@ -369,7 +350,8 @@ export class Connections implements ConnectionEvents, NotificationSink {
     if (this.#polling) return 0;
     this.#polling = true;
     const count = this.take();
-    if (this.#held.length > 0) this.#sendHeld(now);
+    this.#outbox.releaseHeld(now);
+    if (this.#finished.length > 0) this.#giveBack();
     if (now !== undefined) this.deadlines.expire(now);
     // Sockets that callbacks touch wait for the next poll, so that one of them cannot loop here.
     const touched = this.#touched;
@@ -392,26 +374,14 @@ export class Connections implements ConnectionEvents, NotificationSink {
 
   /** Time in ns at which poll(now) has something to do by itself; Infinity when never. */
   nextDeadline(): number {
-    let next = this.deadlines.next();
-    for (const socket of this.#held) {
-      if (socket.heldSince >= 0) next = Math.min(next, socket.heldSince + HOLD_NS);
-    }
-    return next;
+    return Math.min(this.deadlines.next(), this.#outbox.nextDeadline());
   }
 
-  #sendHeld(now: number | undefined): void {
-    const held = this.#held;
-    this.#held = [];
-    for (const socket of held) {
-      const due = now === undefined || (socket.heldSince >= 0 && now - socket.heldSince >= HOLD_NS);
-      if (due || socket.txAppend === 0 || socket.dirty) {
-        socket.heldSince = -1;
-        if (socket.txAppend > 0) this.markDirty(socket);
-        continue;
-      }
-      if (socket.heldSince < 0) socket.heldSince = now as number;
-      this.#held.push(socket);
-    }
+  /** The application's records are complete: the control plane may reuse the ids. */
+  #giveBack(): void {
+    const finished = this.#finished;
+    this.#finished = [];
+    for (const connection of finished) this.control.release(connection);
   }
 
   #dispatch(socket: Socket): void {

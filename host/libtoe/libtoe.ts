@@ -9,9 +9,12 @@
 import type { Core } from "../../bindings/core.ts";
 import type { ConnectionEvents, ConnectionInfo } from "../control-plane/interface.ts";
 import type { ConnectionOptions, ControlPlaneApi } from "../control-plane/interface.ts";
-import { SocketCalls } from "./calls.ts";
+import * as A from "./awaitable.ts";
+import { type SocketAddress, SocketCalls } from "./calls.ts";
 import { Connections, type Hooks } from "./connections.ts";
+import type { EpollEvent } from "./epoll.ts";
 import { SocketOptions } from "./options.ts";
+import type { PollEntry } from "./poll.ts";
 
 export class LibToe extends SocketCalls implements ConnectionEvents {
   readonly #hooks: Hooks;
@@ -95,6 +98,61 @@ export class LibToe extends SocketCalls implements ConnectionEvents {
 
   softError(connection: number, error: number): void {
     this.internals.softError(connection, error);
+  }
+
+  // Awaitable forms; they reject with SocketError.
+
+  /** Resolves when the connection is established; ends the attempt when the wait ends early. */
+  connectAsync(fd: number, remote: SocketAddress, options?: A.WaitOptions): Promise<void> {
+    return A.connectAsync(this, fd, remote, options);
+  }
+
+  /** Resolves with the descriptor of the next connection. */
+  acceptAsync(fd: number, options?: A.TransferOptions): Promise<number> {
+    return A.acceptAsync(this, fd, options);
+  }
+
+  /** Resolves with the bytes read, 0 at the end of the stream; MSG_WAITALL waits for all. */
+  recvAsync(
+    fd: number,
+    buffer: Uint8Array,
+    offset?: number,
+    length?: number,
+    options?: A.TransferOptions,
+  ): Promise<number> {
+    return A.recvAsync(this, fd, buffer, offset, length, options);
+  }
+
+  /** Resolves when all bytes are in the transmit buffer; they must not change meanwhile. */
+  sendAsync(
+    fd: number,
+    buffer: Uint8Array,
+    offset?: number,
+    length?: number,
+    options?: A.TransferOptions,
+  ): Promise<number> {
+    return A.sendAsync(this, fd, buffer, offset, length, options);
+  }
+
+  /** Resolves with the number of entries that have `revents`; -1 ms waits for ever. */
+  pollAsync(entries: PollEntry[], timeoutMs?: number, options?: A.WaitOptions): Promise<number> {
+    return A.pollAsync(this, entries, timeoutMs, options);
+  }
+
+  /** Resolves with the number of events; -1 ms waits for ever. */
+  epollWaitAsync(
+    epfd: number,
+    events: EpollEvent[],
+    most?: number,
+    timeoutMs?: number,
+    options?: A.WaitOptions,
+  ): Promise<number> {
+    return A.epollWaitAsync(this, epfd, events, most, timeoutMs, options);
+  }
+
+  /** Resolves when the peer has acknowledged everything and the descriptor is closed. */
+  closeAsync(fd: number, options?: A.WaitOptions): Promise<void> {
+    return A.closeAsync(this, fd, options);
   }
 
   /** Every connection as ss shows them, TIME-WAIT included. */

@@ -18,31 +18,39 @@ const WORDS_COPY_MAX = 192;
 /** Up to here packing bytes into words beats set() when no view of the caller's bytes exists. */
 const PACK_COPY_MAX = 48;
 
-/** The caller's bytes as words, for a caller that uses one buffer again and again. */
+/** Connections share this many remembered views, by id. */
+const VIEW_SLOTS = 256;
+/** Larger buffers are not remembered: a slot keeps its buffer alive. */
+const VIEW_BYTES_MAX = 65536;
+
+/**
+ * The callers' bytes as words, for callers that use one buffer again and again, as a loop over
+ * small messages does. A slot holds the last buffer that was used twice in a row.
+ */
 class ViewCache {
-  #bytes: Uint8Array | undefined;
-  #view: DataView | undefined;
-  #candidate: Uint8Array | undefined;
+  readonly #bytes = new Array<Uint8Array | undefined>(VIEW_SLOTS).fill(undefined);
+  readonly #views = new Array<DataView | undefined>(VIEW_SLOTS).fill(undefined);
+  readonly #candidates = new Array<Uint8Array | undefined>(VIEW_SLOTS).fill(undefined);
 
   /** A view of `bytes`, or undefined when they were not used twice in a row. */
-  of(bytes: Uint8Array): DataView | undefined {
-    if (bytes === this.#bytes) return this.#view;
-    return this.#miss(bytes);
+  of(bytes: Uint8Array, slot: number): DataView | undefined {
+    if (bytes === this.#bytes[slot]) return this.#views[slot];
+    return this.#miss(bytes, slot);
   }
 
-  #miss(bytes: Uint8Array): DataView | undefined {
-    if (bytes !== this.#candidate) {
-      this.#candidate = bytes;
+  #miss(bytes: Uint8Array, slot: number): DataView | undefined {
+    if (bytes !== this.#candidates[slot]) {
+      if (bytes.byteLength <= VIEW_BYTES_MAX) this.#candidates[slot] = bytes;
       return undefined;
     }
-    this.#candidate = undefined;
-    // A resizable buffer may shrink under a view of fixed length: leave those to set().
-    const resizable = (bytes.buffer as { resizable?: boolean }).resizable === true;
-    const growable = (bytes.buffer as { growable?: boolean }).growable === true;
-    if (resizable || growable) return undefined;
-    this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    return this.#view;
+    this.#candidates[slot] = undefined;
+    // A buffer that may shrink under a view of fixed length is left to set().
+    const { resizable } = bytes.buffer as { resizable?: boolean };
+    if (resizable === true) return undefined;
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#bytes[slot] = bytes;
+    this.#views[slot] = view;
+    return view;
   }
 }
 
@@ -87,10 +95,16 @@ export class PayloadMemory {
     this.#view = core.view;
   }
 
-  /** Caller to core. The range lies within `source`. */
-  copyIn(address: number, source: Uint8Array, offset: number, length: number): void {
+  /** Caller to core. The range lies within `source`; `slot` is the connection's, below 256. */
+  copyIn(
+    address: number,
+    source: Uint8Array,
+    offset: number,
+    length: number,
+    slot: number,
+  ): void {
     if (length <= WORDS_COPY_MAX) {
-      const view = this.#sources.of(source);
+      const view = this.#sources.of(source, slot);
       if (view !== undefined) {
         copyWords(this.#view, address, view, offset, length);
         return;
@@ -106,9 +120,15 @@ export class PayloadMemory {
   }
 
   /** Core to caller. The range lies within `target`. */
-  copyOut(address: number, target: Uint8Array, offset: number, length: number): void {
+  copyOut(
+    address: number,
+    target: Uint8Array,
+    offset: number,
+    length: number,
+    slot: number,
+  ): void {
     if (length <= WORDS_COPY_MAX) {
-      const view = this.#targets.of(target);
+      const view = this.#targets.of(target, slot);
       if (view !== undefined) {
         copyWords(view, offset, this.#view, address, length);
         return;
@@ -131,11 +151,19 @@ export class PayloadBuffer {
   readonly #shift: number;
   /** Bytes of the buffer - 1. */
   readonly mask: number;
+  readonly #slot: number;
   /** Ring index of the next byte. */
   #index: number;
 
   /** `seq` is the sequence number of the next byte; `list` the address of the chunk list. */
-  constructor(memory: PayloadMemory, list: number, mask: number, seq: number) {
+  constructor(
+    memory: PayloadMemory,
+    connection: number,
+    list: number,
+    mask: number,
+    seq: number,
+  ) {
+    this.#slot = connection & (VIEW_SLOTS - 1);
     this.#memory = memory;
     this.#list = list >>> 2;
     this.#shift = memory.chunkShift;
@@ -158,7 +186,7 @@ export class PayloadBuffer {
     while (left > 0) {
       const address = this.#address(index);
       const span = Math.min(left, this.#spanLeft(index));
-      memory.copyIn(address, source, from, span);
+      memory.copyIn(address, source, from, span, this.#slot);
       from += span;
       left -= span;
       index = (index + span) & this.mask;
@@ -185,7 +213,7 @@ export class PayloadBuffer {
     while (left > 0) {
       const address = this.#address(index);
       const span = Math.min(left, this.#spanLeft(index));
-      memory.copyOut(address, target, to, span);
+      memory.copyOut(address, target, to, span, this.#slot);
       to += span;
       left -= span;
       index = (index + span) & this.mask;
@@ -217,7 +245,7 @@ export function payloadBuffers(
   const rxMask = words[(post + POST_RX_MASK) >>> 2] as number;
   const txMask = words[(post + POST_TX_MASK) >>> 2] as number;
   return {
-    rx: new PayloadBuffer(memory, lists, rxMask, rxSeq),
-    tx: new PayloadBuffer(memory, lists + CHUNK_LIST_SIZE, txMask, txSeq),
+    rx: new PayloadBuffer(memory, connection, lists, rxMask, rxSeq),
+    tx: new PayloadBuffer(memory, connection, lists + CHUNK_LIST_SIZE, txMask, txSeq),
   };
 }

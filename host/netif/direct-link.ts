@@ -44,6 +44,8 @@ export class DirectNetif implements Netif {
   #ingress: Burst | undefined;
   #index = 0;
   #wake: (() => void) | undefined;
+  /** The sender has met a full peer and wants to hear of room. */
+  #starved = false;
 
   constructor(side: number, options: DirectLinkOptions) {
     this.name = options.names?.[side] ?? `direct${side}`;
@@ -72,7 +74,9 @@ export class DirectNetif implements Netif {
     const to = this.#peerIngress();
     if (to === undefined) return 0;
     const fits = Math.floor((to.bytes.length - to.used) / this.#frameBytes);
-    return Math.min(to.room(), fits);
+    const credit = Math.min(to.room(), fits);
+    this.#starved = credit <= 0;
+    return Math.max(credit, 0);
   }
 
   send(burst: Burst, index: number, now: number): void {
@@ -116,12 +120,30 @@ export class DirectNetif implements Netif {
     peer.#arrived();
   }
 
-  /** Nothing to do: the peer has written the frames into the ingress burst already. */
-  receive(): void {}
+  /** The peer has written the frames into the ingress burst already; tells it of room again. */
+  receive(): void {
+    if (this.#peer?.awaitsRoom()) this.#peer.wake();
+  }
 
-  /** 0 (at once) while frames wait in the ingress burst; otherwise only the peer knows. */
+  /** 0 (at once) when frames wait, or when a sender that met a full burst can go on. */
   nextDeadline(): number {
-    return this.#ingress !== undefined && this.#ingress.count > 0 ? 0 : Number.POSITIVE_INFINITY;
+    const waiting = this.#ingress !== undefined && this.#ingress.count > 0;
+    const room = this.awaitsRoom() || this.#peer?.awaitsRoom();
+    return waiting || room ? 0 : Number.POSITIVE_INFINITY;
+  }
+
+  /** This end has run out of credit, and there is room again. */
+  awaitsRoom(): boolean {
+    if (!this.#starved) return false;
+    const room = this.credit() > 0;
+    // Stays starved until its stack asks again.
+    this.#starved = true;
+    return room;
+  }
+
+  /** Has this end's stack polled. */
+  wake(): void {
+    this.#wake?.();
   }
 
   onReadable(wake: () => void): void {

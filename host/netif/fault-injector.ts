@@ -152,7 +152,12 @@ function checkFaults(options: FaultOptions): void {
 }
 
 /** Offset of the IP header from the start of a frame, or -1 when it carries none. */
-export function ipOffset(bytes: Uint8Array, offset: number, length: number, medium: Medium): number {
+export function ipOffset(
+  bytes: Uint8Array,
+  offset: number,
+  length: number,
+  medium: Medium,
+): number {
   if (medium === "ip") return length >= IPV4_SIZE ? 0 : -1;
   let at: number = ETHERNET_TYPE;
   let type = read16(bytes, offset + at);

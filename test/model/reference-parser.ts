@@ -62,7 +62,6 @@ export interface Parsed {
 }
 
 const FIN_SYN_RST_ACK = 0x17;
-const SYN_BIT = 0x02;
 
 class Reader {
   readonly bytes: Uint8Array;
@@ -194,7 +193,9 @@ function parseTcp(r: Reader, ip: number, tcp: number, end: number, config: Parse
 
 function route(segment: Segment, ipOffset: number, config: ParserConfig): Verdict {
   const { connection, installed } = config.owner(segment.tuple);
-  if (!installed || (segment.flags & SYN_BIT) !== 0) {
+  // A SYN of an installed connection too is the data path's: it alone knows what to challenge with
+  // (RFC 9293 3.10.7.4, fourth).
+  if (!installed) {
     return { kind: "redirect", connection, ipOffset, segment };
   }
   return { kind: "accept", connection, segment };

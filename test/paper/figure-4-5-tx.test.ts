@@ -5,7 +5,7 @@
  * the DMA stage puts exactly those bytes on the wire.
  */
 import { expect, test } from "vitest";
-import { FLOW_TIMESTAMPS } from "../../bindings/abi/flow-state.ts";
+import { FLOW_NODELAY, FLOW_TIMESTAMPS } from "../../bindings/abi/flow-state.ts";
 import { ACK, PSH, streamBytes, timestampOption, type FrameMedium } from "../support/frames.ts";
 import { judgeSegment } from "../support/judge-segment.ts";
 import { testCore } from "../support/load-core.ts";
@@ -106,7 +106,7 @@ test("Figure 4.5 the peer's window and the carrier's credit bound what leaves", 
 
 test("RFC 7323 3.2 TSval of later segments does not go back", () => {
   const raw = new RawCore(testCore());
-  const flow = raw.establish({ flags: FLOW_TIMESTAMPS });
+  const flow = raw.establish({ flags: FLOW_TIMESTAMPS | FLOW_NODELAY });
   raw.fill(flow, flow.txSeq, streamBytes(flow.txSeq, 20));
   const values: number[] = [];
   for (let i = 0; i < 2; i += 1) {

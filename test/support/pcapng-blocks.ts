@@ -41,7 +41,11 @@ export function parsePcapng(file: Uint8Array): PcapngFile {
     } else if (type === 1) {
       const found = options(file, at + 16, end);
       const tsresol = found.get(9)?.[0] ?? 6;
-      interfaces.push({ linkType: view.getUint16(at + 8, true), name: text(found.get(2)), tsresol });
+      interfaces.push({
+        linkType: view.getUint16(at + 8, true),
+        name: text(found.get(2)),
+        tsresol,
+      });
     } else {
       must(type === 6, at, `block type ${type}`);
       packets.push(packet(file, view, at, end, interfaces.length));

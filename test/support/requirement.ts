@@ -22,7 +22,7 @@ export interface Requirement {
 export function requireOrSkip(name: string, missing: () => string | undefined): Requirement {
   const reason = missing();
   if (reason === undefined) return { skip: false, name };
-  if (process.env["TOELOOP_NO_SKIP"] === "1") {
+  if (process.env.TOELOOP_NO_SKIP === "1") {
     throw new Error(`${name}: expected to run (TOELOOP_NO_SKIP=1), got: ${reason}`);
   }
   return { skip: true, name: `${name} (skipped: ${reason})` };

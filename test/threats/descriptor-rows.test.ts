@@ -6,6 +6,7 @@
 import { expect, test } from "vitest";
 import * as D from "../../bindings/abi/descriptor.ts";
 import { DropReason } from "../../bindings/abi/drop-reason.ts";
+import { FLOW_NODELAY } from "../../bindings/abi/flow-state.ts";
 import { ACK, buildFrame, PSH, streamBytes, toHex } from "../support/frames.ts";
 import { seedOf } from "../support/env.ts";
 import { judgeSegment } from "../support/judge-segment.ts";
@@ -29,8 +30,10 @@ interface Court {
 function court(): Court {
   const layout = { contexts: 2, connections: 8, queueDescriptors: RING, payloadBytes: 256 * 1024 };
   const raw = new RawCore(testCore(layout));
-  const honest = raw.establish({ connection: HONEST, context: 1, localPort: HONEST_PORT });
-  const hostile = raw.establish({ connection: HOSTILE, context: 2, localPort: HOSTILE_PORT });
+  const flags = FLOW_NODELAY;
+  const honest = raw.establish({ connection: HONEST, flags, localPort: HONEST_PORT });
+  const theirs = { connection: HOSTILE, flags, localPort: HOSTILE_PORT, context: HOSTILE };
+  const hostile = raw.establish(theirs);
   return { raw, honest, hostile };
 }
 
@@ -105,7 +108,7 @@ test("threats/D01 descriptors hold no address: an address is only a wrong number
   for (const address of addresses) {
     const connection = address === HOSTILE ? 0 : address;
     expectRefused(c, { connection }, DropReason.DescriptorConnection);
-    if (address === 0) continue;
+    if (address <= BUFFER) continue;
     expectRefused(c, { rxCredit: address }, DropReason.DescriptorCredit);
     expectRefused(c, { txAppend: address }, DropReason.DescriptorAppend);
   }
@@ -233,7 +236,8 @@ test("threats/D07 appends beyond the buffer put no foreign byte on the wire", ()
   c.raw.post(HOSTILE, { connection: HOSTILE, txAppend: 1 });
   const outcomes = [c.raw.step(), c.raw.step(), c.raw.step()];
   const wire = outcomes.flatMap(({ frames }) => frames.map(payloadOf)).join("");
-  expect(wire).toBe(toHex(bytes));
+  expect(wire.length).toBe(2 * BUFFER);
+  expect(wire === toHex(bytes), "only the bytes that were put there").toBe(true);
   expect(c.raw.drop(DropReason.DescriptorAppend)).toBe(2);
   expect(c.raw.contextWord(HOSTILE, D.CONTEXT_ERRORS)).toBe(2);
   expectHonestWorks(c);

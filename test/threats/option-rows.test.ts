@@ -6,8 +6,9 @@
 import { expect, test } from "vitest";
 import { AtxOpcode, InstallStatus } from "../../bindings/abi/descriptor.ts";
 import { DropReason } from "../../bindings/abi/drop-reason.ts";
-import { FLOW_SACK, FLOW_TIMESTAMPS } from "../../bindings/abi/flow-state.ts";
+import { FLOW_NODELAY, FLOW_SACK, FLOW_TIMESTAMPS } from "../../bindings/abi/flow-state.ts";
 import { MSS_MIN } from "../../bindings/abi/limits.ts";
+import { LAYOUT_DEFAULTS } from "../../bindings/layout.ts";
 import { parseFrame } from "../model/reference-parser.ts";
 import { sackOption, streamBytes, timestampOption } from "../support/frames.ts";
 import { judgeSegment } from "../support/judge-segment.ts";
@@ -144,36 +145,36 @@ test("threats/O07 of several timestamps the first counts", () => {
   expect(b.raw.inspect().tsRecent).toBe(5);
 });
 
-/** Payload sizes of what the core sends when 600 bytes wait and the window is wide open. */
-function sizesSent(raw: RawCore, flow: FlowFields): number[] {
-  raw.fill(flow, flow.txSeq, streamBytes(flow.txSeq, 600));
-  raw.post(flow.context, { txAppend: 600 });
+/** Payload sizes of what the core sends when `bytes` wait and the window is wide open. */
+function sizesSent(raw: RawCore, flow: FlowFields, bytes: number): number[] {
+  raw.fill(flow, flow.txSeq, streamBytes(flow.txSeq, bytes));
+  raw.post(flow.context, { txAppend: bytes });
   const frames = [...raw.step().frames, ...raw.step().frames];
   return frames.map((frame) => judgeSegment(frame).payloadLength).filter((length) => length > 0);
 }
 
-test("threats/O08 an MSS of any size leaves segments per byte bounded", () => {
-  for (const mss of [0, 1, 47, 48, 65535]) {
-    const { raw, flow } = bench();
+test("threats/O08 an MSS of any size leaves segments per byte bounded, and whole", () => {
+  for (const mss of [0, 1, 47, 48, 1000, 65535]) {
+    const { raw, flow } = bench({ flags: FLOW_NODELAY });
     raw.post(0, { opcode: AtxOpcode.SetMss, low: mss });
-    const sizes = sizesSent(raw, flow);
-    expect(
-      sizes.reduce((sum, size) => sum + size, 0),
-      `mss ${mss}`,
-    ).toBe(600);
+    const sizes = sizesSent(raw, flow, 3000);
+    const sum = sizes.reduce((total, size) => total + size, 0);
+    // One crossing sends at most TRANSMIT_MAX segments.
+    expect(sum, `mss ${mss}`).toBe(3000);
     for (const size of sizes.slice(0, -1)) expect(size).toBeGreaterThanOrEqual(MSS_MIN);
+    for (const size of sizes) expect(size + 54).toBeLessThanOrEqual(LAYOUT_DEFAULTS.frameBytes);
   }
-  for (const mss of [0, 1, 47, 65535]) {
+});
+
+test("threats/O08 install() refuses an MSS that no frame holds, or lowers it", () => {
+  for (const mss of [0, 1483, 2000, 65535]) {
     const raw = new RawCore(testCore());
-    const flow = raw.bind({ mss });
+    const flow = raw.bind({ mss, flags: FLOW_NODELAY });
     const status = raw.core.exports.install(raw.core.address);
     if (status === InstallStatus.Invalid) continue;
-    const sizes = sizesSent(raw, flow);
-    expect(
-      sizes.reduce((sum, size) => sum + size, 0),
-      `install, mss ${mss}`,
-    ).toBe(600);
-    for (const size of sizes.slice(0, -1)) expect(size).toBeGreaterThanOrEqual(MSS_MIN);
+    for (const size of sizesSent(raw, flow, 3000)) {
+      expect(size + 54, `mss ${mss}`).toBeLessThanOrEqual(LAYOUT_DEFAULTS.frameBytes);
+    }
   }
 });
 
@@ -196,7 +197,7 @@ test("threats/O10 SYN options on other segments are ignored (RFC 9293 MUST-65)",
   expectTaken(b, dataSegment(b, 4, { options, window: 50000 }), 4);
   expect(b.raw.inspect().peerWindow).toBe(50000);
   expect(b.raw.inspect().flags & (FLOW_SACK | FLOW_TIMESTAMPS)).toBe(0);
-  expect(sizesSent(b.raw, b.flow)).toEqual([600]);
+  expect(sizesSent(b.raw, b.flow, 600)).toEqual([600]);
 });
 
 test("threats/O11 an echo that we never sent gives no RTT sample", () => {

@@ -123,7 +123,10 @@ test("a wake-up during poll() is not lost", () => {
 test("a host's doorbell wakes the driver", () => {
   const { clock, platform } = counted();
   let ring: () => void = () => {};
-  const driver = new Driver(host({ onWake: (wake) => void (ring = wake) }), platform);
+  const onWake = (wake: () => void): void => {
+    ring = wake;
+  };
+  const driver = new Driver(host({ onWake }), platform);
   ring();
   clock.advance(1);
   expect(driver.polls).toBe(0);

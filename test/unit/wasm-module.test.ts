@@ -78,7 +78,7 @@ test("the release module exports the contract and nothing else", () => {
 });
 
 test("no build links the allocator, and each declares a maximum of memory", () => {
-  for (const name of ["flextoe.debug.wasm", "flextoe.threads.wasm", "testing.wasm"]) {
+  for (const name of ["flextoe.debug.wasm", "testing.wasm", "testing.debug.wasm"]) {
     const text = built(name);
     expect(text, name).not.toMatch(/\(func \S*~lib\/rt/);
     expect(text, name).not.toMatch(/\bmemory\.grow\b/);

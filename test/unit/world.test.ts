@@ -134,8 +134,14 @@ test("the hash tells time, direction, length, bytes and order apart", () => {
     [[0, 0, 1, 61]],
     [[0, 0, 1, 200]],
     [[0, 0, 1, 201]],
-    [[0, 0, 1, 60], [0, 0, 2, 60]],
-    [[0, 0, 2, 60], [0, 0, 1, 60]],
+    [
+      [0, 0, 1, 60],
+      [0, 0, 2, 60],
+    ],
+    [
+      [0, 0, 2, 60],
+      [0, 0, 1, 60],
+    ],
   ];
   expect(new Set(rows.map(hash)).size).toBe(rows.length);
   expect(hash([[5, 0, 1, 100]])).toBe(hash([[5, 0, 1, 100]]));
@@ -173,7 +179,7 @@ test("run(until) stops at that time, run(predicate) as soon as it is true", () =
   expect(client.arrivals.length).toBe(1);
 });
 
-test("time does not move while a hold is on, and calls from macrotasks are waited for", async () => {
+test("time does not move while a hold is on; macrotasks are waited for", async () => {
   const { world, client } = pair(3);
   const { held, after } = await world.run(async () => {
     await client.ping(1);

@@ -46,7 +46,7 @@ for (const platform of [node, deno, browser]) {
     }
   });
 
-  test(`${platform.name}: cancelled timers do not run; deferred callbacks run in order`, async () => {
+  test(`${platform.name}: cancelled timers do not run, deferred calls run in order`, async () => {
     const log: string[] = [];
     platform.setTimer(1, () => log.push("never"))();
     platform.defer(() => log.push("first"));

@@ -64,13 +64,39 @@ test("frames beyond the credit are not written past the burst", () => {
   expect(frames(ingress)).toEqual(["0:100x0", "0:100x1"]);
 });
 
+test("a sender that met a full burst is due, and woken, when there is room again", () => {
+  const [left, right] = directLink();
+  const ingress = burst(2);
+  right.attach(ingress, 0);
+  left.attach(burst(2), 0);
+  let wakes = 0;
+  left.onReadable(() => {
+    wakes += 1;
+  });
+  for (let i = 0; i < 2; i += 1) ingress.push(frame(i, 60), 0);
+  expect(left.credit()).toBe(0);
+  right.receive();
+  expect([left.nextDeadline(), wakes]).toEqual([Number.POSITIVE_INFINITY, 0]);
+  ingress.clear();
+  expect([left.nextDeadline(), right.nextDeadline()]).toEqual([0, 0]);
+  right.receive();
+  expect(wakes).toBe(1);
+  expect(left.credit()).toBe(2);
+  expect([left.nextDeadline(), right.nextDeadline()]).toEqual([
+    Number.POSITIVE_INFINITY,
+    Number.POSITIVE_INFINITY,
+  ]);
+});
+
 test("arrivals wake the receiver and taps see them", () => {
   const seen: string[] = [];
   const [left, right] = directLink({
     names: ["a", "b"],
     onArrival: (side) => seen.push(`side ${side}`),
-    tap: { frame: (now, side, _b, offset, length, note) =>
-      seen.push([now, side, offset, length, note].join()) },
+    tap: {
+      frame: (now, side, _b, offset, length, note) =>
+        seen.push([now, side, offset, length, note].join()),
+    },
   });
   right.attach(burst(4), 0);
   right.onReadable(() => seen.push("wake"));

@@ -95,7 +95,10 @@ test("jitter is uniform and bounded, corrupted bits lie within the frame", () =>
 });
 
 test("a rule drops exactly what it names", () => {
-  const faults = new FaultInjector({ rule: (frame, n) => n === 2 || frame.length === 7 }, new Prng(1));
+  const faults = new FaultInjector(
+    { rule: (frame, n) => n === 2 || frame.length === 7 },
+    new Prng(1),
+  );
   const causes = [9, 9, 9, 9, 7].map((length) => {
     faults.judge(FRAME, 0, length);
     return faults.drop;

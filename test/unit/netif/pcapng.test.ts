@@ -154,6 +154,11 @@ test.skipIf(tshark.skip)(tshark.name, () => {
   const out = spawnSync("tshark", arguments_, { encoding: "utf8" });
   rmSync(folder, { recursive: true });
   expect(out.stdout.trim().split("\t")).toEqual([
-    "1.000000001", "154", "54", "client.0", "dropped: loss", "0x00000002",
+    "1.000000001",
+    "154",
+    "54",
+    "client.0",
+    "dropped: loss",
+    "0x00000002",
   ]);
 });

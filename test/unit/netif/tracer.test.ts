@@ -85,6 +85,11 @@ test("a traced netif passes everything through and records it once", () => {
   expect([ingress.count, ingress.netif(1)]).toEqual([2, 2]);
   traced.close();
   const seen = parsePcapng(file()).packets.map((p) => [p.time, p.bytes[0], p.flags]);
-  expect(seen).toEqual([[5, 1, 2], [6, 2, 2], [6, 3, 2], [20, 50, 1]]);
+  expect(seen).toEqual([
+    [5, 1, 2],
+    [6, 2, 2],
+    [6, 3, 2],
+    [20, 50, 1],
+  ]);
   expect(link.counters(0).frames).toBe(3);
 });

@@ -63,8 +63,8 @@ test("RFC 8312 4.2: in the TCP-friendly region cwnd follows W_est", () => {
 });
 
 test("RFC 8312 4.7: after a timeout K is 0 and W_max the window at which avoidance begins", () => {
-  const flow = new CongestionFlow({ algorithm, mss: 1448, cwnd: 400 * 1448 });
-  flow.srtt = 100_000_000n;
+  const flow = afterLoss(1448, 600, 0.1);
+  flow.cwnd = 400 * 1448;
   flow.timeout(400 * 1448);
   expect(flow.ssthresh).toBe(280 * 1448);
   for (let i = 0; flow.cwnd < flow.ssthresh && i < 100; i += 1) flow.round(100e6);
@@ -112,6 +112,23 @@ test("RFC 8312 5.8: time limited by the application is not part of t", () => {
     busy.round(100e6);
     paused.round(100e6);
     expectNear(paused.cwnd / 1448, busy.cwnd / 1448);
+  }
+});
+
+test("RFC 8312 5.8: one round trip of silence between bursts is part of t", () => {
+  const [mss, wMax, rtt] = [1448, 500, 0.1];
+  const flow = afterLoss(mss, wMax, rtt);
+  const k = timeToPlateau(wMax, wMax * BETA);
+  const start = Number(flow.now) / 1e9;
+  for (let i = 1; i < 100; i += 1) {
+    // All ACKs of a window arrive at once, and the last leaves nothing in flight.
+    flow.now += BigInt(rtt * 1e9);
+    for (let left = flow.cwnd; left > 0; left -= 2 * mss) flow.ack(Math.min(left, 2 * mss), left);
+    const t = Number(flow.now) / 1e9 - start;
+    // Growth comes once a round trip, so that cwnd is between W_cubic(t) and W_cubic(t + RTT).
+    const expected = cubic(wMax, k, Math.max(0, t - rtt));
+    expect(flow.cwnd / mss).toBeGreaterThan(expected * 0.99 - 1);
+    expect(flow.cwnd / mss).toBeLessThan(cubic(wMax, k, t + rtt) * 1.01 + 1);
   }
 });
 

@@ -1,6 +1,6 @@
 /** NewReno's congestion avoidance. Method: round trips against +1 segment each (RFC 5681, 3.1). */
 import { expect, test } from "vitest";
-import { CongestionAlgorithm } from "../../../../bindings/abi/flow-state.ts";
+import { CongestionAlgorithm, RECOVERY_SSTHRESH } from "../../../../bindings/abi/flow-state.ts";
 import { CongestionFlow } from "../../../support/tcp-records.ts";
 
 const algorithm = CongestionAlgorithm.NewReno;
@@ -32,8 +32,32 @@ test("an ACK of many windows grows cwnd by one segment", () => {
   const flow = new CongestionFlow({ algorithm, mss: 1000, cwnd: 4000, ssthresh: 4000 });
   flow.ack(1_000_000, 1_000_000);
   expect(flow.cwnd).toBe(5000);
-  flow.ack(1, 5000);
-  expect(flow.cwnd).toBeLessThanOrEqual(6000);
+  // Nor does it leave a debt that the next ACKs collect.
+  for (let i = 0; i < 10; i += 1) flow.ack(1, 5000);
+  expect(flow.cwnd).toBe(5000);
+});
+
+test("bytes beyond a window count towards the next segment", () => {
+  const flow = new CongestionFlow({ algorithm, mss: 1000, cwnd: 4000, ssthresh: 4000 });
+  //  acked, cwnd after it; 3000 + 3000 = 4000 + 2000, 2000 + 3000 = 5000, 0 + 5999 + 1 = 6000
+  for (const [acked, cwnd] of [[3000, 4000], [3000, 5000], [3000, 6000], [5999, 6000], [1, 7000]]) {
+    flow.ack(acked as number, flow.cwnd);
+    expect([acked, flow.cwnd]).toEqual([acked, cwnd]);
+  }
+});
+
+test("a reduction forgets the bytes counted so far", () => {
+  for (const reduce of ["ecn", "timeout", "loss"] as const) {
+    const flow = new CongestionFlow({ algorithm, mss: 1000, cwnd: 8000, ssthresh: 8000 });
+    flow.ack(7999, 8000);
+    flow[reduce](8000);
+    flow.cwnd = 4000;
+    flow.setRecovery(RECOVERY_SSTHRESH, 4000);
+    flow.ack(3999, 4000);
+    expect([reduce, flow.cwnd]).toEqual([reduce, 4000]);
+    flow.ack(1, 4000);
+    expect([reduce, flow.cwnd]).toEqual([reduce, 5000]);
+  }
 });
 
 test("threats C01: ACK division earns one segment a window", () => {

@@ -3,6 +3,7 @@
  * Method: single ACKs against RFC 5681 3.1 with L of RFC 3465, then bursts and idle windows.
  */
 import { expect, test } from "vitest";
+import { CONGESTION_ACKED } from "../../../../bindings/abi/congestion.ts";
 import { CongestionAlgorithm } from "../../../../bindings/abi/flow-state.ts";
 import { CongestionFlow } from "../../../support/tcp-records.ts";
 
@@ -47,6 +48,24 @@ for (const [name, algorithm] of ALGORITHMS) {
       expect(flow.cwnd).toBeGreaterThanOrEqual(segments * MSS);
       expect(flow.cwnd).toBeLessThanOrEqual((segments + 1) * MSS);
     }
+  });
+
+  test(`${name}: what slow start leaves of an ACK counts in congestion avoidance`, () => {
+    const flow = new CongestionFlow({ algorithm, mss: MSS, cwnd: 9500, ssthresh: 10_000 });
+    flow.ack(2 * MSS, 9500);
+    expect(flow.cwnd).toBe(10_000);
+    expect(flow.recovery(CONGESTION_ACKED)).toBe(1500);
+  });
+
+  test(`${name}: L is two segments again once a timeout is overcome`, () => {
+    const flow = new CongestionFlow({ algorithm, mss: MSS, cwnd: 40 * MSS });
+    flow.timeout(40 * MSS);
+    for (let i = 0; i < 200; i += 1) flow.ack(MSS, flow.cwnd);
+    expect(flow.cwnd).toBeGreaterThan(flow.ssthresh);
+    flow.idle();
+    expect(flow.cwnd).toBe(10 * MSS);
+    flow.ack(2 * MSS, 10 * MSS);
+    expect(flow.cwnd).toBe(12 * MSS);
   });
 
   test(`${name}: threats C01, ACK division earns no more than whole ACKs`, () => {

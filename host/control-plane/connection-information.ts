@@ -1,0 +1,75 @@
+/**
+ * A connection as `ss` and TCP_INFO show it: the row, and what inspect() adds while the data path
+ * has it.
+ */
+import * as D from "../../bindings/abi/descriptor.ts";
+import { fromIpv4Number } from "../address.ts";
+import { congestionAt } from "./congestion/algorithm.ts";
+import { STATE_NAMES } from "./connection-state.ts";
+import { infoAddress, inspect } from "./inspection.ts";
+import type { ConnectionInfo, Endpoint } from "./interface.ts";
+import { stateOf, type Plane } from "./plane.ts";
+import * as R from "./row-table.ts";
+
+const MILLISECOND = 1e6;
+
+export function localEndpoint(plane: Plane, id: number): Endpoint {
+  const { rows } = plane;
+  const address = fromIpv4Number(rows.get(id, R.ROW_LOCAL_IPV4));
+  return { address, port: rows.get(id, R.ROW_LOCAL_PORT) };
+}
+
+export function remoteEndpoint(plane: Plane, id: number): Endpoint {
+  const { rows } = plane;
+  const address = fromIpv4Number(rows.get(id, R.ROW_REMOTE_IPV4));
+  return { address, port: rows.get(id, R.ROW_REMOTE_PORT) };
+}
+
+/** Everything about one connection; zeros for what only the data path knows and has no more. */
+export function connectionInfo(plane: Plane, id: number): ConnectionInfo {
+  const { rows, core } = plane;
+  const isLive = inspect(plane, id) !== undefined;
+  const at = infoAddress(plane);
+  const word = (offset: number): number => {
+    return isLive ? (core.words[(at + offset) >>> 2] as number) : 0;
+  };
+  const time = (offset: number): number => {
+    return isLive ? core.view.getFloat64(at + offset, true) / MILLISECOND : 0;
+  };
+  const total = (offset: number): number => {
+    return isLive ? core.view.getFloat64(at + offset, true) : 0;
+  };
+  return {
+    connection: id,
+    state: STATE_NAMES[stateOf(plane, id)] ?? "CLOSED",
+    local: localEndpoint(plane, id),
+    remote: remoteEndpoint(plane, id),
+    congestion: congestionAt(rows.get(id, R.ROW_CONGESTION)).name,
+    rxNextSeq: isLive ? word(D.INFO_RX_NEXT_SEQ) : rows.get(id, R.ROW_RCV_NXT),
+    rxWindow: isLive ? word(D.INFO_RX_WINDOW) : rows.get(id, R.ROW_ANNOUNCED),
+    txUna: isLive ? word(D.INFO_TX_UNA) : rows.get(id, R.ROW_SND_NXT),
+    txSent: word(D.INFO_TX_SENT),
+    txAvail: word(D.INFO_TX_AVAIL),
+    peerWindow: isLive ? word(D.INFO_PEER_WINDOW) : rows.get(id, R.ROW_PEER_WINDOW),
+    cwnd: word(D.INFO_CWND),
+    ssthresh: word(D.INFO_SSTHRESH),
+    mss: isLive ? word(D.INFO_MSS) : 0,
+    srtt: time(D.INFO_SRTT),
+    rttvar: time(D.INFO_RTTVAR),
+    rto: time(D.INFO_RTO),
+    rttMin: time(D.INFO_RTT_MIN),
+    segmentsIn: word(D.INFO_SEGMENTS_IN),
+    segmentsOut: word(D.INFO_SEGMENTS_OUT),
+    retransmits: word(D.INFO_RETRANSMITS),
+    fastRetransmits: word(D.INFO_FAST_RETRANSMITS),
+    timeouts: word(D.INFO_TIMEOUTS),
+    outOfOrder: word(D.INFO_OUT_OF_ORDER),
+    bytesIn: total(D.INFO_BYTES_IN),
+    bytesAcked: total(D.INFO_BYTES_ACKED),
+    timestamps: rows.has(id, R.ROW_HAS_TIMESTAMPS),
+    sack: rows.has(id, R.ROW_HAS_SACK),
+    ecn: rows.has(id, R.ROW_HAS_ECN),
+    peerScale: rows.get(id, R.ROW_PEER_SCALE),
+    localScale: rows.get(id, R.ROW_LOCAL_SCALE),
+  };
+}

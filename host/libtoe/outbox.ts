@@ -1,0 +1,84 @@
+/**
+ * Sockets with something for the data path: the list that flush() empties, and the bytes that
+ * MSG_MORE holds back.
+ *
+ * Invariant: a socket is in the list at most once, and leaves it only when its descriptor is in
+ * the ring or its connection is over; a full ring loses nothing.
+ */
+import type { Socket } from "./socket.ts";
+
+/** MSG_MORE holds bytes back for no longer than this, as Linux's cork. */
+export const HOLD_NS = 200e6;
+/** Socket.heldSince: not held, and held since the next poll that knows the time. */
+const NOT_HELD = -1;
+const UNSTAMPED = -2;
+
+export class Outbox {
+  #dirty: Socket[] = [];
+  #spare: Socket[] = [];
+  #held: Socket[] = [];
+
+  /** Sockets that wait for a descriptor. */
+  get length(): number {
+    return this.#dirty.length;
+  }
+
+  add(socket: Socket): void {
+    if (socket.dirty) return;
+    socket.dirty = true;
+    this.#dirty.push(socket);
+  }
+
+  /** Offers each socket to `put`; those that it refuses stay. How many it took. */
+  empty(put: (socket: Socket) => boolean): number {
+    const dirty = this.#dirty;
+    const total = dirty.length;
+    if (total === 0) return 0;
+    this.#dirty = this.#spare;
+    let taken = 0;
+    for (let i = 0; i < total; i += 1) {
+      const socket = dirty[i] as Socket;
+      socket.dirty = false;
+      if (socket.connection === 0) continue;
+      if (put(socket)) taken += 1;
+      else this.add(socket);
+    }
+    dirty.length = 0;
+    this.#spare = dirty;
+    return taken;
+  }
+
+  /** What was appended may wait for more, for a bounded time. */
+  hold(socket: Socket): void {
+    if (socket.heldSince !== NOT_HELD || socket.dirty) return;
+    socket.heldSince = UNSTAMPED;
+    this.#held.push(socket);
+  }
+
+  /** Lets go of what was held long enough; without a time, of everything. */
+  releaseHeld(now: number | undefined): void {
+    if (this.#held.length === 0) return;
+    const held = this.#held;
+    this.#held = [];
+    for (const socket of held) {
+      const since = socket.heldSince;
+      const due = now === undefined || (since >= 0 && now - since >= HOLD_NS);
+      if (due || socket.txAppend === 0 || socket.dirty) {
+        socket.heldSince = NOT_HELD;
+        if (socket.txAppend > 0) this.add(socket);
+        continue;
+      }
+      if (since < 0) socket.heldSince = now;
+      this.#held.push(socket);
+    }
+  }
+
+  /** Time in ns at which held bytes are due; Infinity when none are. */
+  nextDeadline(): number {
+    let next = Infinity;
+    for (const { heldSince } of this.#held) {
+      next = Math.min(next, heldSince < 0 ? 0 : heldSince + HOLD_NS);
+    }
+    return next;
+  }
+}
