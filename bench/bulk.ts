@@ -5,7 +5,7 @@
  */
 import { Counter } from "../bindings/abi/counters.ts";
 import { DropReason } from "../bindings/abi/drop-reason.ts";
-import { formatQuartiles, interleave, pairRatio, quartiles, table, WorkHash } from "./harness.ts";
+import { formatQuartiles, interleave, pairRatio, quartiles, Stopwatch, table, WorkHash } from "./harness.ts";
 import type { Bar, BenchReport, BenchScale, Quartiles } from "./harness.ts";
 import { bulkFigures, lwipBuilt, lwipBulk, type BulkFigures } from "./peers/lwip.ts";
 import { counterOf, dropsOf, StackPair } from "./stack-pair.ts";
@@ -53,7 +53,7 @@ export class BulkRun {
     const data = counterOf(client, Counter.DataSegmentsOut);
     const acks = counterOf(server, Counter.AcksOut);
     const target = this.#received + bytes;
-    const start = performance.now();
+    const watch = new Stopwatch();
     let progress = true;
     while (this.#received < target) {
       const written = this.#write(target);
@@ -61,10 +61,10 @@ export class BulkRun {
       const read = this.#read();
       progress = written + read > 0;
     }
-    const seconds = (performance.now() - start) / 1000;
+    const elapsed = watch.read();
     return bulkFigures({
+      ...elapsed,
       bytes,
-      seconds,
       data: counterOf(client, Counter.DataSegmentsOut) - data,
       acks: counterOf(server, Counter.AcksOut) - acks,
       corrupted: this.#pair.clientLink.corrupted,
@@ -144,6 +144,7 @@ function medians(runs: readonly BulkFigures[]): BulkFigures {
     gbps: median((f) => f.gbps),
     segmentsPerSecond: median((f) => f.segmentsPerSecond),
     nsPerSegment: median((f) => f.nsPerSegment),
+    cpuNsPerSegment: median((f) => f.cpuNsPerSegment),
     dataPerAck: median((f) => f.dataPerAck),
     bytes: median((f) => f.bytes),
     corrupted: Math.max(...runs.map((f) => f.corrupted)),
@@ -152,27 +153,33 @@ function medians(runs: readonly BulkFigures[]): BulkFigures {
 
 /** toeloop's gbps over a peer's, pair by pair; undefined without the peer. */
 function ratio(compared: Compared, peer: string): Quartiles | undefined {
-  const theirs = compared.figures.get(peer);
-  const ours = compared.figures.get("toeloop") as readonly BulkFigures[];
-  if (theirs === undefined) return undefined;
-  return pairRatio(
-    ours.map((f) => f.gbps),
-    theirs.map((f) => f.gbps),
-  );
+  const theirs = compared.figures.get(peer)?.map((f) => f.gbps);
+  const ours = compared.figures.get("toeloop")?.map((f) => f.gbps);
+  return ours === undefined || theirs === undefined ? undefined : pairRatio(ours, theirs);
+}
+
+/** The same by processor time a segment. */
+function cpuRatio(compared: Compared, peer: string): Quartiles | undefined {
+  const theirs = compared.figures.get(peer)?.map((f) => f.cpuNsPerSegment);
+  const ours = compared.figures.get("toeloop")?.map((f) => f.cpuNsPerSegment);
+  return ours === undefined || theirs === undefined ? undefined : pairRatio(theirs, ours);
 }
 
 function rowsOf(compared: Compared): string[][] {
   return [...compared.figures].map(([side, runs]) => {
     const m = medians(runs);
     const against = side === "toeloop" ? undefined : ratio(compared, side);
+    const byCpu = side === "toeloop" ? undefined : cpuRatio(compared, side);
     return [
       side,
       compared.timestamps,
       m.gbps.toFixed(2),
       (m.segmentsPerSecond / 1e6).toFixed(3),
       m.nsPerSegment.toFixed(1),
+      m.cpuNsPerSegment.toFixed(1),
       m.dataPerAck.toFixed(2),
       against === undefined ? "" : formatQuartiles(against, 2),
+      byCpu === undefined ? "" : formatQuartiles(byCpu, 2),
     ];
   });
 }
@@ -183,7 +190,10 @@ function valuesOf(compared: Compared): Record<string, unknown> {
     ...medians(compared.figures.get("toeloop") as readonly BulkFigures[]),
     segmentBytes: SEGMENT[compared.timestamps],
     peers: Object.fromEntries(
-      peers.map(([side, runs]) => [side, { ...medians(runs), ratio: ratio(compared, side) }]),
+      peers.map(([side, runs]) => [
+        side,
+        { ...medians(runs), ratio: ratio(compared, side), cpuRatio: cpuRatio(compared, side) },
+      ]),
     ),
   };
 }
@@ -193,7 +203,8 @@ export async function bulk(scale: BenchScale): Promise<BenchReport> {
   await assembleLoops();
   const all = (["off", "on"] as const).map((timestamps) => compare(timestamps, scale));
   const [off, on] = all as [Compared, Compared];
-  const head = ["", "timestamps", "Gbit/s", "Mseg/s", "ns/seg", "data/ACK", "toeloop / peer"];
+  const head = ["", "timestamps", "Gbit/s", "Mseg/s", "ns/seg", "CPU ns/seg", "data/ACK"];
+  head.push("toeloop / peer", "by CPU time");
   const hash = new WorkHash();
   for (const { figures } of all) hash.add((figures.get("toeloop") as BulkFigures[])[0]?.bytes ?? 0);
   const bars: Bar[] = all.map((compared) => ({

@@ -165,6 +165,18 @@ export function machine(): string {
   return `${model}, ${list.length} cores, ${process.platform}, Node ${node} (V8 ${v8})`;
 }
 
+/** A stopwatch of wall time and of this process's processor time, both in seconds. */
+export class Stopwatch {
+  readonly #start = performance.now();
+  readonly #usage = process.cpuUsage();
+
+  read(): { readonly seconds: number; readonly processor: number } {
+    const seconds = (performance.now() - this.#start) / 1000;
+    const { user, system } = process.cpuUsage(this.#usage);
+    return { seconds, processor: (user + system) / 1e6 };
+  }
+}
+
 /** The repository's root, from the sources and from dist/ alike. */
 export function repositoryRoot(): string {
   let folder = dirname(fileURLToPath(import.meta.url));

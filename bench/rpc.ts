@@ -6,7 +6,7 @@
  */
 import { IPPROTO_TCP, POLLIN, TCP_NODELAY } from "../host/libtoe/constants.ts";
 import type { LibToe } from "../host/libtoe/libtoe.ts";
-import { formatQuartiles, interleave, pairRatio, quartiles, table, WorkHash } from "./harness.ts";
+import { formatQuartiles, interleave, pairRatio, quartiles, Stopwatch, table, WorkHash } from "./harness.ts";
 import type { Bar, BenchReport, BenchScale, Quartiles } from "./harness.ts";
 import { lwipBuilt, lwipRpc, rpcFigures, type RpcFigures } from "./peers/lwip.ts";
 import { must, StackPair } from "./stack-pair.ts";
@@ -78,15 +78,16 @@ export class RpcRun {
     const before = this.#trips;
     const sent = segments();
     this.#target = before + trips;
-    const start = performance.now();
+    const watch = new Stopwatch();
     for (const fd of this.#pair.clientFds) this.#ask(fd);
+    let progress = true;
     while (this.#open > 0) {
       const done = this.#trips;
-      this.#pair.turn(false);
-      if (this.#trips !== done) this.#pair.progressed();
+      this.#pair.turn(progress);
+      progress = this.#trips !== done;
     }
-    const seconds = (performance.now() - start) / 1000;
-    return rpcFigures({ trips: this.#trips - before, seconds, segments: segments() - sent });
+    const elapsed = watch.read();
+    return rpcFigures({ ...elapsed, trips: this.#trips - before, segments: segments() - sent });
   }
 }
 
@@ -113,32 +114,39 @@ function medians(runs: readonly RpcFigures[]): RpcFigures {
   return {
     roundTripsPerSecond: median((f) => f.roundTripsPerSecond),
     nsPerRoundTrip: median((f) => f.nsPerRoundTrip),
+    cpuNsPerRoundTrip: median((f) => f.cpuNsPerRoundTrip),
     segmentsPerRoundTrip: median((f) => f.segmentsPerRoundTrip),
   };
 }
 
 /** toeloop's round trips over a peer's, pair by pair; undefined without the peer. */
 function ratio(compared: Compared, peer: string): Quartiles | undefined {
-  const theirs = compared.figures.get(peer);
-  const ours = compared.figures.get("toeloop") as readonly RpcFigures[];
-  if (theirs === undefined) return undefined;
-  return pairRatio(
-    ours.map((f) => f.roundTripsPerSecond),
-    theirs.map((f) => f.roundTripsPerSecond),
-  );
+  const theirs = compared.figures.get(peer)?.map((f) => f.roundTripsPerSecond);
+  const ours = compared.figures.get("toeloop")?.map((f) => f.roundTripsPerSecond);
+  return ours === undefined || theirs === undefined ? undefined : pairRatio(ours, theirs);
+}
+
+/** The same by processor time a round trip. */
+function cpuRatio(compared: Compared, peer: string): Quartiles | undefined {
+  const theirs = compared.figures.get(peer)?.map((f) => f.cpuNsPerRoundTrip);
+  const ours = compared.figures.get("toeloop")?.map((f) => f.cpuNsPerRoundTrip);
+  return ours === undefined || theirs === undefined ? undefined : pairRatio(theirs, ours);
 }
 
 function rowsOf(compared: Compared): string[][] {
   return [...compared.figures].map(([side, runs]) => {
     const m = medians(runs);
     const against = side === "toeloop" ? undefined : ratio(compared, side);
+    const byCpu = side === "toeloop" ? undefined : cpuRatio(compared, side);
     return [
       side,
       `${compared.connections}`,
       (m.roundTripsPerSecond / 1e3).toFixed(1),
       m.nsPerRoundTrip.toFixed(0),
+      m.cpuNsPerRoundTrip.toFixed(0),
       m.segmentsPerRoundTrip.toFixed(2),
       against === undefined ? "" : formatQuartiles(against, 2),
+      byCpu === undefined ? "" : formatQuartiles(byCpu, 2),
     ];
   });
 }
@@ -148,7 +156,10 @@ function valuesOf(compared: Compared): Record<string, unknown> {
   return {
     ...medians(compared.figures.get("toeloop") as readonly RpcFigures[]),
     peers: Object.fromEntries(
-      peers.map(([side, runs]) => [side, { ...medians(runs), ratio: ratio(compared, side) }]),
+      peers.map(([side, runs]) => [
+        side,
+        { ...medians(runs), ratio: ratio(compared, side), cpuRatio: cpuRatio(compared, side) },
+      ]),
     ),
   };
 }
@@ -156,7 +167,8 @@ function valuesOf(compared: Compared): Record<string, unknown> {
 /** 1 and 64 connections, timestamps off. */
 export function rpc(scale: BenchScale): BenchReport {
   const all = CONNECTIONS.map((connections) => compare(connections, scale));
-  const head = ["", "connections", "k rt/s", "ns/rt", "seg/rt", "toeloop / peer"];
+  const head = ["", "connections", "k rt/s", "ns/rt", "CPU ns/rt", "seg/rt"];
+  head.push("toeloop / peer", "by CPU time");
   const hash = new WorkHash();
   hash.add(...CONNECTIONS, Math.round(TRIPS * scale.work));
   const bars: Bar[] = all.map((compared) => ({

@@ -112,11 +112,6 @@ export class StackPair {
     if (next > this.#now && next < Number.POSITIVE_INFINITY) this.#now = next;
   }
 
-  /** The application did something in a callback during the last turn. */
-  progressed(): void {
-    this.#idle = 0;
-  }
-
   #socket(toe: LibToe): number {
     const fd = must(toe.socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), "socket");
     must(toe.setsockopt(fd, SOL_SOCKET, SO_RCVBUF, WINDOW), "setsockopt");

@@ -81,7 +81,8 @@ export function createCore(options: CoreOptions): Core {
     throw new Error("core: assertion failed in the debug build");
   };
   const instance = new WebAssembly.Instance(options.module, { env: { memory, table, abort } });
-  const exports = instance.exports as unknown as CoreExports;
+  // A plain object: the exports object itself is a dictionary and costs a slow load each call.
+  const exports = { ...instance.exports } as unknown as CoreExports;
   const built = exports.layoutHash() >>> 0;
   if (built !== LAYOUT_HASH) {
     const expected = LAYOUT_HASH.toString(16);

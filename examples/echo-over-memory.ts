@@ -6,7 +6,6 @@
  */
 import { platform } from "../bindings/node.ts";
 import { Driver } from "../host/driver.ts";
-import { acceptAsync, connectAsync, recvAsync, sendAsync } from "../host/libtoe/awaitable.ts";
 import { directLink } from "../host/netif/direct-link.ts";
 import { Stack } from "../host/stack.ts";
 
@@ -24,18 +23,18 @@ server.bind(listener, { address: "10.0.0.1", port: 7 });
 server.listen(listener);
 
 async function echo(): Promise<void> {
-  const fd = await acceptAsync(server, listener);
+  const fd = await server.acceptAsync(listener);
   const bytes = new Uint8Array(1024);
-  await sendAsync(server, fd, bytes, 0, await recvAsync(server, fd, bytes));
+  await server.sendAsync(fd, bytes, 0, await server.recvAsync(fd, bytes));
   server.close(fd);
 }
 
 async function ask(): Promise<string> {
   const fd = client.socket();
-  await connectAsync(client, fd, { address: "10.0.0.1", port: 7 });
-  await sendAsync(client, fd, new TextEncoder().encode("hello, toeloop"));
+  await client.connectAsync(fd, { address: "10.0.0.1", port: 7 });
+  await client.sendAsync(fd, new TextEncoder().encode("hello, toeloop"));
   const bytes = new Uint8Array(1024);
-  const count = await recvAsync(client, fd, bytes);
+  const count = await client.recvAsync(fd, bytes);
   client.close(fd);
   return new TextDecoder().decode(bytes.subarray(0, count));
 }

@@ -3,12 +3,11 @@
  * and a client. Enough for curl and for nginx, no more: GET and HEAD, Content-Length bodies,
  * keep-alive. Invariant: a message's head is bounded, and every descriptor opened is closed.
  */
-import { acceptAsync, closeAsync, connectAsync } from "../host/libtoe/awaitable.ts";
-import { recvAsync, sendAsync } from "../host/libtoe/awaitable.ts";
 import { MSG_WAITALL, SO_RCVBUF, SO_SNDBUF, SOL_SOCKET } from "../host/libtoe/constants.ts";
-import { IPPROTO_TCP, TCP_NODELAY } from "../host/libtoe/constants.ts";
+import { IPPROTO_TCP, SO_REUSEADDR, TCP_NODELAY } from "../host/libtoe/constants.ts";
 import { SocketError } from "../host/errors.ts";
-import type { LibToe, SocketAddress } from "../host/libtoe/libtoe.ts";
+import type { SocketAddress } from "../host/libtoe/calls.ts";
+import type { LibToe } from "../host/libtoe/libtoe.ts";
 
 const HEAD_BYTES_MAX = 16_384;
 const SOCKET_BUFFER_DEFAULT = 65_536;
@@ -103,7 +102,7 @@ class MessageStream {
         throw new Error(`http: expected a head of at most ${HEAD_BYTES_MAX} bytes, got more`);
       }
       const room = HEAD_BYTES_MAX - this.#to;
-      const count = await recvAsync(this.#toe, this.#fd, this.#bytes, this.#to, room, this.#wait);
+      const count = await this.#toe.recvAsync(this.#fd, this.#bytes, this.#to, room, this.#wait);
       if (count === 0) return undefined;
       this.#to += count;
     }
@@ -117,7 +116,7 @@ class MessageStream {
     this.#from += held;
     if (held === length) return body;
     const options = { ...this.#wait, flags: MSG_WAITALL };
-    const count = await recvAsync(this.#toe, this.#fd, body, held, length - held, options);
+    const count = await this.#toe.recvAsync(this.#fd, body, held, length - held, options);
     if (held + count < length) {
       throw new Error(`http: expected a body of ${length} bytes, got ${held + count}`);
     }
@@ -126,9 +125,9 @@ class MessageStream {
 
   async send(start: string, fields: readonly string[], body: Uint8Array): Promise<void> {
     const head = new TextEncoder().encode(`${[start, ...fields].join("\r\n")}\r\n\r\n`);
-    await sendAsync(this.#toe, this.#fd, head, 0, head.length, this.#wait);
+    await this.#toe.sendAsync(this.#fd, head, 0, head.length, this.#wait);
     if (body.length === 0) return;
-    await sendAsync(this.#toe, this.#fd, body, 0, body.length, this.#wait);
+    await this.#toe.sendAsync(this.#fd, body, 0, body.length, this.#wait);
   }
 }
 
@@ -154,8 +153,15 @@ export class HttpServer {
     const toe = this.#toe;
     const fd = openSocket(toe, options.buffer ?? SOCKET_BUFFER_DEFAULT);
     this.#listener = fd;
-    checked("bind", toe.bind(fd, { address: "0.0.0.0", port }));
-    checked("listen", toe.listen(fd, ACCEPT_QUEUE));
+    try {
+      // A server that starts again does not wait for the TIME-WAIT of its last connections.
+      checked("setsockopt", toe.setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, true));
+      checked("bind", toe.bind(fd, { address: "0.0.0.0", port }));
+      checked("listen", toe.listen(fd, ACCEPT_QUEUE));
+    } catch (error) {
+      toe.close(fd);
+      throw error;
+    }
     void this.#acceptAll(fd, options.signal);
   }
 
@@ -168,7 +174,7 @@ export class HttpServer {
     for (;;) {
       let fd: number;
       try {
-        fd = await acceptAsync(this.#toe, listener);
+        fd = await this.#toe.acceptAsync(listener);
       } catch {
         return; // The listener was closed.
       }
@@ -183,7 +189,7 @@ export class HttpServer {
       const stream = new MessageStream(this.#toe, fd, signal);
       let head = await stream.head();
       while (head !== undefined && (await this.#answer(stream, head))) head = await stream.head();
-      await closeAsync(this.#toe, fd);
+      await this.#toe.closeAsync(fd);
     } catch (error) {
       this.failures.push(error);
       this.#toe.abort(fd);
@@ -245,7 +251,7 @@ export class HttpConnection {
     const { buffer, signal } = options;
     const fd = openSocket(toe, buffer ?? SOCKET_BUFFER_DEFAULT);
     try {
-      await connectAsync(toe, fd, server, signal === undefined ? {} : { signal });
+      await toe.connectAsync(fd, server, signal === undefined ? {} : { signal });
     } catch (error) {
       toe.close(fd);
       throw error;
@@ -273,7 +279,7 @@ export class HttpConnection {
   }
 
   async close(): Promise<void> {
-    await closeAsync(this.#toe, this.#fd);
+    await this.#toe.closeAsync(this.#fd);
   }
 }
 

@@ -38,6 +38,8 @@ export interface StackOptions {
   readonly profile?: ProfileName | Profile;
   readonly layout?: Partial<LayoutOptions>;
   readonly name?: string;
+  /** Trusted test seam: chooses every ISN (u32) in place of RFC 6528's hash. */
+  readonly initialSequence?: () => number;
 }
 
 function hashKey(entropy: (bytes: Uint8Array) => void): [bigint, bigint] {
@@ -58,6 +60,8 @@ export class Stack {
   readonly #ingress: Burst;
   readonly #egress: Burst;
   readonly #header: number;
+  /** Word index of context 0's record: the control plane's queue. */
+  readonly #commands: number;
   /** The only carrier, when there is one. */
   readonly #only: Netif | undefined;
   /** Frames of the egress burst that the carriers have taken. */
@@ -75,10 +79,13 @@ export class Stack {
     const layout = options.layout === undefined ? {} : { layout: options.layout };
     this.core = createCore({ module: options.module, hashKey: key, ...layout });
     this.#header = this.core.address >>> 2;
+    this.#commands = (this.core.map.base.contextTable as number) >>> 2;
     this.#ingress = this.#burst("ingress", "ingressTable", BATCH_MAX);
     this.#egress = this.#burst("egress", "egressTable", EGRESS_FRAMES_MAX);
     const profile = options.profile ?? "internet";
+    const { initialSequence } = options;
     this.control = new ControlPlane(this.core, {
+      ...(initialSequence === undefined ? {} : { initialSequence }),
       profile: typeof profile === "string" ? profileNamed(profile) : profile,
       entropy: options.entropy,
       ingress: this.#ingress,
@@ -128,7 +135,7 @@ export class Stack {
     this.#now = now;
     this.control.setNow(now);
     if (!this.#drain(now)) return false;
-    for (const netif of this.netifs) netif.receive(now);
+    for (let i = 0; i < this.netifs.length; i += 1) (this.netifs[i] as Netif).receive(now);
     let more = true;
     for (let round = 0; more && round < ROUNDS_MAX; round += 1) {
       more = this.#round(now);
@@ -153,13 +160,18 @@ export class Stack {
     if (takeInterrupts(this.core) !== 0) this.toe.disarm();
     this.toe.poll(now);
     this.#drain(now);
-    return again || this.toe.pending();
+    return again || this.toe.pending() || this.#commanded();
   }
 
   /** Events of the step; true when frames are offered again (replay after an install). */
   #control(now: number): boolean {
     const { words } = this.core;
     const header = this.#header;
+    // Most bursts hold nothing for the control plane.
+    if (words[header + (M.CORE_EVENT_COUNT >>> 2)] === 0 && !this.control.pending) {
+      this.#ingress.clear();
+      return false;
+    }
     this.#egress.count = words[header + (M.CORE_EGRESS_COUNT >>> 2)] as number;
     this.#egress.used = words[header + (M.CORE_EGRESS_BYTES >>> 2)] as number;
     const replays = this.control.handleEvents(now);
@@ -177,10 +189,10 @@ export class Stack {
 
   /** True when the control plane has something for the data path or the wire. */
   #commanded(): boolean {
-    const { words, map } = this.core;
-    const context = (map.base.contextTable as number) >>> 2;
-    const producer = words[context + (CONTEXT_ATX_PRODUCER >>> 2)];
-    return producer !== words[context + (CONTEXT_ATX_CONSUMER >>> 2)] || this.control.pending;
+    const { words } = this.core;
+    const producer = words[this.#commands + (CONTEXT_ATX_PRODUCER >>> 2)];
+    const consumer = words[this.#commands + (CONTEXT_ATX_CONSUMER >>> 2)];
+    return producer !== consumer || this.control.pending;
   }
 
   /** Gives egress frames to the carriers; true when none are left. */
@@ -188,6 +200,7 @@ export class Stack {
     const { words } = this.core;
     const egress = this.#egress;
     egress.count = words[this.#header + (M.CORE_EGRESS_COUNT >>> 2)] as number;
+    if (egress.count === 0) return true;
     if (this.#only?.sendBurst !== undefined) {
       const room = Math.min(egress.count - this.#taken, this.#only.credit(now));
       if (room > 0) this.#only.sendBurst(egress, this.#taken, room, now);

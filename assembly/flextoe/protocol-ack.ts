@@ -88,7 +88,8 @@ function advance(core: usize, work: usize, connection: u32, p: usize, acked: u32
   store<u32>(p, load<u32>(p, F.PROTOCOL_TX_MAX) - acked, F.PROTOCOL_TX_MAX);
   store<u32>(p, load<u32>(p, F.PROTOCOL_TX_UNA) + acked, F.PROTOCOL_TX_UNA);
   store<u8>(p, 0, F.PROTOCOL_DUP_ACKS);
-  store<u8>(r, 0, F.RECOVERY_BACKOFF);
+  // The backoff itself ends with the next sample (RFC 6298, section 5): rttSample() clears it.
+  store<u8>(p, load<u8>(p, F.PROTOCOL_ECHO) & <u8>~F.ECHO_TIMED_OUT, F.PROTOCOL_ECHO);
   store<u32>(work, freed, W.WORK_ACKED);
   if (freed != 0) {
     store<u32>(work, freed, W.WORK_TX_BUMP);
@@ -115,7 +116,7 @@ function stopTimer(core: usize, connection: u32, p: usize): void {
 function growWindow(core: usize, work: usize, p: usize, r: usize, freed: u32, before: u32): void {
   const now = load<u64>(core, CORE_NOW);
   const echo = noteEcho(core, work, p);
-  if ((flagsOf(p) & F.FLOW_RECOVERY) != 0 && acknowledgeInRecovery(core, p, r, freed)) return;
+  if ((flagsOf(p) & F.FLOW_RECOVERY) != 0) return acknowledgeInRecovery(core, p, r, freed);
   congestionOnAck(p, r, freed, before, echo, now);
   if (echo && congestionOnEcn(p, r, load<u32>(p, F.PROTOCOL_TX_SENT), now)) {
     store<u8>(p, load<u8>(p, F.PROTOCOL_ECHO) | <u8>F.ECHO_CWR, F.PROTOCOL_ECHO);

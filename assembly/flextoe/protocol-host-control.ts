@@ -94,7 +94,10 @@ function timeout(core: usize, work: usize, connection: u32, p: usize): void {
   if (sent == 0) return noteSendable(core, work, connection, p);
   const backoff: u32 = load<u8>(r, F.RECOVERY_BACKOFF);
   count(core, Counter.Timeouts);
-  congestionOnTimeout(p, r, sent, backoff == 0, load<u64>(core, CORE_NOW));
+  const echo: u32 = load<u8>(p, F.PROTOCOL_ECHO);
+  const first = (echo & F.ECHO_TIMED_OUT) == 0;
+  congestionOnTimeout(p, r, sent, first, load<u64>(core, CORE_NOW));
+  store<u8>(p, <u8>(echo | F.ECHO_TIMED_OUT), F.PROTOCOL_ECHO);
   store<u8>(r, <u8>min(backoff + 1, 63), F.RECOVERY_BACKOFF);
   const end = load<u32>(p, F.PROTOCOL_TX_UNA) + load<u32>(p, F.PROTOCOL_TX_MAX);
   store<u32>(r, end, F.RECOVERY_RECOVER);

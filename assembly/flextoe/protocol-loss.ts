@@ -41,9 +41,10 @@ function enterRecovery(core: usize, work: usize, p: usize, r: usize): void {
   const una = load<u32>(p, F.PROTOCOL_TX_UNA);
   // RFC 6582, 3.2 step 2: no second recovery for losses that the first one or an RTO covers.
   if (seqBefore(una, load<u32>(r, F.RECOVERY_RECOVER))) return;
-  const sent = load<u32>(p, F.PROTOCOL_TX_SENT);
+  // RFC 5681, 3.2 step 2: what limited transmit added does not count as flight.
+  const flight = min(load<u32>(p, F.PROTOCOL_TX_SENT), load<u32>(p, F.PROTOCOL_CWND));
   const mss: u32 = load<u16>(p, F.PROTOCOL_MSS);
-  congestionOnLoss(p, r, sent, load<u64>(core, CORE_NOW));
+  congestionOnLoss(p, r, flight, load<u64>(core, CORE_NOW));
   store<u32>(r, una + load<u32>(p, F.PROTOCOL_TX_MAX), F.RECOVERY_RECOVER);
   const ssthresh = load<u32>(r, F.RECOVERY_SSTHRESH);
   act(work, W.ACTION_FAST_RETRANSMIT);
@@ -60,15 +61,15 @@ function enterRecovery(core: usize, work: usize, p: usize, r: usize): void {
 
 /**
  * New data acknowledged during fast recovery: a full acknowledgment ends it, a partial one
- * retransmits the next hole (RFC 6582, 3.2 step 3). True when recovery goes on.
+ * retransmits the next hole (RFC 6582, 3.2 step 3).
  */
-export function acknowledgeInRecovery(core: usize, p: usize, r: usize, acked: u32): bool {
+export function acknowledgeInRecovery(core: usize, p: usize, r: usize, acked: u32): void {
   const una = load<u32>(p, F.PROTOCOL_TX_UNA);
   const flags = flagsOf(p);
   if (!seqBefore(una, load<u32>(r, F.RECOVERY_RECOVER))) {
     setFlags(p, flags & ~(F.FLOW_RECOVERY | F.FLOW_RETRANSMIT));
     congestionOnRecoveryExit(p, r, load<u32>(p, F.PROTOCOL_TX_SENT), load<u64>(core, CORE_NOW));
-    return false;
+    return;
   }
   const mss: u32 = load<u16>(p, F.PROTOCOL_MSS);
   let window = load<u32>(p, F.PROTOCOL_CWND);
@@ -76,5 +77,4 @@ export function acknowledgeInRecovery(core: usize, p: usize, r: usize, acked: u3
   if (acked >= mss) window += mss;
   store<u32>(p, window, F.PROTOCOL_CWND);
   setFlags(p, flags | F.FLOW_RETRANSMIT);
-  return true;
 }

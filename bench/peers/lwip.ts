@@ -15,6 +15,8 @@ export interface BulkFigures {
   readonly gbps: number;
   readonly segmentsPerSecond: number;
   readonly nsPerSegment: number;
+  /** Processor time, which other processes on the machine disturb less than wall time. */
+  readonly cpuNsPerSegment: number;
   /** Data segments for each ACK. */
   readonly dataPerAck: number;
   readonly bytes: number;
@@ -26,6 +28,8 @@ export interface BulkFigures {
 export interface RpcFigures {
   readonly roundTripsPerSecond: number;
   readonly nsPerRoundTrip: number;
+  /** Processor time, which other processes on the machine disturb less than wall time. */
+  readonly cpuNsPerRoundTrip: number;
   readonly segmentsPerRoundTrip: number;
 }
 
@@ -33,6 +37,8 @@ export interface RpcFigures {
 export function bulkFigures(count: {
   readonly bytes: number;
   readonly seconds: number;
+  /** Seconds of processor time. */
+  readonly processor: number;
   readonly data: number;
   readonly acks: number;
   readonly corrupted: number;
@@ -42,6 +48,7 @@ export function bulkFigures(count: {
     gbps: (count.bytes * 8) / count.seconds / 1e9,
     segmentsPerSecond: segments / count.seconds,
     nsPerSegment: (count.seconds * 1e9) / segments,
+    cpuNsPerSegment: (count.processor * 1e9) / segments,
     dataPerAck: count.data / count.acks,
     bytes: count.bytes,
     corrupted: count.corrupted,
@@ -52,11 +59,14 @@ export function bulkFigures(count: {
 export function rpcFigures(count: {
   readonly trips: number;
   readonly seconds: number;
+  /** Seconds of processor time. */
+  readonly processor: number;
   readonly segments: number;
 }): RpcFigures {
   return {
     roundTripsPerSecond: count.trips / count.seconds,
     nsPerRoundTrip: (count.seconds * 1e9) / count.trips,
+    cpuNsPerRoundTrip: (count.processor * 1e9) / count.trips,
     segmentsPerRoundTrip: count.segments / count.trips,
   };
 }
@@ -113,10 +123,11 @@ function run(form: LwipForm, timestamps: boolean, args: readonly (string | numbe
 /** One connection, one direction, checksums and application copies on. */
 export function lwipBulk(form: LwipForm, timestamps: boolean, bytes: number): BulkFigures {
   const line = run(form, timestamps, ["bulk", 1, 1, bytes]);
-  const v = parseLine(line, ["bytes", "seconds", "data", "acks", "corrupted"]);
+  const v = parseLine(line, ["bytes", "seconds", "processor", "data", "acks", "corrupted"]);
   return bulkFigures({
     bytes: v.bytes as number,
     seconds: v.seconds as number,
+    processor: v.processor as number,
     data: v.data as number,
     acks: v.acks as number,
     corrupted: v.corrupted as number,
@@ -131,10 +142,11 @@ export function lwipRpc(
   trips: number,
 ): RpcFigures {
   const line = run(form, timestamps, ["rpc", 1, 1, connections, trips]);
-  const v = parseLine(line, ["trips", "seconds", "segments"]);
+  const v = parseLine(line, ["trips", "seconds", "processor", "segments"]);
   return rpcFigures({
     trips: v.trips as number,
     seconds: v.seconds as number,
+    processor: v.processor as number,
     segments: v.segments as number,
   });
 }

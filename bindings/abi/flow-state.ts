@@ -102,6 +102,8 @@ export const ECHO_CWR: u32 = 2;
 export const ECHO_CE_STATE: u32 = 4;
 /** A FIN arrived ahead of missing data; RECOVERY_FIN_SEQ says where it stands. */
 export const ECHO_FIN_HELD: u32 = 8;
+/** The retransmission timer expired and nothing has been acknowledged since. */
+export const ECHO_TIMED_OUT: u32 = 16;
 
 // RECOVERY.
 /** Out-of-order intervals {start u32, end u32}, most recently changed first (RFC 2018, 4). */

@@ -4,6 +4,7 @@
  * it by events, and it answers by commands on context 0. Invariant: events of one batch are handled
  * in their order, and each is judged by the row's state at that moment.
  */
+import { WorkList } from "../work-list.ts";
 import type { Core } from "../../bindings/core.ts";
 import * as D from "../../bindings/abi/descriptor.ts";
 import { CORE_EVENTS, CORE_EVENT_COUNT, CORE_NETIF_MEDIUM } from "../../bindings/abi/memory-map.ts";
@@ -49,6 +50,8 @@ export interface ControlPlaneOptions {
   readonly ingress: Burst;
   readonly egress: Burst;
   readonly limits?: Partial<ControlPlaneLimits>;
+  /** Trusted test seam: chooses every ISN (u32) in place of RFC 6528's hash. */
+  readonly initialSequence?: () => number;
 }
 
 export const CONTROL_PLANE_LIMITS: ControlPlaneLimits = {
@@ -120,7 +123,7 @@ export class ControlPlane implements C.ControlPlaneApi {
       listeners: new ListenerTable(rows),
       commands: new CommandQueue(core),
       egress: new ControlEgress(core, options.egress),
-      sequence: new InitialSequence(new KeyedHash(key.subarray(0, 16))),
+      sequence: new InitialSequence(new KeyedHash(key.subarray(0, 16)), options.initialSequence),
       ports: new EphemeralPorts(portHash, options.entropy, range),
       pathMtu: new PathMtuCache(),
       timeWait: new R.RowList(rows),
@@ -130,7 +133,7 @@ export class ControlPlane implements C.ControlPlaneApi {
       ingress: viewOf(options.ingress.bytes),
       segment: new Segment(),
       frame: { offset: 0, length: 0, netif: 0, ip: 0 },
-      outbox: [],
+      outbox: new WorkList(),
       events: NO_EVENTS,
       now: 0,
     };
@@ -181,7 +184,7 @@ export class ControlPlane implements C.ControlPlaneApi {
   /** True when flush() would send something. */
   get pending(): boolean {
     const { outbox, commands } = this.#plane;
-    return outbox.length > 0 || commands.waiting > 0 || this.#announcements.length > 0;
+    return outbox.count > 0 || commands.waiting > 0 || this.#announcements.length > 0;
   }
 
   /** Frames to offer to step() again: a frame table like a burst's. */
@@ -213,13 +216,16 @@ export class ControlPlane implements C.ControlPlaneApi {
   flush(): void {
     const plane = this.#plane;
     plane.commands.drain();
-    for (const via of this.#announcements) {
-      for (const { address } of via.addresses) announce(plane, via, address);
+    if (this.#announcements.length > 0) {
+      for (const via of this.#announcements) {
+        for (const { address } of via.addresses) announce(plane, via, address);
+      }
+      this.#announcements = [];
     }
-    this.#announcements.length = 0;
     // Callbacks may add to the list while it is walked.
-    for (let i = 0; i < plane.outbox.length; i += 1) this.#dispatch(plane.outbox[i] as number);
-    plane.outbox.length = 0;
+    const { outbox } = plane;
+    for (let i = 0; i < outbox.count; i += 1) this.#dispatch(outbox.at(i));
+    outbox.clear();
     this.#armHousekeeping();
   }
 

@@ -4,9 +4,7 @@
  * when it becomes ESTABLISHED, with everything the handshake settled.
  */
 import { AtxOpcode, InstallStatus } from "../../bindings/abi/descriptor.ts";
-import { Counter } from "../../bindings/abi/counters.ts";
 import { DropReason } from "../../bindings/abi/drop-reason.ts";
-import { MSS_DEFAULT_IPV4, MSS_MIN, WINDOW_SCALE_MAX } from "../../bindings/abi/limits.ts";
 import { seqAfter, seqBefore } from "../../bindings/abi/seq.ts";
 import * as T from "../../bindings/abi/tcp.ts";
 import { ERRNO } from "../errors.ts";
@@ -18,8 +16,9 @@ import { setDeadline } from "./deadlines.ts";
 import { bindRow, installRow, lookupTuple } from "./install.ts";
 import { restartKeepAlive } from "./keep-alive.ts";
 import type { Listener } from "./listener.ts";
+import { negotiate, noteWindow } from "./negotiation.ts";
 import type { Neighbor } from "./neighbor.ts";
-import { change, countDrop, countEvent, stateOf, type Plane } from "./plane.ts";
+import { change, countDrop, stateOf, type Plane } from "./plane.ts";
 import { startRate } from "./rate-control.ts";
 import type { Interface } from "./route.ts";
 import * as R from "./row-table.ts";
@@ -164,41 +163,6 @@ export function handshakeTimeout(plane: Plane, id: number): void {
   transmitSyn(plane, id);
 }
 
-/** Takes over what the peer's SYN offers. */
-function negotiate(plane: Plane, id: number, isAnswer: boolean): void {
-  const { rows, segment, core } = plane;
-  const asked = isAnswer;
-  rows.set(id, R.ROW_IRS, segment.seq);
-  rows.set(id, R.ROW_RCV_NXT, (segment.seq + 1) >>> 0);
-  // RFC 9293 MUST-15; threats O08: a tiny MSS is raised to the floor.
-  const mss = segment.mss === 0 ? MSS_DEFAULT_IPV4 : Math.max(MSS_MIN, segment.mss);
-  rows.set(id, R.ROW_PEER_MSS, mss);
-  if (segment.windowScale >= 0) {
-    if (segment.windowScale > WINDOW_SCALE_MAX) countEvent(core, Counter.WindowScaleClamped);
-    rows.raise(id, R.ROW_HAS_SCALE);
-    rows.set(id, R.ROW_PEER_SCALE, Math.min(WINDOW_SCALE_MAX, segment.windowScale));
-  } else {
-    // RFC 7323, 2.2: both or none.
-    rows.set(id, R.ROW_PEER_SCALE, 0);
-    rows.set(id, R.ROW_LOCAL_SCALE, 0);
-  }
-  if (segment.sackPermitted) rows.raise(id, R.ROW_HAS_SACK);
-  if (segment.timestamps) {
-    rows.raise(id, R.ROW_HAS_TIMESTAMPS);
-    rows.set(id, R.ROW_TS_RECENT, segment.tsVal);
-  }
-  negotiateEcn(plane, id, asked);
-}
-
-// RFC 3168, 6.1.1: ECN-setup SYN has ECE and CWR, ECN-setup SYN-ACK has ECE alone.
-function negotiateEcn(plane: Plane, id: number, isAnswer: boolean): void {
-  const { rows, segment } = plane;
-  const bits = segment.flags & (T.TCP_ECE | T.TCP_CWR);
-  const isSetup = isAnswer ? bits === T.TCP_ECE : bits === (T.TCP_ECE | T.TCP_CWR);
-  if (!isSetup) rows.lower(id, R.ROW_HAS_ECN);
-  else if (!isAnswer) rows.raise(id, R.ROW_HAS_ECN);
-}
-
 /** Everything that happens when a connection becomes ESTABLISHED; false when it could not. */
 function establish(plane: Plane, id: number, via: Interface, event: ConnectionEvent): boolean {
   const { rows, now } = plane;
@@ -221,15 +185,6 @@ function replayRest(plane: Plane, id: number): boolean {
   if (segment.payloadLength === 0 && (segment.flags & T.TCP_FIN) === 0) return false;
   replays.add(frame.offset, frame.length, frame.netif, id);
   return true;
-}
-
-// The peer's window as the segment at hand states it.
-function noteWindow(plane: Plane, id: number): void {
-  const { rows, segment } = plane;
-  // RFC 7323, 2.2: the window of a SYN is not scaled.
-  const shift = (segment.flags & T.TCP_SYN) !== 0 ? 0 : rows.get(id, R.ROW_PEER_SCALE);
-  rows.set(id, R.ROW_PEER_WINDOW, segment.window * 2 ** shift);
-  rows.set(id, R.ROW_WL1, segment.seq);
 }
 
 function establishActive(plane: Plane, id: number, via: Interface): void {

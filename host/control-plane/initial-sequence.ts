@@ -15,11 +15,14 @@ const WORDS = 3;
 
 export class InitialSequence {
   readonly #hash: KeyedHash;
+  readonly #fixed: (() => number) | undefined;
   readonly #words = new Uint32Array(WORDS);
   #timestampOffset = 0;
 
-  constructor(hash: KeyedHash) {
+  /** `fixed` replaces the ISN, never the timestamp offset: see ControlPlaneOptions. */
+  constructor(hash: KeyedHash, fixed?: () => number) {
     this.#hash = hash;
+    this.#fixed = fixed;
   }
 
   /** Offset of the timestamp clock for the tuple of the last choose(). */
@@ -35,6 +38,7 @@ export class InitialSequence {
     words[2] = ports;
     this.#hash.hash(words, WORDS);
     this.#timestampOffset = this.#hash.high;
+    if (this.#fixed !== undefined) return this.#fixed() >>> 0;
     return (this.#hash.low + Math.floor(now / TICK_NS)) >>> 0;
   }
 }

@@ -98,7 +98,7 @@ export interface ConnectionInfo {
 export interface ControlPlaneApi {
   /** Starts listening; the listener's id (> 0) or -errno. */
   listen(request: ListenRequest): number;
-  /** Stops listening and resets what nobody accepted. */
+  /** Stops listening and resets what nobody accepted; of those no events follow, ids are gone. */
   unlisten(listener: number): void;
   /** Port of a listener (after port 0). */
   listenerPort(listener: number): number;
@@ -106,11 +106,18 @@ export interface ControlPlaneApi {
   accept(listener: number): number;
   /** Connections waiting in accept(). */
   acceptable(listener: number): number;
-  /** Starts an active open: the connection's id (> 0) or -errno. Outcome: opened() or closed(). */
+  /**
+   * Starts an active open: the connection's id (> 0) or -errno. Outcome: opened() or closed().
+   * Every id from open() or opened() is given back once, by release() or abort(), also after
+   * closed(): until then it is not used again.
+   */
   open(request: OpenRequest): number;
   /** The application ended its sending side; libTOE has put ATX_FIN in the context queue. */
   shutdownSend(connection: number): void;
-  /** The application let go of the connection: an orphan from here on; no more events follow. */
+  /**
+   * The application let go of the connection: an orphan from here on; no more events follow. An
+   * open sending side (no shutdownSend() before) is aborted, and so is anything with linger 0.
+   */
   release(connection: number): void;
   /** Sends RST and forgets. */
   abort(connection: number): void;
@@ -135,7 +142,8 @@ export interface ConnectionEvents {
   acceptReady(listener: number): void;
   /**
    * The connection is over for the application: reset, timed out, refused or closed in order.
-   * `error` is a positive errno, 0 for an orderly close in both directions.
+   * `error` is a positive errno, 0 for an orderly close in both directions. The payload buffers
+   * are valid within this call; after an orderly close until release().
    */
   closed(connection: number, error: number): void;
   /** A soft error (RFC 9293 MUST-47): reported by SO_ERROR, does not end the connection. */

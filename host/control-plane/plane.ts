@@ -7,6 +7,7 @@ import type { Core } from "../../bindings/core.ts";
 import { CORE_COUNTERS, CORE_DROPS } from "../../bindings/abi/memory-map.ts";
 import type { DropReason } from "../../bindings/abi/drop-reason.ts";
 import type { Counter } from "../../bindings/abi/counters.ts";
+import type { WorkList } from "../work-list.ts";
 import type { Segment } from "../wire/tcp.ts";
 import type { CommandQueue } from "./command-queue.ts";
 import { ILLEGAL, nextState, type ConnectionEvent } from "./connection-state.ts";
@@ -80,7 +81,7 @@ export interface Plane {
   readonly segment: Segment;
   readonly frame: ReceivedFrame;
   /** Rows with ROW_OUTBOX set. */
-  readonly outbox: number[];
+  readonly outbox: WorkList<number>;
   events: ConnectionEvents;
   /** ns. */
   now: number;

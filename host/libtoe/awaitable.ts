@@ -287,15 +287,7 @@ export async function epollWaitAsync(
     if (ready > 0 || timeoutMs === 0) return ready;
     const sockets = [socketOf(calls, "epoll_wait", epfd)];
     const again = (): number => calls.epollWait(epfd, events, most);
-    const count = await expiring(
-      calls,
-      "epoll_wait",
-      sockets,
-      readable,
-      timeoutMs,
-      options,
-      again,
-    );
+    const count = await expiring(calls, "epoll_wait", sockets, readable, timeoutMs, options, again);
     if (count !== 0 || timeoutMs > 0) return count;
   }
 }

@@ -265,7 +265,8 @@ export class SocketCalls {
     if (socket.state === SOCKET_EPOLL) return -C.ENOTSOCK;
     const { control } = this.internals;
     if (socket.local !== undefined) return toSocketAddress(socket.local);
-    if (socket.state === SOCKET_CONNECTING) return toSocketAddress(control.local(socket.connection));
+    if (socket.state === SOCKET_CONNECTING)
+      return toSocketAddress(control.local(socket.connection));
     const bound = socket.bound ?? UNBOUND;
     if (socket.state !== SOCKET_LISTENING) return toSocketAddress(bound);
     return toSocketAddress({ address: bound.address, port: control.listenerPort(socket.listener) });

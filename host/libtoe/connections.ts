@@ -6,7 +6,13 @@
  * Invariants: the application's code never runs inside a batch or inside a control-plane event;
  * an event of an earlier generation changes nothing; a full ATX ring loses nothing.
  */
-import { ARX_RX_CLOSED, ARX_TX_CLOSED, ATX_FIN, ATX_RX_SHUT } from "../../bindings/abi/descriptor.ts";
+import { WorkList } from "../work-list.ts";
+import {
+  ARX_RX_CLOSED,
+  ARX_TX_CLOSED,
+  ATX_FIN,
+  ATX_RX_SHUT,
+} from "../../bindings/abi/descriptor.ts";
 import { INFO_RX_NEXT_SEQ, INFO_TX_UNA } from "../../bindings/abi/descriptor.ts";
 import { CORE_INFO } from "../../bindings/abi/memory-map.ts";
 import type { Core } from "../../bindings/core.ts";
@@ -16,7 +22,8 @@ import { ContextQueue, type NotificationSink } from "./context.ts";
 import { Deadlines } from "./deadline.ts";
 import { Outbox } from "./outbox.ts";
 import type { SocketOptions } from "./options.ts";
-import { type PayloadBuffer, PayloadMemory, payloadBuffers } from "./payload-buffer.ts";
+import { type PayloadBuffer, payloadBuffers, PayloadMemory } from "./payload-buffer.ts";
+import { pendingBytes } from "./payload-buffer.ts";
 import { ANYTHING, DescriptorTable, READABLE, readiness, Socket, SOCKET_CLOSED } from "./socket.ts";
 import { SOCKET_CONNECTED, SOCKET_CONNECTING, SOCKET_EPOLL, SOCKET_IDLE } from "./socket.ts";
 import { SOCKET_LISTENING, wakeObservers, WRITABLE } from "./socket.ts";
@@ -46,8 +53,8 @@ export class Connections implements ConnectionEvents, NotificationSink {
   readonly #put = (socket: Socket): boolean => this.#putDescriptor(socket);
   /** Connections that are over and not yet given back to the control plane. */
   #finished: number[] = [];
-  #touched: Socket[] = [];
-  #spareTouched: Socket[] = [];
+  #touched = new WorkList<Socket>();
+  #spareTouched = new WorkList<Socket>();
   #kicked = false;
   #polling = false;
 
@@ -325,7 +332,9 @@ export class Connections implements ConnectionEvents, NotificationSink {
 
   /** The buffer goes back to the arena with the connection; unread bytes stay readable. */
   #saveUnread(socket: Socket): void {
-    if (socket.rxAvail === 0 || socket.rx === undefined || socket.releasing) return;
+    if (socket.rx === undefined || socket.releasing) return;
+    socket.rxAvail += pendingBytes(this.core, socket.connection);
+    if (socket.rxAvail === 0) return;
     socket.tail = new Uint8Array(socket.rxAvail);
     socket.tailAt = 0;
     socket.rx.read(socket.tail, 0, socket.rxAvail);
@@ -355,13 +364,13 @@ export class Connections implements ConnectionEvents, NotificationSink {
     if (now !== undefined) this.deadlines.expire(now);
     // Sockets that callbacks touch wait for the next poll, so that one of them cannot loop here.
     const touched = this.#touched;
-    const total = touched.length;
+    const total = touched.count;
     if (total > 0) {
       this.#touched = this.#spareTouched;
-      for (let i = 0; i < total; i += 1) this.#dispatch(touched[i] as Socket);
-      touched.length = 0;
+      for (let i = 0; i < total; i += 1) this.#dispatch(touched.at(i));
+      touched.clear();
       this.#spareTouched = touched;
-      if (this.#touched.length > 0) this.kick();
+      if (this.#touched.count > 0) this.kick();
     }
     this.#polling = false;
     return count;
@@ -369,7 +378,7 @@ export class Connections implements ConnectionEvents, NotificationSink {
 
   /** Sockets that the next poll() will look at even if nothing arrives. */
   get undispatched(): number {
-    return this.#touched.length;
+    return this.#touched.count;
   }
 
   /** Time in ns at which poll(now) has something to do by itself; Infinity when never. */
@@ -402,6 +411,8 @@ export class Connections implements ConnectionEvents, NotificationSink {
   /** A callback that throws fails its own connection, and no other. */
   #threw(socket: Socket, error: unknown): void {
     const { fd } = socket;
+    // A listener keeps its watcher: it has no connection to lose.
+    if (socket.connection !== 0) socket.watcher = undefined;
     this.abort(socket, ERRNO.ECONNABORTED);
     try {
       this.#hooks.onCallbackError?.(fd, error);

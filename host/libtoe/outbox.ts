@@ -5,6 +5,7 @@
  * Invariant: a socket is in the list at most once, and leaves it only when its descriptor is in
  * the ring or its connection is over; a full ring loses nothing.
  */
+import { WorkList } from "../work-list.ts";
 import type { Socket } from "./socket.ts";
 
 /** MSG_MORE holds bytes back for no longer than this, as Linux's cork. */
@@ -14,13 +15,13 @@ const NOT_HELD = -1;
 const UNSTAMPED = -2;
 
 export class Outbox {
-  #dirty: Socket[] = [];
-  #spare: Socket[] = [];
+  #dirty = new WorkList<Socket>();
+  #spare = new WorkList<Socket>();
   #held: Socket[] = [];
 
   /** Sockets that wait for a descriptor. */
   get length(): number {
-    return this.#dirty.length;
+    return this.#dirty.count;
   }
 
   add(socket: Socket): void {
@@ -32,18 +33,18 @@ export class Outbox {
   /** Offers each socket to `put`; those that it refuses stay. How many it took. */
   empty(put: (socket: Socket) => boolean): number {
     const dirty = this.#dirty;
-    const total = dirty.length;
+    const total = dirty.count;
     if (total === 0) return 0;
     this.#dirty = this.#spare;
     let taken = 0;
     for (let i = 0; i < total; i += 1) {
-      const socket = dirty[i] as Socket;
+      const socket = dirty.at(i);
       socket.dirty = false;
       if (socket.connection === 0) continue;
       if (put(socket)) taken += 1;
       else this.add(socket);
     }
-    dirty.length = 0;
+    dirty.clear();
     this.#spare = dirty;
     return taken;
   }

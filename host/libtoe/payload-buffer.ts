@@ -5,8 +5,9 @@
  *
  * Invariant: these copies are libTOE's only ones, one per byte sent and one per byte received.
  */
-import { CHUNK_LIST_SIZE, POST_RX_MASK, POST_SIZE } from "../../bindings/abi/flow-state.ts";
-import { POST_TX_MASK } from "../../bindings/abi/flow-state.ts";
+import { CHUNK_LIST_SIZE, POST_PENDING_QUEUED } from "../../bindings/abi/flow-state.ts";
+import { POST_PENDING_RX, POST_RX_MASK } from "../../bindings/abi/flow-state.ts";
+import { POST_SIZE, POST_TX_MASK } from "../../bindings/abi/flow-state.ts";
 import { CORE_CHUNK_LISTS, CORE_CHUNK_SHIFT, CORE_POST } from "../../bindings/abi/memory-map.ts";
 import type { Core } from "../../bindings/core.ts";
 
@@ -96,13 +97,7 @@ export class PayloadMemory {
   }
 
   /** Caller to core. The range lies within `source`; `slot` is the connection's, below 256. */
-  copyIn(
-    address: number,
-    source: Uint8Array,
-    offset: number,
-    length: number,
-    slot: number,
-  ): void {
+  copyIn(address: number, source: Uint8Array, offset: number, length: number, slot: number): void {
     if (length <= WORDS_COPY_MAX) {
       const view = this.#sources.of(source, slot);
       if (view !== undefined) {
@@ -120,13 +115,7 @@ export class PayloadMemory {
   }
 
   /** Core to caller. The range lies within `target`. */
-  copyOut(
-    address: number,
-    target: Uint8Array,
-    offset: number,
-    length: number,
-    slot: number,
-  ): void {
+  copyOut(address: number, target: Uint8Array, offset: number, length: number, slot: number): void {
     if (length <= WORDS_COPY_MAX) {
       const view = this.#targets.of(target, slot);
       if (view !== undefined) {
@@ -156,13 +145,7 @@ export class PayloadBuffer {
   #index: number;
 
   /** `seq` is the sequence number of the next byte; `list` the address of the chunk list. */
-  constructor(
-    memory: PayloadMemory,
-    connection: number,
-    list: number,
-    mask: number,
-    seq: number,
-  ) {
+  constructor(memory: PayloadMemory, connection: number, list: number, mask: number, seq: number) {
     this.#slot = connection & (VIEW_SLOTS - 1);
     this.#memory = memory;
     this.#list = list >>> 2;
@@ -248,4 +231,12 @@ export function payloadBuffers(
     rx: new PayloadBuffer(memory, connection, lists, rxMask, rxSeq),
     tx: new PayloadBuffer(memory, connection, lists + CHUNK_LIST_SIZE, txMask, txSeq),
   };
+}
+
+/** Received bytes whose notification did not fit the ARX ring yet. */
+export function pendingBytes(core: Core, connection: number): number {
+  const base = core.words[(core.address + CORE_POST) >>> 2] as number;
+  const post = base + connection * POST_SIZE;
+  if (core.words[(post + POST_PENDING_QUEUED) >>> 2] === 0) return 0;
+  return core.words[(post + POST_PENDING_RX) >>> 2] as number;
 }

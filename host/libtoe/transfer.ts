@@ -182,4 +182,3 @@ export function receiveSpans(
   const peek = (flags & MSG_PEEK) !== 0 && Array.isArray(spans);
   return moveSpans(receive, toe, socket, peek ? spans.slice(0, 1) : spans, flags);
 }
-

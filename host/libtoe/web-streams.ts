@@ -211,6 +211,8 @@ function openSocket(toe: LibToe): number {
 export function listen(toe: LibToe, options: ListenOptions): Listener {
   const { port, address = "0.0.0.0", backlog = 128 } = options;
   const fd = openSocket(toe);
+  // A restarted server takes its port although old connections are in TIME-WAIT.
+  toe.setsockopt(fd, C.SOL_SOCKET, C.SO_REUSEADDR, 1);
   const bound = toe.bind(fd, { address, port });
   if (bound < 0) giveUp(toe, fd, "bind", bound);
   const listening = toe.listen(fd, backlog);

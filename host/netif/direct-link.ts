@@ -28,6 +28,23 @@ export interface DirectLinkOptions {
   readonly onArrival?: (side: number) => void;
 }
 
+/** Spans up to this many bytes are copied word by word: set() costs 100 ns before its first. */
+const WORD_COPY_BYTES = 256;
+
+/** Copies between spans; both offsets are multiples of 16 and the bytes after the end are free. */
+function copySpan(from: Burst, start: number, to: Burst, at: number, length: number): void {
+  const source = from.words;
+  const target = to.words;
+  if (length > WORD_COPY_BYTES || source === undefined || target === undefined) {
+    to.bytes.set(from.bytes.subarray(start, start + length), at);
+    return;
+  }
+  const words = (length + 3) >>> 2;
+  const first = start >>> 2;
+  const into = at >>> 2;
+  for (let i = 0; i < words; i += 1) target[into + i] = source[first + i] as number;
+}
+
 /** One end of a direct link. */
 export class DirectNetif implements Netif {
   readonly name: string;
@@ -41,6 +58,8 @@ export class DirectNetif implements Netif {
   readonly #frameBytes: number;
   readonly #options: DirectLinkOptions;
   #peer: DirectNetif | undefined;
+  /** Credit while the peer's ingress burst is empty. */
+  #emptyCredit = 0;
   #ingress: Burst | undefined;
   #index = 0;
   #wake: (() => void) | undefined;
@@ -67,12 +86,15 @@ export class DirectNetif implements Netif {
   attach(ingress: Burst, index: number): void {
     this.#ingress = ingress;
     this.#index = index;
+    const fits = Math.floor(ingress.bytes.length / this.#frameBytes);
+    if (this.#peer !== undefined) this.#peer.#emptyCredit = Math.min(ingress.capacity, fits);
   }
 
   /** Room in the peer's ingress burst, counted in frames of the largest size. */
   credit(): number {
     const to = this.#peerIngress();
     if (to === undefined) return 0;
+    if (to.count === 0) return this.#emptyCredit;
     const fits = Math.floor((to.bytes.length - to.used) / this.#frameBytes);
     const credit = Math.min(to.room(), fits);
     this.#starved = credit <= 0;
@@ -106,7 +128,7 @@ export class DirectNetif implements Netif {
       return;
     }
     const moved = to.used - start;
-    to.bytes.set(burst.bytes.subarray(start, end), to.used);
+    copySpan(burst, start, to, to.used, end - start);
     for (let i = 0; i < count; i += 1) {
       const row = (to.count + i) * WORDS;
       to.table[row] = burst.offset(from + i) + moved;

@@ -11,8 +11,12 @@ const WORDS = FRAME_SIZE / 4;
 export class Burst {
   /** The span; offsets count from its start. */
   readonly bytes: Uint8Array;
+  /** The span as words, for short copies; undefined when it does not start on a word. */
+  readonly words: Uint32Array | undefined;
   /** FRAME_SIZE / 4 words a frame: offset, length, netif, connection. */
   readonly table: Uint32Array;
+  /** Frames that the table holds. */
+  readonly capacity: number;
   /** Frames in the burst. */
   count = 0;
   /** Bytes used of the span. */
@@ -21,6 +25,11 @@ export class Burst {
   constructor(bytes: Uint8Array, table: Uint32Array) {
     this.bytes = bytes;
     this.table = table;
+    this.capacity = table.length / WORDS;
+    const whole = bytes.byteOffset % 4 === 0 && bytes.byteLength % 4 === 0;
+    this.words = whole
+      ? new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4)
+      : undefined;
   }
 
   offset(index: number): number {
@@ -37,7 +46,7 @@ export class Burst {
 
   /** Frames that still fit the table. */
   room(): number {
-    return this.table.length / WORDS - this.count;
+    return this.capacity - this.count;
   }
 
   /** Makes room for one frame and returns its offset, or -1 when the burst is full. */

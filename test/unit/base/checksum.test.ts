@@ -146,6 +146,8 @@ const FOLDS: readonly (readonly [bigint, number])[] = [
   [0xffffffffn, 0xffff],
   [0x100000000n, 1],
   [0x1fffeffffn, 0xffff],
+  // A carry in each of the three steps.
+  [0xffff0001ffffffffn, 1],
   [0xfffffffffffffffen, 0xfffe],
   [0xffffffffffffffffn, 0xffff],
 ];

@@ -110,7 +110,8 @@ for (const seq of STARTS) {
       toe.poll();
       const got = new Uint8Array(BUFFER);
       let at = 0;
-      while (at < BUFFER) at += toe.recv(fd, got, at, Math.min(random.between(1, 700), BUFFER - at));
+      while (at < BUFFER)
+        at += toe.recv(fd, got, at, Math.min(random.between(1, 700), BUFFER - at));
       expect(got).toEqual(bytes);
       toe.flush();
     }
@@ -225,6 +226,24 @@ test("a full ARX ring is taken as one batch", () => {
   for (let i = 0; i < 8; i += 1) expect(path.notify(FIRST, 7, { rx: 1 })).toBe(true);
   expect(path.notify(FIRST, 7, { rx: 1 })).toBe(false);
   expect([toe.poll(), path.room(), toe.recv(fd, new Uint8Array(100))]).toEqual([8, 8, 8]);
+});
+
+test("at the end of a connection, bytes behind a full ARX ring are not lost", () => {
+  const setup = start();
+  const { toe, path } = setup;
+  const fd = connected(setup);
+  const sent = new Random(SEED).bytes(100);
+  path.place(FIRST, sent);
+  for (let i = 0; i < 8; i += 1) path.notify(FIRST, 7, { rx: 10 });
+  path.setPending(FIRST, 20);
+  toe.closed(FIRST, 0);
+  path.uninstall(FIRST);
+  toe.poll();
+  expect(setup.log).toEqual([`release ${FIRST}`]);
+  const got = new Uint8Array(200);
+  expect(toe.recv(fd, got)).toBe(100);
+  expect(got.subarray(0, 100)).toEqual(sent);
+  expect(toe.recv(fd, got)).toBe(0);
 });
 
 test("events of another generation or of a closed socket change nothing", () => {

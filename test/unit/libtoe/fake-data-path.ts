@@ -110,6 +110,7 @@ export class FakeDataPath {
     const post = (base.post as number) + connection * F.POST_SIZE;
     core.view.setUint32(post + F.POST_RX_MASK, rxBytes - 1, true);
     core.view.setUint32(post + F.POST_TX_MASK, txBytes - 1, true);
+    this.setPending(connection, 0);
     this.#buffers.set(connection, {
       rxChunks,
       txChunks,
@@ -131,6 +132,13 @@ export class FakeDataPath {
       this.core.bytes.fill(0xdd, chunk, chunk + this.core.map.options.chunkBytes);
       this.#free.unshift(chunk);
     }
+  }
+
+  /** Received bytes that are still to be notified, as after a full ARX ring. */
+  setPending(connection: number, rx: number): void {
+    const post = (this.core.map.base.post as number) + connection * F.POST_SIZE;
+    this.core.view.setUint32(post + F.POST_PENDING_RX, rx, true);
+    this.core.view.setUint32(post + F.POST_PENDING_QUEUED, rx === 0 ? 0 : 1, true);
   }
 
   /** Places received bytes in the receive buffer. */

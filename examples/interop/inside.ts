@@ -1,0 +1,210 @@
+/**
+ * The interop run, inside the namespace that run.ts made: a table of sites with steps, done one
+ * after the other. Started by run.ts, never by hand: a TUN device and nginx appear wherever it
+ * runs.
+ */
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { platform } from "../../bindings/node.ts";
+import { oneOf, readArguments } from "../arguments.ts";
+import { isInstalled, PACKAGES, type Program } from "./programs.ts";
+import { siteLines, type SiteResult, stepLine, type StepResult } from "./report.ts";
+import { type RelayOptions, Site, type SiteReport } from "./site.ts";
+import * as T from "./transfers.ts";
+import { judgeCapture, type Verdict } from "./tshark.ts";
+
+const CONNECTIONS = 200;
+const IPERF_SECONDS = 2;
+const DELAY = 1e6;
+const REORDER_DELAY = 3e6;
+
+interface Step {
+  readonly name: string;
+  readonly needs: Program;
+  readonly run: (site: Site, files: T.Files) => Promise<string>;
+}
+
+interface SitePlan {
+  readonly name: string;
+  readonly relay?: RelayOptions;
+  readonly steps: readonly Step[];
+}
+
+const DOWNLOADS: readonly Step[] = [
+  { name: "10 MiB, toeloop to curl", needs: "curl", run: T.curlDownload },
+  { name: "10 MiB, nginx to toeloop", needs: "nginx", run: T.nginxDownload },
+];
+
+const PLANS: readonly SitePlan[] = [
+  {
+    name: "direct",
+    steps: [{ name: "ping", needs: "ping", run: T.ping }, ...DOWNLOADS],
+  },
+  {
+    name: "relay",
+    relay: { delay: DELAY, seed: 1, faults: {} },
+    steps: DOWNLOADS,
+  },
+  {
+    name: "lossy relay",
+    relay: {
+      delay: DELAY,
+      seed: 2,
+      faults: { loss: 0.02, reorder: 0.05, reorderDelay: REORDER_DELAY },
+    },
+    steps: DOWNLOADS,
+  },
+  {
+    name: "connections",
+    steps: [
+      {
+        name: `${CONNECTIONS} in sequence, curl`,
+        needs: "curl",
+        run: (site, files) => T.curlSequence(site, files, CONNECTIONS),
+      },
+      {
+        name: `${CONNECTIONS} at once, curl`,
+        needs: "curl",
+        run: (site, files) => T.curlAtOnce(site, files, CONNECTIONS),
+      },
+      {
+        name: `${CONNECTIONS} in sequence, to nginx`,
+        needs: "nginx",
+        run: (site, files) => T.nginxSequence(site, files, CONNECTIONS),
+      },
+      {
+        name: `${CONNECTIONS} at once, to nginx`,
+        needs: "nginx",
+        run: (site, files) => T.nginxAtOnce(site, files, CONNECTIONS),
+      },
+    ],
+  },
+  {
+    name: "iperf3",
+    steps: [
+      { name: "forward", needs: "iperf3", run: (site) => T.iperf3(site, false, IPERF_SECONDS) },
+      { name: "reverse", needs: "iperf3", run: (site) => T.iperf3(site, true, IPERF_SECONDS) },
+    ],
+  },
+];
+
+/** Programs may be missing on a developer's machine, never in CI. */
+const NO_SKIP = process.env.TOELOOP_NO_SKIP === "1" || process.env.CI === "true";
+
+class Run {
+  readonly steps: StepResult[] = [];
+  readonly sites: SiteResult[] = [];
+  readonly #module: WebAssembly.Module;
+  readonly #files: T.Files;
+  readonly #captures: string;
+
+  constructor(module: WebAssembly.Module, files: T.Files, captures: string) {
+    this.#module = module;
+    this.#files = files;
+    this.#captures = captures;
+  }
+
+  get ok(): boolean {
+    return this.steps.every(({ state }) => state !== "failed");
+  }
+
+  #add(step: StepResult): void {
+    this.steps.push(step);
+    console.log(stepLine(step));
+  }
+
+  /** Times `job` and records how it ended; its value, undefined when it failed. */
+  async #timed<V>(
+    site: string,
+    name: string,
+    job: () => Promise<V>,
+    note: (value: V) => string,
+  ): Promise<V | undefined> {
+    const start = performance.now();
+    const seconds = (): number => (performance.now() - start) / 1000;
+    try {
+      const value = await job();
+      this.#add({ site, name, state: "ok", seconds: seconds(), note: note(value) });
+      return value;
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      this.#add({ site, name, state: "failed", seconds: seconds(), note: message });
+      return undefined;
+    }
+  }
+
+  /** True when the program is there; otherwise says so. */
+  #has(program: Program, site: string, name: string): boolean {
+    if (isInstalled(program)) return true;
+    const note = `${program} not found: install Debian's ${PACKAGES[program]}`;
+    this.#add({ site, name, state: NO_SKIP ? "failed" : "skipped", seconds: 0, note });
+    return false;
+  }
+
+  async site(plan: SitePlan): Promise<void> {
+    const { name } = plan;
+    const capture = join(this.#captures, `${name.replace(/[^a-z0-9]+/g, "-")}.pcapng`);
+    const enter = (): Promise<Site> => Site.enter(this.#module, capture, plan.relay);
+    const site = await this.#timed(name, "device", enter, () => "toe0 is up");
+    if (site === undefined) return;
+    for (const step of plan.steps) {
+      if (!this.#has(step.needs, name, step.name)) continue;
+      const job = (): Promise<string> => step.run(site, this.#files);
+      await this.#timed(name, step.name, job, (text) => text);
+    }
+    const leave = async (): Promise<SiteReport> => {
+      const report = await site.leave();
+      this.sites.push({ name, report });
+      const refused = Object.entries(report.kernelErrors).filter(([, count]) => count > 0);
+      const wrong = [...report.left, ...refused.map(([what, count]) => `${what} ${count}`)];
+      if (wrong.length > 0) throw new Error(wrong.join("; "));
+      return report;
+    };
+    const report = await this.#timed(name, "nothing left", leave, () => "as at the start");
+    if (report !== undefined) await this.#judge(name, capture, report);
+  }
+
+  async #judge(name: string, capture: string, report: SiteReport): Promise<void> {
+    if (!this.#has("tshark", name, "tshark")) return;
+    const job = async (): Promise<Verdict> => {
+      const verdict = await judgeCapture(capture);
+      this.sites.splice(-1, 1, { name, report, verdict });
+      const { frames, badChecksums, malformed, complaints } = verdict;
+      if (frames !== report.frames) {
+        throw new Error(`expected ${report.frames} frames, got ${frames}`);
+      }
+      if (badChecksums + malformed > 0) throw new Error(complaints.join("; "));
+      return verdict;
+    };
+    const note = ({ frames }: Verdict): string => `${frames} frames, no bad checksum`;
+    await this.#timed(name, "tshark", job, note);
+  }
+}
+
+async function main(): Promise<number> {
+  const text = (value: string): string => value;
+  const readers = { directory: text, captures: text, json: oneOf("yes", "no") } as const;
+  const { values } = readArguments(process.argv.slice(2), readers);
+  const { directory, captures, json } = values;
+  if (directory === undefined || captures === undefined) {
+    throw new Error("inside: expected --directory and --captures, got none: use npm run interop");
+  }
+  mkdirSync(captures, { recursive: true });
+  const start = performance.now();
+  const run = new Run(await platform.loadCore(), T.makeFiles(directory), captures);
+  for (const plan of PLANS) await run.site(plan);
+  const seconds = (performance.now() - start) / 1000;
+  console.log(`\n${run.sites.flatMap(siteLines).join("\n")}`);
+  console.log(`\n${run.ok ? "interop ok" : "interop FAILED"} in ${seconds.toFixed(1)} s`);
+  const { ok, steps, sites } = run;
+  if (json === "yes") console.log(JSON.stringify({ ok, seconds, steps, sites }));
+  return ok ? 0 : 1;
+}
+
+main().then(
+  (code) => process.exit(code),
+  (error: unknown) => {
+    console.error(error);
+    process.exit(2);
+  },
+);

@@ -1,0 +1,150 @@
+/**
+ * Streams over bad links (threats Q01, Q03): every pair of extreme initial sequence numbers, so
+ * that both streams wrap at once, with loss, reordering, duplication and corruption, half close
+ * and a reader that pauses. What is delivered equals what was sent, to the byte.
+ */
+import { expect, test } from "vitest";
+import { Counter } from "../../bindings/abi/counters.ts";
+import type { ProfileName } from "../../host/control-plane/profile.ts";
+import type { FaultOptions } from "../../host/netif/fault-injector.ts";
+import type { Stack } from "../../host/stack.ts";
+import { seedOf } from "../support/env.ts";
+import { StreamEnd, type StreamOptions } from "./stream-end.ts";
+import { SECOND, WorldPair, type WorldPairOptions } from "./world-pair.ts";
+
+const PORT = 80;
+const KIB = 1024;
+const SEED = seedOf(20260);
+const FAULTS: FaultOptions = { loss: 0.02, reorder: 0.05, duplicate: 0.01, corrupt: 0.005 };
+const SEQUENCES = [0, 1, 2 ** 31 - 1, 2 ** 31, 2 ** 32 - 1] as const;
+const PAIRS = SEQUENCES.flatMap((client) => SEQUENCES.map((server) => [client, server] as const));
+
+interface Transfer {
+  readonly up: number;
+  readonly down: number;
+  readonly client?: Partial<StreamOptions>;
+  readonly server?: Partial<StreamOptions>;
+}
+
+function counterOf({ core }: Stack, counter: Counter): number {
+  return Number(core.view.getBigUint64((core.map.base.counters as number) + 8 * counter, true));
+}
+
+/** Transfers both ways at once; each end closes its half when it has sent all. */
+function transfer(pair: WorldPair, { up, down, client, server }: Transfer): StreamEnd[] {
+  const listener = pair.listen(PORT);
+  const fds = pair.establish(listener, PORT);
+  const ends = [
+    new StreamEnd(pair.clientToe, fds.client, {
+      bytes: up,
+      expect: down,
+      seed: 1,
+      expectSeed: 2,
+      ...client,
+    }),
+    new StreamEnd(pair.serverToe, fds.server, {
+      bytes: down,
+      expect: up,
+      seed: 2,
+      expectSeed: 1,
+      ...server,
+    }),
+  ];
+  [pair.client, pair.server].forEach((host, side) => {
+    const end = ends[side] as StreamEnd;
+    host.applications.push(() => {
+      const { now } = pair.world;
+      const worked = end.run(now);
+      if (end.pausedUntil > now) host.wakeAt = end.pausedUntil;
+      return worked;
+    });
+  });
+  pair.until(() => ends.every(({ finished }) => finished), "the end of both streams");
+  expect(pair.clientToe.close(fds.client)).toBe(0);
+  expect(pair.serverToe.close(fds.server)).toBe(0);
+  expect(pair.serverToe.close(listener)).toBe(0);
+  return ends;
+}
+
+/** Each end got all that the other sent, unharmed, and nothing is left of it. */
+function expectWhole(pair: WorldPair, ends: readonly StreamEnd[], up: number, down: number): void {
+  const summary = ends.map(({ sent, received, wrongAt, error }) => ({
+    sent,
+    received,
+    wrongAt,
+    error,
+  }));
+  expect([pair.seed, summary]).toEqual([
+    pair.seed,
+    [
+      { sent: up, received: down, wrongAt: -1, error: 0 },
+      { sent: down, received: up, wrongAt: -1, error: 0 },
+    ],
+  ]);
+  expect(pair.leftovers()).toEqual([]);
+}
+
+function pairOf(options: WorldPairOptions): WorldPair {
+  return new WorldPair({ seed: SEED, ...options, link: { faults: FAULTS, ...options.link } });
+}
+
+for (const [client, server] of PAIRS) {
+  test(`threats/Q01: ISN ${client} and ${server}, profile internet, seed ${SEED}`, () => {
+    const pair = pairOf({ sequences: [client, server], profile: "internet" });
+    const ends = transfer(pair, { up: 256 * KIB, down: 256 * KIB });
+    expectWhole(pair, ends, 256 * KIB, 256 * KIB);
+    const retransmits = [pair.client, pair.server].map(({ stack }) =>
+      counterOf(stack, Counter.Retransmissions),
+    );
+    for (const count of retransmits) expect(count).toBeGreaterThan(0);
+  });
+}
+
+const PROFILES: readonly ProfileName[] = ["internet", "rfc", "linux", "datacenter", "paper"];
+/** The streams pass 2^32 (client's) and 2^31 (server's) halfway, in the middle of a segment. */
+const HALFWAY = [2 ** 32 - 128 * KIB - 77, 2 ** 31 - 128 * KIB - 77] as const;
+
+for (const profile of PROFILES) {
+  test(`threats/Q03: wrap while bytes are retransmitted, profile ${profile}, seed ${SEED}`, () => {
+    for (let seed = SEED; seed < SEED + 4; seed += 1) {
+      const pair = pairOf({ seed, sequences: HALFWAY, profile });
+      const ends = transfer(pair, { up: 256 * KIB, down: 256 * KIB });
+      expectWhole(pair, ends, 256 * KIB, 256 * KIB);
+    }
+  });
+
+  test(`threats/Q03: zero window at the wrap, profile ${profile}, seed ${SEED}`, () => {
+    const pair = pairOf({ sequences: HALFWAY, profile });
+    // Half of a 64 KiB buffer beyond 2^32 when the window closes.
+    const pause = { pauseAt: 96 * KIB, pauseNs: 20 * SECOND };
+    const ends = transfer(pair, {
+      up: 256 * KIB,
+      down: 256 * KIB,
+      client: pause,
+      server: pause,
+    });
+    expectWhole(pair, ends, 256 * KIB, 256 * KIB);
+    expect(pair.world.now).toBeGreaterThan(20 * SECOND);
+    const probes = [pair.client, pair.server].map(({ stack }) => counterOf(stack, Counter.Probes));
+    for (const count of probes) expect(count).toBeGreaterThan(0);
+  });
+
+  test(`half close: the other half goes on, profile ${profile}, seed ${SEED}`, () => {
+    for (const [up, down] of [[1, 512 * KIB], [0, 256 * KIB], [256 * KIB, 0], [512 * KIB, 1]] as const) {
+      const pair = pairOf({ profile, sequences: [2 ** 32 - 1, 2 ** 32 - 1] });
+      expectWhole(pair, transfer(pair, { up, down }), up, down);
+    }
+  });
+}
+
+/** Bytes before the FIN: its sequence number is 2^32 - 2 .. 1. */
+for (const fin of [-2, -1, 0, 1]) {
+  test(`threats/Q03: FIN at 2^32 ${fin < 0 ? "-" : "+"} ${Math.abs(fin)}, seed ${SEED}`, () => {
+    for (let seed = SEED; seed < SEED + 8; seed += 1) {
+      const sequence = (2 ** 32 + fin - 30_000 - 1) >>> 0;
+      const faults = { loss: 0.2, reorder: 0.05, duplicate: 0.05, corrupt: 0.005 };
+      const pair = pairOf({ seed, sequences: [sequence, sequence], link: { faults } });
+      expectWhole(pair, transfer(pair, { up: 30_000, down: 30_000 }), 30_000, 30_000);
+    }
+  });
+}

@@ -1,0 +1,243 @@
+/**
+ * Two whole stacks on virtual time for tests of the running system: client 10.0.0.1, server
+ * 10.0.0.2, one link, everything from one seed. Applications are functions run after each poll of
+ * their host.
+ */
+import {
+  CORE_BOUND,
+  CORE_CHUNK_FREE_COUNT,
+  CORE_INSTALLED,
+  CORE_SEQUENCE_ASSIGNED,
+  CORE_SEQUENCE_DOMAINS,
+  CORE_SEQUENCE_FAULTS,
+  CORE_SEQUENCE_RELEASED,
+} from "../../bindings/abi/memory-map.ts";
+import { WHEEL_COUNT } from "../../bindings/abi/timer.ts";
+import { brokenGuards, type LayoutOptions } from "../../bindings/layout.ts";
+import type { Profile, ProfileName } from "../../host/control-plane/profile.ts";
+import { ERRNO } from "../../host/errors.ts";
+import type { SocketAddress } from "../../host/libtoe/calls.ts";
+import type { LibToe } from "../../host/libtoe/libtoe.ts";
+import type { Link } from "../../host/netif/link.ts";
+import { Stack } from "../../host/stack.ts";
+import { type Host, World, type WorldLinkOptions } from "../../host/world.ts";
+import { loadModule, TEST_LAYOUT } from "../support/load-core.ts";
+
+/** Points of the pipeline where sequence numbers are given and released. */
+const SEQUENCE_POINTS = 4;
+const ADDRESSES = ["10.0.0.1", "10.0.0.2"] as const;
+
+export const SECOND = 1e9;
+export const MINUTE = 60 * SECOND;
+
+/** Does what it can now; true when it did anything. */
+export type Application = () => boolean;
+
+/** A stack and its applications as one host. */
+export class ApplicationHost implements Host {
+  readonly stack: Stack;
+  readonly applications: Application[] = [];
+  /** When an application wants to run although nothing arrives; ns. */
+  wakeAt = Number.POSITIVE_INFINITY;
+
+  constructor(stack: Stack) {
+    this.stack = stack;
+  }
+
+  poll(now: number): boolean {
+    if (now >= this.wakeAt) this.wakeAt = Number.POSITIVE_INFINITY;
+    const more = this.stack.poll(now);
+    let worked = false;
+    for (const application of this.applications) worked = application() || worked;
+    return more || worked;
+  }
+
+  nextDeadline(): number {
+    return Math.min(this.stack.nextDeadline(), this.wakeAt);
+  }
+
+  onWake(wake: () => void): void {
+    this.stack.onWake(wake);
+  }
+}
+
+export interface WorldPairOptions {
+  readonly seed?: number;
+  readonly profile?: ProfileName | Profile;
+  readonly layout?: Partial<LayoutOptions>;
+  readonly link?: Partial<WorldLinkOptions>;
+  /** ISNs of client and server. */
+  readonly sequences?: readonly [number, number];
+  /** One macrotask, for tests with promises. */
+  readonly turn?: () => Promise<void>;
+}
+
+/** What must be as before when all is closed and every timer has passed. */
+export interface PoolCounts {
+  readonly chunks: number;
+  readonly installed: number;
+  readonly bound: number;
+  readonly timers: number;
+  readonly rows: number;
+  readonly listeners: number;
+  readonly descriptors: number;
+  readonly sequenceFaults: number;
+  /** Reorder points that have given out a number and not released it: "point.domain". */
+  readonly unreleased: readonly string[];
+  readonly brokenGuards: readonly string[];
+}
+
+function sequencesHeld({ core }: Stack): string[] {
+  const { words, address } = core;
+  const held: string[] = [];
+  for (let point = 0; point < SEQUENCE_POINTS; point += 1) {
+    for (let domain = 0; domain < CORE_SEQUENCE_DOMAINS; domain += 1) {
+      const at = (address >>> 2) + point * CORE_SEQUENCE_DOMAINS + domain;
+      const assigned = words[at + (CORE_SEQUENCE_ASSIGNED >>> 2)];
+      const released = words[at + (CORE_SEQUENCE_RELEASED >>> 2)];
+      if (assigned !== released) held.push(`${point}.${domain}`);
+    }
+  }
+  return held;
+}
+
+/** Numbers given out at all reorder points of a stack: 0 would prove nothing. */
+export function sequencesAssigned({ core }: Stack): number {
+  const at = (core.address + CORE_SEQUENCE_ASSIGNED) >>> 2;
+  const table = core.words.subarray(at, at + SEQUENCE_POINTS * CORE_SEQUENCE_DOMAINS);
+  return table.reduce((sum, count) => sum + count, 0);
+}
+
+export function poolCounts(stack: Stack): PoolCounts {
+  const { core, control, toe } = stack;
+  const word = (offset: number): number => core.words[(core.address + offset) >>> 2] as number;
+  return {
+    chunks: word(CORE_CHUNK_FREE_COUNT),
+    installed: word(CORE_INSTALLED),
+    bound: word(CORE_BOUND),
+    timers: core.words[((core.map.base.wheel as number) + WHEEL_COUNT) >>> 2] as number,
+    rows: control.counters.connections,
+    listeners: control.counters.listeners,
+    descriptors: toe.internals.table.count,
+    sequenceFaults: word(CORE_SEQUENCE_FAULTS),
+    unreleased: sequencesHeld(stack),
+    brokenGuards: brokenGuards(core.view, core.map),
+  };
+}
+
+export class WorldPair {
+  readonly world: World;
+  readonly link: Link;
+  readonly client: ApplicationHost;
+  readonly server: ApplicationHost;
+  readonly seed: number;
+  readonly #before: readonly PoolCounts[];
+
+  constructor(options: WorldPairOptions = {}) {
+    this.seed = options.seed ?? 1;
+    const turn = options.turn === undefined ? {} : { turn: options.turn };
+    this.world = new World({ seed: this.seed, ...turn });
+    const link = { rate: 1e9, delay: 1e6, ...options.link, a: "client", b: "server" };
+    this.link = this.world.addLink(link);
+    this.client = this.#host(0, options);
+    this.server = this.#host(1, options);
+    this.#before = [poolCounts(this.client.stack), poolCounts(this.server.stack)];
+  }
+
+  #host(side: 0 | 1, options: WorldPairOptions): ApplicationHost {
+    const name = side === 0 ? "client" : "server";
+    const { profile, sequences } = options;
+    const stack = new Stack({
+      module: loadModule(),
+      name,
+      netifs: [{ netif: this.link.ends[side], addresses: [`${ADDRESSES[side]}/24`] }],
+      entropy: this.world.entropy(name),
+      layout: { ...TEST_LAYOUT, ...options.layout },
+      ...(profile === undefined ? {} : { profile }),
+      ...(sequences === undefined ? {} : { initialSequence: () => sequences[side] }),
+    });
+    return this.world.addHost(name, new ApplicationHost(stack));
+  }
+
+  get clientToe(): LibToe {
+    return this.client.stack.toe;
+  }
+
+  get serverToe(): LibToe {
+    return this.server.stack.toe;
+  }
+
+  /** Runs for `ns` of virtual time. */
+  pass(ns: number): void {
+    this.world.run(this.world.now + ns);
+  }
+
+  /** Runs until `done`, for `ns` at most; throws Error with the seed and the connections. */
+  until(done: () => boolean, what: string, ns: number = 10 * MINUTE): void {
+    const end = this.world.now + ns;
+    while (!done()) {
+      if (this.world.nextDeadline() > end) throw this.#never(what);
+      this.world.step();
+    }
+  }
+
+  #never(what: string): Error {
+    const states = [this.clientToe, this.serverToe].map((toe) =>
+      toe
+        .connections()
+        .map(({ state, txSent, txAvail, rto }) => `${state} ${txSent}/${txAvail} rto ${rto}`)
+        .join(", "),
+    );
+    const sides = states.join(" | ");
+    return new Error(`${what}: never came, seed ${this.seed}, ${this.world.now} ns: ${sides}`);
+  }
+
+  /** A listening descriptor of the server. */
+  listen(port: number, backlog = 128, fd: number = this.serverToe.socket()): number {
+    const bound = this.serverToe.bind(fd, { address: "0.0.0.0", port });
+    const listening = this.serverToe.listen(fd, backlog);
+    if (bound < 0 || listening < 0) throw new Error(`listen: ${bound}, ${listening}`);
+    return fd;
+  }
+
+  /** A connecting descriptor of the client. */
+  connect(port: number, fd: number = this.clientToe.socket()): number {
+    const remote: SocketAddress = { address: ADDRESSES[1], port };
+    const started = this.clientToe.connect(fd, remote);
+    if (started !== -ERRNO.EINPROGRESS) throw new Error(`connect: ${started}`);
+    return fd;
+  }
+
+  /** An established connection: descriptors of its two ends. */
+  establish(listener: number, port: number): { client: number; server: number } {
+    const client = this.connect(port);
+    let server = -1;
+    this.until(() => {
+      server = this.serverToe.accept(listener);
+      return server >= 0;
+    }, "accept");
+    return { client, server };
+  }
+
+  /** RFC 9293 names of all states, client's and server's. */
+  states(): [string[], string[]] {
+    const of = (toe: LibToe): string[] => toe.connections().map(({ state }) => state);
+    return [of(this.clientToe), of(this.serverToe)];
+  }
+
+  /** Lets every timer pass; returns how the pools differ from the start, in words. */
+  leftovers(): string[] {
+    this.until(() => this.world.nextDeadline() === Number.POSITIVE_INFINITY, "rest", 60 * MINUTE);
+    const found: string[] = [];
+    [this.client, this.server].forEach(({ stack }, side) => {
+      const now = poolCounts(stack);
+      for (const [name, value] of Object.entries(now)) {
+        const before = this.#before[side]?.[name as keyof PoolCounts];
+        const same = JSON.stringify(before) === JSON.stringify(value);
+        if (!same) found.push(`${stack.name} ${name}: ${String(before)}, then ${String(value)}`);
+      }
+      for (const { state } of stack.toe.connections()) found.push(`${stack.name}: ${state}`);
+    });
+    return found;
+  }
+}

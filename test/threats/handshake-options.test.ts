@@ -1,0 +1,103 @@
+/**
+ * Threats O07 to O10 where they belong: in the handshake, over a whole stack. Documented choices:
+ * of several options of a kind one counts, always the same; an MSS below MSS_MIN is raised to it;
+ * a window shift above 14 acts as 14 (RFC 7323, 2.3).
+ */
+import { expect, test } from "vitest";
+import { MSS_MIN } from "../../bindings/abi/limits.ts";
+import { ACK, PSH, SYN, type FrameFields } from "../support/frames.ts";
+import type { SentSegment } from "../support/judge-segment.ts";
+import { ScriptedPeer } from "../support/scripted-peer.ts";
+
+const SEQ = 7000;
+const OURS = 40;
+
+interface Opened {
+  readonly peer: ScriptedPeer;
+  readonly fd: number;
+  readonly answer: SentSegment;
+}
+
+/** A connection whose peer sent these options in its SYN, and this window in its ACK. */
+function open(options: readonly number[], window = 0xffff): Opened {
+  const peer = new ScriptedPeer();
+  const listener = peer.listen(80);
+  const [answer] = peer.send({ seq: SEQ, flags: SYN, options });
+  if (answer === undefined) throw new Error("SYN: expected an answer");
+  peer.send({ seq: SEQ + 1, ack: answer.seq + 1, flags: ACK, window });
+  expect(peer.state(40000)).toBe("ESTABLISHED");
+  return { peer, fd: peer.stack.toe.accept(listener), answer };
+}
+
+/** Payload sizes of 3,000 bytes, acknowledged as they come. */
+function sizes({ peer, fd }: Opened, fields: Partial<FrameFields> = {}): number[] {
+  expect(peer.stack.toe.send(fd, new Uint8Array(3000))).toBe(3000);
+  const seen = new Map<number, number>();
+  let waiting = peer.settle();
+  for (let round = 0; round < 200 && waiting.length > 0; round += 1) {
+    for (const { seq, payloadLength } of waiting) seen.set(seq, payloadLength);
+    const last = waiting.at(-1) as SentSegment;
+    const ack = last.seq + last.payloadLength;
+    peer.now += 1e6;
+    waiting = peer.send({ seq: SEQ + 1, ack, flags: ACK, ...fields });
+  }
+  return [...seen.values()].filter((length) => length > 0);
+}
+
+const sum = (list: readonly number[]): number => list.reduce((total, one) => total + one, 0);
+
+test("threats/O07 of several MSS options one counts, and always the same place", () => {
+  const first = Math.max(...sizes(open([2, 4, 2, 88, 2, 4, 3, 232])));
+  const second = Math.max(...sizes(open([2, 4, 3, 232, 2, 4, 2, 88])));
+  // 600 then 1000, and the other way round.
+  expect([first, second].sort((a, b) => a - b)).toEqual([600, 1000]);
+});
+
+test("threats/O08 the peer's MSS is raised to what is bearable, and lowered to what fits", () => {
+  for (const mss of [0, 1, 47, 48, 65535]) {
+    const sent = sizes(open([2, 4, mss >>> 8, mss & 255]));
+    expect(sum(sent), `mss ${mss}`).toBe(3000);
+    for (const size of sent) expect(size + OURS, `mss ${mss}`).toBeLessThanOrEqual(1500);
+    // At least MSS_MIN less the options of a segment, but for the last.
+    for (const size of sent.slice(0, -1)) {
+      expect(size, `mss ${mss}`).toBeGreaterThanOrEqual(MSS_MIN - 12);
+    }
+  }
+});
+
+test("threats/O08 without an MSS option 536 is assumed (RFC 9293 MUST-15)", () => {
+  expect(Math.max(...sizes(open([])))).toBe(536);
+});
+
+test("threats/O09 a window shift of 15 to 255 acts as 14", () => {
+  for (const shift of [14, 15, 16, 31, 32, 64, 255]) {
+    const opened = open([3, 3, shift], 2);
+    const info = opened.peer.stack.toe.connections().find(({ remote }) => remote.port === 40000);
+    expect(info?.peerScale, `shift ${shift}`).toBe(14);
+    expect(info?.peerWindow, `shift ${shift}`).toBe(2 << 14);
+  }
+});
+
+test("threats/O10 SYN options that come later change nothing", () => {
+  const opened = open([2, 4, 3, 232]);
+  const { peer, answer } = opened;
+  const late = [2, 4, 0, 60, 3, 3, 7, 4, 2, 0];
+  peer.send({ seq: SEQ + 1, ack: answer.seq + 1, flags: ACK | PSH, options: late, window: 5000 });
+  const info = peer.stack.toe.connections().find(({ remote }) => remote.port === 40000);
+  expect(info).toMatchObject({ peerScale: 0, sack: false, timestamps: false, peerWindow: 5000 });
+  expect(Math.max(...sizes(opened, { options: late }))).toBe(1000);
+});
+
+test("threats/O01 to O06 a SYN with broken options opens with what could be read", () => {
+  const rows: [string, number[]][] = [
+    ["length 0", [2, 4, 3, 232, 77, 0, 0, 0]],
+    ["length 1", [2, 4, 3, 232, 8, 1, 0, 0]],
+    ["past the end", [2, 4, 3, 232, 3, 40, 0, 0]],
+    ["MSS of a wrong length behind", [2, 4, 3, 232, 2, 3, 9, 1]],
+    ["40 NOPs but for the MSS", [...Array<number>(36).fill(1), 2, 4, 3, 232]],
+    ["garbage behind the end", [2, 4, 3, 232, 0, 2, 4, 0]],
+  ];
+  for (const [what, options] of rows) {
+    expect(Math.max(...sizes(open(options))), what).toBe(1000);
+  }
+});
