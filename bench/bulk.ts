@@ -5,7 +5,8 @@
  */
 import { Counter } from "../bindings/abi/counters.ts";
 import { DropReason } from "../bindings/abi/drop-reason.ts";
-import { formatQuartiles, interleave, pairRatio, quartiles, Stopwatch, table, WorkHash } from "./harness.ts";
+import { formatQuartiles, interleave, pairRatio, quartiles, table } from "./harness.ts";
+import { Stopwatch, WorkHash } from "./harness.ts";
 import type { Bar, BenchReport, BenchScale, Quartiles } from "./harness.ts";
 import { bulkFigures, lwipBuilt, lwipBulk, type BulkFigures } from "./peers/lwip.ts";
 import { counterOf, dropsOf, StackPair } from "./stack-pair.ts";

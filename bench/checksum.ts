@@ -3,7 +3,8 @@
  * against memory.copy of the same bytes in the same run. 64 B is an RPC, 1,460 B a full segment.
  */
 import { table, timeTasks, WorkHash, type BenchReport, type BenchScale } from "./harness.ts";
-import { assembleLoops, loopedChecksum, type LoopedChecksum, type WasmLoops } from "./wasm-loops.ts";
+import { assembleLoops, loopedChecksum } from "./wasm-loops.ts";
+import type { LoopedChecksum, WasmLoops } from "./wasm-loops.ts";
 
 const SIZES = [64, 1460] as const;
 const TIMES = 2000;
@@ -59,7 +60,8 @@ export function copyAndSumNs(length: number, taskMs: number): number {
   const looped = loopedChecksum();
   fill(looped.bytes);
   const body = (): void => void looped.loops.copyAndSum(SECOND, FIRST, length, TIMES);
-  return timeTasks([{ name: "copyAndSum", count: TIMES, body }], taskMs).get("copyAndSum") as number;
+  const name = "copyAndSum";
+  return timeTasks([{ name, count: TIMES, body }], taskMs).get(name) as number;
 }
 
 /** Both functions at both sizes. */

@@ -4,8 +4,8 @@
  * install record are written as bindings/abi lays them out.
  */
 import { createCore, type Core } from "../bindings/core.ts";
-import { ATX_CONNECTION, ATX_FLAGS, ATX_GENERATION, ATX_OPCODE } from "../bindings/abi/descriptor.ts";
-import { ATX_RX_CREDIT, ATX_SIZE, ATX_TX_APPEND, AtxOpcode } from "../bindings/abi/descriptor.ts";
+import { ATX_CONNECTION, ATX_FLAGS, ATX_GENERATION } from "../bindings/abi/descriptor.ts";
+import { ATX_OPCODE, ATX_RX_CREDIT, ATX_SIZE, ATX_TX_APPEND } from "../bindings/abi/descriptor.ts";
 import { CONTEXT_ARX_CONSUMER, CONTEXT_ARX_PRODUCER } from "../bindings/abi/descriptor.ts";
 import { CONTEXT_ATX_PRODUCER, CONTEXT_SIZE, FRAME_SIZE } from "../bindings/abi/descriptor.ts";
 import * as D from "../bindings/abi/descriptor.ts";
@@ -152,7 +152,7 @@ export class FlowCore {
     const { words } = this.core;
     words[at + (ATX_CONNECTION >>> 2)] = flow;
     words[at + (ATX_GENERATION >>> 2)] = GENERATION;
-    words[at + (ATX_OPCODE >>> 2)] = AtxOpcode.Update;
+    words[at + (ATX_OPCODE >>> 2)] = D.AtxOpcode.Update;
     words[at + (ATX_RX_CREDIT >>> 2)] = rxCredit;
     words[at + (ATX_TX_APPEND >>> 2)] = txAppend;
     words[at + (ATX_FLAGS >>> 2)] = 0;

@@ -6,7 +6,8 @@
  */
 import { IPPROTO_TCP, POLLIN, TCP_NODELAY } from "../host/libtoe/constants.ts";
 import type { LibToe } from "../host/libtoe/libtoe.ts";
-import { formatQuartiles, interleave, pairRatio, quartiles, Stopwatch, table, WorkHash } from "./harness.ts";
+import { formatQuartiles, interleave, pairRatio, quartiles, table } from "./harness.ts";
+import { Stopwatch, WorkHash } from "./harness.ts";
 import type { Bar, BenchReport, BenchScale, Quartiles } from "./harness.ts";
 import { lwipBuilt, lwipRpc, rpcFigures, type RpcFigures } from "./peers/lwip.ts";
 import { must, StackPair } from "./stack-pair.ts";

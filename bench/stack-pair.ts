@@ -5,8 +5,8 @@
  */
 import type { Counter } from "../bindings/abi/counters.ts";
 import type { DropReason } from "../bindings/abi/drop-reason.ts";
-import { AF_INET, SO_RCVBUF, SO_SNDBUF, SOCK_NONBLOCK, SOCK_STREAM } from "../host/libtoe/constants.ts";
-import { SOL_SOCKET } from "../host/libtoe/constants.ts";
+import { AF_INET, SOCK_NONBLOCK, SOCK_STREAM } from "../host/libtoe/constants.ts";
+import { SO_RCVBUF, SO_SNDBUF, SOL_SOCKET } from "../host/libtoe/constants.ts";
 import type { LibToe } from "../host/libtoe/libtoe.ts";
 import { directLink } from "../host/netif/direct-link.ts";
 import { Stack } from "../host/stack.ts";

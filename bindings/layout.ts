@@ -59,8 +59,8 @@ export interface Layout {
 }
 
 const PAGE = 65536;
-/** First address used: 0 stays invalid. */
-const FIRST = 1024;
+/** First address used: below it the debug build keeps the texts of its assertions. */
+const FIRST = 32768;
 const LARGEST = 0xffff0000;
 
 function powerOfTwo(value: number): boolean {

@@ -12,6 +12,8 @@ export type { ConnectionInfo, ConnectionOptions, Endpoint } from "./control-plan
 export type { Profile, ProfileName } from "./control-plane/profile.ts";
 export { Driver } from "./driver.ts";
 export * from "./libtoe/constants.ts";
+export { Connection, type CloseOptions, Listener } from "./libtoe/web-streams.ts";
+export type { ConnectOptions, ListenOptions } from "./libtoe/web-streams.ts";
 export { LibToe } from "./libtoe/libtoe.ts";
 export type { SocketAddress } from "./libtoe/calls.ts";
 export { directLink } from "./netif/direct-link.ts";

@@ -15,7 +15,11 @@ import type { LayoutOptions } from "../bindings/layout.ts";
 import { ControlPlane } from "./control-plane/control-plane.ts";
 import { profile as profileNamed } from "./control-plane/profile.ts";
 import type { Profile, ProfileName } from "./control-plane/profile.ts";
+import type { ConnectionInfo } from "./control-plane/interface.ts";
 import { LibToe } from "./libtoe/libtoe.ts";
+import { type CloseOptions, type Connection, connect } from "./libtoe/web-streams.ts";
+import { type ConnectOptions, type Listener, listen } from "./libtoe/web-streams.ts";
+import type { ListenOptions } from "./libtoe/web-streams.ts";
 import { Burst, type Netif } from "./netif/netif.ts";
 
 /** Rounds of one poll: step, control plane, sockets, carriers. */
@@ -67,6 +71,8 @@ export class Stack {
   /** Frames of the egress burst that the carriers have taken. */
   #taken = 0;
   #wake: (() => void) | undefined;
+  /** Resolved when the last connection has ended; looked at while there are any. */
+  #drainWaiters: (() => void)[] = [];
   #now = 0;
 
   constructor(options: StackOptions) {
@@ -125,6 +131,41 @@ export class Stack {
     netif.onReadable?.(() => this.#wake?.());
   }
 
+  /** Starts to listen; `for await (const connection of stack.listen({ port }))`. */
+  listen(options: ListenOptions): Listener {
+    return listen(this.toe, options);
+  }
+
+  /** Connects; rejects with SocketError (ECONNREFUSED, ETIMEDOUT, ...). */
+  connect(options: ConnectOptions): Promise<Connection> {
+    return connect(this.toe, options);
+  }
+
+  /** Every connection as `ss` shows it, TIME-WAIT included. */
+  connections(): ConnectionInfo[] {
+    return this.control.connections();
+  }
+
+  /**
+   * Closes every descriptor. With `drain` connections end in order, and the promise resolves when
+   * none is left but in TIME-WAIT; otherwise they are reset.
+   */
+  async close(options: CloseOptions = {}): Promise<void> {
+    this.toe.closeAll(options.drain === true);
+    this.#wake?.();
+    if (options.drain !== true || this.#isDrained()) return;
+    await new Promise<void>((resolve) => this.#drainWaiters.push(resolve));
+  }
+
+  #isDrained(): boolean {
+    return this.control.connections().every(({ state }) => state === "TIME-WAIT");
+  }
+
+  /** Counts what the application has been told; a world waits for promises when it moved. */
+  get notifications(): number {
+    return this.toe.notifications;
+  }
+
   /** Called by a world or driver: `wake` runs when a call or a carrier has made work. */
   onWake(wake: () => void): void {
     this.#wake = wake;
@@ -140,6 +181,10 @@ export class Stack {
     for (let round = 0; more && round < ROUNDS_MAX; round += 1) {
       more = this.#round(now);
       if (this.#taken < this.#egress.count) return false;
+    }
+    if (this.#drainWaiters.length > 0 && this.#isDrained()) {
+      for (const resolve of this.#drainWaiters) resolve();
+      this.#drainWaiters = [];
     }
     return more;
   }

@@ -18,6 +18,14 @@ export class WorkList<T> {
     return this.#items[index] as T;
   }
 
+  /** Takes the first `count` items out; the others keep their order. */
+  drop(count: number): void {
+    const kept = this.count - count;
+    for (let i = 0; i < kept; i += 1) this.#items[i] = this.#items[i + count];
+    for (let i = kept; i < this.count; i += 1) this.#items[i] = undefined;
+    this.count = kept;
+  }
+
   /** Empties the list and lets go of its items. */
   clear(): void {
     for (let i = 0; i < this.count; i += 1) this.#items[i] = undefined;

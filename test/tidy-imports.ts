@@ -12,6 +12,7 @@ const LEAVES = [
   "host/options.ts",
   "host/prng.ts",
   "host/virtual-clock.ts",
+  "host/work-list.ts",
 ];
 
 const CORE = ["bindings/abi/", "bindings/core.ts", "bindings/layout.ts"];

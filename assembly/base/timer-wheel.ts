@@ -16,13 +16,11 @@
  */
 import {
   TIMER_DEADLINE, TIMER_NEXT, TIMER_PREVIOUS, TIMER_SIZE, TIMER_SLOT, WHEEL_BITMAP, WHEEL_COUNT,
-  WHEEL_GRANULARITY_BITS, WHEEL_HEADS, WHEEL_LEVELS, WHEEL_SIZE, WHEEL_SLOTS, WHEEL_SLOT_BITS,
-  WHEEL_TICK,
+  WHEEL_GRANULARITY_BITS, WHEEL_HEADS, WHEEL_LEVELS, WHEEL_NEXT, WHEEL_SIZE, WHEEL_SLOTS,
+  WHEEL_SLOT_BITS, WHEEL_TICK,
 } from "../../bindings/abi/timer.ts";
 import { TIMERS_PER_STEP } from "../../bindings/abi/limits.ts";
 
-/** u64: first tick at which a slot comes up; u64.MAX_VALUE when none is in use. */
-const WHEEL_NEXT: u32 = WHEEL_COUNT + 8;
 const NEVER: u64 = u64.MAX_VALUE;
 const SLOT_MASK: u32 = WHEEL_SLOTS - 1;
 /** The bitmap of one level: 64-bit words, and their bytes. */
@@ -122,7 +120,7 @@ export function wheelAdvance(
  * start of a slot of a higher level, which is not after the deadlines in it. u64.MAX_VALUE when
  * no timer is linked. It may be for a timer that was cancelled or re-armed for later.
  */
-export function wheelNext(wheel: usize, timers: usize): u64 {
+export function wheelNext(wheel: usize): u64 {
   const next = load<u64>(wheel, WHEEL_NEXT);
   return next == NEVER ? NEVER : next << WHEEL_GRANULARITY_BITS;
 }

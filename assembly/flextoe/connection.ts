@@ -17,6 +17,7 @@ import { IPV4_CHECKSUM, IPV4_IDENTIFICATION, IPV4_TOTAL_LENGTH } from "../../bin
 import { IPV4_TOS, IPV4_TTL } from "../../bindings/abi/ip.ts";
 import * as L from "../../bindings/abi/limits.ts";
 import * as M from "../../bindings/abi/memory-map.ts";
+import { TCP_SIZE, TIMESTAMP_OPTION_BYTES } from "../../bindings/abi/tcp.ts";
 import { TimerKind } from "../../bindings/abi/timer.ts";
 import { cancelTimer } from "./protocol-state.ts";
 
@@ -189,7 +190,7 @@ function installProtocol(core: usize, connection: u32, record: usize): void {
   store<u8>(p, load<u8>(record, D.INSTALL_PEER_SCALE), F.PROTOCOL_PEER_SCALE);
   store<u8>(p, load<u8>(record, D.INSTALL_LOCAL_SCALE), F.PROTOCOL_LOCAL_SCALE);
   store<u16>(p, load<u16>(record, D.INSTALL_FLAGS) & <u16>FLAGS_AT_START, F.PROTOCOL_FLAGS);
-  const mss = max<u32>(L.MSS_MIN, load<u16>(record, D.INSTALL_MSS));
+  const mss = payloadLimit(core, connection, load<u16>(record, D.INSTALL_MSS));
   store<u16>(p, <u16>mss, F.PROTOCOL_MSS);
   store<u8>(p, max<u8>(1, load<u8>(record, D.INSTALL_ACK_THRESHOLD)), F.PROTOCOL_ACK_THRESHOLD);
   store<u8>(r, load<u8>(record, D.INSTALL_INTERVAL_LIMIT), F.RECOVERY_INTERVAL_LIMIT);
@@ -198,6 +199,17 @@ function installProtocol(core: usize, connection: u32, record: usize): void {
   store<u32>(r, load<u32>(record, D.INSTALL_CWND), F.RECOVERY_INITIAL_WINDOW);
   installTimes(core, r, record);
   congestionInitialize(p, r, load<u8>(record, D.INSTALL_ALGORITHM), load<u64>(core, M.CORE_NOW));
+}
+
+/** `mss` within what a frame of the map holds beside this connection's headers. */
+export function payloadLimit(core: usize, connection: u32, mss: u32): u32 {
+  const pre = preOf(core, connection);
+  const frame = load<u32>(core, M.CORE_EGRESS_CAPACITY) / L.EGRESS_FRAMES_MAX;
+  const flags: u32 = load<u16>(protocolOf(core, connection), F.PROTOCOL_FLAGS);
+  const timestamps = (flags & F.FLOW_TIMESTAMPS) != 0;
+  const options = timestamps ? TIMESTAMP_OPTION_BYTES : 0;
+  const most = frame - load<u8>(pre, F.PRE_HEADER_LENGTH) - TCP_SIZE - options;
+  return max(L.MSS_MIN, min(mss, most));
 }
 
 const FLAGS_AT_START: u32 =

@@ -4,7 +4,7 @@
  * result and in read-only POST fields. These are the only payload copies of the data path, and
  * they are counted.
  */
-import { copyAndSum, fold, sumWords, swapSum } from "../base/checksum.ts";
+import { copyAndSum, fold, sumSmall, swapSum } from "../base/checksum.ts";
 import { countBy } from "../base/counter.ts";
 import { postOf, preOf } from "../flow/flow-state.ts";
 import { contiguousBytes, sequenceAddress } from "../tcp/sequence-address.ts";
@@ -87,5 +87,5 @@ function headerSum(core: usize, work: usize): u64 {
   const tcp = <usize>load<u32>(work, W.WORK_OUT_TCP);
   const header = load<u32>(work, W.WORK_OUT_PAYLOAD) - <u32>tcp;
   const length = header + load<u32>(work, W.WORK_OUT_PAYLOAD_LENGTH);
-  return sumWords(tcp, header) + load<u32>(pre, PRE_PSEUDO_SUM) + bswap<u16>(<u16>length);
+  return sumSmall(tcp, header) + load<u32>(pre, PRE_PSEUDO_SUM) + bswap<u16>(<u16>length);
 }

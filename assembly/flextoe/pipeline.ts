@@ -20,7 +20,7 @@ import * as M from "../../bindings/abi/memory-map.ts";
 import { ReorderPoint } from "../../bindings/abi/stage.ts";
 import { TIMERS_PER_CONNECTION, TimerKind } from "../../bindings/abi/timer.ts";
 import * as W from "../../bindings/abi/work.ts";
-import { setHeader } from "./connection.ts";
+import { payloadLimit, setHeader } from "./connection.ts";
 import * as queue from "./context-queue.ts";
 import { dmaFetch, dmaPlace } from "./dma.ts";
 import * as scheduler from "./flow-scheduler.ts";
@@ -64,7 +64,7 @@ export function runStep(core: usize, now: u64): u32 {
 
 /** Time at which step() has work without input, for the host: ns, or the largest u64. */
 export function deadline(core: usize): u64 {
-  return wheelNext(<usize>load<u32>(core, M.CORE_WHEEL), <usize>load<u32>(core, M.CORE_TIMERS));
+  return wheelNext(<usize>load<u32>(core, M.CORE_WHEEL));
 }
 
 /** RX: the frames that the host put into the ingress burst. */
@@ -247,6 +247,8 @@ function hostControl(core: usize, context: u32, record: usize, work: usize): voi
     scheduler.setInterval(core, connection, (<u64>high << 32) | low);
   } else if (opcode == D.AtxOpcode.SetHeader) {
     setHeader(core, connection, low, high);
+  } else if (opcode == D.AtxOpcode.SetMss) {
+    store<u32>(work, payloadLimit(core, connection, low), W.WORK_ARGUMENT_LOW);
   }
   protocolHostControl(core, work);
   if ((actionsOf(work) & W.ACTION_DROP) != 0) {
@@ -275,7 +277,8 @@ function expireTimers(core: usize, now: u64): bool {
     }
   }
   finish(core, items);
-  return fired == most;
+  // The wheel also stops at its own bound of work; what is due then stays due.
+  return fired == most || wheelNext(wheel) <= now;
 }
 
 /** One expired timer; true when the work record holds an item to finish. */

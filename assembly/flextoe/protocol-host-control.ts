@@ -15,7 +15,6 @@ import { DropReason } from "../../bindings/abi/drop-reason.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
 import { CORE_NOW } from "../../bindings/abi/memory-map.ts";
 import { seqDistance } from "../../bindings/abi/seq.ts";
-import { MSS_MIN } from "../../bindings/abi/limits.ts";
 import * as W from "../../bindings/abi/work.ts";
 import { acknowledge, edgeAfter, windowField } from "./protocol-acknowledge.ts";
 import { goBack } from "./protocol-loss.ts";
@@ -147,7 +146,7 @@ function configure(core: usize, work: usize, connection: u32, p: usize, opcode: 
     if (low != 0) store<u32>(p, max(mss, min(low, CONGESTION_WINDOW_MAX)), F.PROTOCOL_CWND);
     if (high != 0) store<u32>(r, max(2 * mss, high), F.RECOVERY_SSTHRESH);
   } else if (opcode == AtxOpcode.SetMss) {
-    store<u16>(p, <u16>max(MSS_MIN, min(low, 65535)), F.PROTOCOL_MSS);
+    store<u16>(p, <u16>low, F.PROTOCOL_MSS);
   } else if (opcode == AtxOpcode.SetAlgorithm && low <= <u32>F.CongestionAlgorithm.Dctcp) {
     store<u8>(r, <u8>low, F.RECOVERY_ALGORITHM);
     congestionInitialize(p, r, low, load<u64>(core, CORE_NOW));

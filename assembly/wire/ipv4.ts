@@ -3,7 +3,7 @@
  * may not. Lengths are checked here once; readers after that cannot run past the frame.
  */
 import { load16be } from "../base/bytes.ts";
-import { fold, sumWords } from "../base/checksum.ts";
+import { fold, sumSmall } from "../base/checksum.ts";
 import { DropReason } from "../../bindings/abi/drop-reason.ts";
 import { IPV4_DESTINATION, IPV4_FRAGMENT } from "../../bindings/abi/ip.ts";
 import { IPV4_MORE_FRAGMENTS_OR_OFFSET, IPV4_SIZE } from "../../bindings/abi/ip.ts";
@@ -31,7 +31,7 @@ export function checkIpv4(ip: usize, remaining: u32): u32 {
     return DropReason.IpHeaderLength;
   }
   if (total > remaining) return DropReason.IpTotalLength;
-  if (fold(sumWords(ip, header)) != 0xffff) return DropReason.IpChecksum;
+  if (fold(sumSmall(ip, header)) != 0xffff) return DropReason.IpChecksum;
   if ((load16be(ip, IPV4_FRAGMENT) & IPV4_MORE_FRAGMENTS_OR_OFFSET) != 0) {
     return DropReason.IpFragment;
   }

@@ -35,6 +35,7 @@ export const WHEEL_GRANULARITY_BITS: u32 = 10;
 
 export const WHEEL_TICK: u32 = 0; // u64: level-0 slots fully handled
 export const WHEEL_COUNT: u32 = 8; // u32: timers linked
+export const WHEEL_NEXT: u32 = 16; // u64: first tick at which a slot comes up; all ones = none
 export const WHEEL_BITMAP: u32 = 64; // 3 x 128 bytes: a bit a slot, set when it has a timer
 export const WHEEL_HEADS: u32 = 448; // 3 x 1,024 x u32: timer index + 1
 export const WHEEL_SIZE: u32 = 12736; // WHEEL_HEADS + 12,288

@@ -1,6 +1,6 @@
 /**
- * A network namespace of our own: everything that interop sends stays inside it. Invariant: remove()
- * leaves neither the namespace nor a process in it, whatever happened before; it may run twice.
+ * A network namespace of our own: everything that interop sends stays inside it. Invariant: after
+ * remove() there is neither the namespace nor a process in it, whatever happened; it may run twice.
  */
 import { execFileSync, spawnSync } from "node:child_process";
 

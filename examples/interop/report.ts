@@ -38,6 +38,20 @@ function pairs(values: Readonly<Record<string, number>>): string {
   return text.length === 0 ? "none" : text.join(", ");
 }
 
+/** Drops that neither end of a link without bit errors may cause. */
+const NEVER_DROPPED = [
+  ...["IpChecksum", "IpHeaderLength", "IpTotalLength", "TcpChecksum", "TcpHeaderLength"],
+  ...["TcpOptionLength", "TcpNoFlags"],
+];
+
+/** What is wrong at a site at its end: things left behind, packets that either end refused. */
+export function complaints({ left, kernelErrors, figures }: SiteReport): string[] {
+  const counts = { ...kernelErrors };
+  for (const reason of NEVER_DROPPED) counts[`drop ${reason}`] = figures.drops[reason] ?? 0;
+  const raised = Object.entries(counts).filter(([, count]) => count > 0);
+  return [...left, ...raised.map(([what, count]) => `${what}: expected 0, got ${count}`)];
+}
+
 /** The figures of one site, a few lines. */
 export function siteLines({ name, report, verdict }: SiteResult): string[] {
   const { drops, ...counters } = report.figures;
@@ -48,10 +62,11 @@ export function siteLines({ name, report, verdict }: SiteResult): string[] {
     `  tables at end:   ${pairs({ ...report.after })}`,
     `  kernel's counts of bad packets: ${pairs(report.kernelErrors)}`,
   ];
+  lines.push(`  device queue: ${report.queueDrops} dropped`);
   if (report.relay !== undefined) lines.push(`  relay: ${pairs(report.relay)}`);
   if (verdict !== undefined) {
-    const { frames, badChecksums, malformed } = verdict;
-    lines.push(`  tshark: ${pairs({ frames, badChecksums, malformed })}`);
+    const { complaints, ...counts } = verdict;
+    lines.push(`  tshark: ${[pairs(counts), ...complaints].join("; ")}`);
   }
   return lines;
 }

@@ -35,7 +35,7 @@ function obstacle(): string | undefined {
   return undefined;
 }
 
-/** Runs inside.ts in the namespace; its exit code, 1 when it had to be ended. */
+/** Runs inside.ts in the namespace; its exit code, 1 when it took too long, 130 after a signal. */
 function runInside(namespace: Namespace, words: readonly string[]): Promise<number> {
   const [program, all] = namespace.command(process.execPath, [INSIDE, ...words]);
   const child = spawn(program, all, { stdio: ["ignore", "inherit", "inherit"] });
@@ -43,14 +43,18 @@ function runInside(namespace: Namespace, words: readonly string[]): Promise<numb
     process.stderr.write(`interop: expected an end within ${LIMIT_MS / 1000} s, got none\n`);
     child.kill("SIGKILL");
   }, LIMIT_MS);
-  const end = (): void => void child.kill("SIGKILL");
+  let interrupted = false;
+  const end = (): void => {
+    interrupted = true;
+    child.kill("SIGKILL");
+  };
   const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
   for (const signal of signals) process.once(signal, end);
   return new Promise((done) => {
     const settle = (code: number): void => {
       clearTimeout(timer);
       for (const signal of signals) process.removeListener(signal, end);
-      done(code);
+      done(interrupted ? 130 : code);
     };
     child.once("error", () => settle(1));
     child.once("close", (code) => settle(code ?? 1));

@@ -26,6 +26,8 @@ const DEVICE = "toe0";
 /** 2 MSL: short, so that its end can be waited for. */
 const TIME_WAIT = 1e9;
 const REST_MS = 8000;
+/** Bounds the disk and tshark's time that seconds of gigabits take. */
+const CAPTURE_BYTES_MAX = 96 * 1024 * 1024;
 
 export interface RelayOptions {
   /** ns each way. */
@@ -44,7 +46,11 @@ export interface SiteReport {
   readonly relay?: { readonly dropped: number; readonly reordered: number };
   /** Packets that the kernel refused for their checksum or header. */
   readonly kernelErrors: Readonly<Record<string, number>>;
+  /** Frames that the kernel had for the stack and no room for in the device's queue. */
+  readonly queueDrops: number;
   readonly frames: number;
+  /** The capture was full before the end: it holds the first frames only. */
+  readonly isCaptureCut: boolean;
 }
 
 /** Counts of /proc/net/snmp that a good peer never raises. */
@@ -64,6 +70,14 @@ function kernelErrors(): Record<string, number> {
   return found;
 }
 
+/** Frames that the kernel could not queue for the device. */
+function queueDrops(): number {
+  const lines = readFileSync("/proc/net/dev", "utf8").split("\n");
+  const line = lines.find((text) => text.trim().startsWith(`${DEVICE}:`));
+  // After the name: 8 numbers of reception, then bytes, packets, errors and drops of sending.
+  return Number(line?.trim().split(/\s+/)[12] ?? 0);
+}
+
 export class Site {
   readonly stack: Stack;
   readonly #tun: TunNetif;
@@ -74,6 +88,7 @@ export class Site {
   readonly #driver: Driver;
   readonly #before: TableCounts;
   readonly #errorsBefore = kernelErrors();
+  #captured = 0;
   #fault: unknown;
 
   private constructor(
@@ -84,8 +99,7 @@ export class Site {
   ) {
     this.#tun = tun;
     this.#file = openSync(capture, "w");
-    const sink = (bytes: Uint8Array): void => void writeSync(this.#file, bytes);
-    this.#writer = new PcapngWriter({ sink, snap: "full" });
+    this.#writer = new PcapngWriter({ sink: (bytes) => this.#capture(bytes), snap: "full" });
     if (relay !== undefined) {
       const names = ["kernel", "toeloop"] as const;
       this.#link = createLink({ medium: "ip", names, ...relay });
@@ -108,6 +122,12 @@ export class Site {
         this.#fault = error;
       },
     });
+  }
+
+  /** The writer gives whole blocks, so that a file that ends early is a good one. */
+  #capture(bytes: Uint8Array): void {
+    if (this.#captured < CAPTURE_BYTES_MAX) writeSync(this.#file, bytes);
+    this.#captured += bytes.length;
   }
 
   /** Makes the device and starts the stack. */
@@ -136,6 +156,7 @@ export class Site {
       await sleep(50);
       after = tableCounts(this.stack);
     }
+    const dropped = queueDrops();
     this.#driver.stop();
     this.#tracer.close();
     this.#tun.close();
@@ -153,7 +174,9 @@ export class Site {
       figures: stackFigures(this.stack),
       ...this.#relayCounts(),
       kernelErrors: errors,
+      queueDrops: dropped,
       frames: this.#writer.frames,
+      isCaptureCut: this.#captured > CAPTURE_BYTES_MAX,
     };
   }
 

@@ -49,7 +49,9 @@ function sameBytes(what: string, got: Uint8Array, expected: Uint8Array): string 
   const digest = sha256(expected);
   const found = sha256(got);
   if (found !== digest) {
-    throw new Error(`${what}: expected ${expected.length} B ${digest}, got ${got.length} B ${found}`);
+    throw new Error(
+      `${what}: expected ${expected.length} B ${digest}, got ${got.length} B ${found}`,
+    );
   }
   return `sha256 ${digest.slice(0, 12)}`;
 }
@@ -143,7 +145,10 @@ export async function iperf3(site: Site, reverse: boolean, seconds: number): Pro
   const server = new Iperf3Server(site.stack.toe, patience());
   try {
     const words = ["-c", STACK, "-t", String(seconds), "-J", ...(reverse ? ["-R"] : [])];
-    const [result, { stdout }] = await Promise.all([server.serveOne(), run("iperf3", words, STEP_MS)]);
+    const [result, { stdout }] = await Promise.all([
+      server.serveOne(),
+      run("iperf3", words, STEP_MS),
+    ]);
     const report = JSON.parse(stdout) as { end: { sum_received: { bits_per_second: number } } };
     if (result.bytes === 0) throw new Error("iperf3: expected bytes, got none");
     const speed = (report.end.sum_received.bits_per_second / 1e6).toFixed(0);

@@ -6,6 +6,8 @@ import { run } from "./programs.ts";
 
 export interface Verdict {
   readonly frames: number;
+  /** TCP segments whose checksum was computed and found right. */
+  readonly verified: number;
   readonly badChecksums: number;
   readonly malformed: number;
   /** The first frames complained about, as text. */
@@ -14,10 +16,27 @@ export interface Verdict {
 
 const TIMEOUT_MS = 60_000;
 const COMPLAINTS_MAX = 5;
-/** ip.checksum.status and tcp.checksum.status of a wrong checksum. */
+/** ip.checksum.status and tcp.checksum.status of a wrong and of a right checksum. */
 const BAD = "0";
+const GOOD = "1";
+/** frame.p2p_dir of frames that the stack received. */
+const INBOUND = "1";
+/**
+ * A checksum that comes to 0 leaves Linux as its other zero, for TCP as for UDP: the sum over the
+ * segment is right, and tshark complains. Only frames of the kernel are excused.
+ */
+const OTHER_ZERO = "0xffff";
 
-const FIELDS = ["frame.number", "ip.checksum.status", "tcp.checksum.status", "_ws.malformed"];
+const FIELDS = [
+  ...["frame.number", "frame.p2p_dir", "ip.checksum.status", "tcp.checksum.status"],
+  ...["tcp.checksum", "_ws.malformed"],
+];
+
+function isBad(fields: readonly string[]): boolean {
+  const [, direction, ip, tcp, checksum] = fields;
+  const isExcused = direction === INBOUND && checksum === OTHER_ZERO;
+  return ip === BAD || (tcp === BAD && !isExcused);
+}
 
 /** Judges one capture. Rejects when tshark cannot read it. */
 export async function judgeCapture(file: string): Promise<Verdict> {
@@ -32,16 +51,19 @@ export async function judgeCapture(file: string): Promise<Verdict> {
     ],
     TIMEOUT_MS,
   );
-  const verdict = { frames: 0, badChecksums: 0, malformed: 0, complaints: [] as string[] };
+  const complaints: string[] = [];
+  const verdict = { frames: 0, verified: 0, badChecksums: 0, malformed: 0, complaints };
   for (const line of stdout.split("\n")) {
     if (line === "") continue;
     verdict.frames += 1;
-    const [number, ip, tcp, malformed] = line.split(",");
-    const isBad = ip === BAD || tcp === BAD;
-    if (isBad) verdict.badChecksums += 1;
-    if (malformed) verdict.malformed += 1;
-    if ((isBad || malformed) && verdict.complaints.length < COMPLAINTS_MAX) {
-      verdict.complaints.push(`frame ${number}: ${isBad ? "bad checksum" : "malformed"}`);
+    const fields = line.split(",");
+    const isMalformed = (fields[5] ?? "") !== "";
+    const isWrong = isBad(fields);
+    if (fields[3] === GOOD) verdict.verified += 1;
+    if (isWrong) verdict.badChecksums += 1;
+    if (isMalformed) verdict.malformed += 1;
+    if ((isWrong || isMalformed) && complaints.length < COMPLAINTS_MAX) {
+      complaints.push(`frame ${fields[0]}: ${isWrong ? "bad checksum" : "malformed"}`);
     }
   }
   return verdict;

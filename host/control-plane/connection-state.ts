@@ -4,7 +4,7 @@
  */
 
 /** RFC 9293, 3.3.2. */
-export const enum ConnectionState {
+export enum ConnectionState {
   Closed = 0,
   Listen = 1,
   SynSent = 2,
@@ -35,7 +35,7 @@ export const STATE_NAMES: readonly string[] = [
 ];
 
 /** What can happen to a connection, after validation: an unacceptable segment is no event. */
-export const enum ConnectionEvent {
+export enum ConnectionEvent {
   /** The OPEN calls (3.10.1). */
   PassiveOpen = 0,
   ActiveOpen = 1,

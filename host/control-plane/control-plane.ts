@@ -223,9 +223,11 @@ export class ControlPlane implements C.ControlPlaneApi {
       this.#announcements = [];
     }
     // Callbacks may add to the list while it is walked.
-    const { outbox } = plane;
-    for (let i = 0; i < outbox.count; i += 1) this.#dispatch(outbox.at(i));
-    outbox.clear();
+    const { outbox, egress } = plane;
+    // What the burst has no room for waits until the carriers have taken this one.
+    let sent = 0;
+    for (; sent < outbox.count && egress.hasRoom(); sent += 1) this.#dispatch(outbox.at(sent));
+    outbox.drop(sent);
     this.#armHousekeeping();
   }
 
@@ -340,8 +342,7 @@ export class ControlPlane implements C.ControlPlaneApi {
     const kind = words[at + D.EVENT_KIND / 4] as D.EventKind;
     const id = words[at + D.EVENT_CONNECTION / 4] as number;
     const generation = words[at + D.EVENT_GENERATION / 4] as number;
-    const isCurrent =
-      plane.rows.isUsed(id) && plane.rows.get(id, R.ROW_GENERATION) === generation;
+    const isCurrent = plane.rows.isUsed(id) && plane.rows.get(id, R.ROW_GENERATION) === generation;
     if (kind === D.EventKind.Redirect) {
       const { frame } = plane;
       frame.offset = words[at + D.EVENT_A / 4] as number;

@@ -19,6 +19,9 @@ import { ControlSegment } from "../wire/tcp.ts";
 import { countDrop } from "./plane.ts";
 import type { Interface } from "./route.ts";
 
+/** Link header with tag, IPv4 header, TCP header with all its options. */
+const SEGMENT_BYTES_MAX = ETHERNET_SIZE + VLAN_SIZE + IPV4_SIZE + 60;
+
 export class ControlEgress {
   /** The segment that sendSegment() writes. */
   readonly segment = new ControlSegment();
@@ -40,6 +43,12 @@ export class ControlEgress {
     this.#burst = burst;
     const { buffer, byteOffset, byteLength } = burst.bytes;
     this.#view = new DataView(buffer, byteOffset, byteLength);
+  }
+
+  /** True when the burst takes one more control segment. */
+  hasRoom(): boolean {
+    const { bytes, used } = this.#burst;
+    return this.#burst.room() > 0 && used + SEGMENT_BYTES_MAX <= bytes.length;
   }
 
   /** Bytes of link header in front of an IP packet. */

@@ -88,8 +88,7 @@ function receiveError(plane: Plane, at: number, length: number): void {
     return;
   }
   const isHard =
-    type === I.ICMP_UNREACHABLE &&
-    (code === I.UNREACHABLE_PROTOCOL || code === I.UNREACHABLE_PORT);
+    type === I.ICMP_UNREACHABLE && (code === I.UNREACHABLE_PROTOCOL || code === I.UNREACHABLE_PORT);
   if (isHard && !rows.has(id, R.ROW_IS_INSTALLED)) {
     failHandshake(plane, id, ConnectionEvent.HardError, ERRNO.ECONNREFUSED);
     return;

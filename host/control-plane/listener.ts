@@ -42,8 +42,7 @@ export class ListenerTable {
     const listeners = this.#byPort.get(port);
     if (listeners === undefined) return false;
     return listeners.some((listener) => {
-      const overlaps =
-        address === 0 || listener.address === 0 || listener.address === address;
+      const overlaps = address === 0 || listener.address === 0 || listener.address === address;
       return overlaps && !(reusePort && listener.options.reusePort);
     });
   }

@@ -59,9 +59,10 @@ export function retransmissionTimeout(plane: Plane, id: number, persist: boolean
   const seen = inspect(plane, id);
   if (seen === undefined) return;
   noteProgress(plane, id, seen);
-  // RFC 9293 MUST-37: as long as the peer answers, a closed window is no failure.
-  if (persist && seen.lastReceive > rows.time(id, R.TIME_STALLED)) {
-    rows.setTime(id, R.TIME_STALLED, seen.lastReceive);
+  // RFC 9293 MUST-37: as long as the peer answers, a closed window is no failure. The clock runs
+  // from the first probe without an answer, however far apart probes are.
+  if (persist && seen.lastReceive >= rows.time(id, R.TIME_SENT)) {
+    rows.setTime(id, R.TIME_STALLED, now);
     rows.set(id, R.ROW_RETRIES, 0);
   }
   if (now - rows.time(id, R.TIME_STALLED) >= patience(plane, id)) {
@@ -70,6 +71,7 @@ export function retransmissionTimeout(plane: Plane, id: number, persist: boolean
   }
   const generation = rows.get(id, R.ROW_GENERATION);
   rows.set(id, R.ROW_RETRIES, rows.get(id, R.ROW_RETRIES) + 1);
+  rows.setTime(id, R.TIME_SENT, now);
   noteTimeout(plane, id);
   const { algorithm } = congestionAt(rows.get(id, R.ROW_CONGESTION));
   const collapse = algorithm === CongestionAlgorithm.None ? 0 : 1;

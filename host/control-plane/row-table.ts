@@ -53,7 +53,7 @@ export const ROW_RATE_FLAGS = 47; // of the congestion policy
 const ROW_WORDS = 48;
 
 // Floats of a row (f64). Times are ns; Infinity = no deadline.
-export const TIME_SENT = 0; // our SYN or SYN-ACK left, for the RTT sample
+export const TIME_SENT = 0; // our SYN or SYN-ACK left; then the last retransmission or probe
 export const TIME_OPENED = 1;
 export const TIME_STATE = 2; // deadline: handshake, FIN-WAIT-2, TIME-WAIT
 export const TIME_KEEP_ALIVE = 3; // deadline

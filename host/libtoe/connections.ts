@@ -76,6 +76,9 @@ export class Connections implements ConnectionEvents, NotificationSink {
     this.table = new DescriptorTable(2 * core.map.options.connections + 64);
   }
 
+  /** Times that the application was woken. */
+  notifications = 0;
+
   /** Connections with something to flush (not empty after flush() only when the ring was full). */
   get unflushed(): number {
     return this.#outbox.length;
@@ -398,6 +401,7 @@ export class Connections implements ConnectionEvents, NotificationSink {
     socket.touched = false;
     socket.cause = 0;
     if (observers === undefined && watcher === undefined) return;
+    this.notifications += 1;
     const events = readiness(socket);
     if (observers !== undefined) wakeObservers(socket, events & cause);
     if (watcher === undefined || socket.fd < 0) return;

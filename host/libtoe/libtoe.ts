@@ -84,6 +84,19 @@ export class LibToe extends SocketCalls implements ConnectionEvents {
     return this.internals.context.disarm();
   }
 
+  /** Closes every descriptor: in order, or with a reset. */
+  closeAll(graceful: boolean): void {
+    for (const fd of this.internals.table.list()) {
+      if (graceful) this.close(fd);
+      else if (this.abort(fd) < 0) this.close(fd);
+    }
+  }
+
+  /** Counts what the application has been told: watchers, epoll instances and promises woken. */
+  get notifications(): number {
+    return this.internals.notifications;
+  }
+
   opened(connection: number, generation: number, listener: number): void {
     this.internals.opened(connection, generation, listener);
   }

@@ -171,10 +171,15 @@ const MAX_SEGMENT: OptionRow = {
     socket.connection === 0 ? socket.options.maxSegment : toe.control.info(socket.connection).mss,
 };
 
+/** Names that TCP_CONGESTION takes: the control plane's, which a test compares. */
+export const CONGESTION_NAMES = ["none", "newreno", "cubic", "dctcp", "dctcp-rate"];
+
 const CONGESTION: OptionRow = {
   set: (socket, value) => {
-    if (typeof value !== "string" || !/^[a-z0-9_-]{1,15}$/.test(value)) return false;
-    socket.options.congestion = value;
+    // Linux calls it reno.
+    const name = value === "reno" ? "newreno" : value;
+    if (typeof name !== "string" || !CONGESTION_NAMES.includes(name)) return false;
+    socket.options.congestion = name;
     return true;
   },
   get: ({ options }) => options.congestion,

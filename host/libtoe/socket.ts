@@ -197,6 +197,11 @@ export class DescriptorTable {
     return socket !== undefined && socket.fd === fd ? socket : undefined;
   }
 
+  /** Every open descriptor. */
+  list(): number[] {
+    return this.#slots.flatMap((socket) => (socket === undefined ? [] : [socket.fd]));
+  }
+
   /** True when open() would find no slot. */
   full(): boolean {
     return this.#freeHead === this.#free.length && this.#slots.length > this.#mask;

@@ -1,5 +1,5 @@
 /**
- * Threats D01 to D07 and D13: a hostile application context on the queues. Context 1 is honest
+ * Threats D01 to D08 and D13: a hostile application context on the queues. Context 1 is honest
  * and owns connection 1; context 2 is hostile and owns connection 2. Whatever context 2 writes,
  * connection 1 must not feel it, and every refused descriptor must be counted in its context.
  */
@@ -240,6 +240,23 @@ test("threats/D07 appends beyond the buffer put no foreign byte on the wire", ()
   expect(wire === toHex(bytes), "only the bytes that were put there").toBe(true);
   expect(c.raw.drop(DropReason.DescriptorAppend)).toBe(2);
   expect(c.raw.contextWord(HOSTILE, D.CONTEXT_ERRORS)).toBe(2);
+  expectHonestWorks(c);
+});
+
+test("threats/D08 an application may say Update and nothing else", () => {
+  const c = court();
+  for (let opcode = 0; opcode < 256; opcode += 1) {
+    if (opcode === D.AtxOpcode.Update) continue;
+    expectRefused(c, { opcode, low: 1, high: 1 }, DropReason.DescriptorOpcode);
+  }
+  for (const opcode of [0x80000001, 0x00010001, 0xffffffff]) {
+    expectRefused(c, { opcode }, DropReason.DescriptorOpcode);
+  }
+  // The control plane has more words, but not all.
+  for (const opcode of [0, D.AtxOpcode.SetAlgorithm + 1, 255, 0xffffffff]) {
+    c.raw.post(0, { connection: HONEST, opcode });
+    expect([...c.raw.step().drops], `${opcode}`).toEqual([[DropReason.DescriptorOpcode, 1]]);
+  }
   expectHonestWorks(c);
 });
 

@@ -22,6 +22,9 @@ sed 's/^Types: deb$/Types: deb-src/' /etc/apt/sources.list.d/debian.sources > "$
 apt-get -qq -o Dir::Etc::sourcelist="$entry" -o Dir::Etc::sourceparts=- \
   -o APT::Get::List-Cleanup=0 update
 chmod 777 "$unpack"
-(cd "$unpack" && apt-get -qq source lwip > source.log 2>&1) || { cat "$unpack/source.log" >&2; exit 1; }
+if ! (cd "$unpack" && apt-get -qq source lwip > source.log 2>&1); then
+  cat "$unpack/source.log" >&2
+  exit 1
+fi
 mkdir -p "$out"
 cp -r "$unpack"/lwip-*/. "$out"/

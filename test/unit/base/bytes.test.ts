@@ -34,12 +34,16 @@ test("stores write network order, truncate to the width and touch nothing beside
       for (let i = -4; i < 8; i += 1) view.setUint8(at + i, 0xa5);
       bytes.store32be(BASE + shift, value, 20);
       expect([view.getUint8(at - 1), view.getUint32(at), view.getUint8(at + 4)]).toEqual([
-        0xa5, value, 0xa5,
+        0xa5,
+        value,
+        0xa5,
       ]);
       view.setUint16(at + 2, 0xa5a5);
       bytes.store16be(BASE + shift, value, 20);
       expect([view.getUint8(at - 1), view.getUint16(at), view.getUint16(at + 2)]).toEqual([
-        0xa5, value & 0xffff, 0xa5a5,
+        0xa5,
+        value & 0xffff,
+        0xa5a5,
       ]);
     }
   }

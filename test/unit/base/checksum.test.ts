@@ -81,9 +81,7 @@ test(`copyAndSum copies exactly and sums as sumWords does (seed ${SEED})`, () =>
       const got = foldOf(checksum.copyAndSum(to, SOURCE + alignment, length));
       const copied = Buffer.compare(bytes.subarray(to, to + length), data) === 0;
       const before = bytes.subarray(to - 64, to).every((byte) => byte === CANARY);
-      const after = bytes
-        .subarray(to + length, to + length + 64)
-        .every((byte) => byte === CANARY);
+      const after = bytes.subarray(to + length, to + length + 64).every((byte) => byte === CANARY);
       if (got !== want || !copied || !before || !after) wrong.push([alignment, length]);
     }
   }
@@ -126,8 +124,8 @@ test("RFC 1071, section 3: the example, in memory order", () => {
 test("RFC 791: the checksum of a known IPv4 header", () => {
   // 172.16.10.99 -> 172.16.10.12, TCP, 60 bytes; checksum b1e6.
   const header = [
-    0x45, 0x00, 0x00, 0x3c, 0x1c, 0x46, 0x40, 0x00, 0x40, 0x06, 0x00, 0x00, 0xac, 0x10, 0x0a,
-    0x63, 0xac, 0x10, 0x0a, 0x0c,
+    0x45, 0x00, 0x00, 0x3c, 0x1c, 0x46, 0x40, 0x00, 0x40, 0x06, 0x00, 0x00, 0xac, 0x10, 0x0a, 0x63,
+    0xac, 0x10, 0x0a, 0x0c,
   ];
   bytes.set(header, SOURCE);
   view.setUint16(SOURCE + 10, ~foldOf(checksum.sumSmall(SOURCE, 20)) & 0xffff, true);

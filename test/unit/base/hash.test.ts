@@ -9,12 +9,8 @@ import { loadTesting } from "../../support/load-testing.ts";
 import { Random } from "../../support/random.ts";
 
 interface HashExports {
-  hashTuple(
-    key0: bigint, key1: bigint, remote: number, local: number, ports: number,
-  ): number;
-  hashTupleIpv4(
-    key0: bigint, key1: bigint, remote: number, local: number, ports: number,
-  ): number;
+  hashTuple(key0: bigint, key1: bigint, remote: number, local: number, ports: number): number;
+  hashTupleIpv4(key0: bigint, key1: bigint, remote: number, local: number, ports: number): number;
 }
 
 const { exports: hash, memory } = loadTesting<HashExports>();

@@ -1,6 +1,7 @@
 /** bench/harness.ts: quartiles, interleaving, the work hash and lwIP's line, by table. */
 import { expect, test } from "vitest";
-import { interleave, pairRatio, quartiles, table, timeTasks, WorkHash } from "../../../bench/harness.ts";
+import { interleave, pairRatio, quartiles, table } from "../../../bench/harness.ts";
+import { timeTasks, WorkHash } from "../../../bench/harness.ts";
 import { parseLine } from "../../../bench/peers/lwip.ts";
 
 const QUARTILE_ROWS: [number[], number, number, number][] = [

@@ -314,17 +314,17 @@ describe("SYN-SENT (RFC 9293, 3.10.7.3)", () => {
 });
 
 describe("SYN-RECEIVED (RFC 9293, 3.10.7.4)", () => {
-  const rows: [name: string, flags: number, seq: number, ack: number, answer: string, left: number][] =
-    [
-      ["a bad ACK gets RST", ACK, 1001, 7, "R", 1],
-      ["no ACK: dropped", FIN, 1001, 1, "", 1],
-      ["below the window: an ACK", ACK, 900, 1, "A", 1],
-      ["RST below the window: nothing", RST, 900, 1, "", 1],
-      ["RST exactly: back to LISTEN", RST, 1001, 1, "", 0],
-      ["RST within the window: challenge ACK", RST, 1002, 1, "A", 1],
-      ["a new SYN in the window: back to LISTEN", SYN, 1002, 1, "", 0],
-      ["beyond the window: an ACK", ACK, 1001 + 65536, 1, "A", 1],
-    ];
+  type Row = [name: string, flags: number, seq: number, ack: number, answer: string, left: number];
+  const rows: Row[] = [
+    ["a bad ACK gets RST", ACK, 1001, 7, "R", 1],
+    ["no ACK: dropped", FIN, 1001, 1, "", 1],
+    ["below the window: an ACK", ACK, 900, 1, "A", 1],
+    ["RST below the window: nothing", RST, 900, 1, "", 1],
+    ["RST exactly: back to LISTEN", RST, 1001, 1, "", 0],
+    ["RST within the window: challenge ACK", RST, 1002, 1, "A", 1],
+    ["a new SYN in the window: back to LISTEN", SYN, 1002, 1, "", 0],
+    ["beyond the window: an ACK", ACK, 1001 + 65536, 1, "A", 1],
+  ];
   test.each(rows)("%s", (_name, flags, seq, ack, answer, left) => {
     const host = new Host();
     const listener = host.listen(80);
@@ -385,9 +385,7 @@ describe("LISTEN and CLOSED (RFC 9293, 3.10.7.1, 3.10.7.2)", () => {
     const host = new Host();
     host.listen(80);
     const payload = new Uint8Array(ack === 104 ? 3 : 0);
-    const sent = host.feed(
-      host.segment({ flags, destinationPort, seq: 100, ack: 5555, payload }),
-    );
+    const sent = host.feed(host.segment({ flags, destinationPort, seq: 100, ack: 5555, payload }));
     expect(sent.map((segment) => segment.flags).join()).toBe(answer);
     if (answer === "R") expect(sent[0]?.seq).toBe(5555);
     if (answer === "RA") expect(sent[0]).toMatchObject({ seq: 0, ack });
@@ -445,7 +443,10 @@ test("medium ip: no link header, no ARP", () => {
 });
 
 test("the RTT sample comes from the handshake, and not after a repeated SYN (Karn)", () => {
-  for (const [wait, srtt] of [[0.03e9, 30], [1.5e9, 0]] as const) {
+  for (const [wait, srtt] of [
+    [0.03e9, 30],
+    [1.5e9, 0],
+  ] as const) {
     const host = new Host();
     host.teachNeighbor();
     host.open(80, {}, 5000);

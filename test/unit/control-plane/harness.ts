@@ -3,6 +3,7 @@
  * the stack: it offers frames, steps, hands the egress burst over and decodes it with a decoder of
  * its own (RFC 791, 826, 792, 9293), so that a mistake in host/wire shows.
  */
+import * as D from "../../../bindings/abi/descriptor.ts";
 import { BATCH_MAX, EGRESS_FRAMES_MAX, FRAME_HEADROOM } from "../../../bindings/abi/limits.ts";
 import * as M from "../../../bindings/abi/memory-map.ts";
 import type { Core } from "../../../bindings/core.ts";
@@ -13,10 +14,6 @@ import type { ConnectionEvents } from "../../../host/control-plane/interface.ts"
 import type { ConnectionOptions } from "../../../host/control-plane/interface.ts";
 import { profile, type ProfileName } from "../../../host/control-plane/profile.ts";
 import type { ControlPlaneLimits } from "../../../host/control-plane/plane.ts";
-import { ATX_CONNECTION, ATX_FLAGS, ATX_GENERATION, ATX_OPCODE } from "../../../bindings/abi/descriptor.ts";
-import { ATX_FIN, ATX_SIZE, AtxOpcode, CONTEXT_ATX_BASE } from "../../../bindings/abi/descriptor.ts";
-import { ATX_ARGUMENT, ATX_RX_CREDIT, ATX_TX_APPEND } from "../../../bindings/abi/descriptor.ts";
-import { CONTEXT_ATX_MASK, CONTEXT_ATX_PRODUCER, CONTEXT_SIZE } from "../../../bindings/abi/descriptor.ts";
 import { Burst, type Medium, type Netif } from "../../../host/netif/netif.ts";
 import { buildFrame, onesSum, pseudoSum, type FrameFields } from "../../support/frames.ts";
 import { testCore } from "../../support/load-core.ts";
@@ -121,7 +118,9 @@ function decodeTcp(ip: Uint8Array, header: number): Partial<Sent> {
     destinationPort: view.getUint16(2),
     seq: view.getUint32(4),
     ack: view.getUint32(8),
-    flags: Array.from("FSRPAUEC").filter((_, i) => (bits & (1 << i)) !== 0).join(""),
+    flags: Array.from("FSRPAUEC")
+      .filter((_, i) => (bits & (1 << i)) !== 0)
+      .join(""),
     window: view.getUint16(14),
     options: optionsOf(tcp.subarray(20, size)),
     payload: tcp.slice(size),
@@ -281,7 +280,7 @@ export class Host {
   #commandsTaken(): boolean {
     const context = (this.core.map.base.contextTable as number) >>> 2;
     const { words } = this.core;
-    return words[context + CONTEXT_ATX_PRODUCER / 4] === words[context + 2];
+    return words[context + D.CONTEXT_ATX_PRODUCER / 4] === words[context + 2];
   }
 
   #collect(sent: Sent[]): void {
@@ -298,20 +297,20 @@ export class Host {
   /** What libTOE does on context 1: append bytes, FIN. */
   update(id: number, fields: { append?: number; fin?: boolean; flags?: number }): void {
     const { words, map } = this.core;
-    const context = ((map.base.contextTable as number) + CONTEXT_SIZE) >>> 2;
-    const producer = words[context + CONTEXT_ATX_PRODUCER / 4] as number;
-    const mask = words[context + CONTEXT_ATX_MASK / 4] as number;
-    const base = words[context + CONTEXT_ATX_BASE / 4] as number;
-    const at = (base + (producer & mask) * ATX_SIZE) >>> 2;
-    words[at + ATX_CONNECTION / 4] = id;
-    words[at + ATX_GENERATION / 4] = this.generation(id);
-    words[at + ATX_OPCODE / 4] = AtxOpcode.Update;
-    words[at + ATX_RX_CREDIT / 4] = 0;
-    words[at + ATX_TX_APPEND / 4] = fields.append ?? 0;
-    words[at + ATX_FLAGS / 4] = (fields.fin === true ? ATX_FIN : 0) | (fields.flags ?? 0);
-    words[at + ATX_ARGUMENT / 4] = 0;
-    words[at + ATX_ARGUMENT / 4 + 1] = 0;
-    words[context + CONTEXT_ATX_PRODUCER / 4] = producer + 1;
+    const context = ((map.base.contextTable as number) + D.CONTEXT_SIZE) >>> 2;
+    const producer = words[context + D.CONTEXT_ATX_PRODUCER / 4] as number;
+    const mask = words[context + D.CONTEXT_ATX_MASK / 4] as number;
+    const base = words[context + D.CONTEXT_ATX_BASE / 4] as number;
+    const at = (base + (producer & mask) * D.ATX_SIZE) >>> 2;
+    words[at + D.ATX_CONNECTION / 4] = id;
+    words[at + D.ATX_GENERATION / 4] = this.generation(id);
+    words[at + D.ATX_OPCODE / 4] = D.AtxOpcode.Update;
+    words[at + D.ATX_RX_CREDIT / 4] = 0;
+    words[at + D.ATX_TX_APPEND / 4] = fields.append ?? 0;
+    words[at + D.ATX_FLAGS / 4] = (fields.fin === true ? D.ATX_FIN : 0) | (fields.flags ?? 0);
+    words[at + D.ATX_ARGUMENT / 4] = 0;
+    words[at + D.ATX_ARGUMENT / 4 + 1] = 0;
+    words[context + D.CONTEXT_ATX_PRODUCER / 4] = producer + 1;
   }
 
   /** As the data path has it. */

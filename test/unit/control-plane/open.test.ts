@@ -10,8 +10,6 @@ import { ACK, RST, SYN } from "../../support/frames.ts";
 import { Connected } from "./connected.ts";
 import { Host, LOCAL, OPTIONS, REMOTE } from "./harness.ts";
 
-const ANY = new Uint8Array(16);
-
 const REFUSED: [name: string, remote: string, port: number, errno: number][] = [
   ["no route", "192.168.1.1", 80, ERRNO.ENETUNREACH],
   ["MUST-46 broadcast", "255.255.255.255", 80, ERRNO.ENETUNREACH],
@@ -35,7 +33,8 @@ test("connect refuses a foreign local address, IPv6, and a duplicate tuple", () 
   const host = new Host();
   const remote = { address: address(REMOTE), port: 80 };
   const open = (local: Uint8Array, port: number): number => {
-    return host.control.open({ remote, local: { address: local, port }, options: OPTIONS, context: 1 });
+    const own = { address: local, port };
+    return host.control.open({ remote, local: own, options: OPTIONS, context: 1 });
   };
   expect(open(address("10.0.0.9"), 5000)).toBe(-ERRNO.EADDRNOTAVAIL);
   expect(open(address(LOCAL), 5000)).toBe(1);
@@ -117,7 +116,9 @@ describe("listen", () => {
 
   test("SO_REUSEPORT spreads connections over the listeners", () => {
     const host = new Host();
-    const ids = [0, 1, 2].map(() => host.listen(80, 64, { reusePort: true }));
+    const ids = [0, 1, 2].map(() => {
+      return host.listen(80, 64, { reusePort: true, receiveBuffer: 1, sendBuffer: 1 });
+    });
     for (let i = 0; i < 60; i += 1) {
       const sourcePort = 30000 + i;
       const [answer] = host.feed(host.segment({ flags: SYN, sourcePort }));
@@ -209,7 +210,14 @@ describe("backlog", () => {
 
 test("configure reaches the data path", () => {
   const c = new Connected();
-  const options = { ...OPTIONS, ttl: 9, tos: 0xb8, maxSegment: 200, noDelay: true, pacingRate: 1e6 };
+  const options = {
+    ...OPTIONS,
+    ttl: 9,
+    tos: 0xb8,
+    maxSegment: 200,
+    noDelay: true,
+    pacingRate: 1e6,
+  };
   c.host.control.configure(1, { ...options, congestion: "dctcp" });
   c.host.poll();
   expect(c.host.control.info(1)).toMatchObject({ mss: 200, congestion: "dctcp" });

@@ -209,7 +209,7 @@ describe("TIME-WAIT", () => {
 
   test("threats R13: the oldest gives way when rows run out", () => {
     const host = new Host({ layout: { connections: 4 } });
-      host.listen(80);
+    host.listen(80);
     for (let i = 0; i < 40; i += 1) {
       const sourcePort = 20000 + i;
       const [answer] = host.feed(host.segment({ flags: SYN, sourcePort, seq: 7 }));

@@ -5,7 +5,8 @@
 import { expect, test } from "vitest";
 import { ERRNO } from "../../../host/errors.ts";
 import * as C from "../../../host/libtoe/constants.ts";
-import { settableOptions } from "../../../host/libtoe/options.ts";
+import { CONGESTIONS } from "../../../host/control-plane/congestion/algorithm.ts";
+import { CONGESTION_NAMES, settableOptions } from "../../../host/libtoe/options.ts";
 import { Random } from "../../support/random.ts";
 import { LoopbackStack } from "./loopback-stack.ts";
 
@@ -361,6 +362,15 @@ test("every option that can be set is read back", () => {
   const covered = new Set(OPTIONS.map(([level, name]) => level * 256 + name));
   covered.add(C.SOL_SOCKET * 256 + C.SO_LINGER);
   expect(settableOptions().filter(([l, n]) => !covered.has(l * 256 + n))).toEqual([]);
+});
+
+test("TCP_CONGESTION takes the control plane's names and no others", () => {
+  expect(CONGESTION_NAMES).toEqual(CONGESTIONS.map(({ name }) => name));
+  const { toe } = new LoopbackStack();
+  const fd = toe.socket();
+  expect(toe.setsockopt(fd, C.IPPROTO_TCP, C.TCP_CONGESTION, "reno")).toBe(0);
+  expect(toe.getsockopt(fd, C.IPPROTO_TCP, C.TCP_CONGESTION)).toBe("newreno");
+  expect(toe.setsockopt(fd, C.IPPROTO_TCP, C.TCP_CONGESTION, "vegas")).toBe(-ERRNO.EINVAL);
 });
 
 test("options that are only read", () => {
