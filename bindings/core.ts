@@ -4,7 +4,6 @@
  */
 import { layout, writeHeader, type Layout, type LayoutOptions } from "./layout.ts";
 import { LAYOUT_HASH } from "./abi/layout-hash.ts";
-import { CORE_INTERRUPTS } from "./abi/memory-map.ts";
 
 /** The exports of every build of the data path (assembly/index.ts). Addresses are bytes. */
 export interface CoreExports {
@@ -100,12 +99,4 @@ export function createCore(options: CoreOptions): Core {
     words: new Uint32Array(memory.buffer),
     view,
   };
-}
-
-/** Contexts that fired since the last call, a bit each; clears them (MSI-X, read and clear). */
-export function takeInterrupts(core: Core): number {
-  const at = (core.address + CORE_INTERRUPTS) >>> 2;
-  const bits = core.words[at] as number;
-  core.words[at] = 0;
-  return bits >>> 0;
 }

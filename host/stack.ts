@@ -10,7 +10,7 @@ import { ETHERNET_SIZE } from "../bindings/abi/ethernet.ts";
 import { BATCH_MAX, EGRESS_FRAMES_MAX, FRAME_HEADROOM } from "../bindings/abi/limits.ts";
 import { NETIFS_MAX } from "../bindings/abi/limits.ts";
 import * as M from "../bindings/abi/memory-map.ts";
-import { createCore, takeInterrupts, type Core } from "../bindings/core.ts";
+import { createCore, type Core } from "../bindings/core.ts";
 import type { LayoutOptions } from "../bindings/layout.ts";
 import { ControlPlane } from "./control-plane/control-plane.ts";
 import { profile as profileNamed } from "./control-plane/profile.ts";
@@ -25,6 +25,12 @@ import { Burst, type Netif } from "./netif/netif.ts";
 /** Rounds of one poll: step, control plane, sockets, carriers. */
 const ROUNDS_MAX = 16;
 const FRAME_WORDS = FRAME_SIZE / 4;
+// Words of the core's header.
+const CREDIT = M.CORE_NETIF_CREDIT >>> 2;
+const EGRESS = M.CORE_EGRESS_COUNT >>> 2;
+const EVENTS = M.CORE_EVENT_COUNT >>> 2;
+const INGRESS = M.CORE_INGRESS_COUNT >>> 2;
+const INTERRUPTS = M.CORE_INTERRUPTS >>> 2;
 
 export interface StackNetif {
   readonly netif: Netif;
@@ -64,6 +70,8 @@ export class Stack {
   readonly #ingress: Burst;
   readonly #egress: Burst;
   readonly #header: number;
+  readonly #words: Uint32Array;
+  readonly #step: (core: number, now: number) => number;
   /** Word index of context 0's record: the control plane's queue. */
   readonly #commands: number;
   /** The only carrier, when there is one. */
@@ -85,6 +93,8 @@ export class Stack {
     const layout = options.layout === undefined ? {} : { layout: options.layout };
     this.core = createCore({ module: options.module, hashKey: key, ...layout });
     this.#header = this.core.address >>> 2;
+    this.#words = this.core.words;
+    this.#step = this.core.exports.step;
     this.#commands = (this.core.map.base.contextTable as number) >>> 2;
     this.#ingress = this.#burst("ingress", "ingressTable", BATCH_MAX);
     this.#egress = this.#burst("egress", "egressTable", EGRESS_FRAMES_MAX);
@@ -191,39 +201,41 @@ export class Stack {
 
   /** One crossing into the data path and what follows from it; true when another is due. */
   #round(now: number): boolean {
-    const { words } = this.core;
+    const words = this.#words;
     const header = this.#header;
-    this.toe.flush();
+    const ingress = this.#ingress;
+    if (this.toe.pending()) this.toe.flush();
     for (let i = 0; i < this.netifs.length; i += 1) {
-      const credit = (this.netifs[i] as Netif).credit(now);
-      words[header + (M.CORE_NETIF_CREDIT >>> 2) + i] = credit;
+      words[header + CREDIT + i] = (this.netifs[i] as Netif).credit(now);
     }
-    words[header + (M.CORE_INGRESS_COUNT >>> 2)] = this.#ingress.count;
-    const bits = this.core.exports.step(this.core.address, now);
+    words[header + INGRESS] = ingress.count;
+    const bits = this.#step(this.core.address, now);
     let again = (bits & M.STEP_MORE) !== 0;
-    if (words[header + (M.CORE_INGRESS_COUNT >>> 2)] === 0) again = this.#control(now) || again;
-    if (takeInterrupts(this.core) !== 0) this.toe.disarm();
+    // Most bursts hold nothing for the control plane.
+    if (words[header + EVENTS] !== 0 || this.#commanded()) again = this.#control(now) || again;
+    else if (words[header + INGRESS] === 0) ingress.clear();
+    if (words[header + INTERRUPTS] !== 0) {
+      words[header + INTERRUPTS] = 0;
+      this.toe.disarm();
+    }
     this.toe.poll(now);
-    this.#drain(now);
+    if (words[header + EGRESS] !== 0) this.#drain(now);
     return again || this.toe.pending() || this.#commanded();
   }
 
   /** Events of the step; true when frames are offered again (replay after an install). */
   #control(now: number): boolean {
-    const { words } = this.core;
+    const words = this.#words;
     const header = this.#header;
-    // Most bursts hold nothing for the control plane.
-    if (words[header + (M.CORE_EVENT_COUNT >>> 2)] === 0 && !this.control.pending) {
-      this.#ingress.clear();
-      return false;
-    }
-    this.#egress.count = words[header + (M.CORE_EGRESS_COUNT >>> 2)] as number;
+    // A burst that the data path could not take yet is still offered.
+    const taken = words[header + INGRESS] === 0;
+    this.#egress.count = words[header + EGRESS] as number;
     this.#egress.used = words[header + (M.CORE_EGRESS_BYTES >>> 2)] as number;
     const replays = this.control.handleEvents(now);
-    words[header + (M.CORE_EGRESS_COUNT >>> 2)] = this.#egress.count;
+    words[header + EGRESS] = this.#egress.count;
     words[header + (M.CORE_EGRESS_BYTES >>> 2)] = this.#egress.used;
     if (replays === 0) {
-      this.#ingress.clear();
+      if (taken) this.#ingress.clear();
       return this.#commanded();
     }
     const { table } = this.control.replays;
@@ -234,7 +246,7 @@ export class Stack {
 
   /** True when the control plane has something for the data path or the wire. */
   #commanded(): boolean {
-    const { words } = this.core;
+    const words = this.#words;
     const producer = words[this.#commands + (CONTEXT_ATX_PRODUCER >>> 2)];
     const consumer = words[this.#commands + (CONTEXT_ATX_CONSUMER >>> 2)];
     return producer !== consumer || this.control.pending;
@@ -242,9 +254,9 @@ export class Stack {
 
   /** Gives egress frames to the carriers; true when none are left. */
   #drain(now: number): boolean {
-    const { words } = this.core;
+    const words = this.#words;
     const egress = this.#egress;
-    egress.count = words[this.#header + (M.CORE_EGRESS_COUNT >>> 2)] as number;
+    egress.count = words[this.#header + EGRESS] as number;
     if (egress.count === 0) return true;
     if (this.#only?.sendBurst !== undefined) {
       const room = Math.min(egress.count - this.#taken, this.#only.credit(now));
@@ -261,7 +273,7 @@ export class Stack {
     if (this.#taken < egress.count) return false;
     this.#taken = 0;
     egress.clear();
-    words[this.#header + (M.CORE_EGRESS_COUNT >>> 2)] = 0;
+    words[this.#header + EGRESS] = 0;
     words[this.#header + (M.CORE_EGRESS_BYTES >>> 2)] = 0;
     return true;
   }

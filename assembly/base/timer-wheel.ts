@@ -120,6 +120,8 @@ export function wheelAdvance(
  * start of a slot of a higher level, which is not after the deadlines in it. u64.MAX_VALUE when
  * no timer is linked. It may be for a timer that was cancelled or re-armed for later.
  */
+// @ts-ignore: decorator
+@inline
 export function wheelNext(wheel: usize): u64 {
   const next = load<u64>(wheel, WHEEL_NEXT);
   return next == NEVER ? NEVER : next << WHEEL_GRANULARITY_BITS;

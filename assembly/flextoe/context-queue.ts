@@ -22,6 +22,13 @@ export function contextOf(core: usize, context: u32): usize {
   return <usize>load<u32>(core, CORE_CONTEXT_TABLE) + context * D.CONTEXT_SIZE;
 }
 
+/** True when a context's doorbell has moved. */
+// @ts-ignore: decorator
+@inline
+export function hasDescriptors(record: usize): bool {
+  return load<u32>(record, D.CONTEXT_ATX_PRODUCER) != load<u32>(record, D.CONTEXT_ATX_CONSUMER);
+}
+
 /** Descriptors waiting in a context's ATX; an impossible count fences it (threats D05). */
 export function pendingDescriptors(core: usize, record: usize): u32 {
   if (load<u32>(record, D.CONTEXT_FENCED) != 0) return 0;

@@ -53,10 +53,12 @@ export function runStep(core: usize, now: u64): u32 {
   store<u64>(core, now, M.CORE_NOW);
   // The timestamp clock: 2^20 ns a tick, within RFC 7323's 1 ms to 1 s (5.4).
   store<u32>(core, <u32>(now >> 20), M.CORE_NOW_TICKS);
-  receiveBurst(core);
+  // Small bursts are common: a part without work costs a load and a compare, not a call.
+  if (load<u32>(core, M.CORE_INGRESS_COUNT) != 0) receiveBurst(core);
   let more = serveContexts(core) ? M.STEP_MORE : 0;
-  if (expireTimers(core, now)) more = M.STEP_MORE;
-  if (transmit(core)) more = M.STEP_MORE;
+  const wheel = <usize>load<u32>(core, M.CORE_WHEEL);
+  if (wheelNext(wheel) <= now && expireTimers(core, now)) more = M.STEP_MORE;
+  if (load<u32>(core, M.CORE_RR_HEAD) != 0 && transmit(core)) more = M.STEP_MORE;
   queue.deliverNotifications(core);
   if (load<u32>(core, M.CORE_INGRESS_COUNT) != 0) more = M.STEP_MORE;
   return more;
@@ -200,15 +202,15 @@ function serveContexts(core: usize): bool {
   let left = false;
   for (let i: u32 = 0; i < contexts; i++) {
     if (turn >= contexts) turn = 0;
-    if (serveContext(core, turn)) left = true;
+    const record = queue.contextOf(core, turn);
+    if (queue.hasDescriptors(record) && serveContext(core, turn, record)) left = true;
     turn++;
   }
   store<u32>(core, turn + 1 < contexts ? turn + 1 : 0, M.CORE_CONTEXT_TURN);
   return left;
 }
 
-function serveContext(core: usize, context: u32): bool {
-  const record = queue.contextOf(core, context);
+function serveContext(core: usize, context: u32, record: usize): bool {
   let budget = L.DESCRIPTORS_PER_STEP;
   let pending = queue.pendingDescriptors(core, record);
   while (pending != 0 && budget != 0) {

@@ -15,7 +15,7 @@ import { TCP_ACK_FLAG, TCP_ECE } from "../../bindings/abi/tcp.ts";
 import { TimerKind } from "../../bindings/abi/timer.ts";
 import * as W from "../../bindings/abi/work.ts";
 import { countDrop } from "../base/counter.ts";
-import { act, cancelTimer, flagsOf, startDelayedAck } from "./protocol-state.ts";
+import { act, cancelTimer, flagsOf, peerWindow, startDelayedAck } from "./protocol-state.ts";
 
 /** The window field that an ACK sent now would carry (RFC 9293, 3.8.6). */
 export function windowField(p: usize): u32 {
@@ -73,8 +73,11 @@ function stampSack(core: usize, work: usize, connection: u32, p: usize): void {
 /** Sends an acknowledgment for this item. */
 export function acknowledge(core: usize, work: usize, connection: u32, p: usize): void {
   stampAcknowledgment(core, work, connection, p);
-  // The highest number sent, also after go-back-N: a peer drops a segment below its window.
-  const seq = load<u32>(p, F.PROTOCOL_TX_UNA) + load<u32>(p, F.PROTOCOL_TX_MAX);
+  // The highest number sent, also after go-back-N: a peer drops a segment below its window. But
+  // not the number behind a persist probe, which is beyond the window: dropped with its ACK, it
+  // would be answered by one that we drop in turn when both windows are closed, without end.
+  const sent = min(load<u32>(p, F.PROTOCOL_TX_MAX), peerWindow(p));
+  const seq = load<u32>(p, F.PROTOCOL_TX_UNA) + sent;
   store<u32>(work, seq, W.WORK_OUT_SEQ);
   act(work, W.ACTION_ACK);
 }

@@ -37,7 +37,10 @@ export function protocolRx(core: usize, work: usize): void {
   if ((tcpFlags & TCP_ACK_FLAG) == 0) return drop(work, DropReason.NoAck);
   const length = load<u32>(work, W.WORK_PAYLOAD_LENGTH);
   const span = length + ((tcpFlags & TCP_FIN) != 0 ? 1 : 0);
-  const acceptable = sequenceAcceptable(seq, span, next, window);
+  // RFC 9293, 3.10.7.4, "special allowance": the ACK of a peer that has filled our window stands at
+  // its right edge, that of one that has probed a closed window one further.
+  const acceptable = sequenceAcceptable(seq, span, next, window)
+    || (span == 0 && seqDistance(next, seq) <= window + 1);
   if (!acceptable && !seqAtOrBefore(seq, next)) {
     drop(work, DropReason.OutOfWindow);
     return acknowledge(core, work, connection, p);

@@ -29,8 +29,17 @@ const OTHER_ZERO = "0xffff";
 
 const FIELDS = [
   ...["frame.number", "frame.p2p_dir", "ip.checksum.status", "tcp.checksum.status"],
-  ...["tcp.checksum", "_ws.malformed"],
+  ...["tcp.checksum", "_ws.expert.severity", "_ws.malformed"],
 ];
+/** What stands between the values of a field that occurs more than once. */
+const AGGREGATOR = "|";
+/** _ws.expert.severity from which on tshark calls something an error. */
+const SEVERITY_ERROR = 0x800000;
+
+/** Of an ICMP error the outer packet's value: the inner one was cut by whoever quoted it. */
+function firstOf(text: string): string {
+  return text.split(AGGREGATOR)[0] as string;
+}
 
 function isBad(fields: readonly string[]): boolean {
   const [, direction, ip, tcp, checksum] = fields;
@@ -38,12 +47,18 @@ function isBad(fields: readonly string[]): boolean {
   return ip === BAD || (tcp === BAD && !isExcused);
 }
 
+/** A frame cut short, or with options that run past their end. */
+function isMalformed(fields: readonly string[]): boolean {
+  const severities = (fields[5] ?? "").split(AGGREGATOR).map(Number);
+  return severities.some((severity) => severity >= SEVERITY_ERROR) || (fields[6] ?? "") !== "";
+}
+
 /** Judges one capture. Rejects when tshark cannot read it. */
 export async function judgeCapture(file: string): Promise<Verdict> {
   const { stdout } = await run(
     "tshark",
     [
-      ...["-r", file, "-n", "-T", "fields", "-E", "separator=,", "-E", "occurrence=f"],
+      ...["-r", file, "-n", "-T", "fields", "-E", "separator=,", "-E", `aggregator=${AGGREGATOR}`],
       ...["-o", "tcp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE"],
       ...["-o", "tcp.desegment_tcp_streams:FALSE", "-o", "tcp.analyze_sequence_numbers:FALSE"],
       ...["-d", "tcp.port==1-65535,data"],
@@ -56,13 +71,14 @@ export async function judgeCapture(file: string): Promise<Verdict> {
   for (const line of stdout.split("\n")) {
     if (line === "") continue;
     verdict.frames += 1;
-    const fields = line.split(",");
-    const isMalformed = (fields[5] ?? "") !== "";
+    const fields = line.split(",").map((text, i) => (i < 5 ? firstOf(text) : text));
     const isWrong = isBad(fields);
+    // A wrong checksum is an error to tshark too: it is counted once.
+    const isCut = !isWrong && isMalformed(fields);
     if (fields[3] === GOOD) verdict.verified += 1;
     if (isWrong) verdict.badChecksums += 1;
-    if (isMalformed) verdict.malformed += 1;
-    if ((isWrong || isMalformed) && complaints.length < COMPLAINTS_MAX) {
+    if (isCut) verdict.malformed += 1;
+    if ((isWrong || isCut) && complaints.length < COMPLAINTS_MAX) {
       complaints.push(`frame ${fields[0]}: ${isWrong ? "bad checksum" : "malformed"}`);
     }
   }

@@ -23,8 +23,8 @@ import { CORE_CONTEXT_TABLE } from "../../bindings/abi/memory-map.ts";
 
 /** Commands that may wait: four for each connection of a default stack. */
 const OVERFLOW = 4096;
-/** Words of a waiting command: connection, generation, opcode, argument low and high. */
-const WORDS = 5;
+/** Words of a waiting command: connection, generation, opcode, argument low and high, flags. */
+const WORDS = 6;
 
 export class CommandQueue {
   readonly #core: Core;
@@ -51,8 +51,10 @@ export class CommandQueue {
     opcode: AtxOpcode,
     low: number = 0,
     high: number = 0,
+    flags: number = 0,
   ): boolean {
-    if (this.#count === 0 && this.#write(connection, generation, opcode, low, high)) return true;
+    const isFirst = this.#count === 0;
+    if (isFirst && this.#write(connection, generation, opcode, low, high, flags)) return true;
     if (this.#count === OVERFLOW) return false;
     const at = ((this.#head + this.#count) % OVERFLOW) * WORDS;
     const waiting = this.#waiting;
@@ -61,6 +63,7 @@ export class CommandQueue {
     waiting[at + 2] = opcode;
     waiting[at + 3] = low;
     waiting[at + 4] = high;
+    waiting[at + 5] = flags;
     this.#count += 1;
     return true;
   }
@@ -69,9 +72,9 @@ export class CommandQueue {
   drain(): void {
     while (this.#count > 0) {
       const at = this.#head * WORDS;
-      const [connection = 0, generation = 0, opcode = 0, low = 0, high = 0] =
+      const [connection = 0, generation = 0, opcode = 0, low = 0, high = 0, flags = 0] =
         this.#waiting.subarray(at, at + WORDS);
-      if (!this.#write(connection, generation, opcode, low, high)) return;
+      if (!this.#write(connection, generation, opcode, low, high, flags)) return;
       this.#head = (this.#head + 1) % OVERFLOW;
       this.#count -= 1;
     }
@@ -83,6 +86,7 @@ export class CommandQueue {
     opcode: number,
     low: number,
     high: number,
+    flags: number,
   ): boolean {
     const words = this.#core.words;
     const record = this.#record;
@@ -97,7 +101,7 @@ export class CommandQueue {
     words[at + ATX_OPCODE / 4] = opcode;
     words[at + ATX_RX_CREDIT / 4] = 0;
     words[at + ATX_TX_APPEND / 4] = 0;
-    words[at + ATX_FLAGS / 4] = 0;
+    words[at + ATX_FLAGS / 4] = flags;
     words[at + ATX_ARGUMENT / 4] = low;
     words[at + ATX_ARGUMENT / 4 + 1] = high;
     words[record + CONTEXT_ATX_PRODUCER / 4] = producer + 1;

@@ -4,7 +4,7 @@
 import { AtxOpcode } from "../../bindings/abi/descriptor.ts";
 import { FLOW_CORK, FLOW_NODELAY, FLOW_QUICK_ACK } from "../../bindings/abi/flow-state.ts";
 import { CHUNKS_PER_BUFFER_MAX, WINDOW_SCALE_MAX } from "../../bindings/abi/limits.ts";
-import { congestionAt, congestionIndex, CONGESTIONS } from "./congestion/algorithm.ts";
+import { congestionAt, congestionIndex } from "./congestion/algorithm.ts";
 import { optionFlags, segmentBytes } from "./install.ts";
 import type { ConnectionOptions } from "./interface.ts";
 import { restartKeepAlive } from "./keep-alive.ts";
@@ -19,24 +19,13 @@ const LARGEST_MSS = 65495;
 
 /** log2 of the buffer that `bytes` asks for: whole chunks, a power of two, within the limit. */
 export function bufferShift(bytes: number, chunkBytes: number): number {
-  const smallest = Math.round(Math.log2(chunkBytes));
-  const largest = smallest + Math.log2(CHUNKS_PER_BUFFER_MAX);
-  if (!(bytes > chunkBytes)) return smallest;
-  return Math.min(largest, Math.ceil(Math.log2(bytes)));
+  if (!(bytes > chunkBytes)) return 31 - Math.clz32(chunkBytes);
+  return 32 - Math.clz32(Math.min(bytes, chunkBytes * CHUNKS_PER_BUFFER_MAX) - 1);
 }
 
 /** Smallest shift that brings a buffer of 2^`shift` bytes into 16 bits (RFC 7323, 2.3). */
 export function windowScale(shift: number): number {
   return Math.min(WINDOW_SCALE_MAX, Math.max(0, shift - 15));
-}
-
-function choiceOf(plane: Plane, name: string): number {
-  const named = congestionIndex(name);
-  if (named >= 0) return named;
-  return CONGESTIONS.findIndex(
-    (candidate) =>
-      candidate.policy === undefined && candidate.algorithm === plane.profile.algorithm,
-  );
 }
 
 function flagsOf(options: ConnectionOptions): number {
@@ -56,7 +45,7 @@ function writeLive(plane: Plane, id: number, options: ConnectionOptions): void {
   rows.set(id, R.ROW_TTL, options.ttl);
   rows.set(id, R.ROW_TOS, options.tos & DSCP_MASK);
   rows.set(id, R.ROW_MAX_SEGMENT, Math.min(LARGEST_MSS, options.maxSegment));
-  rows.set(id, R.ROW_CONGESTION, choiceOf(plane, options.congestion));
+  rows.set(id, R.ROW_CONGESTION, congestionIndex(options.congestion, plane.profile.algorithm));
   rows.setTime(id, R.TIME_KEEP_IDLE, options.keepAliveIdle * MILLISECOND);
   rows.setTime(id, R.TIME_KEEP_INTERVAL, options.keepAliveInterval * MILLISECOND);
   rows.setTime(id, R.TIME_USER_TIMEOUT, options.userTimeout * MILLISECOND);

@@ -8,6 +8,7 @@ import { WorkList } from "../work-list.ts";
 import type { Core } from "../../bindings/core.ts";
 import * as D from "../../bindings/abi/descriptor.ts";
 import { CORE_EVENTS, CORE_EVENT_COUNT, CORE_NETIF_MEDIUM } from "../../bindings/abi/memory-map.ts";
+import { ETHERNET_SIZE } from "../../bindings/abi/ethernet.ts";
 import { TimerKind } from "../../bindings/abi/timer.ts";
 import { ERRNO } from "../errors.ts";
 import type { Burst } from "../netif/netif.ts";
@@ -151,10 +152,10 @@ export class ControlPlane implements C.ControlPlaneApi {
 
   /** Adds an interface. Throws RangeError `addNetif: expected ..., got ...` on a bad one. */
   addNetif(config: NetifConfig): void {
-    const { core, routes, egress } = this.#plane;
+    const { core, routes } = this.#plane;
     const added = routes.add(config);
     const at = (core.address + CORE_NETIF_MEDIUM + added.index * 4) >>> 2;
-    core.words[at] = egress.linkLength(added);
+    core.words[at] = added.medium === "ip" ? 0 : ETHERNET_SIZE;
     if (config.announce === true) this.#announcements.push(added);
   }
 

@@ -19,9 +19,16 @@ export function setDeadline(plane: Plane, id: number, field: number, at: number)
 
 /** Clears all of them. */
 export function clearDeadlines(plane: Plane, id: number): void {
-  for (let field = TIME_STATE; field <= TIME_USER; field += 1) {
-    plane.rows.setTime(id, field, Infinity);
-  }
+  setOnlyDeadline(plane, id, Infinity);
+}
+
+/** Clears all of them but TIME_STATE, which is set. */
+export function setOnlyDeadline(plane: Plane, id: number, at: number): void {
+  const { rows } = plane;
+  rows.setTime(id, TIME_STATE, at);
+  rows.setTime(id, TIME_KEEP_ALIVE, Infinity);
+  rows.setTime(id, TIME_INTERVAL, Infinity);
+  rows.setTime(id, TIME_USER, Infinity);
   arm(plane, id);
 }
 

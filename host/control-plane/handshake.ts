@@ -3,7 +3,7 @@
  * and 3168): active, passive and simultaneous. Invariant: a connection enters the data path exactly
  * when it becomes ESTABLISHED, with everything the handshake settled.
  */
-import { AtxOpcode, InstallStatus } from "../../bindings/abi/descriptor.ts";
+import { ATX_FIN, AtxOpcode, InstallStatus } from "../../bindings/abi/descriptor.ts";
 import { DropReason } from "../../bindings/abi/drop-reason.ts";
 import { seqAfter, seqBefore } from "../../bindings/abi/seq.ts";
 import * as T from "../../bindings/abi/tcp.ts";
@@ -174,10 +174,17 @@ function establish(plane: Plane, id: number, via: Interface, event: ConnectionEv
   rows.set(id, R.ROW_RETRIES, 0);
   rows.set(id, R.ROW_SOFT_ERROR, 0);
   setDeadline(plane, id, R.TIME_STATE, Infinity);
-  if (rows.has(id, R.ROW_WANTS_CLOSE)) change(plane, id, ConnectionEvent.Close);
+  if (rows.has(id, R.ROW_WANTS_CLOSE)) closeNow(plane, id);
   startRate(plane, id);
   restartKeepAlive(plane, id);
   return true;
+}
+
+// RFC 9293, 3.10.4: the close that waited for ESTABLISHED; the FIN is ours to ask for.
+function closeNow(plane: Plane, id: number): void {
+  const generation = plane.rows.get(id, R.ROW_GENERATION);
+  change(plane, id, ConnectionEvent.Close);
+  plane.commands.push(id, generation, AtxOpcode.Update, 0, 0, ATX_FIN);
 }
 
 function replayRest(plane: Plane, id: number): boolean {

@@ -52,20 +52,20 @@ export function inspect(plane: Plane, id: number): Inspection | undefined {
   if (!plane.rows.has(id, ROW_IS_INSTALLED)) return undefined;
   if (core.exports.inspect(core.address, id) === 0) return undefined;
   const at = infoAddress(plane);
-  const word = (offset: number): number => core.words[(at + offset) >>> 2] as number;
-  SEEN.rxNextSeq = word(D.INFO_RX_NEXT_SEQ);
-  SEEN.rxWindow = word(D.INFO_RX_WINDOW);
-  SEEN.txUna = word(D.INFO_TX_UNA);
-  SEEN.txSent = word(D.INFO_TX_SENT);
-  SEEN.txAvail = word(D.INFO_TX_AVAIL);
-  SEEN.txMax = word(D.INFO_TX_MAX);
-  SEEN.tsRecent = word(D.INFO_TS_RECENT);
-  SEEN.ackedBytes = word(D.INFO_ACKED_BYTES);
-  SEEN.ecnBytes = word(D.INFO_ECN_BYTES);
-  SEEN.retransmits = word(D.INFO_RETRANSMITS);
-  SEEN.srtt = core.view.getFloat64(at + D.INFO_SRTT, true);
-  SEEN.rto = core.view.getFloat64(at + D.INFO_RTO, true);
-  SEEN.lastReceive = core.view.getFloat64(at + D.INFO_LAST_RECEIVE, true);
+  const { words, view } = core;
+  SEEN.rxNextSeq = words[(at + D.INFO_RX_NEXT_SEQ) >>> 2] as number;
+  SEEN.rxWindow = words[(at + D.INFO_RX_WINDOW) >>> 2] as number;
+  SEEN.txUna = words[(at + D.INFO_TX_UNA) >>> 2] as number;
+  SEEN.txSent = words[(at + D.INFO_TX_SENT) >>> 2] as number;
+  SEEN.txAvail = words[(at + D.INFO_TX_AVAIL) >>> 2] as number;
+  SEEN.txMax = words[(at + D.INFO_TX_MAX) >>> 2] as number;
+  SEEN.tsRecent = words[(at + D.INFO_TS_RECENT) >>> 2] as number;
+  SEEN.ackedBytes = words[(at + D.INFO_ACKED_BYTES) >>> 2] as number;
+  SEEN.ecnBytes = words[(at + D.INFO_ECN_BYTES) >>> 2] as number;
+  SEEN.retransmits = words[(at + D.INFO_RETRANSMITS) >>> 2] as number;
+  SEEN.srtt = view.getFloat64(at + D.INFO_SRTT, true);
+  SEEN.rto = view.getFloat64(at + D.INFO_RTO, true);
+  SEEN.lastReceive = view.getFloat64(at + D.INFO_LAST_RECEIVE, true);
   return SEEN;
 }
 

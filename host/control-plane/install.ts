@@ -63,6 +63,13 @@ function record(plane: Plane): number {
   return plane.core.words[(plane.core.address + CORE_INSTALL) >>> 2] as number;
 }
 
+function writeMapped(view: DataView, at: number, address: number): void {
+  view.setUint32(at, 0);
+  view.setUint32(at + 4, 0);
+  view.setUint32(at + 8, MAPPED);
+  view.setUint32(at + 12, address);
+}
+
 /** Writes addresses, ports and family; IPv4 numbers become mapped addresses. */
 function writeTuple(
   plane: Plane,
@@ -73,13 +80,8 @@ function writeTuple(
 ): number {
   const view = plane.core.view;
   const at = record(plane);
-  for (const address of [at + INSTALL_REMOTE_ADDRESS, at + INSTALL_LOCAL_ADDRESS]) {
-    view.setUint32(address, 0);
-    view.setUint32(address + 4, 0);
-    view.setUint32(address + 8, MAPPED);
-  }
-  view.setUint32(at + INSTALL_REMOTE_ADDRESS + 12, remote);
-  view.setUint32(at + INSTALL_LOCAL_ADDRESS + 12, local);
+  writeMapped(view, at + INSTALL_REMOTE_ADDRESS, remote);
+  writeMapped(view, at + INSTALL_LOCAL_ADDRESS, local);
   view.setUint16(at + INSTALL_REMOTE_PORT, remotePort, true);
   view.setUint16(at + INSTALL_LOCAL_PORT, localPort, true);
   view.setUint8(at + INSTALL_FAMILY, 4);

@@ -40,8 +40,10 @@ export class KeyedHash {
   // "somepseudorandomlygeneratedbytes", the constants of the definition.
   #start(): void {
     const v = this.#state;
-    const k = this.#key;
-    const [k0 = 0, k1 = 0, k2 = 0, k3 = 0] = [k[0], k[1], k[2], k[3]];
+    const k0 = this.#key[0] as number;
+    const k1 = this.#key[1] as number;
+    const k2 = this.#key[2] as number;
+    const k3 = this.#key[3] as number;
     v[0] = k0 ^ 0x70736575;
     v[1] = k1 ^ 0x736f6d65;
     v[2] = k2 ^ 0x6e646f6d;

@@ -183,12 +183,15 @@ export class RowTable {
     this.#freeCount -= 1;
     const words = id * ROW_WORDS;
     const generation = (this.#words[words + ROW_GENERATION] as number) + 1;
-    this.#words.fill(0, words, words + ROW_WORDS);
+    // A loop: fill() costs a call into the engine, more than so few words.
+    for (let at = words; at < words + ROW_WORDS; at += 1) this.#words[at] = 0;
     this.#words[words + ROW_GENERATION] = generation;
     this.#words[words + ROW_FLAGS] = ROW_IS_USED;
     const times = id * ROW_TIMES;
-    this.#times.fill(0, times, times + ROW_TIMES);
-    this.#times.fill(Infinity, times + TIME_STATE, times + TIME_ARMED + 1);
+    for (let at = times; at < times + ROW_TIMES; at += 1) this.#times[at] = 0;
+    for (let field = TIME_STATE; field <= TIME_ARMED; field += 1) {
+      this.#times[times + field] = Infinity;
+    }
     return id;
   }
 

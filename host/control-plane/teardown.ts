@@ -8,7 +8,7 @@ import { seqAfter, seqBefore } from "../../bindings/abi/seq.ts";
 import { TCP_ACK_FLAG, TCP_FIN, TCP_RST, TCP_SYN } from "../../bindings/abi/tcp.ts";
 import { ERRNO } from "../errors.ts";
 import { ConnectionEvent, ConnectionState } from "./connection-state.ts";
-import { clearDeadlines, setDeadline } from "./deadlines.ts";
+import { clearDeadlines, setDeadline, setOnlyDeadline } from "./deadlines.ts";
 import { inspect, sendNext } from "./inspection.ts";
 import { uninstallRow, unbindRow } from "./install.ts";
 import { change, countDrop, stateOf, type Plane } from "./plane.ts";
@@ -98,9 +98,8 @@ function surrender(plane: Plane, id: number): void {
 }
 
 function enterTimeWait(plane: Plane, id: number): void {
-  clearDeadlines(plane, id);
   // RFC 9293 MUST-13.
-  setDeadline(plane, id, R.TIME_STATE, plane.now + plane.profile.timeWait);
+  setOnlyDeadline(plane, id, plane.now + plane.profile.timeWait);
   if (plane.rows.has(id, R.ROW_IS_RELEASED)) surrender(plane, id);
   else report(plane, id, 0);
 }
@@ -193,7 +192,9 @@ function leave(plane: Plane, id: number, event: ConnectionEvent, reset: boolean)
 
 /** We end a connection: late data, keep-alive, R2. */
 export function dropConnection(plane: Plane, id: number, error: number, reset: boolean): void {
-  leave(plane, id, reset ? ConnectionEvent.Abort : ConnectionEvent.UserTimeout, reset);
+  const isOver = stateOf(plane, id) === ConnectionState.TimeWait;
+  const event = reset || isOver ? ConnectionEvent.Abort : ConnectionEvent.UserTimeout;
+  leave(plane, id, event, reset);
   settle(plane, id, error);
 }
 

@@ -77,6 +77,7 @@ export class Outbox {
   /** Time in ns at which held bytes are due; Infinity when none are. */
   nextDeadline(): number {
     let next = Infinity;
+    if (this.#held.length === 0) return next;
     for (const { heldSince } of this.#held) {
       next = Math.min(next, heldSince < 0 ? 0 : heldSince + HOLD_NS);
     }
