@@ -81,6 +81,7 @@ export class Stack {
   #wake: (() => void) | undefined;
   /** Resolved when the last connection has ended; looked at while there are any. */
   #drainWaiters: (() => void)[] = [];
+  #drained = 0;
   #now = 0;
 
   constructor(options: StackOptions) {
@@ -168,12 +169,13 @@ export class Stack {
   }
 
   #isDrained(): boolean {
-    return this.control.connections().every(({ state }) => state === "TIME-WAIT");
+    const over = ["TIME-WAIT", "CLOSED"];
+    return this.control.connections().every(({ state }) => over.includes(state));
   }
 
   /** Counts what the application has been told; a world waits for promises when it moved. */
   get notifications(): number {
-    return this.toe.notifications;
+    return this.toe.notifications + this.#drained;
   }
 
   /** Called by a world or driver: `wake` runs when a call or a carrier has made work. */
@@ -193,6 +195,7 @@ export class Stack {
       if (this.#taken < this.#egress.count) return false;
     }
     if (this.#drainWaiters.length > 0 && this.#isDrained()) {
+      this.#drained += this.#drainWaiters.length;
       for (const resolve of this.#drainWaiters) resolve();
       this.#drainWaiters = [];
     }

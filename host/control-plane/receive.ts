@@ -61,11 +61,8 @@ function receiveSegment(plane: Plane, id: number, via: Interface): void {
   }
   if (!addressesHold(plane, via)) return;
   const { flags } = segment;
-  // Threats S04: no sane sender combines these.
-  const isOdd =
-    (flags & (TCP_SYN | TCP_RST)) === (TCP_SYN | TCP_RST) ||
-    (flags & (TCP_SYN | TCP_FIN | TCP_ACK_FLAG)) === (TCP_SYN | TCP_FIN);
-  if (isOdd) {
+  // Threats S04: no sane sender combines these. With a RST the RST is what counts.
+  if ((flags & (TCP_SYN | TCP_FIN | TCP_ACK_FLAG | TCP_RST)) === (TCP_SYN | TCP_FIN)) {
     countDrop(core, DropReason.SynChallenge);
     return;
   }
@@ -136,19 +133,22 @@ function findListener(plane: Plane): ReturnType<Plane["listeners"]["find"]> {
 function receiveUnknown(plane: Plane, via: Interface): void {
   const { segment, core, frame } = plane;
   const { flags } = segment;
-  if ((flags & TCP_RST) !== 0) {
-    countDrop(core, DropReason.NoConnection);
-    return;
-  }
-  const isSyn = (flags & (TCP_SYN | TCP_ACK_FLAG)) === TCP_SYN;
-  const listener = isSyn ? findListener(plane) : undefined;
-  const existing =
-    listener === undefined ? lookupSegment(plane) : receiveListen(plane, listener, via);
+  const isReset = (flags & TCP_RST) !== 0;
+  const isBare = !isReset && (flags & TCP_ACK_FLAG) === 0;
+  const isSyn = isBare && (flags & TCP_SYN) !== 0;
+  const listener = isBare ? findListener(plane) : undefined;
+  const opens = isSyn && listener !== undefined;
+  const existing = opens ? receiveListen(plane, listener, via) : lookupSegment(plane);
   if (existing !== 0) {
     receiveConnected(plane, existing, via);
     return;
   }
-  if (listener !== undefined) return;
+  if (opens) return;
+  if (listener !== undefined) {
+    // RFC 9293, 3.10.7.2, fourth step: neither RST, ACK nor SYN, so nothing for a listener.
+    countDrop(core, DropReason.NoAck);
+    return;
+  }
   countDrop(core, isSyn ? DropReason.NoListener : DropReason.NoConnection);
   sendResetTo(plane, frame.offset, via);
 }

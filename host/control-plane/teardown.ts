@@ -293,6 +293,11 @@ export function receiveTimeWait(plane: Plane, id: number): void {
     countDrop(core, DropReason.SynChallenge);
     return;
   }
+  // RFC 9293, 3.10.7.4, fifth step.
+  if ((flags & TCP_ACK_FLAG) === 0) {
+    countDrop(core, DropReason.NoAck);
+    return;
+  }
   const isOld = segment.timestamps && seqBefore(segment.tsVal, rows.get(id, R.ROW_TS_RECENT));
   if ((flags & TCP_FIN) !== 0 && !isOld) {
     change(plane, id, ConnectionEvent.ReceiveFin);

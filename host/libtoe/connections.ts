@@ -105,6 +105,11 @@ export class Connections implements ConnectionEvents, NotificationSink {
     this.#hooks.onDoorbell?.();
   }
 
+  /** The driver has been told and flush() has not come yet: a descriptor may be in the ring. */
+  get kicked(): boolean {
+    return this.#kicked;
+  }
+
   /** One merged descriptor for each dirty connection, then one doorbell; how many were put. */
   flush(): number {
     this.#kicked = false;

@@ -66,6 +66,10 @@ export class LibToe extends SocketCalls implements ConnectionEvents {
 
   /** True when flush() or poll() has something to do without input from the data path. */
   pending(): boolean {
+    return this.#waiting() || this.internals.kicked;
+  }
+
+  #waiting(): boolean {
     return this.internals.unflushed > 0 || this.internals.undispatched > 0;
   }
 
@@ -76,7 +80,7 @@ export class LibToe extends SocketCalls implements ConnectionEvents {
 
   /** Arming handshake: true when the caller may sleep until the context fires. */
   arm(): boolean {
-    return !this.pending() && this.internals.context.arm();
+    return !this.#waiting() && this.internals.context.arm();
   }
 
   /** Ends the handshake; true when the context had fired. */
