@@ -11,6 +11,7 @@ import { chunkListOf, isConnection, postOf, preOf, protocolOf } from "../flow/fl
 import { recoveryOf, schedulerOf } from "../flow/flow-state.ts";
 import { arenaGive, arenaTake } from "../flow/payload-arena.ts";
 import * as D from "../../bindings/abi/descriptor.ts";
+import { ETHERNET_DESTINATION, ETHERNET_SIZE } from "../../bindings/abi/ethernet.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
 import { ADDRESS_IPV4, IPV4_SIZE, PROTOCOL_TCP } from "../../bindings/abi/ip.ts";
 import { IPV4_CHECKSUM, IPV4_IDENTIFICATION, IPV4_TOTAL_LENGTH } from "../../bindings/abi/ip.ts";
@@ -167,6 +168,14 @@ export function setHeader(core: usize, connection: u32, ttl: u32, tos: u32): voi
   sumTemplate(pre);
 }
 
+/** AtxOpcode.SetLink: the next hop's hardware address, of a template that has a link header. */
+export function setLink(core: usize, connection: u32, low: u32, high: u32): void {
+  const pre = preOf(core, connection);
+  if (<u32>load<u8>(pre, F.PRE_LINK_LENGTH) < ETHERNET_SIZE) return;
+  store<u32>(pre + F.PRE_TEMPLATE, low, ETHERNET_DESTINATION);
+  store<u16>(pre + F.PRE_TEMPLATE, <u16>high, ETHERNET_DESTINATION + 4);
+}
+
 function installProtocol(core: usize, connection: u32, record: usize): void {
   const p = protocolOf(core, connection);
   const r = recoveryOf(core, connection);
@@ -201,7 +210,10 @@ function installProtocol(core: usize, connection: u32, record: usize): void {
   congestionInitialize(p, r, load<u8>(record, D.INSTALL_ALGORITHM), load<u64>(core, M.CORE_NOW));
 }
 
-/** `mss` within what a frame of the map holds beside this connection's headers. */
+/**
+ * `mss` within what a frame of the map holds beside this connection's headers. The floor counts
+ * the options of each segment, as a peer's MSS does (RFC 9293 MUST-16; threats O08).
+ */
 export function payloadLimit(core: usize, connection: u32, mss: u32): u32 {
   const pre = preOf(core, connection);
   const frame = load<u32>(core, M.CORE_EGRESS_CAPACITY) / L.EGRESS_FRAMES_MAX;
@@ -209,7 +221,7 @@ export function payloadLimit(core: usize, connection: u32, mss: u32): u32 {
   const timestamps = (flags & F.FLOW_TIMESTAMPS) != 0;
   const options = timestamps ? TIMESTAMP_OPTION_BYTES : 0;
   const most = frame - load<u8>(pre, F.PRE_HEADER_LENGTH) - TCP_SIZE - options;
-  return max(L.MSS_MIN, min(mss, most));
+  return max(L.MSS_MIN - options, min(mss, most));
 }
 
 const FLAGS_AT_START: u32 =

@@ -70,7 +70,7 @@ export function fetchDescriptor(core: usize, context: u32, work: usize): void {
 export function authorise(core: usize, work: usize): u32 {
   const context = load<u32>(work, W.WORK_CONTEXT);
   const opcode = load<u32>(work, W.WORK_OPCODE);
-  if (opcode == D.AtxOpcode.None || opcode > <u32>D.AtxOpcode.SetAlgorithm) {
+  if (opcode == D.AtxOpcode.None || opcode > <u32>D.AtxOpcode.SetLink) {
     return DropReason.DescriptorOpcode;
   }
   if (context == 0) return DropReason.None;

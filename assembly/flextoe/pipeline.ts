@@ -20,7 +20,7 @@ import * as M from "../../bindings/abi/memory-map.ts";
 import { ReorderPoint } from "../../bindings/abi/stage.ts";
 import { TIMERS_PER_CONNECTION, TimerKind } from "../../bindings/abi/timer.ts";
 import * as W from "../../bindings/abi/work.ts";
-import { payloadLimit, setHeader } from "./connection.ts";
+import { payloadLimit, setHeader, setLink } from "./connection.ts";
 import * as queue from "./context-queue.ts";
 import { dmaFetch, dmaPlace } from "./dma.ts";
 import * as scheduler from "./flow-scheduler.ts";
@@ -249,6 +249,8 @@ function hostControl(core: usize, context: u32, record: usize, work: usize): voi
     scheduler.setInterval(core, connection, (<u64>high << 32) | low);
   } else if (opcode == D.AtxOpcode.SetHeader) {
     setHeader(core, connection, low, high);
+  } else if (opcode == D.AtxOpcode.SetLink) {
+    setLink(core, connection, low, high);
   } else if (opcode == D.AtxOpcode.SetMss) {
     store<u32>(work, payloadLimit(core, connection, low), W.WORK_ARGUMENT_LOW);
   }

@@ -4,6 +4,7 @@
  * and a lie changes nothing (threats D06, D07).
  */
 import { congestionInitialize } from "../tcp/congestion/congestion-control.ts";
+import { congestionOnRecoveryExit } from "../tcp/congestion/congestion-control.ts";
 import { congestionOnTimeout } from "../tcp/congestion/congestion-control.ts";
 import { windowStep } from "../tcp/window.ts";
 import { rttAbandon } from "../tcp/round-trip-time.ts";
@@ -86,18 +87,17 @@ function windowUpdate(core: usize, work: usize, connection: u32, p: usize): void
   acknowledge(core, work, connection, p);
 }
 
-/** Reset: the retransmission timer expired (RFC 6298, 5.4 to 5.6). */
+/** Reset: everything from una again, after a timeout or because the segments were too large. */
 function timeout(core: usize, work: usize, connection: u32, p: usize): void {
   const r = recoveryOf(core, connection);
   const sent = load<u32>(p, F.PROTOCOL_TX_SENT);
   if (sent == 0) return noteSendable(core, work, connection, p);
-  const backoff: u32 = load<u8>(r, F.RECOVERY_BACKOFF);
-  count(core, Counter.Timeouts);
-  const echo: u32 = load<u8>(p, F.PROTOCOL_ECHO);
-  const first = (echo & F.ECHO_TIMED_OUT) == 0;
-  congestionOnTimeout(p, r, sent, first, load<u64>(core, CORE_NOW));
-  store<u8>(p, <u8>(echo | F.ECHO_TIMED_OUT), F.PROTOCOL_ECHO);
-  store<u8>(r, <u8>min(backoff + 1, 63), F.RECOVERY_BACKOFF);
+  if (load<u32>(work, W.WORK_ARGUMENT_LOW) != 0) {
+    collapse(core, p, r, sent);
+  } else if ((flagsOf(p) & F.FLOW_RECOVERY) != 0) {
+    // RFC 1191, 6.4: no sign of congestion; what inflated the window is over all the same.
+    congestionOnRecoveryExit(p, r, sent, load<u64>(core, CORE_NOW));
+  }
   const end = load<u32>(p, F.PROTOCOL_TX_UNA) + load<u32>(p, F.PROTOCOL_TX_MAX);
   store<u32>(r, end, F.RECOVERY_RECOVER);
   rttAbandon(r);
@@ -105,6 +105,17 @@ function timeout(core: usize, work: usize, connection: u32, p: usize): void {
   goBack(p);
   setFlags(p, flagsOf(p) & ~F.FLOW_RECOVERY);
   noteSendable(core, work, connection, p);
+}
+
+/** The retransmission timer expired (RFC 6298, 5.5; RFC 5681, 3.1). */
+function collapse(core: usize, p: usize, r: usize, sent: u32): void {
+  const backoff: u32 = load<u8>(r, F.RECOVERY_BACKOFF);
+  count(core, Counter.Timeouts);
+  const echo: u32 = load<u8>(p, F.PROTOCOL_ECHO);
+  const first = (echo & F.ECHO_TIMED_OUT) == 0;
+  congestionOnTimeout(p, r, sent, first, load<u64>(core, CORE_NOW));
+  store<u8>(p, <u8>(echo | F.ECHO_TIMED_OUT), F.PROTOCOL_ECHO);
+  store<u8>(r, <u8>min(backoff + 1, 63), F.RECOVERY_BACKOFF);
 }
 
 /** Persist timer: one byte past the window, or what fits it (RFC 9293 MUST-35, MUST-36). */

@@ -24,7 +24,8 @@ export const enum AtxOpcode {
   /** Any context: credits, appended bytes, ATX_* flags. */
   Update = 1,
   // The control plane's own (context 0):
-  /** RTO: go back to una. Argument low: new congestion window flag, 1 = collapse to one segment. */
+  /** Go back to una. Argument low: 1 = RTO: window of one segment, backoff (RFC 6298, 5.5);
+   * 0 = neither: the segments were too large for the path (RFC 1191, 6.4). */
   Retransmit = 2,
   /** Persist timer: send one byte past the window (or what fits). */
   Probe = 3,
@@ -44,6 +45,8 @@ export const enum AtxOpcode {
   SetHeader = 10,
   /** Argument low: CongestionAlgorithm. */
   SetAlgorithm = 11,
+  /** Argument: the next hop's hardware address, its first byte lowest: four in low, two in high. */
+  SetLink = 12,
 }
 
 // ARX: data path to host.

@@ -26,6 +26,7 @@ import { InitialSequence } from "./initial-sequence.ts";
 import type * as C from "./interface.ts";
 import { keepAlivePassed } from "./keep-alive.ts";
 import { KeyedHash } from "./keyed-hash.ts";
+import { LinkChanges } from "./link-address.ts";
 import { ListenerTable } from "./listener.ts";
 import { NEIGHBORS_DEFAULT, NeighborCache } from "./neighbor.ts";
 import { openActive, openPassive } from "./open.ts";
@@ -96,6 +97,7 @@ function viewOf(bytes: Uint8Array): DataView {
 export class ControlPlane implements C.ControlPlaneApi {
   readonly #plane: Plane;
   readonly #arp: ArpState = { conflicts: 0, defendedAt: -Infinity };
+  readonly #linkChanges = new LinkChanges();
   /** Interfaces whose addresses are to be announced. */
   #announcements: Interface[] = [];
   /** Deadline of row 0's timer: the neighbour cache's. */
@@ -113,6 +115,7 @@ export class ControlPlane implements C.ControlPlaneApi {
       request: (netif, address) => this.#request(netif, address),
       resolved: (id, generation, found) => linkResolved(this.#plane, id, generation, found),
       unreachable: (id, generation) => linkUnreachable(this.#plane, id, generation),
+      moved: (neighbor) => this.#linkChanges.note(neighbor),
     });
     this.#plane = {
       core,
@@ -217,6 +220,7 @@ export class ControlPlane implements C.ControlPlaneApi {
   flush(): void {
     const plane = this.#plane;
     plane.commands.drain();
+    this.#linkChanges.apply(plane);
     if (this.#announcements.length > 0) {
       for (const via of this.#announcements) {
         for (const { address } of via.addresses) announce(plane, via, address);

@@ -1,7 +1,7 @@
 /**
  * Frames that the control plane sends itself: link header, IPv4 header and a control segment, an
- * ARP packet or an echo reply, appended to the egress burst. A full burst drops the frame and
- * counts it: everything sent here is repeated by a timer or by the peer.
+ * ARP packet, an echo reply or an ICMP error, appended to the egress burst. A full burst drops the
+ * frame and counts it: everything sent here is repeated by a timer or by the peer.
  */
 import { ARP_SIZE } from "../../bindings/abi/arp.ts";
 import type { Core } from "../../bindings/core.ts";
@@ -9,11 +9,12 @@ import { DropReason } from "../../bindings/abi/drop-reason.ts";
 import { ETHERNET_SIZE, ETHER_TYPE_ARP, ETHER_TYPE_IPV4 } from "../../bindings/abi/ethernet.ts";
 import { VLAN_SIZE } from "../../bindings/abi/ethernet.ts";
 import { IPV4_SIZE, PROTOCOL_ICMP, PROTOCOL_TCP } from "../../bindings/abi/ip.ts";
+import { ICMP_QUOTE } from "../../bindings/abi/icmp.ts";
 import { CORE_VLAN } from "../../bindings/abi/memory-map.ts";
 import type { Burst } from "../netif/netif.ts";
 import { writeArp, type ArpPacket } from "../wire/arp.ts";
 import { writeLinkHeader, type LinkHeader } from "../wire/ethernet.ts";
-import { makeEchoReply } from "../wire/icmp.ts";
+import { makeEchoReply, writeUnreachable } from "../wire/icmp.ts";
 import { writeIpv4Header } from "../wire/ipv4.ts";
 import { ControlSegment } from "../wire/tcp.ts";
 import { countDrop } from "./plane.ts";
@@ -96,20 +97,50 @@ export class ControlEgress {
     destination: number,
     request: Uint8Array,
   ): void {
-    const link = this.linkLength(via);
-    const at = this.#reserve(link + IPV4_SIZE + request.length, via.index);
+    const at = this.#beginIcmp(via, high, low, source, destination, request.length);
     if (at < 0) return;
+    this.#burst.bytes.set(request, at);
+    makeEchoReply(this.#view, at, request.length);
+  }
+
+  /** Sends a Destination Unreachable that quotes `quoted`, the packet's first bytes. */
+  sendUnreachable(
+    via: Interface,
+    high: number,
+    low: number,
+    source: number,
+    destination: number,
+    code: number,
+    quoted: Uint8Array,
+  ): void {
+    const length = ICMP_QUOTE + quoted.length;
+    const at = this.#beginIcmp(via, high, low, source, destination, length);
+    if (at < 0) return;
+    this.#burst.bytes.set(quoted, at + ICMP_QUOTE);
+    writeUnreachable(this.#view, at, code, quoted.length);
+  }
+
+  // Headers of an ICMP message of `length` bytes; where it begins, below 0 when the burst is full.
+  #beginIcmp(
+    via: Interface,
+    high: number,
+    low: number,
+    source: number,
+    destination: number,
+    length: number,
+  ): number {
+    const link = this.linkLength(via);
+    const at = this.#reserve(link + IPV4_SIZE + length, via.index);
+    if (at < 0) return at;
     if (link > 0) this.#writeLink(at, via, high, low, ETHER_TYPE_IPV4);
     const ip = this.#ip;
-    ip.length = IPV4_SIZE + request.length;
+    ip.length = IPV4_SIZE + length;
     ip.tos = 0;
     ip.ttl = 64;
     ip.protocol = PROTOCOL_ICMP;
     ip.source = source;
     ip.destination = destination;
-    writeIpv4Header(this.#view, at + link, ip);
-    this.#burst.bytes.set(request, at + link + IPV4_SIZE);
-    makeEchoReply(this.#view, at + link + IPV4_SIZE, request.length);
+    return at + link + writeIpv4Header(this.#view, at + link, ip);
   }
 
   /** Writes the link header of a connection's template into `view`; returns its bytes. */

@@ -15,6 +15,7 @@ import { ConnectionEvent, ConnectionState } from "./connection-state.ts";
 import { setDeadline } from "./deadlines.ts";
 import { bindRow, installRow, lookupTuple } from "./install.ts";
 import { restartKeepAlive } from "./keep-alive.ts";
+import { nextHop } from "./link-address.ts";
 import type { Listener } from "./listener.ts";
 import { negotiate, noteWindow } from "./negotiation.ts";
 import type { Neighbor } from "./neighbor.ts";
@@ -83,8 +84,7 @@ function resolveLink(plane: Plane, id: number): boolean {
   const { rows, routes, neighbors, now } = plane;
   const via = routes.at(rows.get(id, R.ROW_NETIF));
   if (via === undefined || via.medium === "ip") return true;
-  const remote = rows.get(id, R.ROW_REMOTE_IPV4);
-  const hop = routes.lookup(remote)?.gateway || remote;
+  const hop = nextHop(plane, id);
   const neighbor = neighbors.find(via.index, hop, now);
   if (neighbor !== undefined) {
     rows.set(id, R.ROW_LINK_HIGH, neighbor.high);

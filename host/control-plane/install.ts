@@ -45,7 +45,7 @@ import {
 } from "../../bindings/abi/descriptor.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
 import { IPV4_SIZE, PROTOCOL_TCP } from "../../bindings/abi/ip.ts";
-import { WINDOW_BYTES_MAX } from "../../bindings/abi/limits.ts";
+import { MSS_MIN, WINDOW_BYTES_MAX } from "../../bindings/abi/limits.ts";
 import { CORE_INSTALL } from "../../bindings/abi/memory-map.ts";
 import { writeIpv4Template } from "../wire/ipv4.ts";
 import { congestionAt } from "./congestion/algorithm.ts";
@@ -131,6 +131,8 @@ export function segmentBytes(plane: Plane, id: number): number {
   const chosen = rows.get(id, R.ROW_MAX_SEGMENT);
   let bytes = Math.min(rows.get(id, R.ROW_PEER_MSS), path);
   if (chosen > 0) bytes = Math.min(bytes, chosen);
+  // Threats O08, B07: no path and no option makes segments smaller than the floor.
+  bytes = Math.max(MSS_MIN, bytes);
   // RFC 9293 MUST-16, RFC 6691: timestamps are in every segment and count here.
   return rows.has(id, R.ROW_HAS_TIMESTAMPS) ? bytes - 12 : bytes;
 }

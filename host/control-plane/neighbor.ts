@@ -18,8 +18,9 @@ const WAITING_MAX = 64;
 export interface Neighbor {
   readonly address: number;
   readonly netif: number;
-  /** False while the first answer is outstanding. */
+  /** False while an answer is outstanding. */
   resolved: boolean;
+  /** The hardware address, the last known one while an answer is outstanding; 0, 0 = none. */
   high: number;
   low: number;
   /** When the entry stops being used, or the next request leaves. */
@@ -37,6 +38,8 @@ export interface NeighborActions {
   resolved(connection: number, generation: number, neighbor: Neighbor): void;
   /** Nobody answered. */
   unreachable(connection: number, generation: number): void;
+  /** A neighbour that was known has another hardware address. */
+  moved(neighbor: Neighbor): void;
 }
 
 export class NeighborCache {
@@ -81,7 +84,7 @@ export class NeighborCache {
   ): boolean {
     let entry = this.#entries.get(keyOf(netif, address));
     if (entry === undefined || entry.resolved) {
-      entry = this.#insert(netif, address);
+      entry = this.#insert(netif, address, entry);
       this.#ask(entry, now);
     }
     if (entry.waiting.length >= WAITING_MAX * 2) return false;
@@ -106,11 +109,16 @@ export class NeighborCache {
       if (!create) return false;
       entry = this.#insert(netif, address);
     }
-    if (entry.resolved && (entry.high !== high || entry.low !== low)) this.changes += 1;
+    const wasKnown = entry.high !== 0 || entry.low !== 0;
+    const moves = wasKnown && (entry.high !== high || entry.low !== low);
     entry.resolved = true;
     entry.high = high;
     entry.low = low;
     entry.deadline = now + REACHABLE_NS;
+    if (moves) {
+      this.changes += 1;
+      this.#actions.moved(entry);
+    }
     const waiting = entry.waiting.splice(0);
     for (let i = 0; i < waiting.length; i += 2) {
       this.#actions.resolved(waiting[i] as number, waiting[i + 1] as number, entry);
@@ -159,8 +167,9 @@ export class NeighborCache {
     if (!entry.resolved && entry.deadline < this.#deadline) this.#deadline = entry.deadline;
   }
 
-  // Replaces an entry of the same key; evicts the oldest when full (a Map keeps insertion order).
-  #insert(netif: number, address: number): Neighbor {
+  // Replaces `old`, the entry of the same key; evicts the oldest when full (a Map keeps insertion
+  // order). The old address is kept, so that a new one shows as a change.
+  #insert(netif: number, address: number, old?: Neighbor): Neighbor {
     const key = keyOf(netif, address);
     this.#entries.delete(key);
     if (this.#entries.size >= this.#limit) this.#evict();
@@ -168,8 +177,8 @@ export class NeighborCache {
       address,
       netif,
       resolved: false,
-      high: 0,
-      low: 0,
+      high: old?.high ?? 0,
+      low: old?.low ?? 0,
       deadline: 0,
       requests: 0,
       waiting: [],
@@ -189,7 +198,7 @@ export class NeighborCache {
   }
 }
 
-/** Interfaces are below 2^3, addresses below 2^32: exact in a double. */
-function keyOf(netif: number, address: number): number {
+/** Key of a neighbour. Interfaces are below 2^3, addresses below 2^32: exact in a double. */
+export function keyOf(netif: number, address: number): number {
   return netif * 0x100000000 + address;
 }

@@ -34,7 +34,7 @@ export interface ControlPlaneLimits {
   /** Resets a second to segments that belong to nothing, and how many at once. */
   readonly resetsPerSecond: number;
   readonly resetBurst: number;
-  /** Echo replies a second, and how many at once. */
+  /** Echo replies and ICMP errors a second, and how many at once. */
   readonly echoesPerSecond: number;
   readonly echoBurst: number;
   /** Ephemeral ports. */
@@ -74,6 +74,7 @@ export interface Plane {
   readonly timeWait: RowList;
   readonly replays: ReplayList;
   readonly resets: TokenBucket;
+  /** For echo replies and ICMP errors. */
   readonly echoes: TokenBucket;
   /** View of the ingress burst's bytes. */
   readonly ingress: DataView;

@@ -17,6 +17,7 @@ import type { Interface } from "./route.ts";
 import * as R from "./row-table.ts";
 import { mayReopen, receiveTimeWait, timeWaitExpired } from "./teardown.ts";
 import { sendResetTo } from "./transmit.ts";
+import { receiveUnclaimed } from "./unreachable.ts";
 
 /** Not an IP packet. */
 const NOT_IP = 0xffff;
@@ -49,7 +50,7 @@ export function receiveFrame(plane: Plane, arp: ArpState, id: number, ip: number
       receiveIcmp(plane, via);
       return;
     default:
-      countDrop(core, DropReason.ProtocolUnknown);
+      receiveUnclaimed(plane, via);
   }
 }
 

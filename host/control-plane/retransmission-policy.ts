@@ -4,10 +4,8 @@
  * timeout ends the connection, and a peer that answers probes is never given up (MUST-37).
  */
 import { AtxOpcode } from "../../bindings/abi/descriptor.ts";
-import { CongestionAlgorithm } from "../../bindings/abi/flow-state.ts";
 import { TIMERS_PER_CONNECTION, TimerKind } from "../../bindings/abi/timer.ts";
 import { ERRNO } from "../errors.ts";
-import { congestionAt } from "./congestion/algorithm.ts";
 import { setDeadline } from "./deadlines.ts";
 import { inspect, type Inspection } from "./inspection.ts";
 import type { Plane } from "./plane.ts";
@@ -73,11 +71,9 @@ export function retransmissionTimeout(plane: Plane, id: number, persist: boolean
   rows.set(id, R.ROW_RETRIES, rows.get(id, R.ROW_RETRIES) + 1);
   rows.setTime(id, R.TIME_SENT, now);
   noteTimeout(plane, id);
-  const { algorithm } = congestionAt(rows.get(id, R.ROW_CONGESTION));
-  const collapse = algorithm === CongestionAlgorithm.None ? 0 : 1;
   const sent = persist
     ? plane.commands.push(id, generation, AtxOpcode.Probe)
-    : plane.commands.push(id, generation, AtxOpcode.Retransmit, collapse);
+    : plane.commands.push(id, generation, AtxOpcode.Retransmit, 1);
   if (!sent) {
     const timer = id * TIMERS_PER_CONNECTION + TimerKind.Retransmit;
     core.exports.armTimer(core.address, timer, now + AGAIN_NS);

@@ -1,5 +1,6 @@
 /**
- * A token bucket for what strangers can make us send: resets, echo replies (threats R02, B11).
+ * A token bucket for what strangers can make us send: resets, echo replies, ICMP errors
+ * (threats R02, B11).
  */
 export class TokenBucket {
   readonly #perSecond: number;

@@ -369,7 +369,7 @@ export class Connections implements ConnectionEvents, NotificationSink {
     const count = this.take();
     this.#outbox.releaseHeld(now);
     if (this.#finished.length > 0) this.#giveBack();
-    if (now !== undefined) this.deadlines.expire(now);
+    if (now !== undefined) this.notifications += this.deadlines.expire(now);
     // Sockets that callbacks touch wait for the next poll, so that one of them cannot loop here.
     const touched = this.#touched;
     const total = touched.count;

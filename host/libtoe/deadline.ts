@@ -46,10 +46,10 @@ export class Deadlines {
     return this.#fresh.length > 0 ? 0 : this.#next;
   }
 
-  /** Starts new deadlines and fires those that have passed. */
-  expire(now: number): void {
+  /** Starts new deadlines and fires those that have passed; how many. */
+  expire(now: number): number {
     if (this.#fresh.length > 0) this.#start(now);
-    if (now < this.#next) return;
+    if (now < this.#next) return 0;
     const due = this.#waiting.filter((deadline) => deadline.at <= now);
     this.#waiting = this.#waiting.filter((deadline) => deadline.at > now);
     this.#findNext();
@@ -59,6 +59,7 @@ export class Deadlines {
       if (fire === undefined) this.#cancelled -= 1;
       else fire();
     }
+    return due.length;
   }
 
   #start(now: number): void {

@@ -1,14 +1,18 @@
 /**
- * ICMP for IPv4 (RFC 792; offsets in bindings/abi/icmp.ts): echo, and the quotation inside an
- * error. An error quotes at least the IP header and 8 bytes, which hold ports and sequence number.
+ * ICMP for IPv4 (RFC 792; offsets in bindings/abi/icmp.ts): echo, errors, and the quotation inside
+ * an error: at least the IP header and 8 bytes, which hold ports and sequence number.
  */
 import { ICMP_CHECKSUM, ICMP_CODE, ICMP_NEXT_HOP_MTU } from "../../bindings/abi/icmp.ts";
-import { ICMP_ECHO_REPLY, ICMP_QUOTE, ICMP_TYPE } from "../../bindings/abi/icmp.ts";
+import { ICMP_ECHO_REPLY, ICMP_IDENTIFIER, ICMP_QUOTE, ICMP_TYPE } from "../../bindings/abi/icmp.ts";
+import { ICMP_UNREACHABLE } from "../../bindings/abi/icmp.ts";
 import { IPV4_SIZE, PROTOCOL_TCP } from "../../bindings/abi/ip.ts";
 import { TCP_DESTINATION_PORT, TCP_SEQ, TCP_SOURCE_PORT } from "../../bindings/abi/tcp.ts";
 import { checksumAdd, checksumFinish, checksumHolds } from "./checksum.ts";
 import { ipVersion, ipv4Destination, ipv4HeaderLength, ipv4IsFirstFragment } from "./ipv4.ts";
 import { ipv4Protocol, ipv4Source, ipv4TotalLength } from "./ipv4.ts";
+
+/** What an error quotes behind the IP header (RFC 1122, 3.2.2). */
+export const QUOTED_BYTES = 8;
 
 export function icmpType(view: DataView, at: number): number {
   return view.getUint8(at + ICMP_TYPE);
@@ -33,6 +37,17 @@ export function makeEchoReply(view: DataView, at: number, length: number): void 
   view.setUint8(at + ICMP_TYPE, ICMP_ECHO_REPLY);
   view.setUint16(at + ICMP_CHECKSUM, 0);
   view.setUint16(at + ICMP_CHECKSUM, checksumFinish(checksumAdd(0, view, at, length)));
+}
+
+/** Writes a Destination Unreachable that ends with the `quoted` bytes already in place. */
+export function writeUnreachable(view: DataView, at: number, code: number, quoted: number): void {
+  view.setUint8(at + ICMP_TYPE, ICMP_UNREACHABLE);
+  view.setUint8(at + ICMP_CODE, code);
+  view.setUint16(at + ICMP_CHECKSUM, 0);
+  // Unused, and zero (RFC 792).
+  view.setUint32(at + ICMP_IDENTIFIER, 0);
+  const sum = checksumAdd(0, view, at, ICMP_QUOTE + quoted);
+  view.setUint16(at + ICMP_CHECKSUM, checksumFinish(sum));
 }
 
 /** What an ICMP error says about one of our TCP segments: we were `local`. */

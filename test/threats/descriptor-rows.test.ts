@@ -253,7 +253,7 @@ test("threats/D08 an application may say Update and nothing else", () => {
     expectRefused(c, { opcode }, DropReason.DescriptorOpcode);
   }
   // The control plane has more words, but not all.
-  for (const opcode of [0, D.AtxOpcode.SetAlgorithm + 1, 255, 0xffffffff]) {
+  for (const opcode of [0, D.AtxOpcode.SetLink + 1, 255, 0xffffffff]) {
     c.raw.post(0, { connection: HONEST, opcode });
     expect([...c.raw.step().drops], `${opcode}`).toEqual([[DropReason.DescriptorOpcode, 1]]);
   }

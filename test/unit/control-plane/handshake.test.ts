@@ -287,15 +287,17 @@ test("RFC 9293 MUST-10: simultaneous open, SYN then ACK (threats S02)", () => {
 });
 
 describe("SYN-SENT (RFC 9293, 3.10.7.3)", () => {
+  const REFUSED = `closed 1 ${ERRNO.ECONNREFUSED}`;
   const rows: [name: string, flags: number, ack: number, answer: string, event: string][] = [
     ["bad ACK gets RST", ACK, 77, "R", ""],
     ["SYN with a bad ACK gets RST", SYN | ACK, 0, "R", ""],
     ["RST with a bad ACK: nothing", RST | ACK, 77, "", ""],
     ["RST without ACK: nothing", RST, 0, "", ""],
-    ["RST with a good ACK: refused", RST | ACK, 1, "", `closed 1 ${ERRNO.ECONNREFUSED}`],
+    ["RST with a good ACK: refused", RST | ACK, 1, "", REFUSED],
     ["a good ACK without SYN: nothing", ACK, 1, "", ""],
     ["SYN with FIN: nothing", SYN | FIN, 0, "", ""],
-    ["SYN with RST: nothing", SYN | RST | ACK, 1, "", ""],
+    ["RST with SYN and a good ACK: refused", SYN | RST | ACK, 1, "", REFUSED],
+    ["RST with SYN and without ACK: nothing", SYN | RST, 0, "", ""],
   ];
   test.each(rows)("%s", (_name, flags, ack, answer, event) => {
     const host = new Host();
@@ -321,6 +323,8 @@ describe("SYN-RECEIVED (RFC 9293, 3.10.7.4)", () => {
     ["below the window: an ACK", ACK, 900, 1, "A", 1],
     ["RST below the window: nothing", RST, 900, 1, "", 1],
     ["RST exactly: back to LISTEN", RST, 1001, 1, "", 0],
+    ["RST with SYN exactly: back to LISTEN", RST | SYN, 1001, 1, "", 0],
+    ["RST with SYN where the SYN stood: nothing", RST | SYN, 1000, 1, "", 1],
     ["RST within the window: challenge ACK", RST, 1002, 1, "A", 1],
     ["a new SYN in the window: back to LISTEN", SYN, 1002, 1, "", 0],
     ["beyond the window: an ACK", ACK, 1001 + 65536, 1, "A", 1],
@@ -376,6 +380,7 @@ describe("LISTEN and CLOSED (RFC 9293, 3.10.7.1, 3.10.7.2)", () => {
     ["FIN without ACK to a closed port", 81, FIN, "RA", 101],
     ["RST to a closed port", 81, RST, "", 0],
     ["RST to a listener", 80, RST, "", 0],
+    ["FIN without ACK to a listener", 80, FIN, "", 0],
     ["ACK to a listener", 80, ACK, "R", 0],
     ["SYN and ACK to a listener", 80, SYN | ACK, "R", 0],
     ["threats S04: SYN and FIN", 80, SYN | FIN, "", 0],
