@@ -210,7 +210,7 @@ export class SocketCalls {
     return this.recvmsg(fd, spans);
   }
 
-  /** 0, -ENOTCONN or -EINVAL. SHUT_WR sends FIN; after SHUT_RD what arrives is dropped. */
+  /** 0, -ENOTCONN or -EINVAL. SHUT_WR sends FIN; SHUT_RD drops what waits and what arrives. */
   shutdown(fd: number, how: number): number {
     const socket = this.#table.get(fd);
     if (socket === undefined) return -ERRNO.EBADF;

@@ -154,10 +154,22 @@ export class Connections implements ConnectionEvents, NotificationSink {
     this.touch(socket, ANYTHING);
   }
 
-  /** The application reads no more, and lets what arrives go by. */
+  /**
+   * The application reads no more, and lets what arrives go by. What waits goes first, as on BSD:
+   * credit is given back in the order of the stream.
+   */
   shutdownReceive(socket: Socket): void {
+    const unread = socket.rxAvail;
     socket.rxShut = true;
+    socket.rxAvail = 0;
+    if (unread > 0) this.#letGoBy(socket, unread);
     this.touch(socket, ANYTHING);
+  }
+
+  #letGoBy(socket: Socket, bytes: number): void {
+    (socket.rx as PayloadBuffer).skip(bytes);
+    socket.rxCredit += bytes;
+    this.markDirty(socket);
   }
 
   /** Lets go of an established connection in order. */
@@ -224,9 +236,7 @@ export class Connections implements ConnectionEvents, NotificationSink {
 
   #arrived(socket: Socket, bytes: number): void {
     if (socket.rxShut) {
-      (socket.rx as PayloadBuffer).skip(bytes);
-      socket.rxCredit += bytes;
-      this.markDirty(socket);
+      this.#letGoBy(socket, bytes);
       return;
     }
     socket.rxAvail += bytes;
@@ -340,7 +350,7 @@ export class Connections implements ConnectionEvents, NotificationSink {
 
   /** The buffer goes back to the arena with the connection; unread bytes stay readable. */
   #saveUnread(socket: Socket): void {
-    if (socket.rx === undefined || socket.releasing) return;
+    if (socket.rx === undefined || socket.releasing || socket.rxShut) return;
     socket.rxAvail += pendingBytes(this.core, socket.connection);
     if (socket.rxAvail === 0) return;
     socket.tail = new Uint8Array(socket.rxAvail);

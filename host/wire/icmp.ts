@@ -2,9 +2,9 @@
  * ICMP for IPv4 (RFC 792; offsets in bindings/abi/icmp.ts): echo, errors, and the quotation inside
  * an error: at least the IP header and 8 bytes, which hold ports and sequence number.
  */
-import { ICMP_CHECKSUM, ICMP_CODE, ICMP_NEXT_HOP_MTU } from "../../bindings/abi/icmp.ts";
-import { ICMP_ECHO_REPLY, ICMP_IDENTIFIER, ICMP_QUOTE, ICMP_TYPE } from "../../bindings/abi/icmp.ts";
-import { ICMP_UNREACHABLE } from "../../bindings/abi/icmp.ts";
+import { ICMP_CHECKSUM, ICMP_CODE, ICMP_ECHO_REPLY } from "../../bindings/abi/icmp.ts";
+import { ICMP_IDENTIFIER, ICMP_NEXT_HOP_MTU, ICMP_QUOTE } from "../../bindings/abi/icmp.ts";
+import { ICMP_TYPE, ICMP_UNREACHABLE } from "../../bindings/abi/icmp.ts";
 import { IPV4_SIZE, PROTOCOL_TCP } from "../../bindings/abi/ip.ts";
 import { TCP_DESTINATION_PORT, TCP_SEQ, TCP_SOURCE_PORT } from "../../bindings/abi/tcp.ts";
 import { checksumAdd, checksumFinish, checksumHolds } from "./checksum.ts";

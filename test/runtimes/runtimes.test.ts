@@ -55,7 +55,8 @@ function program(base: string, runtime: string, seed: number): string {
 
 /** Runs a process that reads the program from its standard input. */
 function inProcess(argv: readonly string[], runtime: string, seed: number): Promise<Outcome> {
-  const env = { ...process.env, DENO_DIR: join(tmpdir(), "toeloop-deno"), DENO_NO_UPDATE_CHECK: "1" };
+  const deno = { DENO_DIR: join(tmpdir(), "toeloop-deno"), DENO_NO_UPDATE_CHECK: "1" };
+  const env = { ...process.env, ...deno };
   const child = spawn(process.execPath, argv, { cwd: ROOT, env });
   let output = "";
   let complaints = "";

@@ -83,7 +83,7 @@ test("exit 0, sha256 ok, and the figures it promises", async () => {
 });
 
 for (const mode of ["headers", "full"]) {
-  test(`the same seed twice: the same ${mode} capture and figures, another seed others`, async () => {
+  test(`the same seed gives the same ${mode} capture and figures, another others`, async () => {
     const options = ["--mib", "1", "--pcap", mode, "--json", "--seed"];
     const runs = await Promise.all(["5", "5", "6"].map((seed) => demo(...options, seed)));
     expect(runs.map(({ code }) => code)).toEqual([0, 0, 0]);

@@ -208,15 +208,21 @@ export class WorldPair {
     return fd;
   }
 
+  /** The next connection of a listener. */
+  accept(listener: number, ns: number = 10 * MINUTE): number {
+    let fd = -1;
+    const accepted = (): boolean => {
+      fd = this.serverToe.accept(listener);
+      return fd >= 0;
+    };
+    this.until(accepted, "accept", ns);
+    return fd;
+  }
+
   /** An established connection: descriptors of its two ends. */
   establish(listener: number, port: number): { client: number; server: number } {
     const client = this.connect(port);
-    let server = -1;
-    this.until(() => {
-      server = this.serverToe.accept(listener);
-      return server >= 0;
-    }, "accept");
-    return { client, server };
+    return { client, server: this.accept(listener) };
   }
 
   /** RFC 9293 names of all states, client's and server's. */

@@ -362,7 +362,6 @@ export class RawCore {
     put(D.ATX_FLAGS, fields.flags);
     put(D.ATX_ARGUMENT, fields.low);
     put(D.ATX_ARGUMENT + 4, fields.high);
-    put(28);
     this.setContextWord(context, D.CONTEXT_ATX_PRODUCER, producer + 1);
   }
 

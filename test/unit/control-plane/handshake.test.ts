@@ -102,8 +102,9 @@ const MSS_ROWS: [name: string, mss: number, mtu: number, maxSegment: number, mss
   ["peer smaller", 1000, 1500, 0, 988],
   ["route smaller", 9000, 1400, 0, 1348],
   ["option smaller", 9000, 1500, 600, 588],
-  ["threats O08: 0", 0, 1500, 0, 48],
-  ["threats O08: 1", 1, 1500, 0, 48],
+  ["threats O08: 0", 0, 1500, 0, 36],
+  ["threats O08: 1", 1, 1500, 0, 36],
+  ["threats O08: 48, options of each segment counted", 48, 1500, 0, 36],
   ["threats O08: 65535", 65535, 1500, 0, 1448],
 ];
 

@@ -28,8 +28,9 @@ function gaps(times: readonly number[]): number[] {
 }
 
 describe("retransmission", () => {
-  test("MUST-18, MUST-20, SHLD-9 to SHLD-11: backoff, a word at R1, ETIMEDOUT at R2", () => {
-    const c = new Connected({ limits: { userTimeout: 100e9 } });
+  const MEANING = "MUST-18, MUST-20, SHLD-9 to SHLD-11: backoff, a word at R1, ETIMEDOUT at R2";
+  test.each(["cubic", "none"])(`${MEANING}: %s`, (congestion) => {
+    const c = new Connected({ limits: { userTimeout: 100e9 } }, { congestion });
     c.host.update(1, { append: 10 });
     c.host.poll();
     const times = silence(c, 300);
