@@ -75,7 +75,8 @@ export function readArguments<R extends Readers>(
       values[name] = true;
       continue;
     }
-    const text = inline ?? argv[(i += 1)];
+    if (inline === undefined) i += 1;
+    const text = inline ?? argv[i];
     if (text === undefined) throw new Error(`--${name}: expected a value, got none`);
     values[name] = readValue(name, text, reader);
   }

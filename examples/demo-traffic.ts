@@ -42,18 +42,19 @@ export class BulkFlow implements Application {
   readonly #hashIn: Hasher;
   readonly #out = new Uint8Array(CHUNK);
   readonly #in = new Uint8Array(CHUNK);
-  #listener = -1;
+  readonly #listener: number;
   #fd = -1;
   #generated = 0;
   #at = CHUNK;
   #closed = false;
 
-  private constructor(toe: LibToe, options: BulkOptions) {
+  private constructor(toe: LibToe, options: BulkOptions, port?: number) {
     this.#toe = toe;
     this.#options = options;
     this.#random = new Prng(options.seed);
     this.#hashOut = options.hasher();
     this.#hashIn = options.hasher();
+    this.#listener = port === undefined ? -1 : this.#listen(port);
   }
 
   static client(toe: LibToe, server: SocketAddress, options: BulkOptions): BulkFlow {
@@ -64,11 +65,14 @@ export class BulkFlow implements Application {
   }
 
   static server(toe: LibToe, port: number, options: BulkOptions): BulkFlow {
-    const flow = new BulkFlow(toe, options);
-    flow.#listener = flow.#socket();
-    must(toe.bind(flow.#listener, { address: "0.0.0.0", port }), "bind");
-    must(toe.listen(flow.#listener, 1), "listen");
-    return flow;
+    return new BulkFlow(toe, options, port);
+  }
+
+  #listen(port: number): number {
+    const fd = this.#socket();
+    must(this.#toe.bind(fd, { address: "0.0.0.0", port }), "bind");
+    must(this.#toe.listen(fd, 1), "listen");
+    return fd;
   }
 
   #socket(): number {

@@ -152,8 +152,11 @@ export function noteSendable(core: usize, work: usize, connection: u32, p: usize
   }
   if (load<u32>(p, F.PROTOCOL_TX_SENT) != 0 || (flags & F.FLOW_PERSIST) != 0) return;
   const finWaits = (flags & (F.FLOW_FIN_PENDING | F.FLOW_FIN_ACKED)) == F.FLOW_FIN_PENDING;
-  const corked = (flags & F.FLOW_CORK) != 0 && peerWindow(p) != 0;
-  if ((load<u32>(p, F.PROTOCOL_TX_AVAIL) == 0 && !finWaits) || corked) return;
+  const avail = load<u32>(p, F.PROTOCOL_TX_AVAIL);
+  if (avail == 0 && !finWaits) return;
+  // Cork waits for more bytes; a full segment or the last one waits for the window.
+  const corked = (flags & F.FLOW_CORK) != 0 && !finWaits && avail < load<u16>(p, F.PROTOCOL_MSS);
+  if (corked && peerWindow(p) != 0) return;
   // RFC 9293 SHLD-29: the first probe goes out after one RTO without window.
   setFlags(p, flags | F.FLOW_PERSIST);
   restartRetransmit(core, connection);

@@ -8,7 +8,8 @@
 import { formatAddress, parseAddress } from "../address.ts";
 import type { Endpoint } from "../control-plane/interface.ts";
 import { ERRNO } from "../errors.ts";
-import { closeSocket, type Connections } from "./connections.ts";
+import { closeSocket } from "./close-socket.ts";
+import type { Connections } from "./connections.ts";
 import * as C from "./constants.ts";
 import { type EpollEvent, EpollInstance } from "./epoll.ts";
 import { getOption, type OptionResult, type OptionValue, setOption } from "./options.ts";

@@ -25,7 +25,7 @@ import type { SocketOptions } from "./options.ts";
 import { type PayloadBuffer, payloadBuffers, PayloadMemory } from "./payload-buffer.ts";
 import { pendingBytes } from "./payload-buffer.ts";
 import { ANYTHING, DescriptorTable, READABLE, readiness, Socket, SOCKET_CLOSED } from "./socket.ts";
-import { SOCKET_CONNECTED, SOCKET_CONNECTING, SOCKET_EPOLL, SOCKET_IDLE } from "./socket.ts";
+import { SOCKET_CONNECTED, SOCKET_CONNECTING, SOCKET_IDLE } from "./socket.ts";
 import { SOCKET_LISTENING, wakeObservers, WRITABLE } from "./socket.ts";
 
 /** The application's hooks; all may be set at any time. */
@@ -445,26 +445,4 @@ export class Connections implements ConnectionEvents, NotificationSink {
       // The hook has had its turn; the loop goes on.
     }
   }
-}
-
-/** Closes a descriptor in whatever state its socket is. */
-export function closeSocket(toe: Connections, socket: Socket): void {
-  const { observers } = socket;
-  socket.observers = undefined;
-  socket.watcher = undefined;
-  if (socket.state === SOCKET_LISTENING) toe.unlisten(socket);
-  else if (socket.state === SOCKET_CONNECTING) toe.abort(socket, 0);
-  else if (socket.state === SOCKET_EPOLL) socket.epoll?.close();
-  else if (socket.connection !== 0) endConnection(toe, socket);
-  for (const observer of observers ?? []) observer.gone();
-  toe.table.close(socket);
-}
-
-function endConnection(toe: Connections, socket: Socket): void {
-  // What arrived and was not looked at yet counts as unread.
-  toe.take();
-  // RFC 9293 SHLD-3: closing with unread data resets, so that the peer learns of the loss.
-  const reset = socket.rxAvail > 0 || socket.options.linger === 0;
-  if (reset) toe.abort(socket, 0);
-  else toe.release(socket);
 }

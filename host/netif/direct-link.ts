@@ -83,11 +83,16 @@ export class DirectNetif implements Netif {
     this.#peer = peer;
   }
 
+  /** The peer's empty ingress burst takes so many frames. */
+  expectRoom(frames: number): void {
+    this.#emptyCredit = frames;
+  }
+
   attach(ingress: Burst, index: number): void {
     this.#ingress = ingress;
     this.#index = index;
     const fits = Math.floor(ingress.bytes.length / this.#frameBytes);
-    if (this.#peer !== undefined) this.#peer.#emptyCredit = Math.min(ingress.capacity, fits);
+    this.#peer?.expectRoom(Math.min(ingress.capacity, fits));
   }
 
   /** Room in the peer's ingress burst, counted in frames of the largest size. */

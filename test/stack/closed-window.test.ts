@@ -4,6 +4,7 @@
  * dropped with the ACK that it carries. Peers that do so are understood all the same.
  */
 import { expect, test } from "vitest";
+import { IPPROTO_TCP, TCP_CORK } from "../../host/libtoe/constants.ts";
 import { ACK, FIN, PSH, SYN } from "../support/frames.ts";
 import type { SentSegment } from "../support/judge-segment.ts";
 import { ScriptedPeer } from "../support/scripted-peer.ts";
@@ -125,5 +126,19 @@ for (const start of STARTS) {
     const edge = (connection.seq + rxWindow) >>> 0;
     expect(connection.send(0, 4000, edge)).toEqual([]);
     expect(connection.info()).toMatchObject({ txUna: connection.ack, peerWindow: 4000 });
+  });
+
+  test(`TCP_CORK does not wait for a window of a whole segment for ever, ISN ${start}`, () => {
+    const connection = new Connection(start);
+    const { peer, fd } = connection;
+    expect(peer.stack.toe.setsockopt(fd, IPPROTO_TCP, TCP_CORK, 1)).toBe(0);
+    connection.send(0, 300);
+    // Less than a segment: cork holds it, however long.
+    expect(peer.stack.toe.send(fd, new Uint8Array(200))).toBe(200);
+    expect(connection.pass(5 * SECOND)).toEqual([]);
+    // More than one: only the window is in the way, and the override timer runs (3.8.6.2.1).
+    expect(peer.stack.toe.send(fd, new Uint8Array(5000))).toBe(5000);
+    const [segment] = connection.pass(5 * SECOND);
+    expect([segment?.seq, segment?.payloadLength]).toEqual([connection.ack, 300]);
   });
 }
