@@ -8,7 +8,7 @@
  *
  * Invariant: every sequence number that is assigned is released in the same call, in order.
  */
-import { count, countDrop } from "../base/counter.ts";
+import { count, countBy, countDrop } from "../base/counter.ts";
 import { wheelAdvance, wheelNext } from "../base/timer-wheel.ts";
 import { preOf, protocolOf } from "../flow/flow-state.ts";
 import { Counter } from "../../bindings/abi/counters.ts";
@@ -117,6 +117,7 @@ function ingest(core: usize, work: usize, index: u32): void {
     store<u32>(work, DropReason.LinkMalformed, W.WORK_REASON);
     return;
   }
+  countBy(core, Counter.BytesIn, length);
   store<u32>(work, length, W.WORK_FRAME_LENGTH);
   preProcessRx(core, work, load<u32>(core + M.CORE_NETIF_MEDIUM + netif * 4));
 }

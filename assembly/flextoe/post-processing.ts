@@ -119,6 +119,8 @@ export function buildSegment(core: usize, work: usize): bool {
   const tcp = frame + header;
   writeTcpHeader(work, pre, tcp, options);
   writeOptions(core, work, connection, tcp);
+  count(core, Counter.FramesOut);
+  countBy(core, Counter.BytesOut, length);
   store<u32>(work, <u32>frame, W.WORK_OUT_FRAME);
   store<u32>(work, length, W.WORK_OUT_LENGTH);
   store<u32>(work, <u32>tcp, W.WORK_OUT_TCP);

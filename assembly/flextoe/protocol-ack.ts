@@ -4,13 +4,13 @@
  */
 import { count } from "../base/counter.ts";
 import { congestionOnAck, congestionOnEcn } from "../tcp/congestion/congestion-control.ts";
-import { rttOnAck } from "../tcp/round-trip-time.ts";
-import { recoveryOf } from "../flow/flow-state.ts";
+import { rttOnAck, rttSample } from "../tcp/round-trip-time.ts";
+import { postOf, recoveryOf } from "../flow/flow-state.ts";
 import { Counter } from "../../bindings/abi/counters.ts";
 import { ARX_TX_CLOSED } from "../../bindings/abi/descriptor.ts";
 import { DropReason } from "../../bindings/abi/drop-reason.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
-import { CORE_NOW } from "../../bindings/abi/memory-map.ts";
+import { CORE_NOW, CORE_NOW_TICKS } from "../../bindings/abi/memory-map.ts";
 import { seqBefore, seqDistance } from "../../bindings/abi/seq.ts";
 import { TCP_ECE, TCP_FIN } from "../../bindings/abi/tcp.ts";
 import { TimerKind } from "../../bindings/abi/timer.ts";
@@ -101,12 +101,31 @@ function advance(core: usize, work: usize, connection: u32, p: usize, acked: u32
     act(work, W.ACTION_NOTIFY | W.ACTION_FIN_ACKED);
   }
   const now = load<u64>(core, CORE_NOW);
+  if (load<u8>(r, F.RECOVERY_BACKOFF) != 0) sampleEcho(core, work, connection, r);
   rttOnAck(r, load<u32>(p, F.PROTOCOL_TX_UNA), now);
   growWindow(core, work, p, r, freed, before);
   // RFC 6298, 5.2 and 5.3.
   if (load<u32>(p, F.PROTOCOL_TX_SENT) == 0) stopTimer(core, connection, p);
   else restartRetransmit(core, connection);
 }
+
+/**
+ * After a timeout no segment is timed, and the backoff would outlast the loss; the echoed timestamp
+ * says which transmission was acknowledged (RFC 7323, section 4), in ticks of 2^20 ns.
+ */
+function sampleEcho(core: usize, work: usize, connection: u32, r: usize): void {
+  if ((load<u32>(work, W.WORK_OPTIONS) & W.OPTION_HAS_TIMESTAMP) == 0) return;
+  const clock = load<u32>(core, CORE_NOW_TICKS);
+  const offset = load<u32>(postOf(core, connection), F.POST_TS_OFFSET);
+  const sent = load<u32>(work, W.WORK_TS_ECR) - offset;
+  const ticks = clock - sent;
+  // threats O11, C08: an echo of what was never sent, or of the future, is no sample.
+  if (ticks > ECHO_TICKS_MAX) return;
+  rttSample(r, <u64>max(ticks, 1) << 20);
+}
+
+/** About two minutes: longer than any backoff. */
+const ECHO_TICKS_MAX: u32 = 120000;
 
 function stopTimer(core: usize, connection: u32, p: usize): void {
   setFlags(p, flagsOf(p) & ~F.FLOW_PERSIST);

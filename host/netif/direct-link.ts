@@ -99,7 +99,10 @@ export class DirectNetif implements Netif {
   credit(): number {
     const to = this.#peerIngress();
     if (to === undefined) return 0;
-    if (to.count === 0) return this.#emptyCredit;
+    if (to.count === 0) {
+      this.#starved = false;
+      return this.#emptyCredit;
+    }
     const fits = Math.floor((to.bytes.length - to.used) / this.#frameBytes);
     const credit = Math.min(to.room(), fits);
     this.#starved = credit <= 0;
