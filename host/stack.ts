@@ -71,6 +71,10 @@ export class Stack {
   readonly #egress: Burst;
   readonly #header: number;
   readonly #words: Uint32Array;
+  /** libTOE's own side of the sockets, without the API's layer: called every burst. */
+  readonly #sockets: LibToe["internals"];
+  /** The control plane has something for the wire. */
+  #controlDue = false;
   readonly #step: (core: number, now: number) => number;
   /** Word index of context 0's record: the control plane's queue. */
   readonly #commands: number;
@@ -109,6 +113,7 @@ export class Stack {
       egress: this.#egress,
     });
     this.toe = new LibToe(this.core, 1, this.control);
+    this.#sockets = this.toe.internals;
     this.control.attach(this.toe);
     this.netifs = options.netifs.map(({ netif }) => netif);
     options.netifs.forEach((config, index) => this.#addNetif(config, index));
@@ -188,6 +193,7 @@ export class Stack {
     this.#now = now;
     this.control.setNow(now);
     if (!this.#drain(now)) return false;
+    this.#controlDue = this.control.pending;
     for (let i = 0; i < this.netifs.length; i += 1) (this.netifs[i] as Netif).receive(now);
     let more = true;
     for (let round = 0; more && round < ROUNDS_MAX; round += 1) {
@@ -207,7 +213,7 @@ export class Stack {
     const words = this.#words;
     const header = this.#header;
     const ingress = this.#ingress;
-    if (this.toe.pending()) this.toe.flush();
+    this.#sockets.flush();
     for (let i = 0; i < this.netifs.length; i += 1) {
       words[header + CREDIT + i] = (this.netifs[i] as Netif).credit(now);
     }
@@ -215,15 +221,16 @@ export class Stack {
     const bits = this.#step(this.core.address, now);
     let again = (bits & M.STEP_MORE) !== 0;
     // Most bursts hold nothing for the control plane.
-    if (words[header + EVENTS] !== 0 || this.#commanded()) again = this.#control(now) || again;
+    if (words[header + EVENTS] !== 0 || this.#controlDue) again = this.#control(now) || again;
     else if (words[header + INGRESS] === 0) ingress.clear();
     if (words[header + INTERRUPTS] !== 0) {
       words[header + INTERRUPTS] = 0;
       this.toe.disarm();
     }
-    this.toe.poll(now);
+    this.#sockets.poll(now);
     if (words[header + EGRESS] !== 0) this.#drain(now);
-    return again || this.toe.pending() || this.#commanded();
+    this.#controlDue = this.control.pending;
+    return again || this.#controlDue || this.#sockets.hasWork() || this.#commanded();
   }
 
   /** Events of the step; true when frames are offered again (replay after an install). */
@@ -239,7 +246,7 @@ export class Stack {
     words[header + (M.CORE_EGRESS_BYTES >>> 2)] = this.#egress.used;
     if (replays === 0) {
       if (taken) this.#ingress.clear();
-      return this.#commanded();
+      return this.#commanded() || this.control.pending;
     }
     const { table } = this.control.replays;
     this.#ingress.table.set(table.subarray(0, replays * FRAME_WORDS));
@@ -247,12 +254,12 @@ export class Stack {
     return true;
   }
 
-  /** True when the control plane has something for the data path or the wire. */
+  /** True when the control plane has descriptors for the data path. */
   #commanded(): boolean {
     const words = this.#words;
     const producer = words[this.#commands + (CONTEXT_ATX_PRODUCER >>> 2)];
     const consumer = words[this.#commands + (CONTEXT_ATX_CONSUMER >>> 2)];
-    return producer !== consumer || this.control.pending;
+    return producer !== consumer;
   }
 
   /** Gives egress frames to the carriers; true when none are left. */
@@ -283,7 +290,7 @@ export class Stack {
 
   /** When poll() has something to do without input: ns; Infinity when never. */
   nextDeadline(): number {
-    if (this.toe.pending() || this.#commanded()) return this.#now;
+    if (this.#sockets.hasWork() || this.#commanded() || this.control.pending) return this.#now;
     let next = this.core.exports.nextDeadline(this.core.address);
     for (const netif of this.netifs) next = Math.min(next, netif.nextDeadline());
     return Math.min(next, this.toe.nextDeadline());

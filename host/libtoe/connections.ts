@@ -105,9 +105,9 @@ export class Connections implements ConnectionEvents, NotificationSink {
     this.#hooks.onDoorbell?.();
   }
 
-  /** The driver has been told and flush() has not come yet: a descriptor may be in the ring. */
-  get kicked(): boolean {
-    return this.#kicked;
+  /** True when flush() or poll() has something to do; after a kick a descriptor may wait. */
+  hasWork(): boolean {
+    return this.#kicked || this.#touched.count !== 0 || this.#outbox.length !== 0;
   }
 
   /** One merged descriptor for each dirty connection, then one doorbell; how many were put. */
@@ -396,8 +396,8 @@ export class Connections implements ConnectionEvents, NotificationSink {
 
   /** True when poll() would find nothing to do: half of all polls when requests are small. */
   #isIdle(now: number | undefined): boolean {
-    if (this.#touched.count > 0 || this.#finished.length > 0) return false;
-    return this.context.waiting() === 0 && this.nextDeadline() > (now ?? 0);
+    if (this.#touched.count !== 0 || this.context.waiting() !== 0) return false;
+    return this.#finished.length === 0 && this.nextDeadline() > (now ?? 0);
   }
 
   /** Sockets that the next poll() will look at even if nothing arrives. */

@@ -66,7 +66,7 @@ export class LibToe extends SocketCalls implements ConnectionEvents {
 
   /** True when flush() or poll() has something to do without input from the data path. */
   pending(): boolean {
-    return this.#waiting() || this.internals.kicked;
+    return this.internals.hasWork();
   }
 
   #waiting(): boolean {
