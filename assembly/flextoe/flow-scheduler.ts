@@ -88,6 +88,6 @@ export function mustWait(core: usize, connection: u32): bool {
 }
 
 /** Sets a flow's interval (40.24 fixed point, ns per byte); 0 = not paced. */
-export function setInterval(core: usize, connection: u32, interval: u64): void {
+export function setPacingInterval(core: usize, connection: u32, interval: u64): void {
   store<u64>(schedulerOf(core, connection), min(interval, INTERVAL_MAX), F.SCHEDULER_INTERVAL);
 }

@@ -247,7 +247,7 @@ function hostControl(core: usize, context: u32, record: usize, work: usize): voi
   const low = load<u32>(work, W.WORK_ARGUMENT_LOW);
   const high = load<u32>(work, W.WORK_ARGUMENT_HIGH);
   if (opcode == D.AtxOpcode.SetInterval) {
-    scheduler.setInterval(core, connection, (<u64>high << 32) | low);
+    scheduler.setPacingInterval(core, connection, (<u64>high << 32) | low);
   } else if (opcode == D.AtxOpcode.SetHeader) {
     setHeader(core, connection, low, high);
   } else if (opcode == D.AtxOpcode.SetLink) {
