@@ -119,7 +119,9 @@ export class DirectNetif implements Netif {
     // credit() said so; a caller that went past it loses the frame, as on any full carrier.
     if (at < 0) return;
     to.bytes.set(burst.bytes.subarray(from, from + length), at);
-    this.#count(burst, index, now);
+    this.frames += 1;
+    this.bytes += length;
+    this.#show(burst, index, 1, now);
     peer.#arrived();
   }
 
@@ -128,8 +130,11 @@ export class DirectNetif implements Netif {
     const peer = this.#peer;
     const to = this.#peerIngress();
     if (peer === undefined || to === undefined || count <= 0) return;
-    const start = burst.offset(from);
-    const end = burst.offset(from + count - 1) + burst.length(from + count - 1);
+    const first = from * WORDS;
+    const last = first + (count - 1) * WORDS;
+    const { table } = burst;
+    const start = table[first] as number;
+    const end = (table[last] as number) + (table[last + 1] as number);
     const fits = count <= to.room() && end - start <= to.bytes.length - to.used;
     if (!fits || end < start || (start & 15) !== 0) {
       for (let i = from; i < from + count; i += 1) this.send(burst, i, now);
@@ -137,14 +142,20 @@ export class DirectNetif implements Netif {
     }
     const moved = to.used - start;
     copySpan(burst, start, to, to.used, end - start);
-    for (let i = 0; i < count; i += 1) {
-      const row = (to.count + i) * WORDS;
-      to.table[row] = burst.offset(from + i) + moved;
-      to.table[row + 1] = burst.length(from + i);
-      to.table[row + 2] = peer.#index;
-      to.table[row + 3] = 0;
-      this.#count(burst, from + i, now);
+    const index = peer.#index;
+    const rows = to.table;
+    let row = to.count * WORDS;
+    for (let at = first; at <= last; at += WORDS) {
+      const length = table[at + 1] as number;
+      rows[row] = (table[at] as number) + moved;
+      rows[row + 1] = length;
+      rows[row + 2] = index;
+      rows[row + 3] = 0;
+      row += WORDS;
+      this.bytes += length;
     }
+    this.frames += count;
+    if (this.#options.tap !== undefined) this.#show(burst, from, count, now);
     to.count += count;
     to.used = (to.used + end - start + 15) & ~15;
     peer.#arrived();
@@ -189,11 +200,11 @@ export class DirectNetif implements Netif {
     this.#options.onArrival?.(this.#side);
   }
 
-  #count(burst: Burst, index: number, now: number): void {
-    const length = burst.length(index);
-    this.frames += 1;
-    this.bytes += length;
-    this.#options.tap?.frame(now, this.#side, burst.bytes, burst.offset(index), length, "");
+  #show(burst: Burst, from: number, count: number, now: number): void {
+    for (let i = from; i < from + count; i += 1) {
+      const length = burst.length(i);
+      this.#options.tap?.frame(now, this.#side, burst.bytes, burst.offset(i), length, "");
+    }
   }
 }
 
