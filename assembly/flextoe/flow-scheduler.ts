@@ -15,12 +15,23 @@ const FRACTION_MASK: u64 = ((<u64>1) << F.INTERVAL_FRACTION_BITS) - 1;
 /** Intervals beyond 10 ms per byte are cut: the product with a segment stays in 64 bits. */
 const INTERVAL_MAX: u64 = (<u64>10000000) << F.INTERVAL_FRACTION_BITS;
 
-/** The connection has something to send: it will get a turn. */
-export function schedule(core: usize, connection: u32): void {
+/** How far a flow that was woken late may catch up: a slow timer must not lower its rate. */
+const LATENESS_MAX: u64 = (<u64>1) << 22;
+
+/**
+ * The connection has something to send: it will get a turn. `fresh` when it had nothing before: a
+ * flow that was idle has saved up no credit.
+ */
+export function schedule(core: usize, connection: u32, fresh: bool): void {
   const s = schedulerOf(core, connection);
   if (load<u32>(s, F.SCHEDULER_STATE) != F.SchedulerState.Idle) return;
+  const now = load<u64>(core, CORE_NOW);
   const deadline = load<u64>(s, F.SCHEDULER_DEADLINE);
-  if (load<u64>(s, F.SCHEDULER_INTERVAL) == 0 || deadline <= load<u64>(core, CORE_NOW)) {
+  if (load<u64>(s, F.SCHEDULER_INTERVAL) == 0 || deadline <= now) {
+    if (fresh) {
+      store<u64>(s, now, F.SCHEDULER_DEADLINE);
+      store<u32>(s, 0, F.SCHEDULER_FRACTION);
+    }
     append(core, connection, s);
     return;
   }
@@ -70,9 +81,8 @@ export function pace(core: usize, connection: u32, bytes: u32): void {
   const now = load<u64>(core, CORE_NOW);
   let deadline = load<u64>(s, F.SCHEDULER_DEADLINE);
   let fraction: u64 = load<u32>(s, F.SCHEDULER_FRACTION);
-  // A flow that was idle does not save up credit.
-  if (deadline < now) {
-    deadline = now;
+  if (deadline + LATENESS_MAX < now) {
+    deadline = now - LATENESS_MAX;
     fraction = 0;
   }
   const time = interval * bytes + fraction;

@@ -142,7 +142,8 @@ function finish(core: usize, items: u32): void {
       releaseSequence(core, ReorderPoint.Netif, group, load<u32>(work, W.WORK_EGRESS_SEQ));
     }
     if ((actions & W.ACTION_SCHEDULE) != 0) {
-      scheduler.schedule(core, load<u32>(work, W.WORK_CONNECTION));
+      const fresh = load<u32>(work, W.WORK_KIND) != W.WorkKind.Tx;
+      scheduler.schedule(core, load<u32>(work, W.WORK_CONNECTION), fresh);
     }
   }
   for (let i: u32 = 0; i < items; i++) {
