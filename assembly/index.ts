@@ -1,5 +1,6 @@
 /** Everything that the Wasm core exports, and nothing else. Addresses are bytes. */
 import { wheelArm, wheelCancel, wheelInitialize } from "./base/timer-wheel.ts";
+import { carry } from "./flextoe/carry.ts";
 import { bind, install, lookup, unbind, uninstall } from "./flextoe/connection.ts";
 import { inspect, quotes } from "./flextoe/inspect.ts";
 import { layoutHash } from "./flextoe/layout-hash.ts";
@@ -8,7 +9,7 @@ import { deadline, runStep } from "./flextoe/pipeline.ts";
 import { CORE_TIMERS, CORE_WHEEL } from "../bindings/abi/memory-map.ts";
 
 // asc resolves the extension in imports only, so these are imported first.
-export { bind, inspect, install, layoutHash, lookup, quotes, unbind, uninstall };
+export { bind, carry, inspect, install, layoutHash, lookup, quotes, unbind, uninstall };
 
 /** Prepares the tables of a map that the host has laid out. */
 export function initialize(core: usize): void {

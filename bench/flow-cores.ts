@@ -309,7 +309,7 @@ export class FlowPair {
   verify(): void {
     for (let flow = 1; flow <= this.plan.flows; flow += 1) {
       const bytes = Math.min(this.sent[flow] as number, BUFFER_BYTES);
-      const from = CLIENT_SEQ + (this.sent[flow] as number) - bytes;
+      const from = (this.sent[flow] as number) - bytes;
       const out = this.client.buffer(flow, true);
       const into = this.server.buffer(flow, false);
       for (let i = 0; i < bytes; i += 1) {

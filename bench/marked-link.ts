@@ -7,7 +7,8 @@
  */
 import { OPTION_END, OPTION_NOP, OPTION_TIMESTAMP, TCP_CHECKSUM } from "../bindings/abi/tcp.ts";
 import { TCP_DATA_OFFSET, TCP_FLAGS, TCP_SIZE, TCP_SYN } from "../bindings/abi/tcp.ts";
-import type { Burst, Medium, Netif } from "../host/netif/netif.ts";
+import { DirectNetif } from "../host/netif/direct-link.ts";
+import type { Burst } from "../host/netif/netif.ts";
 
 /** One data frame of so many is corrupted; lwIP's harness does the same (bench.c). */
 export const CORRUPT_EVERY = 65_536;
@@ -51,60 +52,25 @@ function replace(bytes: Uint8Array, tcp: number, at: number, value: number): voi
   bytes[check + 1] = sum & 255;
 }
 
-/** An end of a link that corrupts; everything else goes through to the end it stands before. */
-export class MarkedNetif implements Netif {
-  readonly name: string;
-  readonly medium: Medium;
-  readonly mtu: number;
-  readonly hardwareAddress: Uint8Array;
-  /** Frames sent, those corrupted among them. */
-  frames = 0;
+/** An end of a direct link that corrupts. */
+export class MarkedNetif extends DirectNetif {
+  /** Frames that were corrupted. */
   corrupted = 0;
   /** Takes timestamps out of SYNs while set: during the handshakes. */
   stripping = false;
-  readonly #link: Netif;
   #left = CORRUPT_FIRST;
 
-  constructor(link: Netif) {
-    this.#link = link;
-    this.name = link.name;
-    this.medium = link.medium;
-    this.mtu = link.mtu;
-    this.hardwareAddress = link.hardwareAddress;
-  }
-
-  attach(ingress: Burst, index: number): void {
-    this.#link.attach(ingress, index);
-  }
-
-  credit(now: number): number {
-    return this.#link.credit(now);
-  }
-
-  send(burst: Burst, index: number, now: number): void {
+  override send(burst: Burst, index: number, now: number): void {
     this.#mark(burst, index, 1);
-    this.#link.send(burst, index, now);
+    super.send(burst, index, now);
   }
 
-  sendBurst(burst: Burst, from: number, count: number, now: number): void {
+  override sendBurst(burst: Burst, from: number, count: number, now: number): void {
     this.#mark(burst, from, count);
-    if (this.#link.sendBurst !== undefined) {
-      this.#link.sendBurst(burst, from, count, now);
-    } else {
-      for (let i = from; i < from + count; i += 1) this.#link.send(burst, i, now);
-    }
-  }
-
-  receive(now: number): void {
-    this.#link.receive(now);
-  }
-
-  nextDeadline(): number {
-    return this.#link.nextDeadline();
+    super.sendBurst(burst, from, count, now);
   }
 
   #mark(burst: Burst, from: number, count: number): void {
-    this.frames += count;
     if (this.stripping) {
       for (let i = from; i < from + count; i += 1) stripTimestamps(burst.bytes, burst.offset(i));
     }

@@ -6,6 +6,7 @@
  */
 import { IPPROTO_TCP, POLLIN, TCP_NODELAY } from "../host/libtoe/constants.ts";
 import type { LibToe } from "../host/libtoe/libtoe.ts";
+import type { Watcher } from "../host/libtoe/socket.ts";
 import { formatQuartiles, interleave, pairRatio, quartiles, table } from "./harness.ts";
 import { Stopwatch, WorkHash } from "./harness.ts";
 import type { Bar, BenchReport, BenchScale, Quartiles } from "./harness.ts";
@@ -34,28 +35,27 @@ export class RpcRun {
     this.#pair = new StackPair({ timestamps: false, connections });
     for (let i = 0; i < MESSAGE; i += 1) this.#request[i] = (i * 7) & 255;
     const { client, server, clientFds, serverFds } = this.#pair;
-    for (const fd of serverFds) this.#watch(server.toe, fd, () => this.#serve(fd));
-    for (const fd of clientFds) this.#watch(client.toe, fd, () => this.#finish(fd));
+    const serve: Watcher = (fd, events) => this.#serve(fd, events);
+    const finish: Watcher = (fd, events) => this.#finish(fd, events);
+    for (const fd of serverFds) this.#watch(server.toe, fd, serve);
+    for (const fd of clientFds) this.#watch(client.toe, fd, finish);
   }
 
-  #watch(toe: LibToe, fd: number, readable: () => void): void {
+  #watch(toe: LibToe, fd: number, watcher: Watcher): void {
     must(toe.setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, 1), "setsockopt");
-    must(
-      toe.setWatcher(fd, (_, events) => {
-        if ((events & POLLIN) !== 0) readable();
-      }),
-      "setWatcher",
-    );
+    must(toe.setWatcher(fd, watcher), "setWatcher");
   }
 
-  #serve(fd: number): void {
+  #serve(fd: number, events: number): void {
+    if ((events & POLLIN) === 0) return;
     const { toe } = this.#pair.server;
     const got = toe.recv(fd, this.#served, 0, MESSAGE);
     if (got <= 0) return;
     if (toe.send(fd, this.#served, 0, got) !== got) throw new Error("rpc: answer not taken");
   }
 
-  #finish(fd: number): void {
+  #finish(fd: number, events: number): void {
+    if ((events & POLLIN) === 0) return;
     const got = this.#pair.client.toe.recv(fd, this.#answer, 0, MESSAGE);
     if (got <= 0) return;
     // A message of 64 bytes is one segment: it arrives whole.

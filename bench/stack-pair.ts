@@ -5,10 +5,11 @@
  */
 import type { Counter } from "../bindings/abi/counters.ts";
 import type { DropReason } from "../bindings/abi/drop-reason.ts";
+import { CoreGroup } from "../bindings/core.ts";
 import { AF_INET, SOCK_NONBLOCK, SOCK_STREAM } from "../host/libtoe/constants.ts";
 import { SO_RCVBUF, SO_SNDBUF, SOL_SOCKET } from "../host/libtoe/constants.ts";
 import type { LibToe } from "../host/libtoe/libtoe.ts";
-import { directLink } from "../host/netif/direct-link.ts";
+import { joinDirect } from "../host/netif/direct-link.ts";
 import { Stack } from "../host/stack.ts";
 import { loadModule } from "./harness.ts";
 import { MarkedNetif } from "./marked-link.ts";
@@ -56,13 +57,12 @@ export function dropsOf(stack: Stack, reason: DropReason): number {
   return stack.core.view.getUint32((stack.core.map.base.drops as number) + 4 * reason, true);
 }
 
-function createStack(link: MarkedNetif, address: string, connections: number): Stack {
+function createStack(group: CoreGroup, link: MarkedNetif, address: string): Stack {
   return new Stack({
-    module: loadModule("flextoe.wasm"),
+    module: group,
     name: address,
     profile: "internet",
     entropy: seededEntropy(address),
-    layout: { connections: connections * 2 + 16 },
     netifs: [{ netif: link, addresses: [`${address}/24`] }],
   });
 }
@@ -76,15 +76,20 @@ export class StackPair {
   /** Connected descriptors: index i of one is joined to index i of the other. */
   readonly clientFds: number[] = [];
   readonly serverFds: number[] = [];
+  readonly #stacks: readonly Stack[];
   #now = 1e6;
   #idle = 0;
 
   constructor(options: PairOptions) {
-    const [left, right] = directLink({ names: ["client", "server"], medium: "ip" });
-    this.clientLink = new MarkedNetif(left);
-    this.serverLink = new MarkedNetif(right);
-    this.client = createStack(this.clientLink, CLIENT, options.connections);
-    this.server = createStack(this.serverLink, SERVER, options.connections);
+    const link = { names: ["client", "server"], medium: "ip" } as const;
+    this.clientLink = new MarkedNetif(0, link);
+    this.serverLink = new MarkedNetif(1, link);
+    joinDirect(this.clientLink, this.serverLink);
+    const layout = { connections: options.connections * 2 + 16 };
+    const group = new CoreGroup(loadModule("flextoe.wasm"), [layout, layout]);
+    this.client = createStack(group, this.clientLink, CLIENT);
+    this.server = createStack(group, this.serverLink, SERVER);
+    this.#stacks = [this.client, this.server];
     this.clientLink.stripping = !options.timestamps;
     this.#connect(options.connections);
     this.clientLink.stripping = false;
@@ -99,10 +104,11 @@ export class StackPair {
    * the last turn; time jumps when nobody has anything to do. Throws Error when stuck.
    */
   turn(progress: boolean): void {
-    this.#now += TURN_NS;
-    const moreClient = this.client.poll(this.#now);
-    const moreServer = this.server.poll(this.#now);
-    if (progress || moreClient || moreServer) {
+    const now = this.#now + TURN_NS;
+    this.#now = now;
+    let busy = progress;
+    for (const stack of this.#stacks) busy = stack.poll(now) || busy;
+    if (busy) {
       this.#idle = 0;
       return;
     }

@@ -2,7 +2,7 @@
  * The Wasm core as TypeScript sees it: instantiates a build over a memory of its own and names
  * its exports. The only file that names an export; a test compares the list with the binary.
  */
-import { layout, writeHeader, type Layout, type LayoutOptions } from "./layout.ts";
+import { layout, PAGE, writeHeader, type Layout, type LayoutOptions } from "./layout.ts";
 import { LAYOUT_HASH } from "./abi/layout-hash.ts";
 
 /** The exports of every build of the data path (assembly/index.ts). Addresses are bytes. */
@@ -32,6 +32,20 @@ export interface CoreExports {
   cancelTimer(core: number, timer: number): void;
   /** Time in ns at which step() has something to do without input; Infinity when never. */
   nextDeadline(core: number): number;
+  /**
+   * A link between two cores of one memory: `frames` of `from`'s egress burst from `first` on go
+   * behind the `rows` frames and `used` bytes of `to`'s ingress burst. The bytes then used; 0, and
+   * nothing moved, when they do not fit.
+   */
+  carry(
+    from: number,
+    to: number,
+    first: number,
+    frames: number,
+    netif: number,
+    rows: number,
+    used: number,
+  ): number;
 }
 
 /** Names of the exports, for the test that compares them with the binary. */
@@ -49,6 +63,7 @@ export const CORE_EXPORT_NAMES: readonly (keyof CoreExports)[] = [
   "armTimer",
   "cancelTimer",
   "nextDeadline",
+  "carry",
 ];
 
 /** One data path with its memory. Views stay valid: the memory never grows. */
@@ -61,25 +76,70 @@ export interface Core {
   readonly bytes: Uint8Array;
   /** Indexed by address / 4. */
   readonly words: Uint32Array;
+  /** The same words, signed: rings are read through it, where unsigned ones cost V8 a check. */
+  readonly ints: Int32Array;
   readonly view: DataView;
 }
 
 export interface CoreOptions {
-  readonly module: WebAssembly.Module;
+  /** A build, or a group that has a place left: the core then shares its memory. */
+  readonly module: WebAssembly.Module | CoreGroup;
+  /** Not with a group, which has chosen already. */
   readonly layout?: Partial<LayoutOptions>;
   /** Key of the connection database's hash, from the platform's entropy. */
   readonly hashKey: readonly [bigint, bigint];
 }
 
-/** Instantiates a data path. Throws RangeError on a bad option, Error on a foreign build. */
-export function createCore(options: CoreOptions): Core {
-  const map = layout(options.layout);
-  const memory = new WebAssembly.Memory({ initial: map.pages, maximum: 65535 });
+/**
+ * One memory and one instance of a build for several cores: stacks of one process whose links are
+ * then one copy inside Wasm (`carry`). Each core keeps to its own map, as it does alone.
+ *
+ * ```ts
+ * const group = new CoreGroup(await platform.loadCore(), [{ connections: 64 }, {}]);
+ * const client = new Stack({ module: group, ... });
+ * const server = new Stack({ module: group, ... });
+ * ```
+ */
+export class CoreGroup {
+  readonly exports: CoreExports;
+  readonly memory: WebAssembly.Memory;
+  readonly #maps: readonly Layout[];
+  #placed = 0;
+
+  /** A place for each layout. Throws RangeError on a bad option, Error on a foreign build. */
+  constructor(module: WebAssembly.Module, layouts: readonly Partial<LayoutOptions>[]) {
+    if (layouts.length === 0) throw new RangeError("CoreGroup: expected 1 layout or more, got 0");
+    const maps: Layout[] = [];
+    for (const choice of layouts) maps.push(layout(choice, endOf(maps.at(-1))));
+    this.#maps = maps;
+    const pages = maps.at(-1)?.pages as number;
+    this.memory = new WebAssembly.Memory({ initial: pages, maximum: 65535 });
+    this.exports = instantiate(module, this.memory);
+  }
+
+  /** The next place. Throws RangeError when all are taken. */
+  take(): Layout {
+    const map = this.#maps[this.#placed];
+    if (map === undefined) {
+      const places = this.#maps.length;
+      throw new RangeError(`CoreGroup: expected at most ${places} cores, got one more`);
+    }
+    this.#placed += 1;
+    return map;
+  }
+}
+
+/** Where the next map may begin: the next page. */
+function endOf(map: Layout | undefined): number | undefined {
+  return map === undefined ? undefined : map.pages * PAGE;
+}
+
+function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory): CoreExports {
   const table = new WebAssembly.Table({ initial: 16, element: "anyfunc" });
   const abort = (): never => {
     throw new Error("core: assertion failed in the debug build");
   };
-  const instance = new WebAssembly.Instance(options.module, { env: { memory, table, abort } });
+  const instance = new WebAssembly.Instance(module, { env: { memory, table, abort } });
   // A plain object: the exports object itself is a dictionary and costs a slow load each call.
   const exports = { ...instance.exports } as unknown as CoreExports;
   const built = exports.layoutHash() >>> 0;
@@ -87,6 +147,19 @@ export function createCore(options: CoreOptions): Core {
     const expected = LAYOUT_HASH.toString(16);
     throw new Error(`createCore: expected layout hash ${expected}, got ${built.toString(16)}`);
   }
+  return exports;
+}
+
+/** Instantiates a data path. Throws RangeError on a bad option, Error on a foreign build. */
+export function createCore(options: CoreOptions): Core {
+  const { module } = options;
+  if (module instanceof CoreGroup && options.layout !== undefined) {
+    throw new RangeError("createCore: expected no layout beside a group, got one");
+  }
+  const group =
+    module instanceof CoreGroup ? module : new CoreGroup(module, [options.layout ?? {}]);
+  const map = group.take();
+  const { exports, memory } = group;
   const view = new DataView(memory.buffer);
   writeHeader(view, map, options.hashKey);
   exports.initialize(map.core);
@@ -97,6 +170,7 @@ export function createCore(options: CoreOptions): Core {
     memory,
     bytes: new Uint8Array(memory.buffer),
     words: new Uint32Array(memory.buffer),
+    ints: new Int32Array(memory.buffer),
     view,
   };
 }

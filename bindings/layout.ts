@@ -58,7 +58,8 @@ export interface Layout {
   readonly spanBytes: number;
 }
 
-const PAGE = 65536;
+/** Bytes of a Wasm page. */
+export const PAGE = 65536;
 /** First address used: below it the debug build keeps the texts of its assertions. */
 const FIRST = 32768;
 const LARGEST = 0xffff0000;

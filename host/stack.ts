@@ -10,7 +10,7 @@ import { ETHERNET_SIZE } from "../bindings/abi/ethernet.ts";
 import { BATCH_MAX, EGRESS_FRAMES_MAX, FRAME_HEADROOM } from "../bindings/abi/limits.ts";
 import { NETIFS_MAX } from "../bindings/abi/limits.ts";
 import * as M from "../bindings/abi/memory-map.ts";
-import { createCore, type Core } from "../bindings/core.ts";
+import { type Core, type CoreGroup, createCore } from "../bindings/core.ts";
 import type { LayoutOptions } from "../bindings/layout.ts";
 import { ControlPlane } from "./control-plane/control-plane.ts";
 import { profile as profileNamed } from "./control-plane/profile.ts";
@@ -26,11 +26,11 @@ import { Burst, type Netif } from "./netif/netif.ts";
 const ROUNDS_MAX = 16;
 const FRAME_WORDS = FRAME_SIZE / 4;
 // Words of the core's header.
-const CREDIT = M.CORE_NETIF_CREDIT >>> 2;
 const EGRESS = M.CORE_EGRESS_COUNT >>> 2;
-const EVENTS = M.CORE_EVENT_COUNT >>> 2;
 const INGRESS = M.CORE_INGRESS_COUNT >>> 2;
 const INTERRUPTS = M.CORE_INTERRUPTS >>> 2;
+/** Results of a step that few steps have. */
+const UNUSUAL = M.STEP_EVENTS | M.STEP_INTERRUPTS;
 
 export interface StackNetif {
   readonly netif: Netif;
@@ -40,8 +40,8 @@ export interface StackNetif {
 }
 
 export interface StackOptions {
-  /** A build of the data path: `await platform.loadCore()`. */
-  readonly module: WebAssembly.Module;
+  /** A build of the data path: `await platform.loadCore()`; or a group of cores in one memory. */
+  readonly module: WebAssembly.Module | CoreGroup;
   readonly netifs: readonly StackNetif[];
   /** Fills a buffer with random bytes: keys, sequence numbers, ports. Seeded in a world. */
   readonly entropy: (bytes: Uint8Array) => void;
@@ -69,8 +69,14 @@ export class Stack {
   readonly netifs: readonly Netif[];
   readonly #ingress: Burst;
   readonly #egress: Burst;
+  readonly #address: number;
   readonly #header: number;
   readonly #words: Uint32Array;
+  // Word indexes of what is exchanged at each step.
+  readonly #credit: number;
+  readonly #offered: number;
+  readonly #sent: number;
+  readonly #sentBytes: number;
   /** libTOE's own side of the sockets, without the API's layer: called every burst. */
   readonly #sockets: LibToe["internals"];
   /** The control plane has something for the wire. */
@@ -80,7 +86,10 @@ export class Stack {
   readonly #commands: number;
   /** The only carrier, when there is one. */
   readonly #only: Netif | undefined;
-  /** Frames of the egress burst that the carriers have taken. */
+  /** Credit of the only carrier, as it said before the last step. */
+  #onlyCredit = 0;
+  /** Frames in the egress burst, and those of them that the carriers have taken. */
+  #waiting = 0;
   #taken = 0;
   #wake: (() => void) | undefined;
   /** Resolved when the last connection has ended; looked at while there are any. */
@@ -99,6 +108,11 @@ export class Stack {
     this.core = createCore({ module: options.module, hashKey: key, ...layout });
     this.#header = this.core.address >>> 2;
     this.#words = this.core.words;
+    this.#address = this.core.address;
+    this.#credit = this.#header + (M.CORE_NETIF_CREDIT >>> 2);
+    this.#offered = this.#header + INGRESS;
+    this.#sent = this.#header + EGRESS;
+    this.#sentBytes = this.#header + (M.CORE_EGRESS_BYTES >>> 2);
     this.#step = this.core.exports.step;
     this.#commands = (this.core.map.base.contextTable as number) >>> 2;
     this.#ingress = this.#burst("ingress", "ingressTable", BATCH_MAX);
@@ -130,6 +144,7 @@ export class Stack {
     return new Burst(
       core.bytes.subarray(from, from + bytes),
       core.words.subarray(rows, rows + frames * FRAME_WORDS),
+      core,
     );
   }
 
@@ -192,45 +207,81 @@ export class Stack {
   poll(now: number): boolean {
     this.#now = now;
     this.control.setNow(now);
-    if (!this.#drain(now)) return false;
+    if (this.#waiting !== 0 && !this.#drain(now)) return false;
     this.#controlDue = this.control.pending;
-    for (let i = 0; i < this.netifs.length; i += 1) (this.netifs[i] as Netif).receive(now);
-    let more = true;
-    for (let round = 0; more && round < ROUNDS_MAX; round += 1) {
-      more = this.#round(now);
-      if (this.#taken < this.#egress.count) return false;
+    if (this.#only !== undefined) this.#only.receive(now);
+    else for (let i = 0; i < this.netifs.length; i += 1) (this.netifs[i] as Netif).receive(now);
+    let more = this.#round(now, true);
+    for (let round = 1; more && this.#waiting === 0 && round < ROUNDS_MAX; round += 1) {
+      more = this.#round(now, false);
     }
-    if (this.#drainWaiters.length > 0 && this.#isDrained()) {
-      this.#drained += this.#drainWaiters.length;
-      for (const resolve of this.#drainWaiters) resolve();
-      this.#drainWaiters = [];
-    }
+    if (this.#waiting !== 0) return false;
+    if (this.#drainWaiters.length > 0) this.#tellDrained();
     return more;
   }
 
+  #tellDrained(): void {
+    if (!this.#isDrained()) return;
+    this.#drained += this.#drainWaiters.length;
+    for (const resolve of this.#drainWaiters) resolve();
+    this.#drainWaiters = [];
+  }
+
   /** One crossing into the data path and what follows from it; true when another is due. */
-  #round(now: number): boolean {
-    const words = this.#words;
-    const header = this.#header;
-    const ingress = this.#ingress;
-    this.#sockets.flush();
-    for (let i = 0; i < this.netifs.length; i += 1) {
-      words[header + CREDIT + i] = (this.netifs[i] as Netif).credit(now);
-    }
-    words[header + INGRESS] = ingress.count;
-    const bits = this.#step(this.core.address, now);
-    let again = (bits & M.STEP_MORE) !== 0;
+  #round(now: number, first: boolean): boolean {
+    const sockets = this.#sockets;
+    if (sockets.hasWork()) sockets.flush();
+    const result = this.#cross(now);
+    let again = (result & M.STEP_MORE) !== 0;
     // Most bursts hold nothing for the control plane.
-    if (words[header + EVENTS] !== 0 || this.#controlDue) again = this.#control(now) || again;
-    else if (words[header + INGRESS] === 0) ingress.clear();
-    if (words[header + INTERRUPTS] !== 0) {
-      words[header + INTERRUPTS] = 0;
+    if ((result & UNUSUAL) !== 0 || this.#controlDue === true) {
+      again = this.#unusual(now, result) || again;
+    } else if ((result & M.STEP_HELD) === 0) {
+      this.#ingress.count = 0;
+      this.#ingress.used = 0;
+    }
+    if (first === true || (result & M.STEP_NOTIFIED) !== 0 || sockets.hasWork()) {
+      sockets.poll(now);
+      again = this.#asked() || again;
+    }
+    if (this.#waiting !== 0) this.#drain(now);
+    return again;
+  }
+
+  /** Credit and ingress in, STEP_* out. */
+  #cross(now: number): number {
+    const words = this.#words;
+    const only = this.#only;
+    if (only === undefined) this.#takeCredit(now);
+    else words[this.#credit] = this.#onlyCredit = only.credit(now) | 0;
+    words[this.#offered] = this.#ingress.count | 0;
+    const result = this.#step(this.#address, now) | 0;
+    this.#waiting = result >>> M.STEP_EGRESS_SHIFT;
+    return result;
+  }
+
+  /** True when the application has asked something of a socket or of the control plane. */
+  #asked(): boolean {
+    this.#controlDue = this.control.pending;
+    return this.#sockets.hasWork() || this.#controlDue || this.#commanded();
+  }
+
+  /** Tells the core how many frames each carrier takes. */
+  #takeCredit(now: number): void {
+    for (let i = 0; i < this.netifs.length; i += 1) {
+      this.#words[this.#credit + i] = (this.netifs[i] as Netif).credit(now);
+    }
+  }
+
+  /** Control plane and interrupts; true when another crossing is due. */
+  #unusual(now: number, result: number): boolean {
+    const again = this.#control(now);
+    if ((result & M.STEP_INTERRUPTS) !== 0) {
+      this.#words[this.#header + INTERRUPTS] = 0;
       this.toe.disarm();
     }
-    this.#sockets.poll(now);
-    if (words[header + EGRESS] !== 0) this.#drain(now);
     this.#controlDue = this.control.pending;
-    return again || this.#controlDue || this.#sockets.hasWork() || this.#commanded();
+    return again || this.#controlDue || this.#commanded();
   }
 
   /** Events of the step; true when frames are offered again (replay after an install). */
@@ -244,6 +295,7 @@ export class Stack {
     const replays = this.control.handleEvents(now);
     words[header + EGRESS] = this.#egress.count;
     words[header + (M.CORE_EGRESS_BYTES >>> 2)] = this.#egress.used;
+    this.#waiting = this.#egress.count;
     if (replays === 0) {
       if (taken) this.#ingress.clear();
       return this.#commanded() || this.control.pending;
@@ -264,28 +316,41 @@ export class Stack {
 
   /** Gives egress frames to the carriers; true when none are left. */
   #drain(now: number): boolean {
-    const words = this.#words;
     const egress = this.#egress;
-    egress.count = words[this.#header + EGRESS] as number;
-    if (egress.count === 0) return true;
-    if (this.#only?.sendBurst !== undefined) {
-      const room = Math.min(egress.count - this.#taken, this.#only.credit(now));
-      if (room > 0) this.#only.sendBurst(egress, this.#taken, room, now);
-      this.#taken += Math.max(room, 0);
+    const count = this.#waiting;
+    const only = this.#only;
+    egress.count = count;
+    if (only?.sendBurst === undefined) {
+      this.#drainEach(count, now);
     } else {
-      while (this.#taken < egress.count) {
-        const netif = this.netifs[egress.netif(this.#taken)] as Netif;
-        if (netif.credit(now) < 1) break;
-        netif.send(egress, this.#taken, now);
-        this.#taken += 1;
+      const taken = this.#taken;
+      let room = (count - taken) | 0;
+      // What it takes was asked before the step, and holds once.
+      if (room > this.#onlyCredit) room = Math.min(room, only.credit(now));
+      this.#onlyCredit = 0;
+      if (room > 0) {
+        only.sendBurst(egress, taken, room, now);
+        this.#taken = (taken + room) | 0;
       }
     }
-    if (this.#taken < egress.count) return false;
+    if (this.#taken < count) return false;
     this.#taken = 0;
-    egress.clear();
-    words[this.#header + EGRESS] = 0;
-    words[this.#header + (M.CORE_EGRESS_BYTES >>> 2)] = 0;
+    this.#waiting = 0;
+    egress.count = 0;
+    egress.used = 0;
+    this.#words[this.#sent] = 0;
+    this.#words[this.#sentBytes] = 0;
     return true;
+  }
+
+  #drainEach(count: number, now: number): void {
+    const egress = this.#egress;
+    while (this.#taken < count) {
+      const netif = this.netifs[egress.netif(this.#taken)] as Netif;
+      if (netif.credit(now) < 1) return;
+      netif.send(egress, this.#taken, now);
+      this.#taken += 1;
+    }
   }
 
   /** When poll() has something to do without input: ns; Infinity when never. */

@@ -9,8 +9,9 @@ export class WorkList<T> {
   readonly #items: (T | undefined)[] = [];
 
   push(item: T): void {
-    this.#items[this.count] = item;
-    this.count += 1;
+    const { count } = this;
+    this.#items[count] = item;
+    this.count = (count + 1) | 0;
   }
 
   /** The item at `index` < count. */
@@ -20,7 +21,7 @@ export class WorkList<T> {
 
   /** Takes the first `count` items out; the others keep their order. */
   drop(count: number): void {
-    const kept = this.count - count;
+    const kept = (this.count - count) | 0;
     for (let i = 0; i < kept; i += 1) this.#items[i] = this.#items[i + count];
     for (let i = kept; i < this.count; i += 1) this.#items[i] = undefined;
     this.count = kept;

@@ -16,6 +16,8 @@ const TSC = "node_modules/typescript/bin/tsc";
 const STAMP = "build/.stamp.json";
 const BYTES = "bindings/wasm-bytes.ts";
 const TSC_STATE = "build/tsc.tsbuildinfo";
+/** What tsc writes; dist/ is made from it. */
+const SCRIPTS = "build/scripts";
 
 /** Wasm products: file name, entry, asconfig target. The release comes first: dist/ needs it. */
 const PRODUCTS = [
@@ -132,20 +134,25 @@ function portDeclarations() {
 }
 
 /** Removes outputs whose source is gone, so that dist/ is what a fresh build would make. */
-function removeOrphans() {
-  for (const path of outputsBelow("dist")) {
-    const source = path.slice("dist/".length).replace(/(\.d\.ts|\.js)$/, ".ts");
+function removeOrphans(folder) {
+  for (const path of outputsBelow(folder)) {
+    const source = path.slice(folder.length + 1).replace(/(\.d\.ts|\.js)$/, ".ts");
     if (!existsSync(at(source))) rmSync(at(path));
   }
 }
 
 /** Type errors still emit: what can run, runs, but the build says no. */
 async function compileHost() {
-  if (!existsSync(at("dist"))) rmSync(at(TSC_STATE), { force: true });
-  const state = ["--incremental", "--tsBuildInfoFile", TSC_STATE];
+  if (!existsSync(at(SCRIPTS))) rmSync(at(TSC_STATE), { force: true });
+  const state = ["--incremental", "--tsBuildInfoFile", TSC_STATE, "--outDir", SCRIPTS];
   const { code, output } = await run([TSC, "-p", ".", "--pretty", "false", ...state]);
-  if (existsSync(at("dist"))) {
-    removeOrphans();
+  if (existsSync(at(SCRIPTS))) {
+    removeOrphans(SCRIPTS);
+    // Imported here: it needs the packages that bootstrap.mjs may be about to install.
+    const { inlineConstants } = await import("./inline-constants.mjs");
+    const made = outputsBelow(SCRIPTS).map((path) => path.slice(SCRIPTS.length + 1));
+    await inlineConstants(at(SCRIPTS), at("dist"), made);
+    removeOrphans("dist");
     if (existsSync(at("dist/bindings/abi"))) portDeclarations();
   }
   if (code !== 0) throw new BuildError(`build: TypeScript failed\n${output}`);

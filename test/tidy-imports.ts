@@ -8,6 +8,7 @@ import ts from "typescript";
 /** Small values that every part of the host may use; they import only each other. */
 const LEAVES = [
   "host/address.ts",
+  "host/copy-words.ts",
   "host/errors.ts",
   "host/options.ts",
   "host/prng.ts",
@@ -35,13 +36,15 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "assembly/flextoe/connection.ts": [...STAGE, "assembly/flextoe/protocol-state.ts"],
   "assembly/flextoe/inspect.ts": [...STAGE, "assembly/flextoe/protocol-state.ts"],
   "assembly/flextoe/pipeline.ts": [...STAGE, "assembly/flextoe/"],
+  // Header prediction is the executor's: it makes the decisions of all stages at once.
+  "assembly/flextoe/predicted-": [...STAGE, "assembly/flextoe/"],
   "assembly/laminar/": STAGE,
   "assembly/laminar/pipeline.ts": [...STAGE, "assembly/laminar/"],
   "assembly/": ["assembly/", "bindings/abi/"],
   ...Object.fromEntries(LEAVES.map((leaf) => [leaf, [...LEAVES, "bindings/abi/"]])),
   "host/wire/": [...LEAVES, "host/wire/", "bindings/abi/"],
   "host/pcie/": [...LEAVES, "host/pcie/", "bindings/abi/"],
-  "host/netif/": [...LEAVES, "host/netif/", "bindings/abi/"],
+  "host/netif/": [...LEAVES, "host/netif/", ...CORE],
   "host/netif/tun.ts": [...LEAVES, "host/netif/", "bindings/abi/", "node:", "koffi"],
   "host/interconnect/": [...LEAVES, "host/interconnect/", "host/pcie/", ...CORE],
   "host/control-plane/": [
@@ -61,6 +64,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   "host/": ["host/", ...CORE, "#platform"],
   "scripts/": ["scripts/", "node:"],
+  "scripts/inline-constants.mjs": ["node:", "typescript"],
   "test/": ANY,
   "bench/": ANY,
   "examples/": ANY,
@@ -84,7 +88,7 @@ const STAGES = [
 /** Says which stage a file of a data path belongs to; undefined outside of them. */
 export function stageOf(path: string): string | undefined {
   const match = /^assembly\/(flextoe|laminar)\/([^/]+)\.ts$/.exec(path);
-  if (match === null || match[2] === "pipeline") return undefined;
+  if (match === null || /^(pipeline$|predicted-)/.test(match[2] as string)) return undefined;
   const stem = match[2] === "carousel" ? "flow-scheduler" : (match[2] as string);
   const stage = STAGES.find((name) => stem === name || stem.startsWith(`${name}-`)) ?? stem;
   return `${match[1]}/${stage}`;

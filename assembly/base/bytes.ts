@@ -34,3 +34,27 @@ export function store16be(address: usize, value: u32, offset: usize = 0): void {
 export function store32be(address: usize, value: u32, offset: usize = 0): void {
   store<u32>(address + offset, bswap<u32>(value));
 }
+
+/** Longer copies are left to memory.copy, which V8 calls out for. */
+const COPY_INLINE_MAX: u32 = 256;
+
+/** Copies `length` bytes between places that do not overlap; nothing beyond them is touched. */
+export function copyBytes(to: usize, from: usize, length: u32): void {
+  if (length > COPY_INLINE_MAX) {
+    memory.copy(to, from, length);
+    return;
+  }
+  let at: u32 = 0;
+  for (const blocks = length & ~15; at < blocks; at += 16) {
+    v128.store(to + at, v128.load(from + at));
+  }
+  if ((length & 8) != 0) {
+    store<u64>(to + at, load<u64>(from + at));
+    at += 8;
+  }
+  if ((length & 4) != 0) {
+    store<u32>(to + at, load<u32>(from + at));
+    at += 4;
+  }
+  for (; at < length; at++) store<u8>(to + at, load<u8>(from + at));
+}

@@ -16,11 +16,15 @@ export function countDrop(core: usize, reason: DropReason): void {
 }
 
 /** Counts one event. `core` is the header's address. */
+// @ts-ignore: decorator
+@inline
 export function count(core: usize, counter: Counter): void {
   countBy(core, counter, 1);
 }
 
 /** Adds `n` to a counter: bytes, or the events of a batch at once. */
+// @ts-ignore: decorator
+@inline
 export function countBy(core: usize, counter: Counter, n: u64): void {
   assert(<u32>counter < COUNTERS, "countBy: counter");
   const at = <usize>load<u32>(core, CORE_COUNTERS) + (<usize>counter << 3);

@@ -263,6 +263,8 @@ function installPost(core: usize, connection: u32, record: usize, list: usize): 
   store<u32>(post, (<u32>1 << load<u8>(record, D.INSTALL_RX_SHIFT)) - 1, F.POST_RX_MASK);
   store<u32>(post, (<u32>1 << load<u8>(record, D.INSTALL_TX_SHIFT)) - 1, F.POST_TX_MASK);
   store<u32>(post, load<u32>(record, D.INSTALL_TS_OFFSET), F.POST_TS_OFFSET);
+  store<u32>(post, load<u32>(record, D.INSTALL_RX_SEQ), F.POST_RX_ORIGIN);
+  store<u32>(post, load<u32>(record, D.INSTALL_TX_SEQ), F.POST_TX_ORIGIN);
   store<u64>(post, load<u64>(core, M.CORE_NOW), F.POST_LAST_RECEIVE);
 }
 

@@ -13,7 +13,7 @@ import * as F from "../../bindings/abi/flow-state.ts";
 import { CONNECTIONS_MAX } from "../../bindings/abi/limits.ts";
 import { CORE_CONTEXTS, CORE_CONTEXT_TABLE, CORE_EVENTS } from "../../bindings/abi/memory-map.ts";
 import { CORE_EVENT_CAPACITY, CORE_EVENT_COUNT } from "../../bindings/abi/memory-map.ts";
-import { CORE_INTERRUPTS } from "../../bindings/abi/memory-map.ts";
+import { CORE_INTERRUPTS, CORE_NOTIFYING } from "../../bindings/abi/memory-map.ts";
 import * as W from "../../bindings/abi/work.ts";
 
 // @ts-ignore: decorator
@@ -27,6 +27,18 @@ export function contextOf(core: usize, context: u32): usize {
 @inline
 export function hasDescriptors(record: usize): bool {
   return load<u32>(record, D.CONTEXT_ATX_PRODUCER) != load<u32>(record, D.CONTEXT_ATX_CONSUMER);
+}
+
+/** True when any context's doorbell has moved. */
+// @ts-ignore: decorator
+@inline
+export function hasDoorbell(core: usize): bool {
+  let record = contextOf(core, 0);
+  const end = contextOf(core, load<u32>(core, CORE_CONTEXTS));
+  for (; record < end; record += D.CONTEXT_SIZE) {
+    if (hasDescriptors(record)) return true;
+  }
+  return false;
 }
 
 /** Descriptors waiting in a context's ATX; an impossible count fences it (threats D05). */
@@ -82,13 +94,26 @@ export function authorise(core: usize, work: usize): u32 {
 /** Notify: adds this item's bumps to the connection's pending notification. */
 export function notify(core: usize, work: usize): void {
   const connection = load<u32>(work, W.WORK_CONNECTION);
-  const post = postOf(core, connection);
-  const rx = load<u32>(post, F.POST_PENDING_RX) + load<u32>(work, W.WORK_RX_BUMP);
-  const tx = load<u32>(post, F.POST_PENDING_TX) + load<u32>(work, W.WORK_TX_BUMP);
-  const flags = load<u32>(post, F.POST_PENDING_FLAGS) | load<u32>(work, W.WORK_ARX_FLAGS);
-  store<u32>(post, rx, F.POST_PENDING_RX);
-  store<u32>(post, tx, F.POST_PENDING_TX);
-  store<u32>(post, flags, F.POST_PENDING_FLAGS);
+  const rx = load<u32>(work, W.WORK_RX_BUMP);
+  const tx = load<u32>(work, W.WORK_TX_BUMP);
+  const flags = load<u32>(work, W.WORK_ARX_FLAGS);
+  notifyBumps(core, connection, postOf(core, connection), rx, tx, flags);
+}
+
+/** `rx` bytes readable, `tx` bytes free, ARX_* flags: until the notification is delivered. */
+// @ts-ignore: decorator
+@inline
+export function notifyBumps(
+  core: usize,
+  connection: u32,
+  post: usize,
+  rx: u32,
+  tx: u32,
+  flags: u32,
+): void {
+  store<u32>(post, load<u32>(post, F.POST_PENDING_RX) + rx, F.POST_PENDING_RX);
+  store<u32>(post, load<u32>(post, F.POST_PENDING_TX) + tx, F.POST_PENDING_TX);
+  store<u32>(post, load<u32>(post, F.POST_PENDING_FLAGS) | flags, F.POST_PENDING_FLAGS);
   if (load<u32>(post, F.POST_PENDING_QUEUED) != 0) return;
   const record = contextOf(core, load<u16>(preOf(core, connection), F.PRE_CONTEXT));
   const tail = load<u32>(record, D.CONTEXT_PENDING_TAIL);
@@ -97,15 +122,28 @@ export function notify(core: usize, work: usize): void {
   if (tail == 0) store<u32>(record, connection, D.CONTEXT_PENDING_HEAD);
   else store<u32>(postOf(core, tail), connection, F.POST_PENDING_NEXT);
   store<u32>(record, connection, D.CONTEXT_PENDING_TAIL);
+  store<u32>(core, 1, CORE_NOTIFYING);
 }
 
-/** Delivers pending notifications of all contexts, as far as their rings have room. */
-export function deliverNotifications(core: usize): void {
+/** Delivers pending notifications, as far as their rings have room; true when there were any. */
+// @ts-ignore: decorator
+@inline
+export function deliverNotifications(core: usize): bool {
+  // Most calls deliver for one context or for none: a look, and no call.
+  if (load<u32>(core, CORE_NOTIFYING) == 0) return false;
+  deliverAll(core);
+  return true;
+}
+
+function deliverAll(core: usize): void {
   const contexts = load<u32>(core, CORE_CONTEXTS);
+  let left: u32 = 0;
   for (let context: u32 = 1; context < contexts; context++) {
     const record = contextOf(core, context);
     if (load<u32>(record, D.CONTEXT_PENDING_HEAD) != 0) deliver(core, context, record);
+    left |= load<u32>(record, D.CONTEXT_PENDING_HEAD);
   }
+  store<u32>(core, left, CORE_NOTIFYING);
 }
 
 function deliver(core: usize, context: u32, record: usize): void {

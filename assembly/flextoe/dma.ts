@@ -4,13 +4,15 @@
  * result and in read-only POST fields. These are the only payload copies of the data path, and
  * they are counted.
  */
+import { copyBytes } from "../base/bytes.ts";
 import { copyAndSum, fold, sumSmall, swapSum } from "../base/checksum.ts";
 import { countBy } from "../base/counter.ts";
 import { postOf, preOf } from "../flow/flow-state.ts";
-import { contiguousBytes, sequenceAddress } from "../tcp/sequence-address.ts";
+import { bufferAddress, contiguousBytes } from "../tcp/buffer-address.ts";
 import { Counter } from "../../bindings/abi/counters.ts";
-import { POST_RX_LIST, POST_RX_MASK, POST_TX_LIST } from "../../bindings/abi/flow-state.ts";
-import { POST_TX_MASK, PRE_PSEUDO_SUM } from "../../bindings/abi/flow-state.ts";
+import { POST_RX_LIST, POST_RX_MASK, POST_RX_ORIGIN } from "../../bindings/abi/flow-state.ts";
+import { POST_TX_LIST, POST_TX_MASK, POST_TX_ORIGIN } from "../../bindings/abi/flow-state.ts";
+import { PRE_PSEUDO_SUM } from "../../bindings/abi/flow-state.ts";
 import { CHUNKS_PER_BUFFER_MAX, PLACEMENTS_MAX } from "../../bindings/abi/limits.ts";
 import { CORE_CHUNK_SHIFT } from "../../bindings/abi/memory-map.ts";
 import { TCP_CHECKSUM } from "../../bindings/abi/tcp.ts";
@@ -35,57 +37,66 @@ export function dmaPlace(core: usize, work: usize): void {
 }
 
 /** Copies contiguous bytes to the buffer from sequence number `seq` on. */
-function scatter(core: usize, post: usize, seq: u32, from: usize, length: u32): void {
+export function scatter(core: usize, post: usize, seq: u32, from: usize, length: u32): void {
   const list = <usize>load<u32>(post, POST_RX_LIST);
   const mask = load<u32>(post, POST_RX_MASK);
+  const start = seq - load<u32>(post, POST_RX_ORIGIN);
   const shift = load<u32>(core, CORE_CHUNK_SHIFT);
   countBy(core, Counter.CopiedIn, length);
   let done: u32 = 0;
   for (let span: u32 = 0; span <= CHUNKS_PER_BUFFER_MAX && done < length; span++) {
-    const bytes = min(length - done, contiguousBytes(shift, seq + done));
-    memory.copy(sequenceAddress(list, mask, shift, seq + done), from + done, bytes);
+    const bytes = min(length - done, contiguousBytes(shift, start + done));
+    copyBytes(bufferAddress(list, mask, shift, start + done), from + done, bytes);
     done += bytes;
   }
   assert(done == length, "placement longer than the buffer");
 }
 
-/** Payload to the outgoing frame, and the finished checksum (RFC 9293 MUST-2). */
+/** Payload to the outgoing frame, and the finished checksum. */
 export function dmaFetch(core: usize, work: usize): void {
-  const length = load<u32>(work, W.WORK_OUT_PAYLOAD_LENGTH);
-  let sum = headerSum(core, work);
-  if (length != 0) sum += gather(core, work, length);
   const tcp = <usize>load<u32>(work, W.WORK_OUT_TCP);
+  completeSegment(
+    core,
+    load<u32>(work, W.WORK_CONNECTION),
+    tcp,
+    load<u32>(work, W.WORK_OUT_PAYLOAD) - <u32>tcp,
+    load<u32>(work, W.WORK_OUT_SEQ),
+    load<u32>(work, W.WORK_OUT_PAYLOAD_LENGTH),
+  );
+}
+
+/** `length` bytes from `seq` on behind `header` bytes, and the checksum (RFC 9293 MUST-2). */
+// @ts-ignore: decorator
+@inline
+export function completeSegment(
+  core: usize,
+  connection: u32,
+  tcp: usize,
+  header: u32,
+  seq: u32,
+  length: u32,
+): void {
+  const pseudo = load<u32>(preOf(core, connection), PRE_PSEUDO_SUM);
+  let sum = sumSmall(tcp, header) + pseudo + bswap<u16>(<u16>(header + length));
+  if (length != 0) sum += gather(core, postOf(core, connection), tcp + header, seq, length);
   store<u16>(tcp, <u16>~fold(sum), TCP_CHECKSUM);
 }
 
 /** Copies `length` bytes from the transmit buffer into the frame and returns their sum. */
-function gather(core: usize, work: usize, length: u32): u64 {
-  const post = postOf(core, load<u32>(work, W.WORK_CONNECTION));
+function gather(core: usize, post: usize, to: usize, seq: u32, length: u32): u64 {
   const list = <usize>load<u32>(post, POST_TX_LIST);
   const mask = load<u32>(post, POST_TX_MASK);
+  const start = seq - load<u32>(post, POST_TX_ORIGIN);
   const shift = load<u32>(core, CORE_CHUNK_SHIFT);
-  const to = <usize>load<u32>(work, W.WORK_OUT_PAYLOAD);
-  const seq = load<u32>(work, W.WORK_OUT_SEQ);
   countBy(core, Counter.CopiedOut, length);
   let sum: u64 = 0;
   let done: u32 = 0;
   for (let span: u32 = 0; span <= CHUNKS_PER_BUFFER_MAX && done < length; span++) {
-    const bytes = min(length - done, contiguousBytes(shift, seq + done));
-    const part = copyAndSum(to + done, sequenceAddress(list, mask, shift, seq + done), bytes);
+    const bytes = min(length - done, contiguousBytes(shift, start + done));
+    const part = copyAndSum(to + done, bufferAddress(list, mask, shift, start + done), bytes);
     // A span that starts on an odd byte adds its bytes in the other lane (RFC 1071, 2(B)).
     sum += (done & 1) != 0 ? swapSum(part) : part;
     done += bytes;
   }
   return sum;
-}
-
-/** Sum of TCP header and pseudo header. */
-// @ts-ignore: decorator
-@inline
-function headerSum(core: usize, work: usize): u64 {
-  const pre = preOf(core, load<u32>(work, W.WORK_CONNECTION));
-  const tcp = <usize>load<u32>(work, W.WORK_OUT_TCP);
-  const header = load<u32>(work, W.WORK_OUT_PAYLOAD) - <u32>tcp;
-  const length = header + load<u32>(work, W.WORK_OUT_PAYLOAD_LENGTH);
-  return sumSmall(tcp, header) + load<u32>(pre, PRE_PSEUDO_SUM) + bswap<u16>(<u16>length);
 }

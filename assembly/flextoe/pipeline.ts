@@ -25,6 +25,8 @@ import * as queue from "./context-queue.ts";
 import { dmaFetch, dmaPlace } from "./dma.ts";
 import * as scheduler from "./flow-scheduler.ts";
 import { buildSegment, egressRoom, postProcessRx, postProcessTx } from "./post-processing.ts";
+import { receivePredicted } from "./predicted-receive.ts";
+import { sendPredicted } from "./predicted-send.ts";
 import { preProcessHostControl, preProcessRx, preProcessTx } from "./pre-processing.ts";
 import { protocolDelayedAck, protocolHostControl } from "./protocol-host-control.ts";
 import { protocolRx } from "./protocol-receive.ts";
@@ -55,13 +57,24 @@ export function runStep(core: usize, now: u64): u32 {
   store<u32>(core, <u32>(now >> 20), M.CORE_NOW_TICKS);
   // Small bursts are common: a part without work costs a load and a compare, not a call.
   if (load<u32>(core, M.CORE_INGRESS_COUNT) != 0) receiveBurst(core);
-  let more = serveContexts(core) ? M.STEP_MORE : 0;
+  let more: u32 = 0;
+  if (queue.hasDoorbell(core) && serveContexts(core)) more = M.STEP_MORE;
   const wheel = <usize>load<u32>(core, M.CORE_WHEEL);
   if (wheelNext(wheel) <= now && expireTimers(core, now)) more = M.STEP_MORE;
   if (load<u32>(core, M.CORE_RR_HEAD) != 0 && transmit(core)) more = M.STEP_MORE;
-  queue.deliverNotifications(core);
-  if (load<u32>(core, M.CORE_INGRESS_COUNT) != 0) more = M.STEP_MORE;
-  return more;
+  if (queue.deliverNotifications(core)) more |= M.STEP_NOTIFIED;
+  return more | reportOf(core);
+}
+
+/** What the host would look for in the header after each call: one number in place of four. */
+// @ts-ignore: decorator
+@inline
+function reportOf(core: usize): u32 {
+  let bits = load<u32>(core, M.CORE_EGRESS_COUNT) << M.STEP_EGRESS_SHIFT;
+  if (load<u32>(core, M.CORE_INGRESS_COUNT) != 0) bits |= M.STEP_MORE | M.STEP_HELD;
+  if (load<u32>(core, M.CORE_EVENT_COUNT) != 0) bits |= M.STEP_EVENTS;
+  if (load<u32>(core, M.CORE_INTERRUPTS) != 0) bits |= M.STEP_INTERRUPTS;
+  return bits;
 }
 
 /** Time at which step() has work without input, for the host: ns, or the largest u64. */
@@ -75,21 +88,40 @@ function receiveBurst(core: usize): void {
   // Each frame may be answered and may cause three events: without room the burst waits.
   if (offered == 0 || egressRoom(core) < offered || queue.eventRoom(core) < offered * 3) return;
   store<u32>(core, 0, M.CORE_INGRESS_COUNT);
-  for (let i: u32 = 0; i < offered; i++) ingest(core, workAt(core, i), i);
-  for (let i: u32 = 0; i < offered; i++) {
+  const first = predictBurst(core, offered);
+  if (first == offered) return;
+  for (let i = first; i < offered; i++) ingest(core, workAt(core, i), i);
+  for (let i = first; i < offered; i++) {
     const work = workAt(core, i);
     releaseSequence(core, ReorderPoint.Protocol, 0, load<u32>(work, W.WORK_INGRESS_SEQ));
     if ((actionsOf(work) & LEAVES) != 0) continue;
     protocolRx(core, work);
     if ((actionsOf(work) & SENDS) != 0) assignEgress(core, work);
   }
-  for (let i: u32 = 0; i < offered; i++) {
+  for (let i = first; i < offered; i++) {
     const work = workAt(core, i);
     if ((actionsOf(work) & W.ACTION_REDIRECT) == 0 && isIdentified(work)) postProcessRx(core, work);
     if ((actionsOf(work) & W.ACTION_DROP) != 0) countDrop(core, load<u32>(work, W.WORK_REASON));
   }
-  finish(core, offered);
-  for (let i: u32 = 0; i < offered; i++) report(core, workAt(core, i));
+  finish(core, first, offered);
+  for (let i = first; i < offered; i++) report(core, workAt(core, i));
+}
+
+/**
+ * Header prediction: the frames at the start of the burst that were expected, without the stages;
+ * how many they are. From the first other one on the burst keeps its order stage by stage.
+ */
+// @ts-ignore: decorator
+@inline
+function predictBurst(core: usize, offered: u32): u32 {
+  if (load<u32>(core, M.CORE_STAGES_ONLY) != 0) return 0;
+  const table = <usize>load<u32>(core, M.CORE_INGRESS_TABLE);
+  let index: u32 = 0;
+  while (index < offered) {
+    if (!receivePredicted(core, table + index * D.FRAME_SIZE, workAt(core, index))) break;
+    index++;
+  }
+  return index;
 }
 
 /** True when pre-processing found the connection, whatever came of the segment. */
@@ -130,9 +162,9 @@ function assignEgress(core: usize, work: usize): void {
   store<u32>(work, assignSequence(core, ReorderPoint.Netif, group), W.WORK_EGRESS_SEQ);
 }
 
-/** post (headers) -> dma -> context queue, for the first `items` work records. */
-function finish(core: usize, items: u32): void {
-  for (let i: u32 = 0; i < items; i++) {
+/** post (headers) -> dma -> context queue, for the work records from `first` to before `end`. */
+function finish(core: usize, first: u32, end: u32): void {
+  for (let i = first; i < end; i++) {
     const work = workAt(core, i);
     const actions = actionsOf(work);
     if ((actions & SENDS) != 0 && buildSegment(core, work)) postProcessTx(core, work);
@@ -146,7 +178,7 @@ function finish(core: usize, items: u32): void {
       scheduler.schedule(core, load<u32>(work, W.WORK_CONNECTION), fresh);
     }
   }
-  for (let i: u32 = 0; i < items; i++) {
+  for (let i = first; i < end; i++) {
     const work = workAt(core, i);
     const actions = actionsOf(work);
     if ((actions & W.ACTION_PLACE) != 0) dmaPlace(core, work);
@@ -215,6 +247,7 @@ function serveContexts(core: usize): bool {
 function serveContext(core: usize, context: u32, record: usize): bool {
   let budget = L.DESCRIPTORS_PER_STEP;
   let pending = queue.pendingDescriptors(core, record);
+  if (pending == 1 && isUnloaded(core) && sendPredicted(core, context, record)) return false;
   while (pending != 0 && budget != 0) {
     const items = min(min(pending, budget), min(L.BATCH_MAX, egressRoom(core)));
     if (items == 0) break;
@@ -223,11 +256,18 @@ function serveContext(core: usize, context: u32, record: usize): bool {
       queue.fetchDescriptor(core, context, work);
       hostControl(core, context, record, work);
     }
-    finish(core, items);
+    finish(core, 0, items);
     budget -= items;
     pending = queue.pendingDescriptors(core, record);
   }
   return pending != 0;
+}
+
+/** No flow waits for a turn: whoever comes may go at once. */
+// @ts-ignore: decorator
+@inline
+function isUnloaded(core: usize): bool {
+  return (load<u32>(core, M.CORE_RR_HEAD) | load<u32>(core, M.CORE_STAGES_ONLY)) == 0;
 }
 
 /** One descriptor through pre-processing and protocol, in the order of its context (RP4). */
@@ -278,11 +318,11 @@ function expireTimers(core: usize, now: u64): bool {
     count(core, Counter.TimersFired);
     if (expire(core, load<u32>(due + i * 4), workAt(core, items))) items++;
     if (items == L.BATCH_MAX) {
-      finish(core, items);
+      finish(core, 0, items);
       items = 0;
     }
   }
-  finish(core, items);
+  finish(core, 0, items);
   // The wheel also stops at its own bound of work; what is due then stays due.
   return fired == most || wheelNext(wheel) <= now;
 }
@@ -332,7 +372,7 @@ function transmit(core: usize): bool {
       else items += sent;
     }
     if (items == 0) break;
-    finish(core, items);
+    finish(core, 0, items);
     budget -= items;
   }
   return load<u32>(core, M.CORE_RR_HEAD) != 0 && skipped == 0;

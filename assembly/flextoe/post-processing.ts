@@ -30,28 +30,39 @@ export function egressRoom(core: usize): u32 {
   return EGRESS_FRAMES_MAX - load<u32>(core, M.CORE_EGRESS_COUNT);
 }
 
-/** Statistics of a received segment. */
-export function postProcessRx(core: usize, work: usize): void {
-  const post = postOf(core, load<u32>(work, W.WORK_CONNECTION));
-  const actions = load<u32>(work, W.WORK_ACTIONS);
-  const length = load<u32>(work, W.WORK_PAYLOAD_LENGTH);
+/** A segment with `length` payload bytes moved rxNextSeq by `bytes` and acknowledged `acked`. */
+// @ts-ignore: decorator
+@inline
+export function noteReceived(
+  core: usize,
+  post: usize,
+  length: u32,
+  bytes: u32,
+  acked: u32,
+): void {
   store<u64>(post, load<u64>(core, M.CORE_NOW), F.POST_LAST_RECEIVE);
   store<u32>(post, load<u32>(post, F.POST_SEGMENTS_IN) + 1, F.POST_SEGMENTS_IN);
   if (length != 0) {
     count(core, Counter.DataSegmentsIn);
-    const bytes: u64 = load<u32>(work, W.WORK_RX_BUMP);
     store<u64>(post, load<u64>(post, F.POST_BYTES_IN) + bytes, F.POST_BYTES_IN);
     countBy(core, Counter.PayloadBytesIn, bytes);
   } else {
     count(core, Counter.AcksIn);
   }
+  if (acked == 0) return;
+  store<u64>(post, load<u64>(post, F.POST_BYTES_ACKED) + acked, F.POST_BYTES_ACKED);
+  store<u32>(post, load<u32>(post, F.POST_ACKED_BYTES) + acked, F.POST_ACKED_BYTES);
+}
+
+/** Statistics of a received segment. */
+export function postProcessRx(core: usize, work: usize): void {
+  const post = postOf(core, load<u32>(work, W.WORK_CONNECTION));
+  const actions = load<u32>(work, W.WORK_ACTIONS);
   const acked = load<u32>(work, W.WORK_ACKED);
-  if (acked != 0) {
-    store<u64>(post, load<u64>(post, F.POST_BYTES_ACKED) + acked, F.POST_BYTES_ACKED);
-    store<u32>(post, load<u32>(post, F.POST_ACKED_BYTES) + acked, F.POST_ACKED_BYTES);
-    if ((actions & W.ACTION_ECN_ECHO) != 0) {
-      store<u32>(post, load<u32>(post, F.POST_ECN_BYTES) + acked, F.POST_ECN_BYTES);
-    }
+  const length = load<u32>(work, W.WORK_PAYLOAD_LENGTH);
+  noteReceived(core, post, length, load<u32>(work, W.WORK_RX_BUMP), acked);
+  if (acked != 0 && (actions & W.ACTION_ECN_ECHO) != 0) {
+    store<u32>(post, load<u32>(post, F.POST_ECN_BYTES) + acked, F.POST_ECN_BYTES);
   }
   const rare = W.ACTION_OUT_OF_ORDER | W.ACTION_DUP_ACK | W.ACTION_FAST_RETRANSMIT;
   if ((actions & rare) != 0) countRare(core, post, actions);
@@ -72,17 +83,20 @@ function countRare(core: usize, post: usize, actions: u32): void {
   }
 }
 
+/** A segment with `length` payload bytes leaves. */
+// @ts-ignore: decorator
+@inline
+export function noteSent(core: usize, post: usize, length: u32): void {
+  store<u32>(post, load<u32>(post, F.POST_SEGMENTS_OUT) + 1, F.POST_SEGMENTS_OUT);
+  if (length == 0) return count(core, Counter.AcksOut);
+  count(core, Counter.DataSegmentsOut);
+  countBy(core, Counter.PayloadBytesOut, length);
+}
+
 /** Statistics of a segment that leaves. */
 export function postProcessTx(core: usize, work: usize): void {
   const post = postOf(core, load<u32>(work, W.WORK_CONNECTION));
-  const length = load<u32>(work, W.WORK_OUT_PAYLOAD_LENGTH);
-  store<u32>(post, load<u32>(post, F.POST_SEGMENTS_OUT) + 1, F.POST_SEGMENTS_OUT);
-  if (length == 0) {
-    count(core, Counter.AcksOut);
-  } else {
-    count(core, Counter.DataSegmentsOut);
-    countBy(core, Counter.PayloadBytesOut, length);
-  }
+  noteSent(core, post, load<u32>(work, W.WORK_OUT_PAYLOAD_LENGTH));
   if ((load<u32>(work, W.WORK_ACTIONS) & W.ACTION_RETRANSMISSION) != 0) {
     store<u32>(post, load<u32>(post, F.POST_RETRANSMITS) + 1, F.POST_RETRANSMITS);
     count(core, Counter.Retransmissions);
@@ -96,16 +110,51 @@ export function postProcessTx(core: usize, work: usize): void {
 export function buildSegment(core: usize, work: usize): bool {
   const connection = load<u32>(work, W.WORK_CONNECTION);
   const pre = preOf(core, connection);
-  const header: u32 = load<u8>(pre, F.PRE_HEADER_LENGTH);
   const options = optionBytes(work);
   const payload = load<u32>(work, W.WORK_OUT_PAYLOAD_LENGTH);
-  const length = header + T.TCP_SIZE + options + payload;
+  const flags = load<u32>(work, W.WORK_OUT_FLAGS);
+  const length = <u32>load<u8>(pre, F.PRE_HEADER_LENGTH) + T.TCP_SIZE + options + payload;
+  const tcp = openFrame(core, connection, pre, length, load<u32>(work, W.WORK_OUT_ECN));
+  if (tcp == 0) {
+    countDrop(core, DropReason.EgressFull);
+    return false;
+  }
+  writeTcpHeader(
+    pre,
+    tcp,
+    load<u32>(work, W.WORK_OUT_SEQ),
+    load<u32>(work, W.WORK_OUT_ACK),
+    ((T.TCP_SIZE + options) << 2) | (flags << 8),
+    load<u32>(work, W.WORK_OUT_WINDOW),
+  );
+  let at = tcp + T.TCP_SIZE;
+  if ((flags & W.OUT_TIMESTAMPS) != 0) {
+    at = writeTimestamps(core, connection, at, load<u32>(work, W.WORK_OUT_TS_ECR));
+  }
+  writeSack(work, at);
+  store<u32>(work, <u32>tcp, W.WORK_OUT_TCP);
+  store<u32>(work, <u32>tcp + T.TCP_SIZE + options, W.WORK_OUT_PAYLOAD);
+  return true;
+}
+
+/**
+ * A frame of `length` bytes with its link and IP header; returns the address of its TCP header, 0
+ * when the egress burst is full.
+ */
+// @ts-ignore: decorator
+@inline
+export function openFrame(
+  core: usize,
+  connection: u32,
+  pre: usize,
+  length: u32,
+  ecn: u32,
+): usize {
   const used = load<u32>(core, M.CORE_EGRESS_BYTES);
   const index = load<u32>(core, M.CORE_EGRESS_COUNT);
   // Template copies write whole 16-byte blocks: the span ends FRAME_HEADROOM bytes later.
   if (index >= EGRESS_FRAMES_MAX || used + length > load<u32>(core, M.CORE_EGRESS_CAPACITY)) {
-    countDrop(core, DropReason.EgressFull);
-    return false;
+    return 0;
   }
   const frame = <usize>load<u32>(core, M.CORE_EGRESS) + used;
   const entry = <usize>load<u32>(core, M.CORE_EGRESS_TABLE) + index * FRAME_SIZE;
@@ -115,17 +164,10 @@ export function buildSegment(core: usize, work: usize): bool {
   store<u32>(entry, connection, FRAME_CONNECTION);
   store<u32>(core, index + 1, M.CORE_EGRESS_COUNT);
   store<u32>(core, used + ((length + 15) & ~15), M.CORE_EGRESS_BYTES);
-  writeNetworkHeader(work, pre, frame, length);
-  const tcp = frame + header;
-  writeTcpHeader(work, pre, tcp, options);
-  writeOptions(core, work, connection, tcp);
   count(core, Counter.FramesOut);
   countBy(core, Counter.BytesOut, length);
-  store<u32>(work, <u32>frame, W.WORK_OUT_FRAME);
-  store<u32>(work, length, W.WORK_OUT_LENGTH);
-  store<u32>(work, <u32>tcp, W.WORK_OUT_TCP);
-  store<u32>(work, <u32>tcp + T.TCP_SIZE + options, W.WORK_OUT_PAYLOAD);
-  return true;
+  writeNetworkHeader(pre, frame, length, ecn);
+  return frame + <u32>load<u8>(pre, F.PRE_HEADER_LENGTH);
 }
 
 /** Bytes of options that the segment will carry. */
@@ -138,7 +180,9 @@ function optionBytes(work: usize): u32 {
 }
 
 /** Link and IPv4 header from the template; length, identification, ECN and checksum differ. */
-function writeNetworkHeader(work: usize, pre: usize, frame: usize, length: u32): void {
+// @ts-ignore: decorator
+@inline
+function writeNetworkHeader(pre: usize, frame: usize, length: u32, ecn: u32): void {
   const template = pre + F.PRE_TEMPLATE;
   v128.store(frame, v128.load(template));
   v128.store(frame, v128.load(template, 16), 16);
@@ -149,7 +193,6 @@ function writeNetworkHeader(work: usize, pre: usize, frame: usize, length: u32):
   store<u32>(pre, identification + 1, F.PRE_IDENTIFICATION);
   const total = bswap<u16>(<u16>(length - link));
   const id = bswap<u16>(<u16>identification);
-  const ecn = load<u32>(work, W.WORK_OUT_ECN);
   store<u16>(ip, total, IPV4_TOTAL_LENGTH);
   store<u16>(ip, id, IPV4_IDENTIFICATION);
   if (ecn != 0) store<u8>(ip, load<u8>(ip, IPV4_TOS) | <u8>ecn, IPV4_TOS);
@@ -158,31 +201,41 @@ function writeNetworkHeader(work: usize, pre: usize, frame: usize, length: u32):
   store<u16>(ip, <u16>~fold(sum), IPV4_CHECKSUM);
 }
 
-function writeTcpHeader(work: usize, pre: usize, tcp: usize, options: u32): void {
-  const ports = load<u32>(pre, F.PRE_PORTS);
+/** `control`: data offset in the low byte, flags in the next. The checksum field becomes 0. */
+// @ts-ignore: decorator
+@inline
+export function writeTcpHeader(
+  pre: usize,
+  tcp: usize,
+  seq: u32,
+  ack: u32,
+  control: u32,
+  window: u32,
+): void {
   // A received segment's source is our destination.
-  store<u32>(tcp, (ports >>> 16) | (ports << 16), T.TCP_SOURCE_PORT);
-  store32be(tcp, load<u32>(work, W.WORK_OUT_SEQ), T.TCP_SEQ);
-  store32be(tcp, load<u32>(work, W.WORK_OUT_ACK), T.TCP_ACK);
-  store<u8>(tcp, <u8>(((T.TCP_SIZE + options) >> 2) << 4), T.TCP_DATA_OFFSET);
-  store<u8>(tcp, <u8>load<u32>(work, W.WORK_OUT_FLAGS), T.TCP_FLAGS);
-  store16be(tcp, load<u32>(work, W.WORK_OUT_WINDOW), T.TCP_WINDOW);
+  store<u32>(tcp, rotl<u32>(load<u32>(pre, F.PRE_PORTS), 16), T.TCP_SOURCE_PORT);
+  store32be(tcp, seq, T.TCP_SEQ);
+  store32be(tcp, ack, T.TCP_ACK);
+  store<u16>(tcp, <u16>control, T.TCP_DATA_OFFSET);
+  store16be(tcp, window, T.TCP_WINDOW);
   store<u32>(tcp, 0, T.TCP_CHECKSUM);
 }
 
-/** Timestamps (RFC 7323, 3.2), then SACK (RFC 2018, section 3). */
+/** Timestamps (RFC 7323, 3.2) at the start of the options; the address behind them. */
 // @ts-ignore: decorator
 @inline
-function writeOptions(core: usize, work: usize, connection: u32, tcp: usize): void {
-  let at = tcp + T.TCP_SIZE;
-  if ((load<u32>(work, W.WORK_OUT_FLAGS) & W.OUT_TIMESTAMPS) != 0) {
-    const offset = load<u32>(postOf(core, connection), F.POST_TS_OFFSET);
-    const value = load<u32>(core, M.CORE_NOW_TICKS) + offset;
-    store32be(at, T.TIMESTAMP_OPTION_PREFIX);
-    store32be(at, value, 4);
-    store32be(at, load<u32>(work, W.WORK_OUT_TS_ECR), 8);
-    at += T.TIMESTAMP_OPTION_BYTES;
-  }
+export function writeTimestamps(core: usize, connection: u32, at: usize, echo: u32): usize {
+  const offset = load<u32>(postOf(core, connection), F.POST_TS_OFFSET);
+  store32be(at, T.TIMESTAMP_OPTION_PREFIX);
+  store32be(at, load<u32>(core, M.CORE_NOW_TICKS) + offset, 4);
+  store32be(at, echo, 8);
+  return at + T.TIMESTAMP_OPTION_BYTES;
+}
+
+/** SACK (RFC 2018, section 3). */
+// @ts-ignore: decorator
+@inline
+function writeSack(work: usize, at: usize): void {
   const blocks = load<u32>(work, W.WORK_OUT_SACK_COUNT);
   if (blocks == 0) return;
   store32be(at, SACK_PREFIX | (blocks * 8 + 2));

@@ -36,17 +36,22 @@ export function edgeAfter(p: usize, field: u32): u32 {
   return announcedEdge(next, field, scale, load<u32>(p, F.PROTOCOL_RX_EDGE));
 }
 
-/** Fills in the receiver's half of an outgoing segment: ACK number, window, echoes, SACK. */
-export function stampAcknowledgment(core: usize, work: usize, connection: u32, p: usize): void {
-  const next = load<u32>(p, F.PROTOCOL_RX_NEXT_SEQ);
+/** A segment leaves that acknowledges rxNextSeq: its window field; nothing is left to say. */
+export function announceWindow(core: usize, connection: u32, p: usize): u32 {
   const field = windowField(p);
   store<u32>(p, edgeAfter(p, field), F.PROTOCOL_RX_EDGE);
-  store<u32>(p, next, F.PROTOCOL_LAST_ACK_SENT);
+  store<u32>(p, load<u32>(p, F.PROTOCOL_RX_NEXT_SEQ), F.PROTOCOL_LAST_ACK_SENT);
   if (load<u8>(p, F.PROTOCOL_UNACKED) != 0) {
     store<u8>(p, 0, F.PROTOCOL_UNACKED);
     cancelTimer(core, connection, TimerKind.DelayedAck);
   }
-  store<u32>(work, next, W.WORK_OUT_ACK);
+  return field;
+}
+
+/** Fills in the receiver's half of an outgoing segment: ACK number, window, echoes, SACK. */
+export function stampAcknowledgment(core: usize, work: usize, connection: u32, p: usize): void {
+  const field = announceWindow(core, connection, p);
+  store<u32>(work, load<u32>(p, F.PROTOCOL_RX_NEXT_SEQ), W.WORK_OUT_ACK);
   store<u32>(work, field, W.WORK_OUT_WINDOW);
   store<u32>(work, load<u32>(p, F.PROTOCOL_TS_RECENT), W.WORK_OUT_TS_ECR);
   const echo = (load<u8>(p, F.PROTOCOL_ECHO) & <u8>F.ECHO_ECE) != 0 ? TCP_ECE : 0;

@@ -31,5 +31,8 @@ export const enum Counter {
   CopiedOut = 27,
   WindowScaleClamped = 28,
   TimestampMissing = 29,
+  /** Segments received and sent by header prediction, among those counted above. */
+  PredictedIn = 30,
+  PredictedOut = 31,
 }
-export const COUNTERS: u32 = 30;
+export const COUNTERS: u32 = 32;

@@ -8,8 +8,9 @@
  *   POST          128  post-processing           buffers, context queue, statistics
  *   SCHEDULER      32  flow scheduler            queue link, pacing
  *
- * A payload buffer is a power of two long; the byte with sequence number s stands at s & mask, so
- * that no buffer position is part of the state (the paper's rx_pos and tx_pos).
+ * A payload buffer is a power of two long; the byte with sequence number s stands at
+ * (s - origin) & mask, so that no buffer position is part of the state (the paper's rx_pos and
+ * tx_pos), and a stream of whole words stays on whole words.
  */
 
 // PRE: all addresses 16 bytes, IPv4 mapped.
@@ -166,6 +167,9 @@ export const POST_OUT_OF_ORDER: u32 = 92; // u32: segments placed out of order
 export const POST_ACKED_BYTES: u32 = 96; // u32
 export const POST_ECN_BYTES: u32 = 100; // u32
 export const POST_DUP_ACKS: u32 = 104; // u32
+/** Sequence number of the first byte of each stream: where its buffer begins. */
+export const POST_RX_ORIGIN: u32 = 108; // u32
+export const POST_TX_ORIGIN: u32 = 112; // u32
 export const POST_SIZE: u32 = 128;
 
 // SCHEDULER.

@@ -6,7 +6,7 @@ import { ARX_SIZE, ATX_SIZE, CONTEXT_SIZE, EVENT_SIZE, FRAME_SIZE } from "./desc
 import { INFO_ALGORITHM, INFO_SIZE, INSTALL_SIZE, INSTALL_TEMPLATE } from "./descriptor.ts";
 import { COUNTERS } from "./counters.ts";
 import { DROP_REASONS } from "./drop-reason.ts";
-import { CHUNK_LIST_SIZE, HASH_SIZE, POST_DUP_ACKS, POST_SIZE, PRE_SIZE } from "./flow-state.ts";
+import { CHUNK_LIST_SIZE, HASH_SIZE, POST_SIZE, POST_TX_ORIGIN, PRE_SIZE } from "./flow-state.ts";
 import { PROTOCOL_ECHO, PROTOCOL_SIZE, RECOVERY_CONGESTION, RECOVERY_SIZE } from "./flow-state.ts";
 import { SCHEDULER_FRACTION, SCHEDULER_SIZE } from "./flow-state.ts";
 import { BATCH_MAX, CONTEXTS_MAX, EGRESS_FRAMES_MAX, FLOW_GROUPS, NETIFS_MAX } from "./limits.ts";
@@ -22,7 +22,7 @@ const RECORDS: u32 =
     (RECOVERY_SIZE << 7) ^
     (RECOVERY_CONGESTION << 9) ^
     (POST_SIZE << 11) ^
-    (POST_DUP_ACKS << 12) ^
+    (POST_TX_ORIGIN << 12) ^
     (SCHEDULER_SIZE << 13) ^
     (SCHEDULER_FRACTION << 15) ^
     (HASH_SIZE << 17) ^

@@ -39,6 +39,7 @@ export const CORE_END: u32 = 124; // u32: first address past the map
 export const CORE_HASH_KEY: u32 = 128; // 2 x u64: from the injected entropy
 export const CORE_VLAN: u32 = 144; // u32: VLAN id of tagged frames to accept, 0 = untagged only
 export const CORE_SCRATCH: u32 = 148; // u32: TIMERS_PER_STEP x u32, within one call
+export const CORE_STAGES_ONLY: u32 = 152; // u32: 1 = no header prediction; host writes, any time
 // Exchanged at each call.
 export const CORE_INGRESS_COUNT: u32 = 192; // u32: frames offered; host writes, step() zeroes
 export const CORE_EGRESS_COUNT: u32 = 196; // u32: frames to send; step() adds, host zeroes
@@ -58,6 +59,8 @@ export const CORE_INSTALLED: u32 = 348; // u32: connections in the data path
 export const CORE_BOUND: u32 = 352; // u32: entries in the connection database
 export const CORE_CHALLENGE_TICK: u32 = 356; // u32: tick of the challenge-ACK budget
 export const CORE_CHALLENGE_LEFT: u32 = 360; // u32
+export const CORE_LAST_CONNECTION: u32 = 364; // u32: of the last predicted segment; a hint
+export const CORE_NOTIFYING: u32 = 368; // u32: not 0 while a context has pending notifications
 /** Next number to assign and next number to release, per reorder point and flow group. */
 export const CORE_SEQUENCE_ASSIGNED: u32 = 384; // 4 points x 32 x u32
 export const CORE_SEQUENCE_RELEASED: u32 = 896; // 4 points x 32 x u32
@@ -72,3 +75,9 @@ export const GUARD_BYTES: u32 = 64;
 export const GUARD_VALUE: u32 = 0xdeadc0de;
 /** Bits that step() returns. */
 export const STEP_MORE: u32 = 1; // work is left: call again before waiting
+export const STEP_EVENTS: u32 = 2; // CORE_EVENT_COUNT is not 0
+export const STEP_INTERRUPTS: u32 = 4; // CORE_INTERRUPTS is not 0
+export const STEP_HELD: u32 = 8; // the ingress burst was not taken: offer it again
+export const STEP_NOTIFIED: u32 = 16; // an ARX ring has got entries
+/** The upper bits are CORE_EGRESS_COUNT. */
+export const STEP_EGRESS_SHIFT: u32 = 8;

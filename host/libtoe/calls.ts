@@ -18,7 +18,7 @@ import { pollDescriptors, type PollEntry } from "./poll.ts";
 import { ANYTHING, type DescriptorTable, readiness, Socket } from "./socket.ts";
 import { SOCKET_CONNECTED, SOCKET_CONNECTING, SOCKET_EPOLL, SOCKET_IDLE } from "./socket.ts";
 import { SOCKET_LISTENING, type Watcher } from "./socket.ts";
-import { rangeError, receive, receiveSpans, transmit, transmitSpans } from "./transfer.ts";
+import { isRange, rangeError, receive, receiveSpans, transmit, transmitSpans } from "./transfer.ts";
 
 /** struct sockaddr_in: dotted text and a port in host order. */
 export interface SocketAddress {
@@ -158,8 +158,7 @@ export class SocketCalls {
     if (socket === undefined) return -ERRNO.EBADF;
     if (!(buffer instanceof Uint8Array)) return -ERRNO.EFAULT;
     const count = length === undefined ? buffer.length - offset : length;
-    const error = rangeError(buffer, offset, count);
-    if (error !== 0) return error;
+    if (!isRange(buffer, offset, count)) return rangeError(buffer, offset, count);
     return transmit(this.internals, socket, buffer, offset, count, flags);
   }
 
@@ -172,8 +171,7 @@ export class SocketCalls {
     if (socket === undefined) return -ERRNO.EBADF;
     if (!(buffer instanceof Uint8Array)) return -ERRNO.EFAULT;
     const count = length === undefined ? buffer.length - offset : length;
-    const error = rangeError(buffer, offset, count);
-    if (error !== 0) return error;
+    if (!isRange(buffer, offset, count)) return rangeError(buffer, offset, count);
     return receive(this.internals, socket, buffer, offset, count, flags);
   }
 

@@ -20,13 +20,14 @@ import type { ConnectionEvents, ControlPlaneApi } from "../control-plane/interfa
 import { ERRNO } from "../errors.ts";
 import { ContextQueue, type NotificationSink } from "./context.ts";
 import { Deadlines } from "./deadline.ts";
+import { dispatch } from "./dispatch.ts";
 import { Outbox } from "./outbox.ts";
 import type { SocketOptions } from "./options.ts";
 import { type PayloadBuffer, payloadBuffers, PayloadMemory } from "./payload-buffer.ts";
 import { pendingBytes } from "./payload-buffer.ts";
-import { ANYTHING, DescriptorTable, READABLE, readiness, Socket, SOCKET_CLOSED } from "./socket.ts";
+import { ANYTHING, DescriptorTable, READABLE, Socket, SOCKET_CLOSED } from "./socket.ts";
 import { SOCKET_CONNECTED, SOCKET_CONNECTING, SOCKET_IDLE } from "./socket.ts";
-import { SOCKET_LISTENING, wakeObservers, WRITABLE } from "./socket.ts";
+import { SOCKET_LISTENING, WRITABLE } from "./socket.ts";
 
 /** The application's hooks; all may be set at any time. */
 export interface Hooks {
@@ -50,11 +51,9 @@ export class Connections implements ConnectionEvents, NotificationSink {
   readonly #rows: (Socket | undefined)[] = [];
   readonly #listeners = new Map<number, Socket>();
   readonly #outbox = new Outbox();
-  readonly #put = (socket: Socket): boolean => this.#putDescriptor(socket);
   /** Connections that are over and not yet given back to the control plane. */
   #finished: number[] = [];
-  #touched = new WorkList<Socket>();
-  #spareTouched = new WorkList<Socket>();
+  readonly #touched = new WorkList<Socket>();
   #kicked = false;
   #polling = false;
 
@@ -81,7 +80,7 @@ export class Connections implements ConnectionEvents, NotificationSink {
 
   /** Connections with something to flush (not empty after flush() only when the ring was full). */
   get unflushed(): number {
-    return this.#outbox.length;
+    return this.#outbox.dirty.count;
   }
 
   // The way out: ATX.
@@ -89,7 +88,7 @@ export class Connections implements ConnectionEvents, NotificationSink {
   /** Puts the connection in the next flush. */
   markDirty(socket: Socket): void {
     this.#outbox.add(socket);
-    if (!this.#kicked) this.kick();
+    if (this.#kicked === false) this.kick();
   }
 
   /** MSG_MORE: what was appended may wait for more, for a bounded time. */
@@ -107,13 +106,32 @@ export class Connections implements ConnectionEvents, NotificationSink {
 
   /** True when flush() or poll() has something to do; after a kick a descriptor may wait. */
   hasWork(): boolean {
-    return this.#kicked || this.#touched.count !== 0 || this.#outbox.length !== 0;
+    return this.#kicked || this.#touched.count !== 0;
   }
 
-  /** One merged descriptor for each dirty connection, then one doorbell; how many were put. */
+  /**
+   * One merged descriptor for each dirty connection, then one doorbell; how many were put. What a
+   * full ring did not take stays for the next flush: nothing is lost.
+   */
   flush(): number {
     this.#kicked = false;
-    const put = this.#outbox.empty(this.#put);
+    const { dirty } = this.#outbox;
+    const total = dirty.count;
+    if (total === 0) return 0;
+    let taken = 0;
+    let put = 0;
+    while (taken < total) {
+      const socket = dirty.at(taken);
+      // Its connection may be over by now.
+      if (socket.connection !== 0) {
+        if (this.#putDescriptor(socket) === false) break;
+        put += 1;
+      }
+      socket.dirty = false;
+      taken += 1;
+    }
+    dirty.drop(taken);
+    if (taken < total) this.#kicked = true;
     if (put > 0) this.context.ring();
     return put;
   }
@@ -126,11 +144,11 @@ export class Connections implements ConnectionEvents, NotificationSink {
   }
 
   #putDescriptor(socket: Socket): boolean {
-    const { connection, generation, rxCredit, txAppend, atxFlags } = socket;
-    if (!this.context.update(connection, generation, rxCredit, txAppend, atxFlags)) return false;
+    if (this.context.update(socket) === false) return false;
+    const flags = socket.atxFlags;
     socket.rxCredit = 0;
     socket.txAppend = 0;
-    if (atxFlags !== 0) this.#ended(socket, atxFlags);
+    if (flags !== 0) this.#ended(socket, flags);
     return true;
   }
 
@@ -221,12 +239,12 @@ export class Connections implements ConnectionEvents, NotificationSink {
   notified(connection: number, generation: number, rx: number, tx: number, flags: number): void {
     const socket = this.#rows[connection];
     if (socket === undefined || socket.generation !== generation) return;
-    if (socket.state !== SOCKET_CONNECTED || socket.releasing) return;
+    if (socket.state !== SOCKET_CONNECTED || socket.releasing === true) return;
     if (rx !== 0) this.#arrived(socket, rx);
     if (tx !== 0) {
-      const size = (socket.tx as PayloadBuffer).mask + 1;
-      socket.txFree = Math.min(socket.txFree + tx, size);
-      if (socket.txFull && socket.txFree >= size >>> 2) {
+      const free = (socket.txFree + tx) | 0;
+      socket.txFree = free < socket.txSize ? free : socket.txSize;
+      if (socket.txFull === true && free >= socket.txSize >>> 2) {
         socket.txFull = false;
         this.touch(socket, WRITABLE);
       }
@@ -235,11 +253,11 @@ export class Connections implements ConnectionEvents, NotificationSink {
   }
 
   #arrived(socket: Socket, bytes: number): void {
-    if (socket.rxShut) {
+    if (socket.rxShut === true) {
       this.#letGoBy(socket, bytes);
       return;
     }
-    socket.rxAvail += bytes;
+    socket.rxAvail = (socket.rxAvail + bytes) | 0;
     this.touch(socket, READABLE);
   }
 
@@ -313,6 +331,7 @@ export class Connections implements ConnectionEvents, NotificationSink {
     socket.rx = rx;
     socket.tx = tx;
     socket.rxThreshold = rx.size >>> 2;
+    socket.txSize = tx.size;
     socket.txFree = tx.size;
     socket.generation = generation | 0;
     socket.state = SOCKET_CONNECTED;
@@ -363,7 +382,7 @@ export class Connections implements ConnectionEvents, NotificationSink {
   /** Puts the socket in the next dispatch; `cause` are the POLL* bits that may be new. */
   touch(socket: Socket, cause: number): void {
     socket.cause |= cause;
-    if (socket.touched) return;
+    if (socket.touched === true) return;
     socket.touched = true;
     this.#touched.push(socket);
   }
@@ -384,11 +403,9 @@ export class Connections implements ConnectionEvents, NotificationSink {
     const touched = this.#touched;
     const total = touched.count;
     if (total > 0) {
-      this.#touched = this.#spareTouched;
-      for (let i = 0; i < total; i += 1) this.#dispatch(touched.at(i));
-      touched.clear();
-      this.#spareTouched = touched;
-      if (this.#touched.count > 0) this.kick();
+      for (let i = 0; i < total; i += 1) dispatch(this, touched.at(i), this.#hooks);
+      touched.drop(total);
+      if (touched.count > 0) this.kick();
     }
     this.#polling = false;
     return count;
@@ -415,34 +432,5 @@ export class Connections implements ConnectionEvents, NotificationSink {
     const finished = this.#finished;
     this.#finished = [];
     for (const connection of finished) this.control.release(connection);
-  }
-
-  #dispatch(socket: Socket): void {
-    const { cause, observers, watcher } = socket;
-    socket.touched = false;
-    socket.cause = 0;
-    if (observers === undefined && watcher === undefined) return;
-    this.notifications += 1;
-    const events = readiness(socket);
-    if (observers !== undefined) wakeObservers(socket, events & cause);
-    if (watcher === undefined || socket.fd < 0) return;
-    try {
-      watcher(socket.fd, events);
-    } catch (error) {
-      this.#threw(socket, error);
-    }
-  }
-
-  /** A callback that throws fails its own connection, and no other. */
-  #threw(socket: Socket, error: unknown): void {
-    const { fd } = socket;
-    // A listener keeps its watcher: it has no connection to lose.
-    if (socket.connection !== 0) socket.watcher = undefined;
-    this.abort(socket, ERRNO.ECONNABORTED);
-    try {
-      this.#hooks.onCallbackError?.(fd, error);
-    } catch {
-      // The hook has had its turn; the loop goes on.
-    }
   }
 }

@@ -38,8 +38,10 @@ import {
 import { CORE_CONTEXTS, CORE_CONTEXT_TABLE } from "../../bindings/abi/memory-map.ts";
 import type { Core } from "../../bindings/core.ts";
 
-const ATX_WORDS = ATX_SIZE / 4;
-const ARX_WORDS = ARX_SIZE / 4;
+// Word offsets in a descriptor and in a notification. `| 0` below tells V8 that a number is a
+// 32-bit integer, which it would otherwise find out at every use.
+const ATX_SHIFT = Math.log2(ATX_SIZE / 4);
+const ARX_SHIFT = Math.log2(ARX_SIZE / 4);
 const OPCODE_UPDATE: number = AtxOpcode.Update;
 
 /** Takes the entries of one batch; called once per entry, in order. */
@@ -48,11 +50,23 @@ export interface NotificationSink {
   notified(connection: number, generation: number, rx: number, tx: number, flags: number): void;
 }
 
+/** What an Update descriptor says: a socket's record has these fields. */
+export interface UpdateSource {
+  readonly connection: number;
+  readonly generation: number;
+  readonly rxCredit: number;
+  readonly txAppend: number;
+  readonly atxFlags: number;
+}
+
 /** One application context of a core. */
 export class ContextQueue {
-  readonly #words: Uint32Array;
-  /** Word index of the context record. */
+  readonly #words: Int32Array;
+  /** Word index of the context record, and of three of its fields. */
   readonly #record: number;
+  readonly #atxTaken: number;
+  readonly #arxProduced: number;
+  readonly #arxTaken: number;
   readonly #atxBase: number;
   readonly #atxMask: number;
   readonly #arxBase: number;
@@ -69,8 +83,11 @@ export class ContextQueue {
     const table = core.words[(core.address + CORE_CONTEXT_TABLE) >>> 2] as number;
     const record = (table + context * CONTEXT_SIZE) >>> 2;
     const field = (offset: number): number => core.words[record + (offset >>> 2)] as number;
-    this.#words = core.words;
+    this.#words = core.ints;
     this.#record = record;
+    this.#atxTaken = record + (CONTEXT_ATX_CONSUMER >>> 2);
+    this.#arxProduced = record + (CONTEXT_ARX_PRODUCER >>> 2);
+    this.#arxTaken = record + (CONTEXT_ARX_CONSUMER >>> 2);
     this.#atxBase = field(CONTEXT_ATX_BASE) >>> 2;
     this.#atxMask = field(CONTEXT_ATX_MASK);
     this.#arxBase = field(CONTEXT_ARX_BASE) >>> 2;
@@ -81,7 +98,7 @@ export class ContextQueue {
 
   /** Descriptors that the ATX ring still takes. */
   room(): number {
-    const taken = this.#words[this.#record + (CONTEXT_ATX_CONSUMER >>> 2)] as number;
+    const taken = this.#words[this.#atxTaken] as number;
     return this.#atxMask + 1 - ((this.#producer - taken) >>> 0);
   }
 
@@ -91,56 +108,53 @@ export class ContextQueue {
   }
 
   /** Writes one Update descriptor; false when the ring is full. ring() makes it visible. */
-  update(
-    connection: number,
-    generation: number,
-    rxCredit: number,
-    txAppend: number,
-    flags: number,
-  ): boolean {
+  update(from: UpdateSource): boolean {
     const words = this.#words;
-    const taken = words[this.#record + (CONTEXT_ATX_CONSUMER >>> 2)] as number;
-    if ((this.#producer - taken) >>> 0 > this.#atxMask) return false;
-    const at = this.#atxBase + (this.#producer & this.#atxMask) * ATX_WORDS;
-    words[at + (ATX_CONNECTION >>> 2)] = connection;
-    words[at + (ATX_GENERATION >>> 2)] = generation;
-    words[at + (ATX_OPCODE >>> 2)] = OPCODE_UPDATE;
-    words[at + (ATX_RX_CREDIT >>> 2)] = rxCredit;
-    words[at + (ATX_TX_APPEND >>> 2)] = txAppend;
-    words[at + (ATX_FLAGS >>> 2)] = flags;
-    this.#producer = (this.#producer + 1) | 0;
+    const producer = this.#producer;
+    const mask = this.#atxMask;
+    if ((producer - (words[this.#atxTaken] as number)) >>> 0 > mask) return false;
+    const at = (this.#atxBase + ((producer & mask) << ATX_SHIFT)) | 0;
+    words[(at + (ATX_CONNECTION >>> 2)) | 0] = from.connection | 0;
+    words[(at + (ATX_GENERATION >>> 2)) | 0] = from.generation | 0;
+    words[(at + (ATX_OPCODE >>> 2)) | 0] = OPCODE_UPDATE;
+    words[(at + (ATX_RX_CREDIT >>> 2)) | 0] = from.rxCredit | 0;
+    words[(at + (ATX_TX_APPEND >>> 2)) | 0] = from.txAppend | 0;
+    words[(at + (ATX_FLAGS >>> 2)) | 0] = from.atxFlags | 0;
+    this.#producer = (producer + 1) | 0;
     return true;
   }
 
   /** The doorbell. */
   ring(): void {
-    this.#words[this.#record + (CONTEXT_ATX_PRODUCER >>> 2)] = this.#producer;
+    this.#words[this.#record + (CONTEXT_ATX_PRODUCER >>> 2)] = this.#producer | 0;
   }
 
   /** Notifications waiting. */
   waiting(): number {
-    const produced = this.#words[this.#record + (CONTEXT_ARX_PRODUCER >>> 2)] as number;
-    return (produced - this.#consumer) >>> 0;
+    return ((this.#words[this.#arxProduced] as number) - this.#consumer) >>> 0;
   }
 
   /** Hands all waiting notifications to the sink as one batch; how many they were. */
   take(sink: NotificationSink): number {
     const words = this.#words;
+    const mask = this.#arxMask;
+    const from = this.#consumer;
+    const produced = words[this.#arxProduced] as number;
+    if (produced === from) return 0;
     // More than a ring of entries would mean that the data path overwrote some.
-    const count = Math.min(this.waiting(), this.#arxMask + 1);
-    if (count === 0) return 0;
-    for (let i = 0; i < count; i += 1) {
-      const at = this.#arxBase + ((this.#consumer + i) & this.#arxMask) * ARX_WORDS;
+    const count = Math.min((produced - from) >>> 0, mask + 1) | 0;
+    for (let i = 0; i < count; i = (i + 1) | 0) {
+      const at = (this.#arxBase + (((from + i) & mask) << ARX_SHIFT)) | 0;
       sink.notified(
-        words[at + (ARX_CONNECTION >>> 2)] as number,
-        (words[at + (ARX_GENERATION >>> 2)] as number) | 0,
-        words[at + (ARX_RX_BUMP >>> 2)] as number,
-        words[at + (ARX_TX_BUMP >>> 2)] as number,
-        words[at + (ARX_FLAGS >>> 2)] as number,
+        words[(at + (ARX_CONNECTION >>> 2)) | 0] as number,
+        words[(at + (ARX_GENERATION >>> 2)) | 0] as number,
+        words[(at + (ARX_RX_BUMP >>> 2)) | 0] as number,
+        words[(at + (ARX_TX_BUMP >>> 2)) | 0] as number,
+        words[(at + (ARX_FLAGS >>> 2)) | 0] as number,
       );
     }
-    this.#consumer = (this.#consumer + count) | 0;
-    words[this.#record + (CONTEXT_ARX_CONSUMER >>> 2)] = this.#consumer;
+    this.#consumer = (from + count) | 0;
+    words[this.#arxTaken] = this.#consumer;
     return count;
   }
 

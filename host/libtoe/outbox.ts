@@ -2,8 +2,7 @@
  * Sockets with something for the data path: the list that flush() empties, and the bytes that
  * MSG_MORE holds back.
  *
- * Invariant: a socket is in the list at most once, and leaves it only when its descriptor is in
- * the ring or its connection is over; a full ring loses nothing.
+ * Invariant: a socket is in the list at most once.
  */
 import { WorkList } from "../work-list.ts";
 import type { Socket } from "./socket.ts";
@@ -15,38 +14,14 @@ const NOT_HELD = -1;
 const UNSTAMPED = -2;
 
 export class Outbox {
-  #dirty = new WorkList<Socket>();
-  #spare = new WorkList<Socket>();
+  /** Sockets that wait for a descriptor; flush() takes them out. */
+  readonly dirty = new WorkList<Socket>();
   #held: Socket[] = [];
 
-  /** Sockets that wait for a descriptor. */
-  get length(): number {
-    return this.#dirty.count;
-  }
-
   add(socket: Socket): void {
-    if (socket.dirty) return;
+    if (socket.dirty === true) return;
     socket.dirty = true;
-    this.#dirty.push(socket);
-  }
-
-  /** Offers each socket to `put`; those that it refuses stay. How many it took. */
-  empty(put: (socket: Socket) => boolean): number {
-    const dirty = this.#dirty;
-    const total = dirty.count;
-    if (total === 0) return 0;
-    this.#dirty = this.#spare;
-    let taken = 0;
-    for (let i = 0; i < total; i += 1) {
-      const socket = dirty.at(i);
-      socket.dirty = false;
-      if (socket.connection === 0) continue;
-      if (put(socket)) taken += 1;
-      else this.add(socket);
-    }
-    dirty.clear();
-    this.#spare = dirty;
-    return taken;
+    this.dirty.push(socket);
   }
 
   /** What was appended may wait for more, for a bounded time. */

@@ -56,7 +56,8 @@ export class Socket {
   rxCredit = 0;
   /** Credit above this is given back at the next flush: a quarter of the buffer. */
   rxThreshold = 0;
-  /** Free bytes of the transmit buffer. */
+  /** Bytes of the transmit buffer, and those of them that are free. */
+  txSize = 0;
   txFree = 0;
   /** Bytes appended since the last flush. */
   txAppend = 0;

@@ -17,6 +17,11 @@ import { SOCKET_EPOLL } from "./socket.ts";
 /** Linux's UIO_MAXIOV. */
 const SPANS_MAX = 1024;
 
+/** True when the range lies within the bytes: offset and length are integers of 32 bits. */
+export function isRange(bytes: Uint8Array, offset: number, length: number): boolean {
+  return offset >>> 0 === offset && length >>> 0 === length && offset + length <= bytes.length;
+}
+
 /** 0, or -EFAULT (not bytes, or a range beyond them) or -EINVAL (not an offset or length). */
 export function rangeError(bytes: Uint8Array, offset: number, length: number): number {
   if (!(bytes instanceof Uint8Array)) return -ERRNO.EFAULT;
@@ -36,19 +41,19 @@ export function transmit(
   length: number,
   flags: number,
 ): number {
-  if (!socket.sendable) return refuseSend(socket);
+  if (socket.sendable === false) return refuseSend(socket);
   const free = socket.txFree;
   const count = length < free ? length : free;
   if (count === 0) return length === 0 ? 0 : -ERRNO.EAGAIN;
   (socket.tx as PayloadBuffer).write(source, offset, count);
-  socket.txFree = free - count;
-  socket.txAppend += count;
+  socket.txFree = (free - count) | 0;
+  socket.txAppend = (socket.txAppend + count) | 0;
   if (count === free) socket.txFull = true;
   else if ((flags & MSG_MORE) !== 0) {
     toe.hold(socket);
     return count;
   }
-  if (!socket.dirty) toe.markDirty(socket);
+  if (socket.dirty === false) toe.markDirty(socket);
   return count;
 }
 
@@ -77,14 +82,15 @@ export function receive(
     return receiveOtherwise(toe, socket, target, offset, count, flags);
   }
   (socket.rx as PayloadBuffer).read(target, offset, count);
-  socket.rxAvail = available - count;
+  socket.rxAvail = (available - count) | 0;
   giveBack(toe, socket, count);
   return count;
 }
 
 function giveBack(toe: Connections, socket: Socket, count: number): void {
-  socket.rxCredit += count;
-  if (socket.rxCredit > socket.rxThreshold && !socket.dirty) toe.markDirty(socket);
+  const credit = (socket.rxCredit + count) | 0;
+  socket.rxCredit = credit;
+  if (credit > socket.rxThreshold && socket.dirty === false) toe.markDirty(socket);
 }
 
 function nothingToRead(socket: Socket, length: number): number {

@@ -4,6 +4,7 @@
  * that a carrier moves it with one copy.
  */
 import { FRAME_SIZE } from "../../bindings/abi/descriptor.ts";
+import type { Core } from "../../bindings/core.ts";
 
 const WORDS = FRAME_SIZE / 4;
 
@@ -21,10 +22,13 @@ export class Burst {
   count = 0;
   /** Bytes used of the span. */
   used = 0;
+  /** The core whose ingress or egress burst it is. */
+  readonly core: Core | undefined;
 
-  constructor(bytes: Uint8Array, table: Uint32Array) {
+  constructor(bytes: Uint8Array, table: Uint32Array, core?: Core) {
     this.bytes = bytes;
     this.table = table;
+    this.core = core;
     this.capacity = table.length / WORDS;
     const whole = bytes.byteOffset % 4 === 0 && bytes.byteLength % 4 === 0;
     this.words = whole

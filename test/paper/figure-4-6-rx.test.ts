@@ -21,11 +21,26 @@ interface Case {
 const CASES: readonly Case[] = [
   { name: "at the start of the buffer", rxSeq: 16384, medium: "ethernet" },
   { name: "raw IP", rxSeq: 5000, medium: "ip" },
-  { name: "across the end of the buffer", rxSeq: 16384 - 1500, medium: "ethernet" },
-  { name: "the end of the buffer in #3", rxSeq: 16384 - 2500, medium: "ethernet" },
+  {
+    name: "across the end of the buffer",
+    rxSeq: 7000,
+    medium: "ethernet",
+    flow: { bufferStart: 16384 - 1500 },
+  },
+  {
+    name: "the end of the buffer in #3",
+    rxSeq: 7000,
+    medium: "ethernet",
+    flow: { bufferStart: 16384 - 2500 },
+  },
   { name: "across the wrap of the sequence space", rxSeq: 0xffffffff - 1234, medium: "ethernet" },
   { name: "the wrap between #2 and #3", rxSeq: 0x100000000 - 2000, medium: "ethernet" },
-  { name: "across chunks", rxSeq: 16384 - 1500, medium: "ethernet", flow: { rxShift: 15 } },
+  {
+    name: "across chunks",
+    rxSeq: 7000,
+    medium: "ethernet",
+    flow: { rxShift: 15, bufferStart: 16384 - 1500 },
+  },
   {
     name: "one interval, as in the paper",
     rxSeq: 5000,

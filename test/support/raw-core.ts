@@ -7,6 +7,7 @@ import type * as C from "../../bindings/abi/counters.ts";
 import * as D from "../../bindings/abi/descriptor.ts";
 import { DROP_REASONS, type DropReason } from "../../bindings/abi/drop-reason.ts";
 import { CHUNK_LIST_SIZE, CongestionAlgorithm } from "../../bindings/abi/flow-state.ts";
+import { POST_RX_ORIGIN, POST_SIZE, POST_TX_ORIGIN } from "../../bindings/abi/flow-state.ts";
 import { BATCH_MAX, NETIFS_MAX } from "../../bindings/abi/limits.ts";
 import * as M from "../../bindings/abi/memory-map.ts";
 import type { Core } from "../../bindings/core.ts";
@@ -29,6 +30,8 @@ export interface FlowFields {
   /** log2 of the buffers' bytes. */
   readonly rxShift: number;
   readonly txShift: number;
+  /** Where in its buffer each stream's first byte stands; a connection's own is 0. */
+  readonly bufferStart: number;
   readonly peerScale: number;
   readonly localScale: number;
   /** FLOW_* bits. */
@@ -60,6 +63,7 @@ export const FLOW_DEFAULTS: FlowFields = {
   intervals: 4,
   rxShift: 14,
   txShift: 14,
+  bufferStart: 0,
   peerScale: 0,
   localScale: 0,
   flags: 0,
@@ -259,7 +263,16 @@ export class RawCore {
     const flow = this.bind(choice);
     const status = this.core.exports.install(this.core.address);
     if (status !== D.InstallStatus.Ok) throw new Error(`install: expected Ok, got ${status}`);
+    this.#moveBuffers(flow);
     return flow;
+  }
+
+  /** Lets the streams begin in the middle of their buffers, so that short ones meet their ends. */
+  #moveBuffers({ connection, rxSeq, txSeq, bufferStart }: FlowFields): void {
+    const post = this.#base(M.CORE_POST) + connection * POST_SIZE;
+    const { view } = this.core;
+    view.setUint32(post + POST_RX_ORIGIN, rxSeq - bufferStart, true);
+    view.setUint32(post + POST_TX_ORIGIN, txSeq - bufferStart, true);
   }
 
   /** Offers up to BATCH_MAX frames and crosses once. */
@@ -411,10 +424,10 @@ export class RawCore {
     };
   }
 
-  /** Address of the byte with this sequence number in a payload buffer. */
-  #payloadAddress(list: number, shift: number, seq: number): number {
+  /** Address of byte `offset` of a stream in its payload buffer. */
+  #payloadAddress(list: number, shift: number, offset: number): number {
     const chunkShift = this.#get(M.CORE_CHUNK_SHIFT);
-    const index = (seq >>> 0) % 2 ** shift;
+    const index = (offset >>> 0) % 2 ** shift;
     const chunk = this.core.view.getUint32(list + 4 * (index >>> chunkShift), true);
     return chunk + (index & (2 ** chunkShift - 1));
   }
@@ -427,16 +440,18 @@ export class RawCore {
   /** Bytes of the receive buffer from a sequence number on. */
   received(flow: FlowFields, seq: number, length: number): Uint8Array {
     const list = this.#list(flow.connection, false);
+    const start = seq - flow.rxSeq + flow.bufferStart;
     return Uint8Array.from({ length }, (_, i) => {
-      return this.core.bytes[this.#payloadAddress(list, flow.rxShift, seq + i)] as number;
+      return this.core.bytes[this.#payloadAddress(list, flow.rxShift, start + i)] as number;
     });
   }
 
   /** Puts bytes into the transmit buffer; announce them with post(). */
   fill(flow: FlowFields, seq: number, bytes: Uint8Array): void {
     const list = this.#list(flow.connection, true);
+    const start = seq - flow.txSeq + flow.bufferStart;
     bytes.forEach((byte, i) => {
-      this.core.bytes[this.#payloadAddress(list, flow.txShift, seq + i)] = byte;
+      this.core.bytes[this.#payloadAddress(list, flow.txShift, start + i)] = byte;
     });
   }
 }

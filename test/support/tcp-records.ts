@@ -9,13 +9,21 @@ import { loadTesting } from "./load-testing.ts";
 export interface TcpExports extends WebAssembly.Exports {
   congestionInitialize(protocol: number, recovery: number, algorithm: number, now: bigint): void;
   congestionOnAck(
-    protocol: number, recovery: number, acked: number, inFlightBefore: number, ecnEcho: number,
+    protocol: number,
+    recovery: number,
+    acked: number,
+    inFlightBefore: number,
+    ecnEcho: number,
     now: bigint,
   ): void;
   congestionOnLoss(protocol: number, recovery: number, inFlight: number, now: bigint): void;
   congestionOnRecoveryExit(protocol: number, recovery: number, inFlight: number, now: bigint): void;
   congestionOnTimeout(
-    protocol: number, recovery: number, inFlight: number, first: number, now: bigint,
+    protocol: number,
+    recovery: number,
+    inFlight: number,
+    first: number,
+    now: bigint,
   ): void;
   congestionOnEcn(protocol: number, recovery: number, inFlight: number, now: bigint): number;
   congestionOnIdle(protocol: number, recovery: number, now: bigint): void;
@@ -29,15 +37,26 @@ export interface TcpExports extends WebAssembly.Exports {
   rtoWithBackoff(recovery: number): bigint;
   windowStep(shift: number, mss: number): number;
   receiveWindowField(
-    avail: number, rxNext: number, edge: number, scale: number, step: number,
+    avail: number,
+    rxNext: number,
+    edge: number,
+    scale: number,
+    step: number,
   ): number;
   announcedEdge(rxNext: number, field: number, scale: number, edge: number): number;
   sequenceAcceptable(seq: number, length: number, next: number, window: number): number;
   trimStart(seq: number, length: number, next: number): number;
   trimEnd(seq: number, length: number, next: number, window: number): number;
   sendableBytes(
-    avail: number, sent: number, cwnd: number, edgeDistance: number, mss: number, nodelay: number,
-    cork: number, windowMax: number, finPending: number,
+    avail: number,
+    sent: number,
+    cwnd: number,
+    edgeDistance: number,
+    mss: number,
+    nodelay: number,
+    cork: number,
+    windowMax: number,
+    finPending: number,
   ): number;
 }
 

@@ -28,7 +28,10 @@ test("every side runs once a round and none is always first", () => {
     order.push(name);
     return name;
   };
-  const sides = new Map([["a", side("a")], ["b", side("b")]]);
+  const sides = new Map([
+    ["a", side("a")],
+    ["b", side("b")],
+  ]);
   const results = interleave(3, sides);
   expect(order.join("")).toBe("abbaab");
   expect(results.get("a")).toEqual(["a", "a", "a"]);
@@ -58,7 +61,12 @@ test("tinybench's figure is nanoseconds per operation", () => {
 });
 
 test("a table's columns line up", () => {
-  expect(table([["a", "b"], ["long", "1"]])).toEqual(["a     b", "long  1"]);
+  expect(
+    table([
+      ["a", "b"],
+      ["long", "1"],
+    ]),
+  ).toEqual(["a     b", "long  1"]);
 });
 
 test("lwIP's line is read as numbers, and a missing one is an error", () => {

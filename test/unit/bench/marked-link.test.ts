@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { CORRUPT_EVERY, MarkedNetif, stripTimestamps } from "../../../bench/marked-link.ts";
 import { FRAME_SIZE } from "../../../bindings/abi/descriptor.ts";
-import { directLink } from "../../../host/netif/direct-link.ts";
+import { DirectNetif, joinDirect } from "../../../host/netif/direct-link.ts";
 import { Burst } from "../../../host/netif/netif.ts";
 
 const SYN = 0x02;
@@ -53,11 +53,12 @@ test("the timestamp option of a SYN becomes NOPs and the checksum stays right", 
 });
 
 test("one data frame in CORRUPT_EVERY is changed in one bit, ACKs never", () => {
-  const [left, right] = directLink({ medium: "ip" });
+  const marked = new MarkedNetif(0, { medium: "ip" });
+  const right = new DirectNetif(1, { medium: "ip" });
+  joinDirect(marked, right);
   const words = FRAME_SIZE / 4;
   const ingress = new Burst(new Uint8Array(65_536), new Uint32Array(64 * words));
   right.attach(ingress, 0);
-  const marked = new MarkedNetif(left);
   const egress = new Burst(new Uint8Array(4096), new Uint32Array(2 * words));
   let changed = 0;
   for (let i = 0; i < CORRUPT_EVERY + 5000; i += 1) {

@@ -258,7 +258,7 @@ export class Host {
     for (let round = 0; round < 32; round += 1) {
       words[this.#word(M.CORE_INGRESS_COUNT)] = this.#ingress.count;
       words[this.#word(M.CORE_NETIF_CREDIT)] = 1000;
-      const more = this.core.exports.step(this.core.address, this.now) !== 0;
+      const more = (this.core.exports.step(this.core.address, this.now) & M.STEP_MORE) !== 0;
       const again = this.#control();
       this.#collect(sent);
       if (!more && !again && this.#commandsTaken()) break;

@@ -67,6 +67,7 @@ export class FakeDataPath {
       memory,
       bytes,
       words,
+      ints: new Int32Array(memory.buffer),
       view,
     };
     const arena = map.base.arena as number;
@@ -110,6 +111,9 @@ export class FakeDataPath {
     const post = (base.post as number) + connection * F.POST_SIZE;
     core.view.setUint32(post + F.POST_RX_MASK, rxBytes - 1, true);
     core.view.setUint32(post + F.POST_TX_MASK, txBytes - 1, true);
+    // This data path's streams begin wherever their first sequence number falls.
+    core.view.setUint32(post + F.POST_RX_ORIGIN, 0, true);
+    core.view.setUint32(post + F.POST_TX_ORIGIN, 0, true);
     this.setPending(connection, 0);
     this.#buffers.set(connection, {
       rxChunks,

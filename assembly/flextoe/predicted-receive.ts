@@ -1,0 +1,283 @@
+/**
+ * Header prediction, RX workflow: the next segment of a connection on which nothing unusual goes
+ * on, taken through the decisions of all stages at once (Jacobson's header prediction; RFC 9293,
+ * 3.10.7.4 in its common case). Everything is tested before anything is changed: what differs in
+ * any way goes through the stages, which would have done the same for the rest. A test holds the
+ * two ways to the same frames and the same state.
+ */
+import { load16be, load32be } from "../base/bytes.ts";
+import { fold, sumWords } from "../base/checksum.ts";
+import { count, countBy } from "../base/counter.ts";
+import { findIpv4, hashIpv4 } from "../flow/connection-database.ts";
+import { postOf, preOf, protocolOf, recoveryOf } from "../flow/flow-state.ts";
+import { congestionOnAck } from "../tcp/congestion/congestion-control.ts";
+import { rttOnAck } from "../tcp/round-trip-time.ts";
+import { isInvalidIpv4Source } from "../wire/ipv4.ts";
+import { Counter } from "../../bindings/abi/counters.ts";
+import * as D from "../../bindings/abi/descriptor.ts";
+import * as E from "../../bindings/abi/ethernet.ts";
+import * as F from "../../bindings/abi/flow-state.ts";
+import * as I from "../../bindings/abi/ip.ts";
+import * as L from "../../bindings/abi/limits.ts";
+import * as M from "../../bindings/abi/memory-map.ts";
+import { seqBefore, seqDistance } from "../../bindings/abi/seq.ts";
+import { ReorderPoint } from "../../bindings/abi/stage.ts";
+import * as T from "../../bindings/abi/tcp.ts";
+import { TimerKind } from "../../bindings/abi/timer.ts";
+import * as W from "../../bindings/abi/work.ts";
+import { acknowledge } from "./protocol-acknowledge.ts";
+import { cancelTimer, flagsOf, noteSendable, restartRetransmit } from "./protocol-state.ts";
+import { startDelayedAck } from "./protocol-state.ts";
+import { dmaFetch, scatter } from "./dma.ts";
+import { notifyBumps } from "./context-queue.ts";
+import * as scheduler from "./flow-scheduler.ts";
+import { buildSegment, noteReceived, postProcessTx } from "./post-processing.ts";
+import { assignSequence, releaseSequence } from "./sequencer.ts";
+
+const HEADERS: u32 = I.IPV4_SIZE + T.TCP_SIZE;
+const VERSION_AND_LENGTH: u32 = 0x45;
+/** IPv4's EtherType and its fragment bits as a little-endian load sees them. */
+const FRAGMENT_MASK: u32 =
+  (I.IPV4_MORE_FRAGMENTS_OR_OFFSET >> 8) | ((I.IPV4_MORE_FRAGMENTS_OR_OFFSET & 0xff) << 8);
+const TYPE_IPV4: u32 = (E.ETHER_TYPE_IPV4 >> 8) | ((E.ETHER_TYPE_IPV4 & 0xff) << 8);
+const OFFSET_PLAIN: u32 = (T.TCP_SIZE >> 2) << 4;
+const OFFSET_TIMESTAMPS: u32 = ((T.TCP_SIZE + T.TIMESTAMP_OPTION_BYTES) >> 2) << 4;
+/** Connections with one of these are the protocol stage's. */
+const UNUSUAL: u32 =
+  F.FLOW_FIN_PENDING | F.FLOW_FIN_SENT | F.FLOW_FIN_ACKED | F.FLOW_FIN_RECEIVED |
+  F.FLOW_OUT_OF_ORDER | F.FLOW_RECOVERY | F.FLOW_RETRANSMIT | F.FLOW_RX_SHUT | F.FLOW_PERSIST;
+
+/**
+ * Takes the frame of a table entry when it is the one that was expected: true, and all of it is
+ * done but what the burst ends with. False: nothing has changed. `work` is a free record.
+ */
+export function receivePredicted(core: usize, entry: usize, work: usize): bool {
+  const ip = packetOf(core, entry);
+  if (ip == 0) return false;
+  const total = load16be(ip, I.IPV4_TOTAL_LENGTH);
+  const connection = connectionOf(core, ip);
+  if (connection == 0) return false;
+  const pre = preOf(core, connection);
+  const p = protocolOf(core, connection);
+  const tcp = ip + I.IPV4_SIZE;
+  const header = expectedHeader(tcp, p);
+  if (header == 0 || total < I.IPV4_SIZE + header) return false;
+  const length = total - I.IPV4_SIZE - header;
+  const acked = seqDistance(load<u32>(p, F.PROTOCOL_TX_UNA), load32be(tcp, T.TCP_ACK));
+  if (!isExpected(core, connection, p, tcp, length, acked)) return false;
+  if (!hasChecksum(pre, tcp, total - I.IPV4_SIZE)) return false;
+  commit(core, entry, connection, p, tcp, header, length, acked);
+  if (acked != 0) advance(core, connection, p, acked);
+  if (length != 0) place(core, work, connection, p, tcp + header, length);
+  const post = postOf(core, connection);
+  noteReceived(core, post, length, length, acked);
+  notifyBumps(core, connection, post, length, acked, 0);
+  if (load<u32>(p, F.PROTOCOL_TX_AVAIL) != 0) reschedule(core, work, connection, p);
+  return true;
+}
+
+/** The frame's IPv4 packet when its header is whole and plain, or 0. */
+// @ts-ignore: decorator
+@inline
+function packetOf(core: usize, entry: usize): usize {
+  const capacity = load<u32>(core, M.CORE_INGRESS_CAPACITY);
+  const offset = load<u32>(entry, D.FRAME_OFFSET);
+  const length = load<u32>(entry, D.FRAME_LENGTH);
+  if (offset > capacity || length > capacity - offset) return 0;
+  const netif = load<u32>(entry, D.FRAME_NETIF) & (L.NETIFS_MAX - 1);
+  const link = load<u32>(core + M.CORE_NETIF_MEDIUM + netif * 4);
+  if (length < link + HEADERS) return 0;
+  const frame = <usize>load<u32>(core, M.CORE_INGRESS) + offset;
+  if (link != 0 && <u32>load<u16>(frame, E.ETHERNET_TYPE) != TYPE_IPV4) return 0;
+  const ip = frame + link;
+  return isPlainIpv4(ip, length - link) ? ip : 0;
+}
+
+/** 20 bytes of header with a good checksum, whole, TCP, not marked, from a host. */
+// @ts-ignore: decorator
+@inline
+function isPlainIpv4(ip: usize, remaining: u32): bool {
+  const first = load<u32>(ip);
+  const second = load<u32>(ip, 4);
+  const third = load<u32>(ip, 8);
+  if ((first & 0xff) != VERSION_AND_LENGTH) return false;
+  if (((first >>> 8) & 3) == I.ECN_CE) return false;
+  if (<u32>bswap<u16>(<u16>(first >>> 16)) > remaining) return false;
+  if (((second >>> 16) & FRAGMENT_MASK) != 0) return false;
+  if (((third >>> 8) & 0xff) != I.PROTOCOL_TCP) return false;
+  const addresses = <u64>load<u32>(ip, I.IPV4_SOURCE) + load<u32>(ip, I.IPV4_DESTINATION);
+  if (fold(<u64>first + second + third + addresses) != 0xffff) return false;
+  return !isInvalidIpv4Source(ip);
+}
+
+/** The installed connection of a segment, or 0; most often that of the segment before. */
+// @ts-ignore: decorator
+@inline
+function connectionOf(core: usize, ip: usize): u32 {
+  const remote = load<u32>(ip, I.IPV4_SOURCE);
+  const local = load<u32>(ip, I.IPV4_DESTINATION);
+  const ports = load<u32>(ip, I.IPV4_SIZE);
+  let connection = load<u32>(core, M.CORE_LAST_CONNECTION);
+  const pre = preOf(core, connection);
+  const same =
+    load<u32>(pre, F.PRE_PORTS) == ports &&
+    load<u32>(pre, F.PRE_REMOTE_ADDRESS + I.ADDRESS_IPV4) == remote &&
+    load<u32>(pre, F.PRE_LOCAL_ADDRESS + I.ADDRESS_IPV4) == local &&
+    load<u8>(pre, F.PRE_FAMILY) == 4 &&
+    load<u8>(pre, F.PRE_STATE) == <u8>F.PreState.Installed;
+  if (same) return connection;
+  connection = findIpv4(core, hashIpv4(core, remote, local, ports), remote, local, ports);
+  if (connection == 0) return 0;
+  if (load<u8>(preOf(core, connection), F.PRE_STATE) != <u8>F.PreState.Installed) return 0;
+  store<u32>(core, connection, M.CORE_LAST_CONNECTION);
+  return connection;
+}
+
+/** TCP header bytes when flags and options are those of every segment, or 0. */
+// @ts-ignore: decorator
+@inline
+function expectedHeader(tcp: usize, p: usize): u32 {
+  if ((load<u8>(tcp, T.TCP_FLAGS) & <u8>~T.TCP_PSH) != <u8>T.TCP_ACK_FLAG) return 0;
+  const offset = <u32>load<u8>(tcp, T.TCP_DATA_OFFSET) & 0xf0;
+  if ((flagsOf(p) & F.FLOW_TIMESTAMPS) == 0) return offset == OFFSET_PLAIN ? T.TCP_SIZE : 0;
+  if (offset != OFFSET_TIMESTAMPS) return 0;
+  if (load32be(tcp, T.TCP_SIZE) != T.TIMESTAMP_OPTION_PREFIX) return 0;
+  return T.TCP_SIZE + T.TIMESTAMP_OPTION_BYTES;
+}
+
+/** In sequence, in the window, acknowledging what was sent, and news of some kind. */
+// @ts-ignore: decorator
+@inline
+function isExpected(
+  core: usize,
+  connection: u32,
+  p: usize,
+  tcp: usize,
+  length: u32,
+  acked: u32,
+): bool {
+  const seq = load32be(tcp, T.TCP_SEQ);
+  const flags = flagsOf(p);
+  if (seq != load<u32>(p, F.PROTOCOL_RX_NEXT_SEQ) || (flags & UNUSUAL) != 0) return false;
+  if (length > load<u32>(p, F.PROTOCOL_RX_AVAIL)) return false;
+  if (acked > load<u32>(p, F.PROTOCOL_TX_SENT) || (acked | length) == 0) return false;
+  if (load<u8>(p, F.PROTOCOL_DUP_ACKS) != 0 || load<u8>(p, F.PROTOCOL_ECHO) != 0) return false;
+  if (seqBefore(seq, load<u32>(p, F.PROTOCOL_WL1))) return false;
+  if (load<u8>(recoveryOf(core, connection), F.RECOVERY_BACKOFF) != 0) return false;
+  if ((flags & F.FLOW_TIMESTAMPS) == 0) return true;
+  // PAWS (RFC 7323, 5.3).
+  return !seqBefore(load32be(tcp, T.TCP_SIZE + 4), load<u32>(p, F.PROTOCOL_TS_RECENT));
+}
+
+/** RFC 9293 MUST-3. */
+// @ts-ignore: decorator
+@inline
+function hasChecksum(pre: usize, tcp: usize, length: u32): bool {
+  const pseudo = load<u32>(pre, F.PRE_PSEUDO_SUM) + <u32>bswap<u16>(<u16>length);
+  return fold(sumWords(tcp, length) + pseudo) == 0xffff;
+}
+
+/** From here on the segment counts: sequencing, window (by the WL1 test), timestamp. */
+// @ts-ignore: decorator
+@inline
+function commit(
+  core: usize,
+  entry: usize,
+  connection: u32,
+  p: usize,
+  tcp: usize,
+  header: u32,
+  length: u32,
+  acked: u32,
+): void {
+  const number = assignSequence(core, ReorderPoint.Protocol, 0);
+  releaseSequence(core, ReorderPoint.Protocol, 0, number);
+  count(core, Counter.FramesIn);
+  count(core, Counter.PredictedIn);
+  countBy(core, Counter.BytesIn, load<u32>(entry, D.FRAME_LENGTH));
+  const seq = load<u32>(p, F.PROTOCOL_RX_NEXT_SEQ);
+  // RFC 9293 MUST-1, REC-1: the field is unsigned, the window 32 bits wide.
+  const window = load16be(tcp, T.TCP_WINDOW) << load<u8>(p, F.PROTOCOL_PEER_SCALE);
+  store<u32>(p, seq, F.PROTOCOL_WL1);
+  store<u32>(p, load<u32>(p, F.PROTOCOL_TX_UNA) + acked + window, F.PROTOCOL_WINDOW_EDGE);
+  if (window > load<u32>(p, F.PROTOCOL_WINDOW_MAX)) {
+    store<u32>(p, window, F.PROTOCOL_WINDOW_MAX);
+  }
+  if (header == T.TCP_SIZE) return;
+  // RFC 7323, 4.3.
+  if (seqBefore(load<u32>(p, F.PROTOCOL_LAST_ACK_SENT), seq)) return;
+  store<u32>(p, load32be(tcp, T.TCP_SIZE + 4), F.PROTOCOL_TS_RECENT);
+}
+
+/** New data acknowledged, all of it in flight: una, RTT, congestion window, timer. */
+// @ts-ignore: decorator
+@inline
+function advance(core: usize, connection: u32, p: usize, acked: u32): void {
+  const r = recoveryOf(core, connection);
+  const now = load<u64>(core, M.CORE_NOW);
+  const before = load<u32>(p, F.PROTOCOL_TX_SENT);
+  const una = load<u32>(p, F.PROTOCOL_TX_UNA) + acked;
+  store<u32>(p, before - acked, F.PROTOCOL_TX_SENT);
+  store<u32>(p, load<u32>(p, F.PROTOCOL_TX_MAX) - acked, F.PROTOCOL_TX_MAX);
+  store<u32>(p, una, F.PROTOCOL_TX_UNA);
+  rttOnAck(r, una, now);
+  congestionOnAck(p, r, acked, before, false, now);
+  // RFC 6298, 5.2 and 5.3.
+  if (before == acked) cancelTimer(core, connection, TimerKind.Retransmit);
+  else restartRetransmit(core, connection);
+}
+
+/** Payload at rxNextSeq: placed, and acknowledged now or soon (RFC 9293 SHLD-18, SHLD-19). */
+// @ts-ignore: decorator
+@inline
+function place(
+  core: usize,
+  work: usize,
+  connection: u32,
+  p: usize,
+  payload: usize,
+  length: u32,
+): void {
+  const seq = load<u32>(p, F.PROTOCOL_RX_NEXT_SEQ);
+  scatter(core, postOf(core, connection), seq, payload, length);
+  store<u32>(p, seq + length, F.PROTOCOL_RX_NEXT_SEQ);
+  store<u32>(p, load<u32>(p, F.PROTOCOL_RX_AVAIL) - length, F.PROTOCOL_RX_AVAIL);
+  const unacked = <u32>load<u8>(p, F.PROTOCOL_UNACKED) + 1;
+  store<u8>(p, <u8>unacked, F.PROTOCOL_UNACKED);
+  const quick = (flagsOf(p) & F.FLOW_QUICK_ACK) != 0;
+  if (quick || unacked >= load<u8>(p, F.PROTOCOL_ACK_THRESHOLD)) {
+    sendAcknowledgment(core, work, connection, p);
+  } else {
+    startDelayedAck(core, connection);
+  }
+}
+
+/** The stages' own way from the decision to the frame. */
+function sendAcknowledgment(core: usize, work: usize, connection: u32, p: usize): void {
+  clear(core, work, connection);
+  acknowledge(core, work, connection, p);
+  const group = load<u32>(work, W.WORK_GROUP);
+  const number = assignSequence(core, ReorderPoint.Netif, group);
+  if (buildSegment(core, work)) {
+    postProcessTx(core, work);
+    dmaFetch(core, work);
+  }
+  releaseSequence(core, ReorderPoint.Netif, group, number);
+}
+
+function clear(core: usize, work: usize, connection: u32): void {
+  store<u32>(work, W.WorkKind.Rx, W.WORK_KIND);
+  store<u32>(work, connection, W.WORK_CONNECTION);
+  store<u32>(work, load<u8>(preOf(core, connection), F.PRE_GROUP), W.WORK_GROUP);
+  store<u32>(work, 0, W.WORK_ACTIONS);
+  store<u32>(work, 0, W.WORK_OUT_PAYLOAD_LENGTH);
+  store<u32>(work, 0, W.WORK_OUT_ECN);
+}
+
+/** An ACK may have opened the way for data that waits. */
+function reschedule(core: usize, work: usize, connection: u32, p: usize): void {
+  clear(core, work, connection);
+  noteSendable(core, work, connection, p);
+  if ((load<u32>(work, W.WORK_ACTIONS) & W.ACTION_SCHEDULE) == 0) return;
+  scheduler.schedule(core, connection, true);
+}

@@ -1,0 +1,159 @@
+/**
+ * Header prediction, HC and TX workflows: the only descriptor of a step appends what fits one
+ * segment, nothing else waits, and nothing unusual goes on with its connection: it becomes that
+ * segment at once, without a turn of the flow scheduler (4.3.1.1, 4.3.1.2). Everything is tested
+ * before anything is changed: what differs in any way goes through the stages, which would have
+ * sent the same frame. A test holds the two ways to the same frames and the same state.
+ */
+import { count } from "../base/counter.ts";
+import { isConnection, postOf, preOf, protocolOf, recoveryOf } from "../flow/flow-state.ts";
+import { schedulerOf } from "../flow/flow-state.ts";
+import { rttStartTiming } from "../tcp/round-trip-time.ts";
+import { Counter } from "../../bindings/abi/counters.ts";
+import * as D from "../../bindings/abi/descriptor.ts";
+import * as F from "../../bindings/abi/flow-state.ts";
+import { ECN_ECT0, ECN_NOT_ECT } from "../../bindings/abi/ip.ts";
+import * as L from "../../bindings/abi/limits.ts";
+import * as M from "../../bindings/abi/memory-map.ts";
+import { ReorderPoint } from "../../bindings/abi/stage.ts";
+import * as T from "../../bindings/abi/tcp.ts";
+import { completeSegment } from "./dma.ts";
+import { announceWindow } from "./protocol-acknowledge.ts";
+import { flagsOf, peerWindow, startRetransmit } from "./protocol-state.ts";
+import { noteSent, openFrame, writeTcpHeader, writeTimestamps } from "./post-processing.ts";
+import { assignSequence, releaseSequence } from "./sequencer.ts";
+
+/** Connections with one of these are the protocol stage's. */
+const UNUSUAL: u32 =
+  F.FLOW_FIN_PENDING | F.FLOW_FIN_SENT | F.FLOW_FIN_ACKED | F.FLOW_OUT_OF_ORDER |
+  F.FLOW_RECOVERY | F.FLOW_RETRANSMIT | F.FLOW_PERSIST | F.FLOW_CORK;
+
+/** The second byte of the header's control half. RFC 9293 MUST-61: the last queued segment. */
+const CONTROL: u32 = (T.TCP_ACK_FLAG | T.TCP_PSH) << 8;
+
+/** Takes the next descriptor of a context, the only one: true when its segment has been sent. */
+export function sendPredicted(core: usize, context: u32, record: usize): bool {
+  const consumer = load<u32>(record, D.CONTEXT_ATX_CONSUMER);
+  const slot = consumer & load<u32>(record, D.CONTEXT_ATX_MASK);
+  const descriptor = <usize>load<u32>(record, D.CONTEXT_ATX_BASE) + slot * D.ATX_SIZE;
+  // A copy of each field, checked after: the context is untrusted.
+  const connection = load<u32>(descriptor, D.ATX_CONNECTION);
+  const generation = load<u32>(descriptor, D.ATX_GENERATION);
+  const credit = load<u32>(descriptor, D.ATX_RX_CREDIT);
+  const append = load<u32>(descriptor, D.ATX_TX_APPEND);
+  const plain =
+    load<u32>(descriptor, D.ATX_OPCODE) == D.AtxOpcode.Update &&
+    load<u32>(descriptor, D.ATX_FLAGS) == 0;
+  if (!plain || !isOwned(core, context, connection, generation)) return false;
+  const p = protocolOf(core, connection);
+  if (!isSendable(core, connection, p, credit, append)) return false;
+  if (!hasCarrier(core, connection, append)) return false;
+  store<u32>(record, consumer + 1, D.CONTEXT_ATX_CONSUMER);
+  sequence(core, context, connection);
+  send(core, connection, p, credit, append);
+  return true;
+}
+
+/** threats D01 to D04, D08. */
+// @ts-ignore: decorator
+@inline
+function isOwned(core: usize, context: u32, connection: u32, generation: u32): bool {
+  if (!isConnection(core, connection)) return false;
+  const pre = preOf(core, connection);
+  return (
+    load<u8>(pre, F.PRE_STATE) == <u8>F.PreState.Installed &&
+    load<u32>(pre, F.PRE_GENERATION) == generation &&
+    <u32>load<u16>(pre, F.PRE_CONTEXT) == context
+  );
+}
+
+/** True when credit and bytes are in order, and the bytes may leave now, all in one segment. */
+// @ts-ignore: decorator
+@inline
+function isSendable(core: usize, connection: u32, p: usize, credit: u32, append: u32): bool {
+  const flags = flagsOf(p);
+  const sent = load<u32>(p, F.PROTOCOL_TX_SENT);
+  if ((flags & UNUSUAL) != 0 || load<u32>(p, F.PROTOCOL_TX_AVAIL) != 0) return false;
+  if (load<u8>(p, F.PROTOCOL_DUP_ACKS) != 0 || load<u8>(p, F.PROTOCOL_ECHO) != 0) return false;
+  if (append == 0 || append > load<u16>(p, F.PROTOCOL_MSS)) return false;
+  if (sent != load<u32>(p, F.PROTOCOL_TX_MAX)) return false;
+  // RFC 9293 SHLD-7 (Nagle).
+  if (sent != 0 && (flags & F.FLOW_NODELAY) == 0) return false;
+  const rxBytes = <u32>1 << load<u8>(p, F.PROTOCOL_RX_SHIFT);
+  if (credit > rxBytes - load<u32>(p, F.PROTOCOL_RX_AVAIL)) return false;
+  const txBytes = <u32>1 << load<u8>(p, F.PROTOCOL_TX_SHIFT);
+  if (append > txBytes - sent) return false;
+  const window = min(load<u32>(p, F.PROTOCOL_CWND), peerWindow(p));
+  if (window < sent || append > window - sent) return false;
+  const r = recoveryOf(core, connection);
+  const idle = load<u64>(core, M.CORE_NOW) - load<u64>(r, F.RECOVERY_LAST_SEND);
+  return sent != 0 || idle <= load<u64>(r, F.RECOVERY_RTO);
+}
+
+/** True when the flow is not paced, and carrier and egress burst have room for the frame. */
+// @ts-ignore: decorator
+@inline
+function hasCarrier(core: usize, connection: u32, append: u32): bool {
+  const s = schedulerOf(core, connection);
+  if (load<u64>(s, F.SCHEDULER_INTERVAL) != 0) return false;
+  if (load<u32>(s, F.SCHEDULER_STATE) != F.SchedulerState.Idle) return false;
+  const pre = preOf(core, connection);
+  const credit = core + M.CORE_NETIF_CREDIT + <u32>load<u8>(pre, F.PRE_NETIF) * 4;
+  const left = load<u32>(credit);
+  const frames = load<u32>(core, M.CORE_EGRESS_COUNT);
+  const most = F.PRE_TEMPLATE_MAX + T.TCP_HEADER_MAX + append;
+  const room = load<u32>(core, M.CORE_EGRESS_CAPACITY) - load<u32>(core, M.CORE_EGRESS_BYTES);
+  if (left == 0 || frames >= L.EGRESS_FRAMES_MAX || most > room) return false;
+  store<u32>(credit, left - 1);
+  return true;
+}
+
+/** RP4 and RP2: numbers are assigned and released as the stages do it. */
+// @ts-ignore: decorator
+@inline
+function sequence(core: usize, context: u32, connection: u32): void {
+  const control = assignSequence(core, ReorderPoint.HostControl, context);
+  releaseSequence(core, ReorderPoint.HostControl, context, control);
+  const group: u32 = load<u8>(preOf(core, connection), F.PRE_GROUP);
+  const egress = assignSequence(core, ReorderPoint.Netif, group);
+  releaseSequence(core, ReorderPoint.Netif, group, egress);
+  count(core, Counter.Descriptors);
+  count(core, Counter.PredictedOut);
+}
+
+/** Win, Seq, headers, payload: all in one. */
+// @ts-ignore: decorator
+@inline
+function send(core: usize, connection: u32, p: usize, credit: u32, append: u32): void {
+  const r = recoveryOf(core, connection);
+  const now = load<u64>(core, M.CORE_NOW);
+  const sent = load<u32>(p, F.PROTOCOL_TX_SENT);
+  const seq = load<u32>(p, F.PROTOCOL_TX_UNA) + sent;
+  store<u32>(p, load<u32>(p, F.PROTOCOL_RX_AVAIL) + credit, F.PROTOCOL_RX_AVAIL);
+  store<u32>(p, sent + append, F.PROTOCOL_TX_SENT);
+  store<u32>(p, sent + append, F.PROTOCOL_TX_MAX);
+  rttStartTiming(r, seq + append, now);
+  store<u64>(r, now, F.RECOVERY_LAST_SEND);
+  startRetransmit(core, connection);
+  write(core, connection, p, seq, append, announceWindow(core, connection, p));
+  noteSent(core, postOf(core, connection), append);
+}
+
+/** Headers and payload, as post-processing and DMA write them. */
+// @ts-ignore: decorator
+@inline
+function write(core: usize, connection: u32, p: usize, seq: u32, append: u32, window: u32): void {
+  const flags = flagsOf(p);
+  const pre = preOf(core, connection);
+  const stamped = (flags & F.FLOW_TIMESTAMPS) != 0;
+  const header = stamped ? T.TCP_SIZE + T.TIMESTAMP_OPTION_BYTES : T.TCP_SIZE;
+  const ecn = (flags & F.FLOW_ECN) != 0 ? ECN_ECT0 : ECN_NOT_ECT;
+  const length = <u32>load<u8>(pre, F.PRE_HEADER_LENGTH) + header + append;
+  const tcp = openFrame(core, connection, pre, length, ecn);
+  const ack = load<u32>(p, F.PROTOCOL_RX_NEXT_SEQ);
+  writeTcpHeader(pre, tcp, seq, ack, (header << 2) | CONTROL, window);
+  if (stamped) {
+    writeTimestamps(core, connection, tcp + T.TCP_SIZE, load<u32>(p, F.PROTOCOL_TS_RECENT));
+  }
+  completeSegment(core, connection, tcp, header, seq, append);
+}
