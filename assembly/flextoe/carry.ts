@@ -21,13 +21,13 @@ export function carry(
   rows: u32,
   used: u32,
 ): u32 {
-  const last = first + frames;
-  if (frames > EGRESS_FRAMES_MAX || last > load<u32>(from, M.CORE_EGRESS_COUNT)) return 0;
+  const offered = min(load<u32>(from, M.CORE_EGRESS_COUNT), EGRESS_FRAMES_MAX);
+  if (frames > offered || first > offered - frames) return 0;
   const capacity = load<u32>(to, M.CORE_INGRESS_CAPACITY);
   if (frames == 0 || rows > BATCH_MAX || frames > BATCH_MAX - rows || used > capacity) return 0;
   const source = <usize>load<u32>(from, M.CORE_EGRESS_TABLE);
   const start = load<u32>(source + first * D.FRAME_SIZE, D.FRAME_OFFSET);
-  const final = source + (last - 1) * D.FRAME_SIZE;
+  const final = source + (first + frames - 1) * D.FRAME_SIZE;
   const span = load<u32>(final, D.FRAME_OFFSET) + load<u32>(final, D.FRAME_LENGTH) - start;
   const rounded = (span + 15) & ~15;
   if (span > capacity - used) return 0;

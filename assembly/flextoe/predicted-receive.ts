@@ -100,11 +100,13 @@ function isPlainIpv4(ip: usize, remaining: u32): bool {
   const first = load<u32>(ip);
   const second = load<u32>(ip, 4);
   const third = load<u32>(ip, 8);
-  if ((first & 0xff) != VERSION_AND_LENGTH) return false;
+  // One branch for all: what is predicted is true.
+  const form = (first & 0xff) ^ VERSION_AND_LENGTH;
+  const fragment = (second >>> 16) & FRAGMENT_MASK;
+  const protocol = ((third >>> 8) & 0xff) ^ I.PROTOCOL_TCP;
+  if ((form | fragment | protocol) != 0) return false;
   if (((first >>> 8) & 3) == I.ECN_CE) return false;
   if (<u32>bswap<u16>(<u16>(first >>> 16)) > remaining) return false;
-  if (((second >>> 16) & FRAGMENT_MASK) != 0) return false;
-  if (((third >>> 8) & 0xff) != I.PROTOCOL_TCP) return false;
   const addresses = <u64>load<u32>(ip, I.IPV4_SOURCE) + load<u32>(ip, I.IPV4_DESTINATION);
   if (fold(<u64>first + second + third + addresses) != 0xffff) return false;
   return !isInvalidIpv4Source(ip);
@@ -119,13 +121,13 @@ function connectionOf(core: usize, ip: usize): u32 {
   const ports = load<u32>(ip, I.IPV4_SIZE);
   let connection = load<u32>(core, M.CORE_LAST_CONNECTION);
   const pre = preOf(core, connection);
-  const same =
-    load<u32>(pre, F.PRE_PORTS) == ports &&
-    load<u32>(pre, F.PRE_REMOTE_ADDRESS + I.ADDRESS_IPV4) == remote &&
-    load<u32>(pre, F.PRE_LOCAL_ADDRESS + I.ADDRESS_IPV4) == local &&
-    load<u8>(pre, F.PRE_FAMILY) == 4 &&
-    load<u8>(pre, F.PRE_STATE) == <u8>F.PreState.Installed;
-  if (same) return connection;
+  const other =
+    (load<u32>(pre, F.PRE_PORTS) ^ ports) |
+    (load<u32>(pre, F.PRE_REMOTE_ADDRESS + I.ADDRESS_IPV4) ^ remote) |
+    (load<u32>(pre, F.PRE_LOCAL_ADDRESS + I.ADDRESS_IPV4) ^ local) |
+    (<u32>load<u8>(pre, F.PRE_FAMILY) ^ 4) |
+    (<u32>load<u8>(pre, F.PRE_STATE) ^ F.PreState.Installed);
+  if (other == 0) return connection;
   connection = findIpv4(core, hashIpv4(core, remote, local, ports), remote, local, ports);
   if (connection == 0) return 0;
   if (load<u8>(preOf(core, connection), F.PRE_STATE) != <u8>F.PreState.Installed) return 0;
@@ -158,12 +160,16 @@ function isExpected(
 ): bool {
   const seq = load32be(tcp, T.TCP_SEQ);
   const flags = flagsOf(p);
-  if (seq != load<u32>(p, F.PROTOCOL_RX_NEXT_SEQ) || (flags & UNUSUAL) != 0) return false;
+  const events =
+    <u32>load<u8>(p, F.PROTOCOL_DUP_ACKS) |
+    load<u8>(p, F.PROTOCOL_ECHO) |
+    load<u8>(recoveryOf(core, connection), F.RECOVERY_BACKOFF);
+  const ahead = seq ^ load<u32>(p, F.PROTOCOL_RX_NEXT_SEQ);
+  if (((flags & UNUSUAL) | events | ahead) != 0) return false;
   if (length > load<u32>(p, F.PROTOCOL_RX_AVAIL)) return false;
-  if (acked > load<u32>(p, F.PROTOCOL_TX_SENT) || (acked | length) == 0) return false;
-  if (load<u8>(p, F.PROTOCOL_DUP_ACKS) != 0 || load<u8>(p, F.PROTOCOL_ECHO) != 0) return false;
+  if (acked > load<u32>(p, F.PROTOCOL_TX_SENT)) return false;
+  if ((acked | length) == 0) return false;
   if (seqBefore(seq, load<u32>(p, F.PROTOCOL_WL1))) return false;
-  if (load<u8>(recoveryOf(core, connection), F.RECOVERY_BACKOFF) != 0) return false;
   if ((flags & F.FLOW_TIMESTAMPS) == 0) return true;
   // PAWS (RFC 7323, 5.3).
   return !seqBefore(load32be(tcp, T.TCP_SIZE + 4), load<u32>(p, F.PROTOCOL_TS_RECENT));

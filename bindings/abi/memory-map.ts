@@ -78,6 +78,6 @@ export const STEP_MORE: u32 = 1; // work is left: call again before waiting
 export const STEP_EVENTS: u32 = 2; // CORE_EVENT_COUNT is not 0
 export const STEP_INTERRUPTS: u32 = 4; // CORE_INTERRUPTS is not 0
 export const STEP_HELD: u32 = 8; // the ingress burst was not taken: offer it again
-export const STEP_NOTIFIED: u32 = 16; // an ARX ring has got entries
+export const STEP_NOTIFIED: u32 = 16; // notifications were delivered, or wait for room in ARX
 /** The upper bits are CORE_EGRESS_COUNT. */
 export const STEP_EGRESS_SHIFT: u32 = 8;
