@@ -132,7 +132,6 @@ export class Stack {
     this.netifs = options.netifs.map(({ netif }) => netif);
     options.netifs.forEach((config, index) => this.#addNetif(config, index));
     this.#only = this.netifs.length === 1 ? this.netifs[0] : undefined;
-    this.toe.onDoorbell = () => this.#wake?.();
   }
 
   #burst(span: string, table: string, frames: number): Burst {
@@ -159,7 +158,6 @@ export class Stack {
     netif.attach(this.#ingress, index);
     const gateway = config.gateway === undefined ? {} : { gateway: config.gateway };
     this.control.addNetif({ netif, index, addresses: [...config.addresses], ...gateway });
-    netif.onReadable?.(() => this.#wake?.());
   }
 
   /** Starts to listen; `for await (const connection of stack.listen({ port }))`. */
@@ -200,7 +198,12 @@ export class Stack {
 
   /** Called by a world or driver: `wake` runs when a call or a carrier has made work. */
   onWake(wake: () => void): void {
+    const first = this.#wake === undefined;
     this.#wake = wake;
+    this.toe.onDoorbell = wake;
+    if (!first) return;
+    // Not before: a stack that is polled in a loop needs no telling, and each costs a call.
+    for (const netif of this.netifs) netif.onReadable?.(() => this.#wake?.());
   }
 
   /** Does bounded work; true when there is more to do at this very time. */

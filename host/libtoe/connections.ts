@@ -393,17 +393,16 @@ export class Connections implements ConnectionEvents, NotificationSink {
    */
   poll(now?: number): number {
     // A callback that polls would run the others inside itself.
-    if (this.#polling || this.#isIdle(now)) return 0;
+    if (this.#polling === true) return 0;
     this.#polling = true;
-    const count = this.take();
-    this.#outbox.releaseHeld(now);
+    const count = this.context.take(this);
+    if (this.#outbox.holding || this.deadlines.active) this.#passTime(now);
     if (this.#finished.length > 0) this.#giveBack();
-    if (now !== undefined) this.notifications += this.deadlines.expire(now);
     // Sockets that callbacks touch wait for the next poll, so that one of them cannot loop here.
     const touched = this.#touched;
     const total = touched.count;
     if (total > 0) {
-      for (let i = 0; i < total; i += 1) dispatch(this, touched.at(i), this.#hooks);
+      for (let i = 0; i < total; i = (i + 1) | 0) dispatch(this, touched.at(i), this.#hooks);
       touched.drop(total);
       if (touched.count > 0) this.kick();
     }
@@ -411,10 +410,9 @@ export class Connections implements ConnectionEvents, NotificationSink {
     return count;
   }
 
-  /** True when poll() would find nothing to do: half of all polls when requests are small. */
-  #isIdle(now: number | undefined): boolean {
-    if (this.#touched.count !== 0 || this.context.waiting() !== 0) return false;
-    return this.#finished.length === 0 && this.nextDeadline() > (now ?? 0);
+  #passTime(now: number | undefined): void {
+    this.#outbox.releaseHeld(now);
+    if (now !== undefined) this.notifications += this.deadlines.expire(now);
   }
 
   /** Sockets that the next poll() will look at even if nothing arrives. */

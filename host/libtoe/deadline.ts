@@ -24,12 +24,16 @@ export class Deadlines {
   #next = Infinity;
   #cancelled = 0;
 
+  /** False when there is nothing to expire: looked at in every poll. */
+  active = false;
+
   /** Deadlines not yet passed or cancelled. */
   get count(): number {
     return this.#waiting.length + this.#fresh.length - this.#cancelled;
   }
 
   add(deadline: Deadline): void {
+    this.active = true;
     this.#fresh.push(deadline);
   }
 
@@ -80,6 +84,7 @@ export class Deadlines {
   }
 
   #findNext(): void {
+    this.active = this.#waiting.length + this.#fresh.length > 0;
     this.#next = Infinity;
     for (const deadline of this.#waiting) this.#next = Math.min(this.#next, deadline.at);
   }

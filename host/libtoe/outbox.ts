@@ -16,6 +16,8 @@ const UNSTAMPED = -2;
 export class Outbox {
   /** Sockets that wait for a descriptor; flush() takes them out. */
   readonly dirty = new WorkList<Socket>();
+  /** False when no bytes are held back: looked at in every poll. */
+  holding = false;
   #held: Socket[] = [];
 
   add(socket: Socket): void {
@@ -28,6 +30,7 @@ export class Outbox {
   hold(socket: Socket): void {
     if (socket.heldSince !== NOT_HELD || socket.dirty) return;
     socket.heldSince = UNSTAMPED;
+    this.holding = true;
     this.#held.push(socket);
   }
 
@@ -47,6 +50,7 @@ export class Outbox {
       if (since < 0) socket.heldSince = now;
       this.#held.push(socket);
     }
+    this.holding = this.#held.length > 0;
   }
 
   /** Time in ns at which held bytes are due; Infinity when none are. */

@@ -79,7 +79,8 @@ export class DirectNetif implements Netif {
   bytes = 0;
   readonly #side: number;
   readonly #frameBytes: number;
-  readonly #options: DirectLinkOptions;
+  readonly #tap: FrameTap | undefined;
+  readonly #onArrival: ((side: number) => void) | undefined;
   #peer: DirectNetif | undefined;
   /** Credit while the peer's ingress burst is empty. */
   #emptyCredit = 0;
@@ -98,7 +99,8 @@ export class DirectNetif implements Netif {
     this.#side = side;
     const header = this.medium === "ethernet" ? ETHERNET_SIZE + VLAN_SIZE : 0;
     this.#frameBytes = (this.mtu + header + 15) & ~15;
-    this.#options = options;
+    this.#tap = options.tap;
+    this.#onArrival = options.onArrival;
   }
 
   /** Joins two ends; directLink() does it. */
@@ -153,7 +155,7 @@ export class DirectNetif implements Netif {
     const peer = this.#peer;
     const to = peer === undefined ? undefined : peer.#ingress;
     if (peer === undefined || to === undefined || count <= 0) return;
-    if (this.#options.tap === undefined && this.#carry(burst, from, count, to, peer.#index)) {
+    if (this.#tap === undefined && this.#carry(burst, from, count, to, peer.#index)) {
       peer.#arrived();
       return;
     }
@@ -171,7 +173,7 @@ export class DirectNetif implements Netif {
     copySpan(burst, start, to, at, span);
     this.bytes += moveRows(burst, first, last, to, at - start, peer.#index);
     this.frames += count;
-    if (this.#options.tap !== undefined) this.#show(burst, from, count, now);
+    if (this.#tap !== undefined) this.#show(burst, from, count, now);
     to.count = (to.count + count) | 0;
     to.used = (at + span + 15) & ~15;
     peer.#arrived();
@@ -229,13 +231,13 @@ export class DirectNetif implements Netif {
 
   #arrived(): void {
     this.#wake?.();
-    this.#options.onArrival?.(this.#side);
+    this.#onArrival?.(this.#side);
   }
 
   #show(burst: Burst, from: number, count: number, now: number): void {
     for (let i = from; i < from + count; i += 1) {
       const length = burst.length(i);
-      this.#options.tap?.frame(now, this.#side, burst.bytes, burst.offset(i), length, "");
+      this.#tap?.frame(now, this.#side, burst.bytes, burst.offset(i), length, "");
     }
   }
 }
