@@ -25,5 +25,5 @@ export { captureLinks, TracerNetif } from "./netif/tracer.ts";
 export { Prng } from "./prng.ts";
 export { Stack, type StackNetif, type StackOptions } from "./stack.ts";
 export { type Host, World, type WorldOptions } from "./world.ts";
-export type { Core } from "../bindings/core.ts";
+export { type Core, CoreGroup } from "../bindings/core.ts";
 export type { LayoutOptions } from "../bindings/layout.ts";
