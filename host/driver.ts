@@ -14,7 +14,7 @@ import type { Host } from "./world.ts";
 const POLLS_PER_TURN_DEFAULT = 32;
 /** Wall time of one turn after which it yields, checked between polls. */
 const TURN_NS_DEFAULT = 1_000_000;
-/** The longest delay that setTimeout takes everywhere is 2^31 - 1 ms; a day is enough. */
+/** The longest delay that every platform's timer takes is 2^31 - 1 ms; a day is enough. */
 const TIMER_MS_MAX = 86_400_000;
 
 /** The parts of a platform (bindings/platform.ts) that a driver needs. */

@@ -3,6 +3,7 @@
  * another's ingress burst with one copy, their order kept. The host says which frames and where;
  * a frame is copied whole or not at all.
  */
+import { copyBytes } from "../base/bytes.ts";
 import * as D from "../../bindings/abi/descriptor.ts";
 import { BATCH_MAX, EGRESS_FRAMES_MAX } from "../../bindings/abi/limits.ts";
 import * as M from "../../bindings/abi/memory-map.ts";
@@ -31,7 +32,8 @@ export function carry(
   const span = load<u32>(final, D.FRAME_OFFSET) + load<u32>(final, D.FRAME_LENGTH) - start;
   const rounded = (span + 15) & ~15;
   if (span > capacity - used) return 0;
-  copyBlocks(
+  // Whole blocks: both spans end FRAME_HEADROOM bytes after their capacity.
+  copyBytes(
     <usize>load<u32>(to, M.CORE_INGRESS) + used,
     <usize>load<u32>(from, M.CORE_EGRESS) + start,
     rounded,
@@ -46,19 +48,4 @@ export function carry(
     store<u32>(row, 0, D.FRAME_CONNECTION);
   }
   return used + rounded;
-}
-
-const INLINE_MAX: u32 = 256;
-
-/** `length` is a multiple of 16; both spans end FRAME_HEADROOM bytes after their capacity. */
-// @ts-ignore: decorator
-@inline
-function copyBlocks(target: usize, source: usize, length: u32): void {
-  if (length > INLINE_MAX) {
-    memory.copy(target, source, length);
-    return;
-  }
-  for (let at: u32 = 0; at < length; at += 16) {
-    v128.store(target + at, v128.load(source + at));
-  }
 }

@@ -23,11 +23,10 @@ import * as M from "../../bindings/abi/memory-map.ts";
 import { seqBefore, seqDistance } from "../../bindings/abi/seq.ts";
 import { ReorderPoint } from "../../bindings/abi/stage.ts";
 import * as T from "../../bindings/abi/tcp.ts";
-import { TimerKind } from "../../bindings/abi/timer.ts";
 import * as W from "../../bindings/abi/work.ts";
-import { acknowledge } from "./protocol-acknowledge.ts";
-import { cancelTimer, flagsOf, noteSendable, restartRetransmit } from "./protocol-state.ts";
-import { startDelayedAck } from "./protocol-state.ts";
+import { settleRetransmit, updateWindow } from "./protocol-ack.ts";
+import { acknowledge, countUnacked } from "./protocol-acknowledge.ts";
+import { flagsOf, noteSendable, startDelayedAck } from "./protocol-state.ts";
 import { dmaFetch, scatter } from "./dma.ts";
 import { notifyBumps } from "./context-queue.ts";
 import * as scheduler from "./flow-scheduler.ts";
@@ -169,7 +168,6 @@ function isExpected(
   if (length > load<u32>(p, F.PROTOCOL_RX_AVAIL)) return false;
   if (acked > load<u32>(p, F.PROTOCOL_TX_SENT)) return false;
   if ((acked | length) == 0) return false;
-  if (seqBefore(seq, load<u32>(p, F.PROTOCOL_WL1))) return false;
   if ((flags & F.FLOW_TIMESTAMPS) == 0) return true;
   // PAWS (RFC 7323, 5.3).
   return !seqBefore(load32be(tcp, T.TCP_SIZE + 4), load<u32>(p, F.PROTOCOL_TS_RECENT));
@@ -202,13 +200,8 @@ function commit(
   count(core, Counter.PredictedIn);
   countBy(core, Counter.BytesIn, load<u32>(entry, D.FRAME_LENGTH));
   const seq = load<u32>(p, F.PROTOCOL_RX_NEXT_SEQ);
-  // RFC 9293 MUST-1, REC-1: the field is unsigned, the window 32 bits wide.
-  const window = load16be(tcp, T.TCP_WINDOW) << load<u8>(p, F.PROTOCOL_PEER_SCALE);
-  store<u32>(p, seq, F.PROTOCOL_WL1);
-  store<u32>(p, load<u32>(p, F.PROTOCOL_TX_UNA) + acked + window, F.PROTOCOL_WINDOW_EDGE);
-  if (window > load<u32>(p, F.PROTOCOL_WINDOW_MAX)) {
-    store<u32>(p, window, F.PROTOCOL_WINDOW_MAX);
-  }
+  const una = load<u32>(p, F.PROTOCOL_TX_UNA);
+  updateWindow(p, seq, una + acked, load16be(tcp, T.TCP_WINDOW));
   if (header == T.TCP_SIZE) return;
   // RFC 7323, 4.3.
   if (seqBefore(load<u32>(p, F.PROTOCOL_LAST_ACK_SENT), seq)) return;
@@ -228,9 +221,7 @@ function advance(core: usize, connection: u32, p: usize, acked: u32): void {
   store<u32>(p, una, F.PROTOCOL_TX_UNA);
   rttOnAck(r, una, now);
   congestionOnAck(p, r, acked, before, false, now);
-  // RFC 6298, 5.2 and 5.3.
-  if (before == acked) cancelTimer(core, connection, TimerKind.Retransmit);
-  else restartRetransmit(core, connection);
+  settleRetransmit(core, connection, p);
 }
 
 /** Payload at rxNextSeq: placed, and acknowledged now or soon (RFC 9293 SHLD-18, SHLD-19). */
@@ -248,14 +239,8 @@ function place(
   scatter(core, postOf(core, connection), seq, payload, length);
   store<u32>(p, seq + length, F.PROTOCOL_RX_NEXT_SEQ);
   store<u32>(p, load<u32>(p, F.PROTOCOL_RX_AVAIL) - length, F.PROTOCOL_RX_AVAIL);
-  const unacked = <u32>load<u8>(p, F.PROTOCOL_UNACKED) + 1;
-  store<u8>(p, <u8>unacked, F.PROTOCOL_UNACKED);
-  const quick = (flagsOf(p) & F.FLOW_QUICK_ACK) != 0;
-  if (quick || unacked >= load<u8>(p, F.PROTOCOL_ACK_THRESHOLD)) {
-    sendAcknowledgment(core, work, connection, p);
-  } else {
-    startDelayedAck(core, connection);
-  }
+  if (countUnacked(p)) sendAcknowledgment(core, work, connection, p);
+  else startDelayedAck(core, connection);
 }
 
 /** The stages' own way from the decision to the frame. */

@@ -39,7 +39,7 @@ export function receiveAck(
     return oldAck(core, work, connection, p, seqDistance(ack, una));
   }
   const edge = load<u32>(p, F.PROTOCOL_WINDOW_EDGE);
-  if (whole) updateWindow(work, p, ack);
+  if (whole) updateWindow(p, load<u32>(work, W.WORK_SEQ), ack, load<u32>(work, W.WORK_WINDOW));
   if (acked != 0) {
     advance(core, work, connection, p, acked);
   } else if (whole && load<u32>(p, F.PROTOCOL_WINDOW_EDGE) == edge) {
@@ -59,11 +59,12 @@ function oldAck(core: usize, work: usize, connection: u32, p: usize, behind: u32
 }
 
 /** SND.WND by the WL1 test; WL2 <= una <= SEG.ACK always holds here (RFC 9293, 3.10.7.4). */
-function updateWindow(work: usize, p: usize, ack: u32): void {
-  const seq = load<u32>(work, W.WORK_SEQ);
+// @ts-ignore: decorator
+@inline
+export function updateWindow(p: usize, seq: u32, ack: u32, field: u32): void {
   if (seqBefore(seq, load<u32>(p, F.PROTOCOL_WL1))) return;
   // RFC 9293 MUST-1, REC-1: the field is unsigned, the window 32 bits wide.
-  const window = load<u32>(work, W.WORK_WINDOW) << load<u8>(p, F.PROTOCOL_PEER_SCALE);
+  const window = field << load<u8>(p, F.PROTOCOL_PEER_SCALE);
   store<u32>(p, seq, F.PROTOCOL_WL1);
   store<u32>(p, ack + window, F.PROTOCOL_WINDOW_EDGE);
   if (window > load<u32>(p, F.PROTOCOL_WINDOW_MAX)) {
@@ -104,7 +105,13 @@ function advance(core: usize, work: usize, connection: u32, p: usize, acked: u32
   if (load<u8>(r, F.RECOVERY_BACKOFF) != 0) sampleEcho(core, work, connection, r);
   rttOnAck(r, load<u32>(p, F.PROTOCOL_TX_UNA), now);
   growWindow(core, work, p, r, freed, before);
-  // RFC 6298, 5.2 and 5.3.
+  settleRetransmit(core, connection, p);
+}
+
+/** The timer after new data was acknowledged (RFC 6298, 5.2 and 5.3). */
+// @ts-ignore: decorator
+@inline
+export function settleRetransmit(core: usize, connection: u32, p: usize): void {
   if (load<u32>(p, F.PROTOCOL_TX_SENT) == 0) stopTimer(core, connection, p);
   else restartRetransmit(core, connection);
 }

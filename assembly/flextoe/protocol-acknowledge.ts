@@ -89,14 +89,18 @@ export function acknowledge(core: usize, work: usize, connection: u32, p: usize)
 
 /** In-order data: acknowledges every second segment, or later (RFC 9293 SHLD-18, SHLD-19). */
 export function acknowledgeData(core: usize, work: usize, connection: u32, p: usize): void {
+  if (countUnacked(p)) acknowledge(core, work, connection, p);
+  else startDelayedAck(core, connection);
+}
+
+/** One more data segment is unacknowledged; true when that is enough for an ACK. */
+// @ts-ignore: decorator
+@inline
+export function countUnacked(p: usize): bool {
   const unacked = <u32>load<u8>(p, F.PROTOCOL_UNACKED) + 1;
   store<u8>(p, <u8>unacked, F.PROTOCOL_UNACKED);
   const quick = (flagsOf(p) & F.FLOW_QUICK_ACK) != 0;
-  if (quick || unacked >= load<u8>(p, F.PROTOCOL_ACK_THRESHOLD)) {
-    acknowledge(core, work, connection, p);
-  } else {
-    startDelayedAck(core, connection);
-  }
+  return quick || unacked >= load<u8>(p, F.PROTOCOL_ACK_THRESHOLD);
 }
 
 /** A challenge ACK, within the budget of RFC 5961, section 7. */
