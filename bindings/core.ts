@@ -13,6 +13,21 @@ export interface CoreExports {
   initialize(core: number): void;
   /** Ingress burst, doorbells, timers, transmission: one crossing. `now` in ns. Returns STEP_*. */
   step(core: number, now: number): number;
+  // libTOE's half in Wasm: `library` is the address of a context's LIBTOE record.
+  /** flush(), step() and take() in one crossing. Returns STEP_*. */
+  turn(library: number, now: number): number;
+  /** A descriptor for each dirty socket and one doorbell; how many descriptors. */
+  flush(library: number): number;
+  /** Notifications into the sockets' rows, as many as LIBTOE_READY takes; how many. */
+  take(library: number): number;
+  /** One descriptor with ATX_* flags, now; 0 when the ring is full. */
+  put(library: number, connection: number, flags: number): number;
+  /** Takes free bytes of the transmit buffer: their address, or 0 when they are not in one chunk. */
+  append(library: number, connection: number, length: number, held: number): number;
+  /** Takes readable bytes: their address, or 0 when they are not in one chunk. */
+  consume(library: number, connection: number, length: number): number;
+  /** Puts a connection in the next flush(). */
+  release(library: number, connection: number): void;
   /** Enters INSTALL's 4-tuple in the connection database for the control plane; InstallStatus. */
   bind(core: number): number;
   /** Hands INSTALL's bound connection to the data path; InstallStatus. */
@@ -53,6 +68,13 @@ export const CORE_EXPORT_NAMES: readonly (keyof CoreExports)[] = [
   "layoutHash",
   "initialize",
   "step",
+  "turn",
+  "flush",
+  "take",
+  "put",
+  "append",
+  "consume",
+  "release",
   "bind",
   "install",
   "uninstall",

@@ -9,6 +9,7 @@ import { CONTEXT_ARX_BASE, CONTEXT_ARX_MASK, CONTEXT_ATX_BASE } from "./abi/desc
 import { CONTEXT_ATX_MASK, FRAME_SIZE, INSTALL_SIZE } from "./abi/descriptor.ts";
 import { CHUNK_LIST_SIZE, HASH_SIZE, POST_SIZE, PRE_SIZE } from "./abi/flow-state.ts";
 import { PROTOCOL_SIZE, RECOVERY_SIZE, SCHEDULER_SIZE } from "./abi/flow-state.ts";
+import { LIBTOE_CONTEXT, LIBTOE_CORE, LIBTOE_SIZE, SOCKET_SIZE } from "./abi/socket.ts";
 import { TIMERS_PER_CONNECTION, TIMER_SIZE, WHEEL_SIZE } from "./abi/timer.ts";
 import { COUNTERS } from "./abi/counters.ts";
 import { DROP_REASONS } from "./abi/drop-reason.ts";
@@ -105,6 +106,7 @@ function sizes(o: LayoutOptions, hashEntries: number, spanBytes: number): [strin
     ["ingress", spanBytes],
     ["egress", o.frameBytes * L.EGRESS_FRAMES_MAX + L.FRAME_HEADROOM],
     ["contextTable", contexts * CONTEXT_SIZE],
+    ["libtoe", contexts * LIBTOE_SIZE],
     ["atx", contexts * o.queueDescriptors * ATX_SIZE],
     ["arx", contexts * o.queueDescriptors * ARX_SIZE],
     ["wheel", WHEEL_SIZE],
@@ -115,6 +117,7 @@ function sizes(o: LayoutOptions, hashEntries: number, spanBytes: number): [strin
     ["post", rows * POST_SIZE],
     ["scheduler", rows * SCHEDULER_SIZE],
     ["timers", rows * TIMERS_PER_CONNECTION * TIMER_SIZE],
+    ["sockets", rows * SOCKET_SIZE],
     ["chunkLists", rows * 2 * CHUNK_LIST_SIZE],
     ["chunkFree", Math.floor(o.payloadBytes / o.chunkBytes) * 4],
     ["arena", Math.floor(o.payloadBytes / o.chunkBytes) * o.chunkBytes],
@@ -171,6 +174,8 @@ const BASES: readonly (readonly [number, string])[] = [
   [M.CORE_DROPS, "drops"],
   [M.CORE_INSTALL, "install"],
   [M.CORE_INFO, "info"],
+  [M.CORE_SOCKETS, "sockets"],
+  [M.CORE_LIBTOE, "libtoe"],
 ];
 
 /** Writes the header, the context records and the guard strips into fresh (zeroed) memory. */
@@ -197,6 +202,9 @@ export function writeHeader(view: DataView, map: Layout, hashKey: readonly [bigi
     view.setUint32(record + CONTEXT_ATX_MASK, options.queueDescriptors - 1, true);
     view.setUint32(record + CONTEXT_ARX_BASE, (base.arx as number) + ring * ARX_SIZE, true);
     view.setUint32(record + CONTEXT_ARX_MASK, options.queueDescriptors - 1, true);
+    const library = (base.libtoe as number) + context * LIBTOE_SIZE;
+    view.setUint32(library + LIBTOE_CORE, core, true);
+    view.setUint32(library + LIBTOE_CONTEXT, record, true);
   }
   for (const region of map.regions) {
     for (let at = 0; at < L_GUARD; at += 4) {

@@ -69,7 +69,6 @@ export class Stack {
   readonly netifs: readonly Netif[];
   readonly #ingress: Burst;
   readonly #egress: Burst;
-  readonly #address: number;
   readonly #header: number;
   readonly #words: Uint32Array;
   // Word indexes of what is exchanged at each step.
@@ -81,7 +80,9 @@ export class Stack {
   readonly #sockets: LibToe["internals"];
   /** The control plane has something for the wire. */
   #controlDue = false;
-  readonly #step: (core: number, now: number) => number;
+  readonly #turn: (library: number, now: number) => number;
+  /** Address of the application context's LIBTOE record. */
+  readonly #library: number;
   /** Word index of context 0's record: the control plane's queue. */
   readonly #commands: number;
   /** The only carrier, when there is one. */
@@ -108,12 +109,11 @@ export class Stack {
     this.core = createCore({ module: options.module, hashKey: key, ...layout });
     this.#header = this.core.address >>> 2;
     this.#words = this.core.words;
-    this.#address = this.core.address;
     this.#credit = this.#header + (M.CORE_NETIF_CREDIT >>> 2);
     this.#offered = this.#header + INGRESS;
     this.#sent = this.#header + EGRESS;
     this.#sentBytes = this.#header + (M.CORE_EGRESS_BYTES >>> 2);
-    this.#step = this.core.exports.step;
+    this.#turn = this.core.exports.turn;
     this.#commands = (this.core.map.base.contextTable as number) >>> 2;
     this.#ingress = this.#burst("ingress", "ingressTable", BATCH_MAX);
     this.#egress = this.#burst("egress", "egressTable", EGRESS_FRAMES_MAX);
@@ -128,6 +128,7 @@ export class Stack {
     });
     this.toe = new LibToe(this.core, 1, this.control);
     this.#sockets = this.toe.internals;
+    this.#library = this.#sockets.library;
     this.control.attach(this.toe);
     this.netifs = options.netifs.map(({ netif }) => netif);
     options.netifs.forEach((config, index) => this.#addNetif(config, index));
@@ -233,7 +234,7 @@ export class Stack {
   /** One crossing into the data path and what follows from it; true when another is due. */
   #round(now: number, first: boolean): boolean {
     const sockets = this.#sockets;
-    if (sockets.hasWork()) sockets.flush();
+    sockets.beforeTurn();
     const result = this.#cross(now);
     let again = (result & M.STEP_MORE) !== 0;
     // Most bursts hold nothing for the control plane.
@@ -243,8 +244,8 @@ export class Stack {
       this.#ingress.count = 0;
       this.#ingress.used = 0;
     }
-    if (first === true || (result & M.STEP_NOTIFIED) !== 0 || sockets.hasWork()) {
-      sockets.poll(now);
+    if (first === true || (result & M.STEP_READY) !== 0 || sockets.hasWork()) {
+      sockets.afterTurn(now);
       again = this.#asked() || again;
     }
     if (this.#waiting !== 0) this.#drain(now);
@@ -258,7 +259,7 @@ export class Stack {
     if (only === undefined) this.#takeCredit(now);
     else words[this.#credit] = this.#onlyCredit = only.credit(now) | 0;
     words[this.#offered] = this.#ingress.count | 0;
-    const result = this.#step(this.#address, now) | 0;
+    const result = this.#turn(this.#library, now) | 0;
     this.#waiting = result >>> M.STEP_EGRESS_SHIFT;
     return result;
   }

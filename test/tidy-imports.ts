@@ -38,6 +38,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "assembly/flextoe/pipeline.ts": [...STAGE, "assembly/flextoe/"],
   // Header prediction is the executor's: it makes the decisions of all stages at once.
   "assembly/flextoe/predicted-": [...STAGE, "assembly/flextoe/"],
+  "assembly/libtoe/": [...STAGE, "assembly/libtoe/"],
   "assembly/laminar/": STAGE,
   "assembly/laminar/pipeline.ts": [...STAGE, "assembly/laminar/"],
   "assembly/": ["assembly/", "bindings/abi/"],

@@ -40,6 +40,8 @@ export const CORE_HASH_KEY: u32 = 128; // 2 x u64: from the injected entropy
 export const CORE_VLAN: u32 = 144; // u32: VLAN id of tagged frames to accept, 0 = untagged only
 export const CORE_SCRATCH: u32 = 148; // u32: TIMERS_PER_STEP x u32, within one call
 export const CORE_STAGES_ONLY: u32 = 152; // u32: 1 = no header prediction; host writes, any time
+export const CORE_SOCKETS: u32 = 156; // u32: libTOE's rows
+export const CORE_LIBTOE: u32 = 160; // u32: libTOE's records, one a context
 // Exchanged at each call.
 export const CORE_INGRESS_COUNT: u32 = 192; // u32: frames offered; host writes, step() zeroes
 export const CORE_EGRESS_COUNT: u32 = 196; // u32: frames to send; step() adds, host zeroes
@@ -79,5 +81,6 @@ export const STEP_EVENTS: u32 = 2; // CORE_EVENT_COUNT is not 0
 export const STEP_INTERRUPTS: u32 = 4; // CORE_INTERRUPTS is not 0
 export const STEP_HELD: u32 = 8; // the ingress burst was not taken: offer it again
 export const STEP_NOTIFIED: u32 = 16; // notifications were delivered, or wait for room in ARX
+export const STEP_READY: u32 = 32; // turn() only: sockets wait in LIBTOE_READY
 /** The upper bits are CORE_EGRESS_COUNT. */
 export const STEP_EGRESS_SHIFT: u32 = 8;

@@ -7,27 +7,26 @@
  * an event of an earlier generation changes nothing; a full ATX ring loses nothing.
  */
 import { WorkList } from "../work-list.ts";
-import {
-  ARX_RX_CLOSED,
-  ARX_TX_CLOSED,
-  ATX_FIN,
-  ATX_RX_SHUT,
-} from "../../bindings/abi/descriptor.ts";
+import { ATX_FIN, ATX_RX_SHUT } from "../../bindings/abi/descriptor.ts";
 import { INFO_RX_NEXT_SEQ, INFO_TX_UNA } from "../../bindings/abi/descriptor.ts";
-import { CORE_INFO } from "../../bindings/abi/memory-map.ts";
-import type { Core } from "../../bindings/core.ts";
+import { CORE_INFO, CORE_SOCKETS } from "../../bindings/abi/memory-map.ts";
+import { LIBTOE_DIRTY_COUNT, LIBTOE_READY, LIBTOE_READY_COUNT } from "../../bindings/abi/socket.ts";
+import { QUEUED_READY, SOCKET_CAUSE, SOCKET_GENERATION } from "../../bindings/abi/socket.ts";
+import { SOCKET_OPEN, SOCKET_QUEUED, SOCKET_RX_SHUT } from "../../bindings/abi/socket.ts";
+import { SOCKET_SIZE, SOCKET_STATE } from "../../bindings/abi/socket.ts";
+import type { Core, CoreExports } from "../../bindings/core.ts";
 import type { ConnectionEvents, ControlPlaneApi } from "../control-plane/interface.ts";
 import { ERRNO } from "../errors.ts";
-import { ContextQueue, type NotificationSink } from "./context.ts";
+import { ContextQueue } from "./context.ts";
 import { Deadlines } from "./deadline.ts";
 import { dispatch } from "./dispatch.ts";
 import { Outbox } from "./outbox.ts";
 import type { SocketOptions } from "./options.ts";
-import { type PayloadBuffer, payloadBuffers, PayloadMemory } from "./payload-buffer.ts";
+import { payloadBuffers, PayloadMemory } from "./payload-buffer.ts";
 import { pendingBytes } from "./payload-buffer.ts";
 import { ANYTHING, DescriptorTable, READABLE, Socket, SOCKET_CLOSED } from "./socket.ts";
 import { SOCKET_CONNECTED, SOCKET_CONNECTING, SOCKET_IDLE } from "./socket.ts";
-import { SOCKET_LISTENING, WRITABLE } from "./socket.ts";
+import { SOCKET_LISTENING } from "./socket.ts";
 
 /** The application's hooks; all may be set at any time. */
 export interface Hooks {
@@ -37,8 +36,16 @@ export interface Hooks {
   onCallbackError: ((fd: number, error: unknown) => void) | undefined;
 }
 
-export class Connections implements ConnectionEvents, NotificationSink {
+// Words of a row and of the context's LIBTOE record.
+const STATE = SOCKET_STATE >>> 2;
+const CAUSE = SOCKET_CAUSE >>> 2;
+const QUEUED = SOCKET_QUEUED >>> 2;
+const ROW_SHIFT = Math.log2(SOCKET_SIZE / 4);
+
+export class Connections implements ConnectionEvents {
   readonly context: ContextQueue;
+  /** Address of the context's LIBTOE record. */
+  readonly library: number;
   readonly contextIndex: number;
   readonly control: ControlPlaneApi;
   readonly table: DescriptorTable;
@@ -47,6 +54,15 @@ export class Connections implements ConnectionEvents, NotificationSink {
   readonly core: Core;
   readonly #hooks: Hooks;
   readonly #memory: PayloadMemory;
+  readonly #exports: CoreExports;
+  readonly #ints: Int32Array;
+  /** Word indexes: the rows, and what of the LIBTOE record is looked at here. */
+  readonly #base: number;
+  readonly #dirtyCount: number;
+  readonly #readyCount: number;
+  readonly #ready: number;
+  /** Entries of LIBTOE_READY that this poll has dealt with. */
+  #readyTaken = 0;
   /** By connection id. */
   readonly #rows: (Socket | undefined)[] = [];
   readonly #listeners = new Map<number, Socket>();
@@ -66,6 +82,14 @@ export class Connections implements ConnectionEvents, NotificationSink {
   ) {
     this.core = core;
     this.context = new ContextQueue(core, context);
+    this.library = this.context.library;
+    this.#exports = core.exports;
+    this.#ints = core.ints;
+    const library = this.library >>> 2;
+    this.#base = (core.words[(core.address + CORE_SOCKETS) >>> 2] as number) >>> 2;
+    this.#dirtyCount = library + (LIBTOE_DIRTY_COUNT >>> 2);
+    this.#readyCount = library + (LIBTOE_READY_COUNT >>> 2);
+    this.#ready = library + (LIBTOE_READY >>> 2);
     this.contextIndex = context;
     this.control = control;
     this.defaults = defaults;
@@ -80,15 +104,32 @@ export class Connections implements ConnectionEvents, NotificationSink {
 
   /** Connections with something to flush (not empty after flush() only when the ring was full). */
   get unflushed(): number {
-    return this.#outbox.dirty.count;
+    return (this.#ints[this.#dirtyCount] as number) + this.#outbox.ending.length;
   }
 
   // The way out: ATX.
 
+  /** Takes free bytes of the transmit buffer; where they are, or 0 when in several places. */
+  append(connection: number, length: number, held: boolean): number {
+    return this.#exports.append(this.library, connection, length, held === true ? 1 : 0) >>> 0;
+  }
+
+  /** Takes readable bytes; where they are, or 0 when in several places. */
+  consume(connection: number, length: number): number {
+    const address = this.#exports.consume(this.library, connection, length) >>> 0;
+    if (this.#kicked === false && this.#ints[this.#dirtyCount] !== 0) this.kick();
+    return address;
+  }
+
+  /** Tells the driver, once between two flushes, of what was appended. */
+  ring(): void {
+    if (this.#kicked === false) this.kick();
+  }
+
   /** Puts the connection in the next flush. */
   markDirty(socket: Socket): void {
-    this.#outbox.add(socket);
-    if (this.#kicked === false) this.kick();
+    this.#exports.release(this.library, socket.connection);
+    this.ring();
   }
 
   /** MSG_MORE: what was appended may wait for more, for a bounded time. */
@@ -106,7 +147,8 @@ export class Connections implements ConnectionEvents, NotificationSink {
 
   /** True when flush() or poll() has something to do; after a kick a descriptor may wait. */
   hasWork(): boolean {
-    return this.#kicked || this.#touched.count !== 0;
+    if (this.#kicked === true || this.#touched.count !== 0) return true;
+    return ((this.#ints[this.#dirtyCount] as number) | (this.#ints[this.#readyCount] as number)) !== 0;
   }
 
   /**
@@ -114,47 +156,35 @@ export class Connections implements ConnectionEvents, NotificationSink {
    * full ring did not take stays for the next flush: nothing is lost.
    */
   flush(): number {
-    this.#kicked = false;
-    const { dirty } = this.#outbox;
-    const total = dirty.count;
-    if (total === 0) return 0;
-    let taken = 0;
-    let put = 0;
-    while (taken < total) {
-      const socket = dirty.at(taken);
-      // Its connection may be over by now.
-      if (socket.connection !== 0) {
-        if (this.#putDescriptor(socket) === false) break;
-        put += 1;
-      }
-      socket.dirty = false;
-      taken += 1;
-    }
-    dirty.drop(taken);
-    if (taken < total) this.#kicked = true;
-    if (put > 0) this.context.ring();
-    return put;
+    return this.beforeTurn() + this.#exports.flush(this.library);
   }
 
-  /** Puts one connection's descriptor now, or leaves it for flush() when the ring is full. */
+  /** What of flush() is not Wasm's: descriptors that end a side and wait for room. */
+  beforeTurn(): number {
+    this.#kicked = false;
+    const { ending } = this.#outbox;
+    if (ending.length === 0) return 0;
+    this.#outbox.ending = [];
+    for (const socket of ending) this.#putEnd(socket);
+    return ending.length - this.#outbox.ending.length;
+  }
+
+  /** Puts the descriptor with the socket's ATX_* flags now, or leaves it for flush(). */
   putNow(socket: Socket): void {
-    if (this.#putDescriptor(socket)) this.context.ring();
-    else this.markDirty(socket);
+    this.#putEnd(socket);
     this.kick();
   }
 
-  #putDescriptor(socket: Socket): boolean {
-    if (this.context.update(socket) === false) return false;
-    const flags = socket.atxFlags;
-    socket.rxCredit = 0;
-    socket.txAppend = 0;
-    if (flags !== 0) this.#ended(socket, flags);
-    return true;
+  #putEnd(socket: Socket): void {
+    const { connection, atxFlags } = socket;
+    // Its connection may be over by now.
+    if (connection === 0 || atxFlags === 0) return;
+    if (this.#exports.put(this.library, connection, atxFlags) !== 0) this.#ended(socket, atxFlags);
+    else this.#outbox.ending.push(socket);
   }
 
   /** The descriptor that ends a side is in the ring: the control plane follows. */
   #ended(socket: Socket, flags: number): void {
-    this.context.ring();
     socket.atxFlags = 0;
     const { connection, releasing } = socket;
     if (releasing) this.#forget(socket);
@@ -177,17 +207,15 @@ export class Connections implements ConnectionEvents, NotificationSink {
    * credit is given back in the order of the stream.
    */
   shutdownReceive(socket: Socket): void {
-    const unread = socket.rxAvail;
     socket.rxShut = true;
-    socket.rxAvail = 0;
-    if (unread > 0) this.#letGoBy(socket, unread);
+    socket.tail = undefined;
+    if (socket.row !== 0) {
+      const unread = socket.rxAvail;
+      this.#ints[socket.row + STATE] = (this.#ints[socket.row + STATE] as number) | SOCKET_RX_SHUT;
+      if (unread > 0) this.consume(socket.connection, unread);
+      if (unread > 0) this.markDirty(socket);
+    }
     this.touch(socket, ANYTHING);
-  }
-
-  #letGoBy(socket: Socket, bytes: number): void {
-    (socket.rx as PayloadBuffer).skip(bytes);
-    socket.rxCredit += bytes;
-    this.markDirty(socket);
   }
 
   /** Lets go of an established connection in order. */
@@ -196,6 +224,8 @@ export class Connections implements ConnectionEvents, NotificationSink {
     socket.sendable = false;
     socket.txShut = true;
     socket.releasing = true;
+    // What is notified from now on is nobody's; what was appended still goes with the FIN.
+    if (socket.row !== 0) this.#ints[socket.row + STATE] = 0;
     this.putNow(socket);
   }
 
@@ -211,6 +241,8 @@ export class Connections implements ConnectionEvents, NotificationSink {
 
   #forget(socket: Socket): void {
     this.#rows[socket.connection] = undefined;
+    if (socket.row !== 0) this.#ints[socket.row + STATE] = 0;
+    socket.row = 0;
     socket.connection = 0;
   }
 
@@ -220,10 +252,6 @@ export class Connections implements ConnectionEvents, NotificationSink {
     socket.state = failedOpen ? SOCKET_IDLE : SOCKET_CLOSED;
     socket.sendable = false;
     socket.txShut = !failedOpen;
-    socket.rxClosed = !failedOpen;
-    socket.txClosed = !failedOpen;
-    socket.txAppend = 0;
-    socket.rxCredit = 0;
     socket.atxFlags = 0;
     if (error !== 0) socket.error = error;
     this.touch(socket, ANYTHING);
@@ -231,40 +259,37 @@ export class Connections implements ConnectionEvents, NotificationSink {
 
   // The way in: ARX and the control plane's events.
 
-  /** Takes what the data path notified, without running the application's code. */
+  /** Takes all that the data path notified, without running the application's code. */
   take(): number {
-    return this.context.take(this);
-  }
-
-  notified(connection: number, generation: number, rx: number, tx: number, flags: number): void {
-    const socket = this.#rows[connection];
-    if (socket === undefined || socket.generation !== generation) return;
-    if (socket.state !== SOCKET_CONNECTED || socket.releasing === true) return;
-    if (rx !== 0) this.#arrived(socket, rx);
-    if (tx !== 0) {
-      const free = (socket.txFree + tx) | 0;
-      socket.txFree = free < socket.txSize ? free : socket.txSize;
-      if (socket.txFull === true && free >= socket.txSize >>> 2) {
-        socket.txFull = false;
-        this.touch(socket, WRITABLE);
-      }
+    let count = this.#exports.take(this.library);
+    while (this.context.waiting() !== 0) {
+      this.#touchReady();
+      count += this.#exports.take(this.library);
     }
-    if (flags !== 0) this.#sideClosed(socket, flags);
+    return count;
   }
 
-  #arrived(socket: Socket, bytes: number): void {
-    if (socket.rxShut === true) {
-      this.#letGoBy(socket, bytes);
-      return;
+  /** Makes room in LIBTOE_READY: what it names waits in the list of touched sockets. */
+  #touchReady(): void {
+    const count = this.#ints[this.#readyCount] as number;
+    for (let i = this.#readyTaken; i < count; i += 1) {
+      const connection = this.#ints[this.#ready + i] as number;
+      const cause = this.#unqueue(connection);
+      const socket = this.#rows[connection];
+      if (socket !== undefined) this.touch(socket, cause);
     }
-    socket.rxAvail = (socket.rxAvail + bytes) | 0;
-    this.touch(socket, READABLE);
+    this.#readyTaken = 0;
+    this.#ints[this.#readyCount] = 0;
   }
 
-  #sideClosed(socket: Socket, flags: number): void {
-    if ((flags & ARX_RX_CLOSED) !== 0) socket.rxClosed = true;
-    if ((flags & ARX_TX_CLOSED) !== 0) socket.txClosed = true;
-    this.touch(socket, ANYTHING);
+  /** Takes a connection out of LIBTOE_READY; the POLL* bits that may be new. */
+  #unqueue(connection: number): number {
+    const ints = this.#ints;
+    const row = (this.#base + (connection << ROW_SHIFT)) | 0;
+    const cause = ints[(row + CAUSE) | 0] as number;
+    ints[(row + CAUSE) | 0] = 0;
+    ints[(row + QUEUED) | 0] = (ints[(row + QUEUED) | 0] as number) & ~QUEUED_READY;
+    return cause;
   }
 
   /** Registers an active open. */
@@ -327,12 +352,15 @@ export class Connections implements ConnectionEvents, NotificationSink {
     const info = core.words[(core.address + CORE_INFO) >>> 2] as number;
     const rxSeq = core.words[(info + INFO_RX_NEXT_SEQ) >>> 2] as number;
     const txSeq = core.words[(info + INFO_TX_UNA) >>> 2] as number;
-    const { rx, tx } = payloadBuffers(this.#memory, connection, rxSeq, txSeq);
+    const row = this.#base + (connection << ROW_SHIFT);
+    const { rx, tx } = payloadBuffers(this.#memory, connection, row * 4, rxSeq, txSeq);
     socket.rx = rx;
     socket.tx = tx;
-    socket.rxThreshold = rx.size >>> 2;
-    socket.txSize = tx.size;
-    socket.txFree = tx.size;
+    socket.ints = this.#ints;
+    socket.row = row;
+    this.#ints[row + (SOCKET_GENERATION >>> 2)] = generation | 0;
+    this.#ints[row + CAUSE] = 0;
+    this.#ints[row + STATE] = SOCKET_OPEN;
     socket.generation = generation | 0;
     socket.state = SOCKET_CONNECTED;
     socket.sendable = true;
@@ -370,11 +398,11 @@ export class Connections implements ConnectionEvents, NotificationSink {
   /** The buffer goes back to the arena with the connection; unread bytes stay readable. */
   #saveUnread(socket: Socket): void {
     if (socket.rx === undefined || socket.releasing || socket.rxShut) return;
-    socket.rxAvail += pendingBytes(this.core, socket.connection);
-    if (socket.rxAvail === 0) return;
-    socket.tail = new Uint8Array(socket.rxAvail);
+    const unread = socket.rxAvail + pendingBytes(this.core, socket.connection);
+    if (unread === 0) return;
+    socket.tail = new Uint8Array(unread);
     socket.tailAt = 0;
-    socket.rx.read(socket.tail, 0, socket.rxAvail);
+    socket.rx.peek(socket.tail, 0, unread);
   }
 
   // Dispatch.
@@ -394,30 +422,64 @@ export class Connections implements ConnectionEvents, NotificationSink {
   poll(now?: number): number {
     // A callback that polls would run the others inside itself.
     if (this.#polling === true) return 0;
-    this.#polling = true;
-    const count = this.context.take(this);
-    if (this.#outbox.holding || this.deadlines.active) this.#passTime(now);
-    if (this.#finished.length > 0) this.#giveBack();
-    // Sockets that callbacks touch wait for the next poll, so that one of them cannot loop here.
-    const touched = this.#touched;
-    const total = touched.count;
-    if (total > 0) {
-      for (let i = 0; i < total; i = (i + 1) | 0) dispatch(this, touched.at(i), this.#hooks);
-      touched.drop(total);
-      if (touched.count > 0) this.kick();
-    }
-    this.#polling = false;
+    const count = this.#exports.take(this.library);
+    this.afterTurn(now);
+    // The next poll takes what LIBTOE_READY had no room for.
+    if (this.context.waiting() !== 0) this.kick();
     return count;
   }
 
+  /** poll() behind a turn(), which has taken the notifications. */
+  afterTurn(now: number | undefined): void {
+    if (this.#polling === true) return;
+    this.#polling = true;
+    if (this.#outbox.holding || this.deadlines.active) this.#passTime(now);
+    if (this.#finished.length > 0) this.#giveBack();
+    if (this.#ints[this.#readyCount] !== 0) this.#dispatchReady();
+    if (this.#touched.count !== 0) this.#dispatchTouched();
+    this.#polling = false;
+  }
+
+  #dispatchReady(): void {
+    const ints = this.#ints;
+    // A callback that takes notifications adds to the array, or empties it.
+    for (let at = 0; at < (ints[this.#readyCount] as number); at = this.#readyTaken) {
+      const connection = ints[(this.#ready + at) | 0] as number;
+      this.#readyTaken = (at + 1) | 0;
+      const cause = this.#unqueue(connection);
+      const socket = this.#rows[connection];
+      // One that is over, or that is dispatched below.
+      if (socket === undefined || cause === 0) continue;
+      if (socket.touched === true) socket.cause |= cause;
+      else dispatch(this, socket, cause, this.#hooks);
+    }
+    this.#readyTaken = 0;
+    ints[this.#readyCount] = 0;
+  }
+
+  /** Sockets that callbacks touch wait for the next poll, so that one of them cannot loop here. */
+  #dispatchTouched(): void {
+    const touched = this.#touched;
+    const total = touched.count;
+    for (let i = 0; i < total; i += 1) {
+      const socket = touched.at(i);
+      const { cause } = socket;
+      socket.touched = false;
+      socket.cause = 0;
+      dispatch(this, socket, cause, this.#hooks);
+    }
+    touched.drop(total);
+    if (touched.count > 0) this.kick();
+  }
+
   #passTime(now: number | undefined): void {
-    this.#outbox.releaseHeld(now);
+    this.#outbox.releaseHeld(now, (socket) => this.markDirty(socket));
     if (now !== undefined) this.notifications += this.deadlines.expire(now);
   }
 
   /** Sockets that the next poll() will look at even if nothing arrives. */
   get undispatched(): number {
-    return this.#touched.count;
+    return this.#touched.count + (this.#ints[this.#readyCount] as number);
   }
 
   /** Time in ns at which poll(now) has something to do by itself; Infinity when never. */

@@ -6,11 +6,9 @@ import { ERRNO } from "../errors.ts";
 import type { Connections, Hooks } from "./connections.ts";
 import { readiness, type Socket, wakeObservers } from "./socket.ts";
 
-/** Called by poll() for each touched socket. */
-export function dispatch(toe: Connections, socket: Socket, hooks: Hooks): void {
-  const { cause, observers, watcher } = socket;
-  socket.touched = false;
-  socket.cause = 0;
+/** Called by poll() for each socket with news; `cause` are the POLL* bits that may be new. */
+export function dispatch(toe: Connections, socket: Socket, cause: number, hooks: Hooks): void {
+  const { observers, watcher } = socket;
   if (observers === undefined && watcher === undefined) return;
   toe.notifications = (toe.notifications + 1) | 0;
   const events = readiness(socket);

@@ -1,10 +1,8 @@
 /**
- * Sockets with something for the data path: the list that flush() empties, and the bytes that
- * MSG_MORE holds back.
- *
- * Invariant: a socket is in the list at most once.
+ * What waits on the way out besides the dirty list in Wasm: bytes that MSG_MORE holds back, and
+ * descriptors that end a side and found the ring full.
  */
-import { WorkList } from "../work-list.ts";
+import { SOCKET_TX_APPEND } from "../../bindings/abi/socket.ts";
 import type { Socket } from "./socket.ts";
 
 /** MSG_MORE holds bytes back for no longer than this, as Linux's cork. */
@@ -13,18 +11,18 @@ export const HOLD_NS = 200e6;
 const NOT_HELD = -1;
 const UNSTAMPED = -2;
 
+const TX_APPEND = SOCKET_TX_APPEND >>> 2;
+
+function appended(socket: Socket): boolean {
+  return socket.row !== 0 && socket.ints[socket.row + TX_APPEND] !== 0;
+}
+
 export class Outbox {
-  /** Sockets that wait for a descriptor; flush() takes them out. */
-  readonly dirty = new WorkList<Socket>();
+  /** Sockets whose ATX_* flags wait for room in the ring. */
+  ending: Socket[] = [];
   /** False when no bytes are held back: looked at in every poll. */
   holding = false;
   #held: Socket[] = [];
-
-  add(socket: Socket): void {
-    if (socket.dirty === true) return;
-    socket.dirty = true;
-    this.dirty.push(socket);
-  }
 
   /** What was appended may wait for more, for a bounded time. */
   hold(socket: Socket): void {
@@ -35,16 +33,16 @@ export class Outbox {
   }
 
   /** Lets go of what was held long enough; without a time, of everything. */
-  releaseHeld(now: number | undefined): void {
+  releaseHeld(now: number | undefined, release: (socket: Socket) => void): void {
     if (this.#held.length === 0) return;
     const held = this.#held;
     this.#held = [];
     for (const socket of held) {
       const since = socket.heldSince;
       const due = now === undefined || (since >= 0 && now - since >= HOLD_NS);
-      if (due || socket.txAppend === 0 || socket.dirty) {
+      if (due || !appended(socket) || socket.dirty) {
         socket.heldSince = NOT_HELD;
-        if (socket.txAppend > 0) this.add(socket);
+        if (appended(socket)) release(socket);
         continue;
       }
       if (since < 0) socket.heldSince = now;

@@ -1,7 +1,7 @@
 /**
  * Payload buffers (dissertation 4.3.1; day-one decision 4): rings over a list of chunks in the
- * core's memory. Byte n of a stream stands at ring index n & mask, so a buffer only remembers the
- * index it reads or writes next.
+ * core's memory. Byte n of a stream stands at ring index n & mask; the index of the next byte is
+ * in the socket's row, where append() and consume() move it on.
  *
  * Invariant: these copies are libTOE's only ones, one per byte sent and one per byte received.
  */
@@ -10,6 +10,9 @@ import { POST_PENDING_RX, POST_RX_MASK } from "../../bindings/abi/flow-state.ts"
 import { POST_RX_ORIGIN, POST_SIZE, POST_TX_MASK } from "../../bindings/abi/flow-state.ts";
 import { POST_TX_ORIGIN } from "../../bindings/abi/flow-state.ts";
 import { CORE_CHUNK_LISTS, CORE_CHUNK_SHIFT, CORE_POST } from "../../bindings/abi/memory-map.ts";
+import { SOCKET_RX_AVAIL, SOCKET_RX_CREDIT, SOCKET_RX_INDEX } from "../../bindings/abi/socket.ts";
+import { SOCKET_RX_MASK, SOCKET_RX_THRESHOLD, SOCKET_TX_APPEND } from "../../bindings/abi/socket.ts";
+import { SOCKET_TX_FREE, SOCKET_TX_INDEX, SOCKET_TX_MASK } from "../../bindings/abi/socket.ts";
 import type { Core } from "../../bindings/core.ts";
 import { copyWords } from "../copy-words.ts";
 
@@ -48,8 +51,8 @@ export class PayloadBuffer {
   readonly #chunkMask: number;
   /** Bytes of the buffer - 1. */
   readonly mask: number;
-  /** Ring index of the next byte. */
-  #index: number;
+  /** Word index of the ring index in the socket's row. */
+  readonly #index: number;
   /**
    * Views of the caller's bytes, for callers that use one buffer again and again, as a loop over
    * small messages does: `#known` is the last buffer that was used twice in a row.
@@ -59,15 +62,15 @@ export class PayloadBuffer {
   #knownView: DataView | undefined;
   #candidate: Uint8Array | undefined;
 
-  /** `offset` of the next byte in the stream; `list` the address of the chunk list. */
-  constructor(memory: PayloadMemory, list: number, mask: number, offset: number) {
+  /** `list` is the address of the chunk list, `index` of the row's SOCKET_RX_INDEX or _TX_INDEX. */
+  constructor(memory: PayloadMemory, list: number, mask: number, index: number) {
     this.#memory = memory;
     this.#words = memory.words;
     this.#list = list >>> 2;
     this.#shift = memory.chunkShift;
     this.#chunkMask = (1 << memory.chunkShift) - 1;
     this.mask = mask;
-    this.#index = offset & mask;
+    this.#index = index >>> 2;
     this.#known = undefined;
     this.#knownWords = undefined;
     this.#knownView = undefined;
@@ -78,48 +81,46 @@ export class PayloadBuffer {
     return this.mask + 1;
   }
 
-  /** Bytes in, advancing. The caller keeps to the free space and to its bytes' length. */
-  write(source: Uint8Array, offset: number, length: number): void {
-    const index = this.#index;
-    this.#index = (index + length) & this.mask;
-    if (this.#isWhole(source, index, offset, length)) {
+  /**
+   * Bytes in, after append(), which answered `address`. The caller keeps to its bytes' length.
+   */
+  write(address: number, source: Uint8Array, offset: number, length: number): void {
+    if (this.#isWhole(source, address, offset, length)) {
       const known = this.#knownWords as Uint32Array;
-      copyWords(this.#words, this.#address(index) >>> 2, known, offset >>> 2, length >>> 2);
+      copyWords(this.#words, address >>> 2, known, offset >>> 2, length >>> 2);
     } else {
-      this.#move(source, offset, index, length, true);
+      this.#move(source, offset, this.#before(length), length, true);
     }
   }
 
-  /** Bytes out, advancing. The caller keeps to what is readable and to its bytes' length. */
-  read(target: Uint8Array, offset: number, length: number): void {
-    const index = this.#index;
-    this.#index = (index + length) & this.mask;
-    if (this.#isWhole(target, index, offset, length)) {
+  /** Bytes out, after consume(), which answered `address`. */
+  read(address: number, target: Uint8Array, offset: number, length: number): void {
+    if (this.#isWhole(target, address, offset, length)) {
       const known = this.#knownWords as Uint32Array;
-      copyWords(known, offset >>> 2, this.#words, this.#address(index) >>> 2, length >>> 2);
+      copyWords(known, offset >>> 2, this.#words, address >>> 2, length >>> 2);
     } else {
-      this.#move(target, offset, index, length, false);
+      this.#move(target, offset, this.#before(length), length, false);
     }
   }
 
-  /** Passes over bytes without a copy (MSG_TRUNC; a reader that has shut down). */
-  skip(length: number): void {
-    this.#index = (this.#index + length) & this.mask;
+  /** Ring index of the first of the `length` bytes that were just taken. */
+  #before(length: number): number {
+    return ((this.#words[this.#index] as number) - length) & this.mask;
   }
 
-  /** Bytes out, not advancing. */
+  /** Bytes out that are still to be consumed. */
   peek(target: Uint8Array, offset: number, length: number): void {
-    this.#move(target, offset, this.#index, length, false);
+    this.#move(target, offset, this.#words[this.#index] as number, length, false);
   }
 
-  /** True for whole words of a known buffer within one chunk. */
-  #isWhole(bytes: Uint8Array, index: number, offset: number, length: number): boolean {
+  /** True for whole words of a known buffer within one chunk: a span with an address. */
+  #isWhole(bytes: Uint8Array, address: number, offset: number, length: number): boolean {
     return (
       bytes === this.#known &&
-      this.#knownWords !== undefined &&
-      ((index | offset | length) & 3) === 0 &&
+      address !== 0 &&
+      ((address | offset | length) & 3) === 0 &&
       length <= WORDS_COPY_MAX &&
-      (index & this.#chunkMask) + length <= this.#chunkMask + 1
+      this.#knownWords !== undefined
     );
   }
 
@@ -206,10 +207,14 @@ function copySpan(
   target.set(whole ? source : source.subarray(from, from + length), at);
 }
 
-/** The two buffers of an installed connection, as its record in the core's post table says. */
+/**
+ * The two buffers of an installed connection, as its record in the core's post table says; writes
+ * the socket's row at address `row`, which then begins at these sequence numbers.
+ */
 export function payloadBuffers(
   memory: PayloadMemory,
   connection: number,
+  row: number,
   rxSeq: number,
   txSeq: number,
 ): { rx: PayloadBuffer; tx: PayloadBuffer } {
@@ -217,13 +222,25 @@ export function payloadBuffers(
   const base = (offset: number): number => words[(core.address + offset) >>> 2] as number;
   const post = base(CORE_POST) + connection * POST_SIZE;
   const lists = base(CORE_CHUNK_LISTS) + connection * 2 * CHUNK_LIST_SIZE;
-  const rxMask = words[(post + POST_RX_MASK) >>> 2] as number;
-  const txMask = words[(post + POST_TX_MASK) >>> 2] as number;
-  const rxAt = rxSeq - (words[(post + POST_RX_ORIGIN) >>> 2] as number);
-  const txAt = txSeq - (words[(post + POST_TX_ORIGIN) >>> 2] as number);
+  const of = (offset: number): number => words[(post + offset) >>> 2] as number;
+  const put = (offset: number, value: number): void => {
+    words[(row + offset) >>> 2] = value;
+  };
+  const rxMask = of(POST_RX_MASK);
+  const txMask = of(POST_TX_MASK);
+  put(SOCKET_RX_AVAIL, 0);
+  put(SOCKET_RX_CREDIT, 0);
+  put(SOCKET_RX_THRESHOLD, (rxMask + 1) >>> 2);
+  put(SOCKET_RX_INDEX, (rxSeq - of(POST_RX_ORIGIN)) & rxMask);
+  put(SOCKET_RX_MASK, rxMask);
+  put(SOCKET_TX_FREE, txMask + 1);
+  put(SOCKET_TX_APPEND, 0);
+  put(SOCKET_TX_INDEX, (txSeq - of(POST_TX_ORIGIN)) & txMask);
+  put(SOCKET_TX_MASK, txMask);
+  const txList = lists + CHUNK_LIST_SIZE;
   return {
-    rx: new PayloadBuffer(memory, lists, rxMask, rxAt),
-    tx: new PayloadBuffer(memory, lists + CHUNK_LIST_SIZE, txMask, txAt),
+    rx: new PayloadBuffer(memory, lists, rxMask, row + SOCKET_RX_INDEX),
+    tx: new PayloadBuffer(memory, txList, txMask, row + SOCKET_TX_INDEX),
   };
 }
 

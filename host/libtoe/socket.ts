@@ -5,13 +5,16 @@
  * Invariants: a descriptor is slot | reuse << bits, so a stale one never names a later socket;
  * freed slots queue FIFO; descriptors stay below 2^30, where every engine keeps small integers.
  */
+import { CAUSE_ANYTHING, CAUSE_READABLE, CAUSE_WRITABLE } from "../../bindings/abi/socket.ts";
+import { QUEUED_DIRTY, SOCKET_QUEUED, SOCKET_RX_AVAIL } from "../../bindings/abi/socket.ts";
+import { SOCKET_RX_CLOSED, SOCKET_RX_SHUT, SOCKET_STATE } from "../../bindings/abi/socket.ts";
+import { SOCKET_TX_CLOSED, SOCKET_TX_FULL } from "../../bindings/abi/socket.ts";
 import { ERRNO } from "../errors.ts";
 import type { SocketOptions } from "./options.ts";
 import type { PayloadBuffer } from "./payload-buffer.ts";
 import type { EpollInstance } from "./epoll.ts";
 import type { Endpoint } from "../control-plane/interface.ts";
-import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP } from "./constants.ts";
-import { POLLRDNORM, POLLWRNORM } from "./constants.ts";
+import { POLLERR, POLLHUP, POLLRDHUP } from "./constants.ts";
 
 // What a record is; a number, compared on every call.
 export const SOCKET_IDLE = 0;
@@ -33,52 +36,47 @@ export interface Observer {
 /** The application's own hook, called from poll() with POLL* bits. */
 export type Watcher = (fd: number, events: number) => void;
 
-export const READABLE = POLLIN | POLLRDNORM;
-export const WRITABLE = POLLOUT | POLLWRNORM;
+export const READABLE = CAUSE_READABLE;
+export const WRITABLE = CAUSE_WRITABLE;
 /** Every POLL* bit: for changes of a whole socket. */
-export const ANYTHING = 0x7fffffff;
+export const ANYTHING = CAUSE_ANYTHING;
 
-/** One descriptor, or one connection that nobody has accepted yet (fd -1). */
+// Fields of a row, in words.
+const STATE = SOCKET_STATE >>> 2;
+const RX_AVAIL = SOCKET_RX_AVAIL >>> 2;
+const QUEUED = SOCKET_QUEUED >>> 2;
+const NO_ROWS = new Int32Array(0);
+
+/**
+ * One descriptor, or one connection that nobody has accepted yet (fd -1). What notifications and
+ * descriptors change stands in the connection's row in linear memory (bindings/abi/socket.ts)
+ * while there is one.
+ */
 export class Socket {
   fd = -1;
   state = SOCKET_IDLE;
   /** Connection id while the data path or the control plane has it for us; otherwise 0. */
   connection = 0;
+  /** Word index of the connection's row in `ints`; 0 without one. */
+  row = 0;
+  ints: Int32Array = NO_ROWS;
   /** As a signed 32-bit number. */
   generation = 0;
   /** Listening: the listener's id. Not yet accepted: of the listener that it came to. */
   listener = 0;
   rx: PayloadBuffer | undefined = undefined;
   tx: PayloadBuffer | undefined = undefined;
-  /** Bytes readable. */
-  rxAvail = 0;
-  /** Bytes read and not yet given back to the data path. */
-  rxCredit = 0;
-  /** Credit above this is given back at the next flush: a quarter of the buffer. */
-  rxThreshold = 0;
-  /** Bytes of the transmit buffer, and those of them that are free. */
-  txSize = 0;
-  txFree = 0;
-  /** Bytes appended since the last flush. */
-  txAppend = 0;
   /** ATX_* flags for the next descriptor. */
   atxFlags = 0;
-  /** In the list of connections with something to flush. */
-  dirty = false;
   /** In the list of sockets that the next dispatch looks at. */
   touched = false;
-  /** POLL* bits that may have become true since the last dispatch. */
+  /** POLL* bits that may have become true since the last dispatch, besides the row's. */
   cause = 0;
   /** Connected, and the application has not shut its sending side. */
   sendable = false;
-  /** The transmit buffer was filled; writable again when a quarter of it is free. */
-  txFull = false;
   /** The application shut its sending or receiving side. */
   txShut = false;
   rxShut = false;
-  /** The peer's FIN was reached; our FIN was acknowledged. */
-  rxClosed = false;
-  txClosed = false;
   /** Closed by the application; the descriptor with the FIN is still to be put. */
   releasing = false;
   /** Something waits in the accept queue. */
@@ -109,6 +107,32 @@ export class Socket {
     this.options = options;
   }
 
+  /** Bytes readable. */
+  get rxAvail(): number {
+    if (this.row !== 0) return this.ints[this.row + RX_AVAIL] as number;
+    return this.tail === undefined ? 0 : this.tail.length - this.tailAt;
+  }
+
+  /** The peer's FIN was reached, or the connection is over. */
+  get rxClosed(): boolean {
+    return this.row === 0 ? this.state === SOCKET_CLOSED : this.has(SOCKET_RX_CLOSED);
+  }
+
+  /** Our FIN was acknowledged, or the connection is over. */
+  get txClosed(): boolean {
+    return this.row === 0 ? this.state === SOCKET_CLOSED : this.has(SOCKET_TX_CLOSED);
+  }
+
+  /** Waits for a descriptor; flush() takes it out. */
+  get dirty(): boolean {
+    return this.row !== 0 && ((this.ints[this.row + QUEUED] as number) & QUEUED_DIRTY) !== 0;
+  }
+
+  /** A SOCKET_STATE bit of the row; false without one. */
+  has(bit: number): boolean {
+    return this.row !== 0 && ((this.ints[this.row + STATE] as number) & bit) !== 0;
+  }
+
   /** Takes the pending error: its positive errno, or 0. */
   takeError(): number {
     const error = this.error;
@@ -117,19 +141,31 @@ export class Socket {
   }
 }
 
+/** SOCKET_STATE bits that make a socket anything but readable and writable as its bytes say. */
+const UNUSUAL = SOCKET_TX_FULL | SOCKET_RX_CLOSED | SOCKET_RX_SHUT;
+
+function connectedReadiness(socket: Socket): number {
+  const { ints, row } = socket;
+  const bits = ints[(row + STATE) | 0] as number;
+  const readable = ints[(row + RX_AVAIL) | 0] !== 0;
+  if ((bits & UNUSUAL) === 0 && socket.txShut === false) {
+    return readable ? READABLE | WRITABLE : WRITABLE;
+  }
+  const ended = (bits & (SOCKET_RX_CLOSED | SOCKET_RX_SHUT)) !== 0;
+  let events = 0;
+  if (readable || ended) events |= READABLE;
+  if (ended) events |= POLLRDHUP;
+  if ((bits & SOCKET_TX_FULL) === 0 || socket.txShut) events |= WRITABLE;
+  if (ended && socket.txShut) events |= POLLHUP;
+  return events;
+}
+
 /** POLL* bits that hold now, as Linux's tcp_poll has them. */
 export function readiness(socket: Socket): number {
   const error = socket.error !== 0 ? POLLERR | READABLE | WRITABLE : 0;
   switch (socket.state) {
-    case SOCKET_CONNECTED: {
-      const ended = socket.rxClosed || socket.rxShut;
-      let events = error;
-      if (socket.rxAvail > 0 || ended) events |= READABLE;
-      if (ended) events |= POLLRDHUP;
-      if (!socket.txFull || socket.txShut) events |= WRITABLE;
-      if (ended && socket.txShut) events |= POLLHUP;
-      return events;
-    }
+    case SOCKET_CONNECTED:
+      return error | connectedReadiness(socket);
     case SOCKET_LISTENING:
       return error | (socket.acceptable ? READABLE : 0);
     case SOCKET_CONNECTING:

@@ -1,12 +1,13 @@
 /**
- * send and recv, the hot path: a copy between the caller's bytes and a payload buffer, and two
- * numbers on the socket. Nothing crosses to the data path here; flush() does.
+ * send and recv, the hot path: append() or consume() keeps the socket's numbers and says where the
+ * bytes go or stand, and one copy follows. The data path hears of it at the next flush().
  *
  * Invariant: never throws, never reads or writes outside the caller's range or the free space
  * (threats U04). Receive-buffer credit rides on the next append for free; alone it is given back
  * when more than a quarter of the buffer was read (libTOE's rule), so at least three quarters of
  * the window stay open.
  */
+import { SOCKET_RX_AVAIL, SOCKET_TX_FREE } from "../../bindings/abi/socket.ts";
 import { ERRNO } from "../errors.ts";
 import type { Connections } from "./connections.ts";
 import { ENOTSOCK, MSG_MORE, MSG_PEEK, MSG_TRUNC } from "./constants.ts";
@@ -14,6 +15,9 @@ import type { PayloadBuffer } from "./payload-buffer.ts";
 import { type Socket, SOCKET_CLOSED, SOCKET_CONNECTED, SOCKET_CONNECTING } from "./socket.ts";
 import { SOCKET_EPOLL } from "./socket.ts";
 
+// Fields of a socket's row, in words.
+const RX_AVAIL = SOCKET_RX_AVAIL >>> 2;
+const TX_FREE = SOCKET_TX_FREE >>> 2;
 /** Linux's UIO_MAXIOV. */
 const SPANS_MAX = 1024;
 
@@ -42,18 +46,14 @@ export function transmit(
   flags: number,
 ): number {
   if (socket.sendable === false) return refuseSend(socket);
-  const free = socket.txFree;
+  const free = (socket.ints[(socket.row + TX_FREE) | 0] as number) | 0;
   const count = length < free ? length : free;
   if (count === 0) return length === 0 ? 0 : -ERRNO.EAGAIN;
-  (socket.tx as PayloadBuffer).write(source, offset, count);
-  socket.txFree = (free - count) | 0;
-  socket.txAppend = (socket.txAppend + count) | 0;
-  if (count === free) socket.txFull = true;
-  else if ((flags & MSG_MORE) !== 0) {
-    toe.hold(socket);
-    return count;
-  }
-  if (socket.dirty === false) toe.markDirty(socket);
+  const held = (flags & MSG_MORE) !== 0;
+  const address = toe.append(socket.connection, count, held);
+  (socket.tx as PayloadBuffer).write(address, source, offset, count);
+  if (held && count < free) toe.hold(socket);
+  else toe.ring();
   return count;
 }
 
@@ -75,22 +75,16 @@ export function receive(
   length: number,
   flags: number,
 ): number {
-  const available = socket.rxAvail;
-  if (available === 0) return nothingToRead(socket, length);
+  const { row } = socket;
+  const available = row === 0 ? 0 : (socket.ints[(row + RX_AVAIL) | 0] as number) | 0;
+  if (available === 0) return receiveLeft(socket, target, offset, length, flags);
   const count = length < available ? length : available;
-  if ((flags & (MSG_PEEK | MSG_TRUNC)) !== 0 || socket.tail !== undefined) {
+  if ((flags & (MSG_PEEK | MSG_TRUNC)) !== 0) {
     return receiveOtherwise(toe, socket, target, offset, count, flags);
   }
-  (socket.rx as PayloadBuffer).read(target, offset, count);
-  socket.rxAvail = (available - count) | 0;
-  giveBack(toe, socket, count);
+  const address = toe.consume(socket.connection, count);
+  (socket.rx as PayloadBuffer).read(address, target, offset, count);
   return count;
-}
-
-function giveBack(toe: Connections, socket: Socket, count: number): void {
-  const credit = (socket.rxCredit + count) | 0;
-  socket.rxCredit = credit;
-  if (credit > socket.rxThreshold && socket.dirty === false) toe.markDirty(socket);
 }
 
 function nothingToRead(socket: Socket, length: number): number {
@@ -102,7 +96,7 @@ function nothingToRead(socket: Socket, length: number): number {
   return -ERRNO.EAGAIN;
 }
 
-/** Peeking, dropping (MSG_TRUNC, as Linux's TCP has it), and what a connection left behind. */
+/** Peeking, and dropping (MSG_TRUNC, as Linux's TCP has it). */
 function receiveOtherwise(
   toe: Connections,
   socket: Socket,
@@ -111,21 +105,27 @@ function receiveOtherwise(
   count: number,
   flags: number,
 ): number {
-  const { tail } = socket;
   const rx = socket.rx as PayloadBuffer;
-  if ((flags & MSG_TRUNC) === 0) {
-    if (tail === undefined) rx.peek(target, offset, count);
-    else target.set(tail.subarray(socket.tailAt, socket.tailAt + count), offset);
-  }
+  if ((flags & MSG_TRUNC) === 0) rx.peek(target, offset, count);
+  if ((flags & MSG_PEEK) === 0) toe.consume(socket.connection, count);
+  return count;
+}
+
+/** What a connection left behind, if it did. */
+function receiveLeft(
+  socket: Socket,
+  target: Uint8Array,
+  offset: number,
+  length: number,
+  flags: number,
+): number {
+  const { tail, tailAt } = socket;
+  if (tail === undefined || tailAt === tail.length) return nothingToRead(socket, length);
+  const count = Math.min(length, tail.length - tailAt);
+  if ((flags & MSG_TRUNC) === 0) target.set(tail.subarray(tailAt, tailAt + count), offset);
   if ((flags & MSG_PEEK) !== 0) return count;
-  socket.rxAvail -= count;
-  if (tail === undefined) {
-    rx.skip(count);
-    giveBack(toe, socket, count);
-    return count;
-  }
-  socket.tailAt += count;
-  if (socket.rxAvail === 0) socket.tail = undefined;
+  socket.tailAt = tailAt + count;
+  if (socket.tailAt === tail.length) socket.tail = undefined;
   return count;
 }
 

@@ -1,13 +1,14 @@
 /**
  * The data path's side of the context queues, played by a test (TAS's harness does the same with
- * queues full of random bytes): memory laid out as for a core, no Wasm. Records start random, so
- * that libTOE cannot lean on zeroes.
+ * queues full of random bytes): the memory of a core whose step() is never called. Records start
+ * random, so that libTOE cannot lean on zeroes.
  */
 import * as D from "../../../bindings/abi/descriptor.ts";
 import * as F from "../../../bindings/abi/flow-state.ts";
 import { CORE_INFO } from "../../../bindings/abi/memory-map.ts";
-import type { Core, CoreExports } from "../../../bindings/core.ts";
-import { layout, writeHeader, type LayoutOptions } from "../../../bindings/layout.ts";
+import { createCore, type Core } from "../../../bindings/core.ts";
+import type { LayoutOptions } from "../../../bindings/layout.ts";
+import { loadModule } from "../../support/load-core.ts";
 import { Random } from "../../support/random.ts";
 
 /** One Update descriptor as the data path reads it. */
@@ -46,10 +47,9 @@ export class FakeDataPath {
   readonly #free: number[] = [];
 
   constructor(seed: number, options: Partial<LayoutOptions> = {}) {
-    const map = layout({ ...FAKE_LAYOUT, ...options });
-    const memory = new WebAssembly.Memory({ initial: map.pages, maximum: map.pages });
-    const bytes = new Uint8Array(memory.buffer);
-    const view = new DataView(memory.buffer);
+    const layout = { ...FAKE_LAYOUT, ...options };
+    const core = createCore({ module: loadModule(), layout, hashKey: [1n, 2n] });
+    const { map, bytes } = core;
     const random = new Random(seed);
     for (const name of ["atx", "arx", "post", "info", "arena"]) {
       const region = map.regions.find((candidate) => candidate.name === name);
@@ -57,19 +57,9 @@ export class FakeDataPath {
       const end = region.base + Math.min(region.bytes, 65536);
       for (let at = region.base; at < end; at += 1) bytes[at] = random.below(256);
     }
-    writeHeader(view, map, [1n, 2n]);
-    const words = new Uint32Array(memory.buffer);
-    const exports = { inspect: (_core: number, id: number) => this.#inspect(id) };
-    this.core = {
-      exports: exports as unknown as CoreExports,
-      address: map.core,
-      map,
-      memory,
-      bytes,
-      words,
-      ints: new Int32Array(memory.buffer),
-      view,
-    };
+    // libTOE's own half in Wasm is the real one.
+    const inspect = (_core: number, id: number): number => this.#inspect(id);
+    this.core = { ...core, exports: { ...core.exports, inspect } };
     const arena = map.base.arena as number;
     for (let i = map.chunks - 1; i >= 0; i -= 1) {
       this.#free.push(arena + i * map.options.chunkBytes);
