@@ -6,14 +6,13 @@ import { inspect, quotes } from "./flextoe/inspect.ts";
 import { layoutHash } from "./flextoe/layout-hash.ts";
 import { arenaInitialize } from "./flow/payload-arena.ts";
 import { deadline, runStep } from "./flextoe/pipeline.ts";
-import { flush, hasNotifications, put, take } from "./libtoe/context.ts";
-import { append, consume, release } from "./libtoe/transfer.ts";
-import { CORE_NOTIFYING, CORE_TIMERS, CORE_WHEEL } from "../bindings/abi/memory-map.ts";
-import { STEP_MORE, STEP_READY } from "../bindings/abi/memory-map.ts";
-import { LIBTOE_CORE, LIBTOE_DIRTY_COUNT, LIBTOE_READY_COUNT } from "../bindings/abi/socket.ts";
+import { flush, put, take } from "./libtoe/context.ts";
+import { append, consume, receive, release, transmit } from "./libtoe/transfer.ts";
+import { runTurn } from "./turn.ts";
+import { CORE_TIMERS, CORE_WHEEL } from "../bindings/abi/memory-map.ts";
 
 // asc resolves the extension in imports only, so these are imported first.
-export { append, consume, flush, put, release, take };
+export { append, consume, flush, put, receive, release, take, transmit };
 export { bind, carry, inspect, install, layoutHash, lookup, quotes, unbind, uninstall };
 
 /** Prepares the tables of a map that the host has laid out. */
@@ -27,21 +26,9 @@ export function step(core: usize, now: f64): u32 {
   return runStep(core, <u64>now);
 }
 
-/**
- * flush(), step() and take() for a context that does all its host's work: one crossing for a round
- * of the host. Returns STEP_*: with STEP_READY sockets wait in LIBTOE_READY.
- */
+/** flush(), step(), take() and the direct link: a round of a host. `library`: a LIBTOE record. */
 export function turn(library: usize, now: f64): u32 {
-  const core = <usize>load<u32>(library, LIBTOE_CORE);
-  flush(library);
-  let bits = runStep(core, <u64>now);
-  if (hasNotifications(library)) {
-    take(library);
-    // Neither ring had room for all: there is some now.
-    if (hasNotifications(library) || load<u32>(core, CORE_NOTIFYING) != 0) bits |= STEP_MORE;
-  }
-  if (load<u32>(library, LIBTOE_DIRTY_COUNT) != 0) bits |= STEP_MORE;
-  return load<u32>(library, LIBTOE_READY_COUNT) == 0 ? bits : bits | STEP_READY;
+  return runTurn(library, <u64>now);
 }
 
 /** Arms a timer of the control plane: index = connection * TIMERS_PER_CONNECTION + kind. */

@@ -68,7 +68,7 @@ export class BulkRun {
       bytes,
       data: counterOf(client, Counter.DataSegmentsOut) - data,
       acks: counterOf(server, Counter.AcksOut) - acks,
-      corrupted: this.#pair.clientLink.corrupted,
+      corrupted: this.#pair.serverLink.corrupted,
     });
   }
 
@@ -111,10 +111,10 @@ export class BulkRun {
 
   /** Throws Error unless every corrupted frame was dropped for its checksum. */
   finish(): void {
-    const { server, clientLink } = this.#pair;
+    const { server, serverLink } = this.#pair;
     const dropped = dropsOf(server, DropReason.TcpChecksum);
-    if (dropped !== clientLink.corrupted) {
-      throw new Error(`bulk: expected ${clientLink.corrupted} checksum drops, got ${dropped}`);
+    if (dropped !== serverLink.corrupted) {
+      throw new Error(`bulk: expected ${serverLink.corrupted} checksum drops, got ${dropped}`);
     }
   }
 }

@@ -1,10 +1,11 @@
 /**
  * The link that the stacks are measured over: the direct link (one copy for each burst) behind an
  * end that corrupts one data frame in 65,536, so that a stack which does not verify checksums
- * cannot finish the run. The frame is marked in the sender's egress burst: no copy is added.
+ * cannot finish the run. The frame is marked in the receiver's ingress burst: no copy is added.
  * During the handshakes it can also take the timestamp option out of a SYN, as some middleboxes
  * do: that is how the bench measures without timestamps, whatever a stack's options are.
  */
+import { FRAME_CONNECTION } from "../bindings/abi/descriptor.ts";
 import { OPTION_END, OPTION_NOP, OPTION_TIMESTAMP, TCP_CHECKSUM } from "../bindings/abi/tcp.ts";
 import { TCP_DATA_OFFSET, TCP_FLAGS, TCP_SIZE, TCP_SYN } from "../bindings/abi/tcp.ts";
 import { DirectNetif } from "../host/netif/direct-link.ts";
@@ -52,31 +53,43 @@ function replace(bytes: Uint8Array, tcp: number, at: number, value: number): voi
   bytes[check + 1] = sum & 255;
 }
 
-/** An end of a direct link that corrupts. */
+/** An end of a direct link that corrupts what has arrived, before its stack looks at it. */
 export class MarkedNetif extends DirectNetif {
   /** Frames that were corrupted. */
   corrupted = 0;
   /** Takes timestamps out of SYNs while set: during the handshakes. */
   stripping = false;
+  #burst: Burst | undefined;
+  /** Rows of the burst that were there at the last look, if it is still the same burst. */
+  #seen = 0;
+  /** Frames until the next one is corrupted. */
   #left = CORRUPT_FIRST;
 
-  override send(burst: Burst, index: number, now: number): void {
-    this.#mark(burst, index, 1);
-    super.send(burst, index, now);
+  override attach(ingress: Burst, index: number): void {
+    super.attach(ingress, index);
+    this.#burst = ingress;
   }
 
-  override sendBurst(burst: Burst, from: number, count: number, now: number): void {
-    this.#mark(burst, from, count);
-    super.sendBurst(burst, from, count, now);
+  override receive(): void {
+    super.receive();
+    const burst = this.#burst;
+    if (burst !== undefined && burst.count !== 0) this.#look(burst, burst.count);
   }
 
-  #mark(burst: Burst, from: number, count: number): void {
+  #look(burst: Burst, count: number): void {
+    // A column of the table that arriving frames do not use: not 0 in a burst that was held.
+    const first = burst.table[FRAME_CONNECTION / 4] === 0 ? 0 : this.#seen;
+    burst.table[FRAME_CONNECTION / 4] = 1;
+    this.#seen = count;
     if (this.stripping) {
-      for (let i = from; i < from + count; i += 1) stripTimestamps(burst.bytes, burst.offset(i));
+      for (let i = first; i < count; i += 1) stripTimestamps(burst.bytes, burst.offset(i));
     }
-    this.#left -= count;
-    if (this.#left > 0) return;
-    for (let i = from; i < from + count; i += 1) {
+    this.#left -= count - first;
+    if (this.#left <= 0) this.#mark(burst, first, count);
+  }
+
+  #mark(burst: Burst, first: number, count: number): void {
+    for (let i = first; i < count; i += 1) {
       if (burst.length(i) < DATA_BYTES) continue;
       const at = burst.offset(i) + CORRUPT_AT;
       burst.bytes[at] = (burst.bytes[at] as number) ^ 0x10;

@@ -23,9 +23,9 @@ const BAR = 0.8;
 /** Connections that answer 64 bytes with 64 bytes, each with one request under way. */
 export class RpcRun {
   readonly #pair: StackPair;
-  readonly #request = new Uint8Array(MESSAGE);
-  readonly #answer = new Uint8Array(MESSAGE);
-  readonly #served = new Uint8Array(MESSAGE);
+  readonly #request: Uint8Array;
+  readonly #answer: Uint8Array;
+  readonly #served: Uint8Array;
   #trips = 0;
   #target = 0;
   /** Requests under way. */
@@ -33,8 +33,11 @@ export class RpcRun {
 
   constructor(connections: number) {
     this.#pair = new StackPair({ timestamps: false, connections });
-    for (let i = 0; i < MESSAGE; i += 1) this.#request[i] = (i * 7) & 255;
     const { client, server, clientFds, serverFds } = this.#pair;
+    this.#request = client.toe.allocate(MESSAGE);
+    this.#answer = client.toe.allocate(MESSAGE);
+    this.#served = server.toe.allocate(MESSAGE);
+    for (let i = 0; i < MESSAGE; i += 1) this.#request[i] = (i * 7) & 255;
     const serve: Watcher = (fd, events) => this.#serve(fd, events);
     const finish: Watcher = (fd, events) => this.#finish(fd, events);
     for (const fd of serverFds) this.#watch(server.toe, fd, serve);

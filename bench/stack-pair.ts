@@ -90,9 +90,9 @@ export class StackPair {
     this.client = createStack(group, this.clientLink, CLIENT);
     this.server = createStack(group, this.serverLink, SERVER);
     this.#stacks = [this.client, this.server];
-    this.clientLink.stripping = !options.timestamps;
+    this.serverLink.stripping = !options.timestamps;
     this.#connect(options.connections);
-    this.clientLink.stripping = false;
+    this.serverLink.stripping = false;
   }
 
   get now(): number {

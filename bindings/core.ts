@@ -26,6 +26,10 @@ export interface CoreExports {
   append(library: number, connection: number, length: number, held: number): number;
   /** Takes readable bytes: their address, or 0 when they are not in one chunk. */
   consume(library: number, connection: number, length: number): number;
+  /** send() out of a registered buffer; bytes, 0 when none were taken. */
+  transmit(library: number, connection: number, address: number, length: number): number;
+  /** recv() into a registered buffer; bytes, 0 when none were taken. */
+  receive(library: number, connection: number, address: number, length: number): number;
   /** Puts a connection in the next flush(). */
   release(library: number, connection: number): void;
   /** Enters INSTALL's 4-tuple in the connection database for the control plane; InstallStatus. */
@@ -74,6 +78,8 @@ export const CORE_EXPORT_NAMES: readonly (keyof CoreExports)[] = [
   "put",
   "append",
   "consume",
+  "transmit",
+  "receive",
   "release",
   "bind",
   "install",

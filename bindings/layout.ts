@@ -29,6 +29,8 @@ export interface LayoutOptions {
   readonly payloadBytes: number;
   /** Largest frame, link header included. */
   readonly frameBytes: number;
+  /** Bytes of registered buffers, which the application allocates (LibToe.allocate). */
+  readonly bufferBytes: number;
 }
 
 export const LAYOUT_DEFAULTS: LayoutOptions = {
@@ -38,6 +40,7 @@ export const LAYOUT_DEFAULTS: LayoutOptions = {
   chunkBytes: 16384,
   payloadBytes: 128 * 1024 * 1024,
   frameBytes: 1536,
+  bufferBytes: 65536,
 };
 
 export interface Region {
@@ -84,6 +87,7 @@ function checkOptions(o: LayoutOptions): void {
   within("chunkBytes", 1024, 1 << 20);
   within("payloadBytes", o.chunkBytes, LARGEST);
   within("frameBytes", 576, L.FRAME_BYTES_MAX);
+  within("bufferBytes", 0, L.BUFFER_BYTES_MAX);
   check(powerOfTwo(o.queueDescriptors), "queueDescriptors", "a power of two", o.queueDescriptors);
   check(powerOfTwo(o.chunkBytes), "chunkBytes", "a power of two", o.chunkBytes);
 }
@@ -109,6 +113,7 @@ function sizes(o: LayoutOptions, hashEntries: number, spanBytes: number): [strin
     ["libtoe", contexts * LIBTOE_SIZE],
     ["atx", contexts * o.queueDescriptors * ATX_SIZE],
     ["arx", contexts * o.queueDescriptors * ARX_SIZE],
+    ["buffers", o.bufferBytes],
     ["wheel", WHEEL_SIZE],
     ["hash", hashEntries * HASH_SIZE],
     ["pre", rows * PRE_SIZE],
@@ -176,6 +181,7 @@ const BASES: readonly (readonly [number, string])[] = [
   [M.CORE_INFO, "info"],
   [M.CORE_SOCKETS, "sockets"],
   [M.CORE_LIBTOE, "libtoe"],
+  [M.CORE_BUFFERS, "buffers"],
 ];
 
 /** Writes the header, the context records and the guard strips into fresh (zeroed) memory. */
@@ -191,6 +197,7 @@ export function writeHeader(view: DataView, map: Layout, hashKey: readonly [bigi
   put(M.CORE_EVENT_CAPACITY, L.BATCH_MAX * 16);
   put(M.CORE_EGRESS_CAPACITY, options.frameBytes * L.EGRESS_FRAMES_MAX);
   put(M.CORE_INGRESS_CAPACITY, options.frameBytes * L.BATCH_MAX);
+  put(M.CORE_BUFFERS_BYTES, options.bufferBytes);
   for (const [offset, name] of BASES) put(offset, base[name] as number);
   put(M.CORE_END, map.pages * PAGE);
   view.setBigUint64(core + M.CORE_HASH_KEY, hashKey[0], true);

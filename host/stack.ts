@@ -73,9 +73,7 @@ export class Stack {
   readonly #words: Uint32Array;
   // Word indexes of what is exchanged at each step.
   readonly #credit: number;
-  readonly #offered: number;
-  readonly #sent: number;
-  readonly #sentBytes: number;
+  readonly #link: number;
   /** libTOE's own side of the sockets, without the API's layer: called every burst. */
   readonly #sockets: LibToe["internals"];
   /** The control plane has something for the wire. */
@@ -110,13 +108,11 @@ export class Stack {
     this.#header = this.core.address >>> 2;
     this.#words = this.core.words;
     this.#credit = this.#header + (M.CORE_NETIF_CREDIT >>> 2);
-    this.#offered = this.#header + INGRESS;
-    this.#sent = this.#header + EGRESS;
-    this.#sentBytes = this.#header + (M.CORE_EGRESS_BYTES >>> 2);
     this.#turn = this.core.exports.turn;
+    this.#link = this.#header + (M.CORE_LINK >>> 2);
     this.#commands = (this.core.map.base.contextTable as number) >>> 2;
-    this.#ingress = this.#burst("ingress", "ingressTable", BATCH_MAX);
-    this.#egress = this.#burst("egress", "egressTable", EGRESS_FRAMES_MAX);
+    this.#ingress = this.#burst("ingress", "ingressTable", BATCH_MAX, INGRESS);
+    this.#egress = this.#burst("egress", "egressTable", EGRESS_FRAMES_MAX, EGRESS);
     const profile = options.profile ?? "internet";
     const { initialSequence } = options;
     this.control = new ControlPlane(this.core, {
@@ -133,9 +129,10 @@ export class Stack {
     this.netifs = options.netifs.map(({ netif }) => netif);
     options.netifs.forEach((config, index) => this.#addNetif(config, index));
     this.#only = this.netifs.length === 1 ? this.netifs[0] : undefined;
+    this.#only?.couple?.();
   }
 
-  #burst(span: string, table: string, frames: number): Burst {
+  #burst(span: string, table: string, frames: number, state: number): Burst {
     const { core } = this;
     const region = core.map.regions.find(({ name }) => name === span);
     const bytes = (region?.bytes ?? 0) - FRAME_HEADROOM;
@@ -145,6 +142,7 @@ export class Stack {
       core.bytes.subarray(from, from + bytes),
       core.words.subarray(rows, rows + frames * FRAME_WORDS),
       core,
+      core.ints.subarray(this.#header + state, this.#header + state + 2),
     );
   }
 
@@ -240,10 +238,8 @@ export class Stack {
     // Most bursts hold nothing for the control plane.
     if ((result & UNUSUAL) !== 0 || this.#controlDue === true) {
       again = this.#unusual(now, result) || again;
-    } else if ((result & M.STEP_HELD) === 0) {
-      this.#ingress.count = 0;
-      this.#ingress.used = 0;
     }
+    if ((result & M.STEP_CARRIED) !== 0) this.#only?.carried?.();
     if (first === true || (result & M.STEP_READY) !== 0 || sockets.hasWork()) {
       sockets.afterTurn(now);
       again = this.#asked() || again;
@@ -257,8 +253,8 @@ export class Stack {
     const words = this.#words;
     const only = this.#only;
     if (only === undefined) this.#takeCredit(now);
-    else words[this.#credit] = this.#onlyCredit = only.credit(now) | 0;
-    words[this.#offered] = this.#ingress.count | 0;
+    // A coupled carrier's credit is taken inside.
+    else if (words[this.#link] === 0) words[this.#credit] = this.#onlyCredit = only.credit(now) | 0;
     const result = this.#turn(this.#library, now) | 0;
     this.#waiting = result >>> M.STEP_EGRESS_SHIFT;
     return result;
@@ -290,15 +286,9 @@ export class Stack {
 
   /** Events of the step; true when frames are offered again (replay after an install). */
   #control(now: number): boolean {
-    const words = this.#words;
-    const header = this.#header;
     // A burst that the data path could not take yet is still offered.
-    const taken = words[header + INGRESS] === 0;
-    this.#egress.count = words[header + EGRESS] as number;
-    this.#egress.used = words[header + (M.CORE_EGRESS_BYTES >>> 2)] as number;
+    const taken = this.#ingress.count === 0;
     const replays = this.control.handleEvents(now);
-    words[header + EGRESS] = this.#egress.count;
-    words[header + (M.CORE_EGRESS_BYTES >>> 2)] = this.#egress.used;
     this.#waiting = this.#egress.count;
     if (replays === 0) {
       if (taken) this.#ingress.clear();
@@ -323,7 +313,6 @@ export class Stack {
     const egress = this.#egress;
     const count = this.#waiting;
     const only = this.#only;
-    egress.count = count;
     if (only?.sendBurst === undefined) {
       this.#drainEach(count, now);
     } else {
@@ -340,10 +329,7 @@ export class Stack {
     if (this.#taken < count) return false;
     this.#taken = 0;
     this.#waiting = 0;
-    egress.count = 0;
-    egress.used = 0;
-    this.#words[this.#sent] = 0;
-    this.#words[this.#sentBytes] = 0;
+    egress.clear();
     return true;
   }
 

@@ -5,9 +5,11 @@
  * Invariant: an address is within the connection's own buffer, for the whole span; a count beyond
  * what is free or readable changes nothing.
  */
+import { copyBytes } from "../base/bytes.ts";
 import { chunkListOf, isConnection } from "../flow/flow-state.ts";
 import { bufferAddress, contiguousBytes } from "../tcp/buffer-address.ts";
 import { CHUNK_LIST_SIZE } from "../../bindings/abi/flow-state.ts";
+import { CORE_BUFFERS, CORE_BUFFERS_BYTES } from "../../bindings/abi/memory-map.ts";
 import { CORE_CHUNK_SHIFT } from "../../bindings/abi/memory-map.ts";
 import * as S from "../../bindings/abi/socket.ts";
 import { coreOf, markDirty, rowOf } from "./socket.ts";
@@ -21,6 +23,20 @@ function spanAddress(core: usize, list: usize, mask: u32, index: u32, length: u3
   return bufferAddress(list, mask, shift, index);
 }
 
+/** Counts `length` bytes, of `free`, as appended; the ring index of the first. */
+// @ts-ignore: decorator
+@inline
+function advance(library: usize, connection: u32, row: usize, free: u32, length: u32): u32 {
+  const index = load<u32>(row, S.SOCKET_TX_INDEX);
+  store<u32>(row, (index + length) & load<u32>(row, S.SOCKET_TX_MASK), S.SOCKET_TX_INDEX);
+  store<u32>(row, free - length, S.SOCKET_TX_FREE);
+  store<u32>(row, load<u32>(row, S.SOCKET_TX_APPEND) + length, S.SOCKET_TX_APPEND);
+  if (free == length) {
+    store<u32>(row, load<u32>(row, S.SOCKET_STATE) | S.SOCKET_TX_FULL, S.SOCKET_STATE);
+  }
+  return index;
+}
+
 /**
  * Takes `length` free bytes of the transmit buffer; where they are, or 0 when the caller has to
  * place them chunk by chunk. `held` bytes wait for more (MSG_MORE) unless the buffer is full.
@@ -31,18 +47,10 @@ export function append(library: usize, connection: u32, length: u32, held: bool)
   const row = rowOf(core, connection);
   const free = load<u32>(row, S.SOCKET_TX_FREE);
   if (length > free) return 0;
-  const index = load<u32>(row, S.SOCKET_TX_INDEX);
-  const mask = load<u32>(row, S.SOCKET_TX_MASK);
-  store<u32>(row, (index + length) & mask, S.SOCKET_TX_INDEX);
-  store<u32>(row, free - length, S.SOCKET_TX_FREE);
-  store<u32>(row, load<u32>(row, S.SOCKET_TX_APPEND) + length, S.SOCKET_TX_APPEND);
-  if (free == length) {
-    store<u32>(row, load<u32>(row, S.SOCKET_STATE) | S.SOCKET_TX_FULL, S.SOCKET_STATE);
-    markDirty(library, connection, row);
-  } else if (!held) {
-    markDirty(library, connection, row);
-  }
-  return spanAddress(core, chunkListOf(core, connection) + CHUNK_LIST_SIZE, mask, index, length);
+  const index = advance(library, connection, row, free, length);
+  if (!held || free == length) markDirty(library, connection, row);
+  const list = chunkListOf(core, connection) + CHUNK_LIST_SIZE;
+  return spanAddress(core, list, load<u32>(row, S.SOCKET_TX_MASK), index, length);
 }
 
 /**
@@ -59,6 +67,68 @@ export function consume(library: usize, connection: u32, length: u32): usize {
   const mask = load<u32>(row, S.SOCKET_RX_MASK);
   const index = passOver(library, connection, row, mask, length);
   return spanAddress(core, chunkListOf(core, connection), mask, index, length);
+}
+
+/** True for a span within the application's registered buffers. */
+// @ts-ignore: decorator
+@inline
+function isRegistered(core: usize, address: usize, length: u32): bool {
+  const offset = <u32>address - load<u32>(core, CORE_BUFFERS);
+  const size = load<u32>(core, CORE_BUFFERS_BYTES);
+  return offset <= size && length <= size - offset;
+}
+
+/**
+ * send() out of a registered buffer, the copy included: how many bytes; 0 when none were taken and
+ * the host has to find out why.
+ */
+export function transmit(library: usize, connection: u32, address: usize, length: u32): u32 {
+  const core = coreOf(library);
+  if (!isConnection(core, connection) || !isRegistered(core, address, length)) return 0;
+  const row = rowOf(core, connection);
+  if ((load<u32>(row, S.SOCKET_STATE) & S.SOCKET_SENDABLE) == 0) return 0;
+  const free = load<u32>(row, S.SOCKET_TX_FREE);
+  const count = min(length, free);
+  if (count == 0) return 0;
+  let at = advance(library, connection, row, free, count);
+  markDirty(library, connection, row);
+  const list = chunkListOf(core, connection) + CHUNK_LIST_SIZE;
+  const mask = load<u32>(row, S.SOCKET_TX_MASK);
+  const shift = load<u32>(core, CORE_CHUNK_SHIFT);
+  let from = address;
+  for (let left = count; left != 0; ) {
+    const span = min(left, contiguousBytes(shift, at & mask));
+    copyBytes(bufferAddress(list, mask, shift, at), from, span);
+    at += span;
+    from += span;
+    left -= span;
+  }
+  return count;
+}
+
+/** recv() into a registered buffer, the copy included: how many bytes; 0 as transmit(). */
+export function receive(library: usize, connection: u32, address: usize, length: u32): u32 {
+  const core = coreOf(library);
+  if (!isConnection(core, connection) || !isRegistered(core, address, length)) return 0;
+  const row = rowOf(core, connection);
+  if ((load<u32>(row, S.SOCKET_STATE) & S.SOCKET_OPEN) == 0) return 0;
+  const available = load<u32>(row, S.SOCKET_RX_AVAIL);
+  const count = min(length, available);
+  if (count == 0) return 0;
+  store<u32>(row, available - count, S.SOCKET_RX_AVAIL);
+  const mask = load<u32>(row, S.SOCKET_RX_MASK);
+  let at = passOver(library, connection, row, mask, count);
+  const list = chunkListOf(core, connection);
+  const shift = load<u32>(core, CORE_CHUNK_SHIFT);
+  let to = address;
+  for (let left = count; left != 0; ) {
+    const span = min(left, contiguousBytes(shift, at & mask));
+    copyBytes(to, bufferAddress(list, mask, shift, at), span);
+    at += span;
+    to += span;
+    left -= span;
+  }
+  return count;
 }
 
 /** Moves the reader on and counts its credit; the ring index where it was. */

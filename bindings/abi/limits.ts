@@ -52,3 +52,5 @@ export const NETIFS_MAX: u32 = 8;
 export const TURN_SEGMENTS_MAX: u32 = 8;
 /** Challenge ACKs per timestamp tick (1.05 ms) and core (RFC 5961, section 7). */
 export const CHALLENGE_ACKS_PER_TICK: u32 = 8;
+/** Bytes of an application's registered buffers. */
+export const BUFFER_BYTES_MAX: u32 = 1 << 28;

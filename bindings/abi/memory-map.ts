@@ -42,14 +42,25 @@ export const CORE_SCRATCH: u32 = 148; // u32: TIMERS_PER_STEP x u32, within one 
 export const CORE_STAGES_ONLY: u32 = 152; // u32: 1 = no header prediction; host writes, any time
 export const CORE_SOCKETS: u32 = 156; // u32: libTOE's rows
 export const CORE_LIBTOE: u32 = 160; // u32: libTOE's records, one a context
+export const CORE_BUFFERS: u32 = 164; // u32: registered buffers of the application
+export const CORE_BUFFERS_BYTES: u32 = 168; // u32
+export const CORE_BUFFERS_USED: u32 = 172; // u32: bytes given out; host's
 // Exchanged at each call.
 export const CORE_INGRESS_COUNT: u32 = 192; // u32: frames offered; host writes, step() zeroes
-export const CORE_EGRESS_COUNT: u32 = 196; // u32: frames to send; step() adds, host zeroes
-export const CORE_EGRESS_BYTES: u32 = 200; // u32: bytes used in the egress span; host zeroes
-export const CORE_EVENT_COUNT: u32 = 204; // u32: events; step() adds, host zeroes
-export const CORE_INTERRUPTS: u32 = 208; // u32: a bit per context that fired; host zeroes
+export const CORE_INGRESS_BYTES: u32 = 196; // u32: bytes used in the ingress span; host's, turn()'s
+export const CORE_EGRESS_COUNT: u32 = 200; // u32: frames to send; step() adds, host zeroes
+export const CORE_EGRESS_BYTES: u32 = 204; // u32: bytes used in the egress span; host zeroes
+export const CORE_EVENT_COUNT: u32 = 208; // u32: events; step() adds, host zeroes
+export const CORE_INTERRUPTS: u32 = 212; // u32: a bit per context that fired; host zeroes
 export const CORE_NETIF_CREDIT: u32 = 224; // 8 x u32: frames that each carrier takes; host writes
 export const CORE_NETIF_MEDIUM: u32 = 256; // 8 x u32: bytes of link header, 14 or 0; host writes
+/** A direct link to another core of this memory, which turn() serves by itself. */
+export const CORE_LINK: u32 = 288; // u32: address of the other core's header; 0 = none
+export const CORE_LINK_NETIF: u32 = 292; // u32: number of the netif at the other end
+export const CORE_LINK_FRAME: u32 = 296; // u32: bytes of a largest frame there
+export const CORE_LINK_STARVED: u32 = 300; // u32: 1 after a turn that found no room there
+export const CORE_LINK_BYTES: u32 = 304; // u64: carried so far
+export const CORE_LINK_FRAMES: u32 = 312; // u64
 // The data path's own.
 export const CORE_NOW: u32 = 320; // u64: nanoseconds since start
 export const CORE_NOW_TICKS: u32 = 328; // u32: timestamp clock, 2^20 ns a tick
@@ -82,5 +93,6 @@ export const STEP_INTERRUPTS: u32 = 4; // CORE_INTERRUPTS is not 0
 export const STEP_HELD: u32 = 8; // the ingress burst was not taken: offer it again
 export const STEP_NOTIFIED: u32 = 16; // notifications were delivered, or wait for room in ARX
 export const STEP_READY: u32 = 32; // turn() only: sockets wait in LIBTOE_READY
+export const STEP_CARRIED: u32 = 64; // turn() only: frames went over CORE_LINK
 /** The upper bits are CORE_EGRESS_COUNT. */
 export const STEP_EGRESS_SHIFT: u32 = 8;

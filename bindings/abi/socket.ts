@@ -33,6 +33,8 @@ export const SOCKET_RX_SHUT: u32 = 4;
 export const SOCKET_RX_CLOSED: u32 = 8;
 /** Our FIN was acknowledged. */
 export const SOCKET_TX_CLOSED: u32 = 16;
+/** The application may append. */
+export const SOCKET_SENDABLE: u32 = 32;
 
 // SOCKET_QUEUED.
 export const QUEUED_DIRTY: u32 = 1;

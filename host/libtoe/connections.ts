@@ -13,7 +13,7 @@ import { CORE_INFO, CORE_SOCKETS } from "../../bindings/abi/memory-map.ts";
 import { LIBTOE_DIRTY_COUNT, LIBTOE_READY, LIBTOE_READY_COUNT } from "../../bindings/abi/socket.ts";
 import { QUEUED_READY, SOCKET_CAUSE, SOCKET_GENERATION } from "../../bindings/abi/socket.ts";
 import { SOCKET_OPEN, SOCKET_QUEUED, SOCKET_RX_SHUT } from "../../bindings/abi/socket.ts";
-import { SOCKET_SIZE, SOCKET_STATE } from "../../bindings/abi/socket.ts";
+import { SOCKET_SENDABLE, SOCKET_SIZE, SOCKET_STATE } from "../../bindings/abi/socket.ts";
 import type { Core, CoreExports } from "../../bindings/core.ts";
 import type { ConnectionEvents, ControlPlaneApi } from "../control-plane/interface.ts";
 import { ERRNO } from "../errors.ts";
@@ -121,6 +121,20 @@ export class Connections implements ConnectionEvents {
     return address;
   }
 
+  /** send() out of a registered buffer: bytes, 0 when none were taken. */
+  transmit(connection: number, address: number, length: number): number {
+    const sent = this.#exports.transmit(this.library, connection, address, length) | 0;
+    if (this.#kicked === false) this.kick();
+    return sent;
+  }
+
+  /** recv() into a registered buffer: bytes, 0 when none were taken. */
+  receive(connection: number, address: number, length: number): number {
+    const got = this.#exports.receive(this.library, connection, address, length) | 0;
+    if (this.#kicked === false && this.#ints[this.#dirtyCount] !== 0) this.kick();
+    return got;
+  }
+
   /** Tells the driver, once between two flushes, of what was appended. */
   ring(): void {
     if (this.#kicked === false) this.kick();
@@ -197,6 +211,7 @@ export class Connections implements ConnectionEvents {
     if (socket.txShut) return;
     socket.txShut = true;
     socket.sendable = false;
+    this.#setState(socket, 0, SOCKET_SENDABLE);
     socket.atxFlags |= ATX_FIN;
     this.putNow(socket);
     this.touch(socket, ANYTHING);
@@ -211,7 +226,7 @@ export class Connections implements ConnectionEvents {
     socket.tail = undefined;
     if (socket.row !== 0) {
       const unread = socket.rxAvail;
-      this.#ints[socket.row + STATE] = (this.#ints[socket.row + STATE] as number) | SOCKET_RX_SHUT;
+      this.#setState(socket, SOCKET_RX_SHUT, 0);
       if (unread > 0) this.consume(socket.connection, unread);
       if (unread > 0) this.markDirty(socket);
     }
@@ -225,8 +240,15 @@ export class Connections implements ConnectionEvents {
     socket.txShut = true;
     socket.releasing = true;
     // What is notified from now on is nobody's; what was appended still goes with the FIN.
-    if (socket.row !== 0) this.#ints[socket.row + STATE] = 0;
+    this.#setState(socket, 0, -1);
     this.putNow(socket);
+  }
+
+  /** Bits of the row's SOCKET_STATE to set and to clear. */
+  #setState(socket: Socket, set: number, clear: number): void {
+    if (socket.row === 0) return;
+    const at = socket.row + STATE;
+    this.#ints[at] = ((this.#ints[at] as number) & ~clear) | set;
   }
 
   /** RST; the record keeps `error` for the application (0 = none). */
@@ -241,7 +263,7 @@ export class Connections implements ConnectionEvents {
 
   #forget(socket: Socket): void {
     this.#rows[socket.connection] = undefined;
-    if (socket.row !== 0) this.#ints[socket.row + STATE] = 0;
+    this.#setState(socket, 0, -1);
     socket.row = 0;
     socket.connection = 0;
   }
@@ -360,7 +382,7 @@ export class Connections implements ConnectionEvents {
     socket.row = row;
     this.#ints[row + (SOCKET_GENERATION >>> 2)] = generation | 0;
     this.#ints[row + CAUSE] = 0;
-    this.#ints[row + STATE] = SOCKET_OPEN;
+    this.#ints[row + STATE] = SOCKET_OPEN | SOCKET_SENDABLE;
     socket.generation = generation | 0;
     socket.state = SOCKET_CONNECTED;
     socket.sendable = true;

@@ -61,6 +61,8 @@ export class PayloadBuffer {
   #knownWords: Uint32Array | undefined;
   #knownView: DataView | undefined;
   #candidate: Uint8Array | undefined;
+  /** Address of the known buffer when it stands in the core's own memory, else 0. */
+  #knownAddress: number;
 
   /** `list` is the address of the chunk list, `index` of the row's SOCKET_RX_INDEX or _TX_INDEX. */
   constructor(memory: PayloadMemory, list: number, mask: number, index: number) {
@@ -75,10 +77,16 @@ export class PayloadBuffer {
     this.#knownWords = undefined;
     this.#knownView = undefined;
     this.#candidate = undefined;
+    this.#knownAddress = 0;
   }
 
   get size(): number {
     return this.mask + 1;
+  }
+
+  /** Address of a buffer in the core's memory that is used again and again; 0 for any other. */
+  addressOf(bytes: Uint8Array): number {
+    return bytes === this.#known ? this.#knownAddress : 0;
   }
 
   /**
@@ -166,6 +174,7 @@ export class PayloadBuffer {
     if (resizable === true) return;
     const { buffer, byteOffset, byteLength } = bytes;
     this.#known = bytes;
+    this.#knownAddress = buffer === this.#memory.bytes.buffer ? byteOffset : 0;
     this.#knownView = new DataView(buffer, byteOffset, byteLength);
     const whole = (byteOffset & 3) === 0;
     this.#knownWords = whole ? new Uint32Array(buffer, byteOffset, byteLength >>> 2) : undefined;

@@ -46,12 +46,18 @@ export function transmit(
   flags: number,
 ): number {
   if (socket.sendable === false) return refuseSend(socket);
+  const tx = socket.tx as PayloadBuffer;
+  const registered = tx.addressOf(source) | 0;
+  if (registered !== 0 && flags === 0) {
+    const sent = toe.transmit(socket.connection, registered + offset, length);
+    if (sent !== 0) return sent;
+  }
   const free = (socket.ints[(socket.row + TX_FREE) | 0] as number) | 0;
   const count = length < free ? length : free;
   if (count === 0) return length === 0 ? 0 : -ERRNO.EAGAIN;
   const held = (flags & MSG_MORE) !== 0;
   const address = toe.append(socket.connection, count, held);
-  (socket.tx as PayloadBuffer).write(address, source, offset, count);
+  tx.write(address, source, offset, count);
   if (held && count < free) toe.hold(socket);
   else toe.ring();
   return count;
@@ -75,7 +81,14 @@ export function receive(
   length: number,
   flags: number,
 ): number {
-  const { row } = socket;
+  const { row, rx } = socket;
+  if (rx !== undefined && flags === 0) {
+    const registered = rx.addressOf(target) | 0;
+    if (registered !== 0) {
+      const got = toe.receive(socket.connection, registered + offset, length);
+      if (got !== 0) return got;
+    }
+  }
   const available = row === 0 ? 0 : (socket.ints[(row + RX_AVAIL) | 0] as number) | 0;
   if (available === 0) return receiveLeft(socket, target, offset, length, flags);
   const count = length < available ? length : available;
@@ -83,7 +96,7 @@ export function receive(
     return receiveOtherwise(toe, socket, target, offset, count, flags);
   }
   const address = toe.consume(socket.connection, count);
-  (socket.rx as PayloadBuffer).read(address, target, offset, count);
+  (rx as PayloadBuffer).read(address, target, offset, count);
   return count;
 }
 

@@ -10,6 +10,10 @@
  */
 import { FRAME_SIZE } from "../../bindings/abi/descriptor.ts";
 import { ETHERNET_SIZE, VLAN_SIZE } from "../../bindings/abi/ethernet.ts";
+import { CORE_LINK, CORE_LINK_BYTES, CORE_LINK_FRAME } from "../../bindings/abi/memory-map.ts";
+import { CORE_LINK_FRAMES, CORE_LINK_NETIF } from "../../bindings/abi/memory-map.ts";
+import { CORE_LINK_STARVED } from "../../bindings/abi/memory-map.ts";
+import type { Core } from "../../bindings/core.ts";
 import { copyWords } from "../copy-words.ts";
 import type { FrameTap } from "./frame-tap.ts";
 import type { Burst, Medium, Netif } from "./netif.ts";
@@ -74,9 +78,9 @@ export class DirectNetif implements Netif {
   readonly medium: Medium;
   readonly mtu: number;
   readonly hardwareAddress: Uint8Array;
-  /** Frames sent and their bytes. */
-  frames = 0;
-  bytes = 0;
+  /** Frames sent by send() and sendBurst(), and their bytes. */
+  #frames = 0;
+  #bytes = 0;
   readonly #side: number;
   readonly #frameBytes: number;
   readonly #tap: FrameTap | undefined;
@@ -87,6 +91,8 @@ export class DirectNetif implements Netif {
   #ingress: Burst | undefined;
   #index = 0;
   #wake: (() => void) | undefined;
+  /** Its stack has no other carrier. */
+  #alone = false;
   /** The sender has met a full peer and wants to hear of room. */
   #starved = false;
 
@@ -101,6 +107,22 @@ export class DirectNetif implements Netif {
     this.#frameBytes = (this.mtu + header + 15) & ~15;
     this.#tap = options.tap;
     this.#onArrival = options.onArrival;
+  }
+
+  /** Frames sent. */
+  get frames(): number {
+    return this.#frames + this.#carried(CORE_LINK_FRAMES);
+  }
+
+  /** Bytes of the frames sent. */
+  get bytes(): number {
+    return this.#bytes + this.#carried(CORE_LINK_BYTES);
+  }
+
+  /** A count of the frames that the data path has moved by itself. */
+  #carried(field: number): number {
+    const core = this.#ingress?.core;
+    return core === undefined ? 0 : Number(core.view.getBigUint64(core.address + field, true));
   }
 
   /** Joins two ends; directLink() does it. */
@@ -120,18 +142,52 @@ export class DirectNetif implements Netif {
     this.#peer?.expectRoom(Math.min(ingress.capacity, fits));
   }
 
+  /**
+   * Both ends are their stacks' only carriers, in one memory, and nobody looks at single frames:
+   * turn() then moves a burst in the crossing that made it. Otherwise nothing changes.
+   */
+  couple(): void {
+    this.#alone = true;
+    const peer = this.#peer;
+    if (peer === undefined || !this.#mayCouple() || !peer.#mayCouple()) return;
+    const own = this.#ingress?.core as Core;
+    const other = peer.#ingress?.core as Core;
+    if (own.exports !== other.exports) return;
+    for (const [from, to, netif] of [
+      [own, other, peer.#index],
+      [other, own, this.#index],
+    ] as const) {
+      from.words[(from.address + CORE_LINK_NETIF) >>> 2] = netif;
+      from.words[(from.address + CORE_LINK_FRAME) >>> 2] = this.#frameBytes;
+      from.words[(from.address + CORE_LINK) >>> 2] = to.address;
+    }
+  }
+
+  #mayCouple(): boolean {
+    const { send, sendBurst } = DirectNetif.prototype;
+    // A class that looks at what it sends goes on seeing it.
+    const plain = this.send === send && this.sendBurst === sendBurst && this.#tap === undefined;
+    return this.#alone && plain && this.#ingress?.core !== undefined;
+  }
+
+  /** The data path has moved frames to the peer. */
+  carried(): void {
+    if (this.#peer !== undefined) this.#peer.#arrived();
+  }
+
   /** Room in the peer's ingress burst, counted in frames of the largest size. */
   credit(): number {
+    const room = this.#room();
+    this.#starved = room === 0;
+    return room;
+  }
+
+  #room(): number {
     const to = this.#peerIngress();
     if (to === undefined) return 0;
-    if (to.count === 0) {
-      this.#starved = false;
-      return this.#emptyCredit;
-    }
+    if (to.count === 0 && to.used === 0) return this.#emptyCredit;
     const fits = Math.floor((to.bytes.length - to.used) / this.#frameBytes);
-    const credit = Math.min(to.room(), fits);
-    this.#starved = credit <= 0;
-    return Math.max(credit, 0);
+    return Math.max(Math.min(to.room(), fits), 0);
   }
 
   send(burst: Burst, index: number, now: number): void {
@@ -144,8 +200,8 @@ export class DirectNetif implements Netif {
     // credit() said so; a caller that went past it loses the frame, as on any full carrier.
     if (at < 0) return;
     to.bytes.set(burst.bytes.subarray(from, from + length), at);
-    this.frames += 1;
-    this.bytes += length;
+    this.#frames += 1;
+    this.#bytes += length;
     this.#show(burst, index, 1, now);
     peer.#arrived();
   }
@@ -171,8 +227,8 @@ export class DirectNetif implements Netif {
       return;
     }
     copySpan(burst, start, to, at, span);
-    this.bytes += moveRows(burst, first, last, to, at - start, peer.#index);
-    this.frames += count;
+    this.#bytes += moveRows(burst, first, last, to, at - start, peer.#index);
+    this.#frames += count;
     if (this.#tap !== undefined) this.#show(burst, from, count, now);
     to.count = (to.count + count) | 0;
     to.used = (at + span + 15) & ~15;
@@ -189,9 +245,9 @@ export class DirectNetif implements Netif {
     const used = source.exports.carry(address, target.address, first, count, netif, rows, to.used);
     if (used === 0) return false;
     to.count = (rows + count) | 0;
-    for (let i = 0; i < count; i += 1) this.bytes += burst.length(first + i);
+    for (let i = 0; i < count; i += 1) this.#bytes += burst.length(first + i);
     to.used = used;
-    this.frames += count;
+    this.#frames += count;
     return true;
   }
 
@@ -209,11 +265,13 @@ export class DirectNetif implements Netif {
 
   /** This end has run out of credit, and there is room again. */
   awaitsRoom(): boolean {
-    if (!this.#starved) return false;
-    const room = this.credit() > 0;
-    // Stays starved until its stack asks again.
-    this.#starved = true;
-    return room;
+    return (this.#starved || this.#starvedInside()) && this.#room() > 0;
+  }
+
+  /** The last turn() of this end found no room. */
+  #starvedInside(): boolean {
+    const core = this.#ingress?.core;
+    return core !== undefined && core.words[(core.address + CORE_LINK_STARVED) >>> 2] !== 0;
   }
 
   /** Has this end's stack polled. */

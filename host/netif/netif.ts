@@ -18,14 +18,14 @@ export class Burst {
   readonly table: Uint32Array;
   /** Frames that the table holds. */
   readonly capacity: number;
-  /** Frames in the burst. */
-  count = 0;
-  /** Bytes used of the span. */
-  used = 0;
+  /** Two words: frames in the burst, and bytes used of the span. */
+  readonly #state: Int32Array;
   /** The core whose ingress or egress burst it is. */
   readonly core: Core | undefined;
 
-  constructor(bytes: Uint8Array, table: Uint32Array, core?: Core) {
+  /** `state`: the burst's two words in the core's header; its own when left out. */
+  constructor(bytes: Uint8Array, table: Uint32Array, core?: Core, state?: Int32Array) {
+    this.#state = state ?? new Int32Array(2);
     this.bytes = bytes;
     this.table = table;
     this.core = core;
@@ -34,6 +34,24 @@ export class Burst {
     this.words = whole
       ? new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4)
       : undefined;
+  }
+
+  /** Frames in the burst. */
+  get count(): number {
+    return this.#state[0] as number;
+  }
+
+  set count(frames: number) {
+    this.#state[0] = frames;
+  }
+
+  /** Bytes used of the span. */
+  get used(): number {
+    return this.#state[1] as number;
+  }
+
+  set used(bytes: number) {
+    this.#state[1] = bytes;
   }
 
   offset(index: number): number {
@@ -106,6 +124,13 @@ export interface Netif {
    * carriers that move a whole burst with one copy. The same as send() for each; optional.
    */
   sendBurst?(burst: Burst, from: number, count: number, now: number): void;
+  /**
+   * Says that it is its stack's only carrier; optional. A link within one memory may then move
+   * frames in the data path's own crossing, and send() sees only the control plane's.
+   */
+  couple?(): void;
+  /** Frames went out without send(): called by the stack of a coupled carrier. */
+  carried?(): void;
   /** Appends frames that have arrived to the attached ingress burst, as many as fit. */
   receive(now: number): void;
   /** When receive() will next have something; Infinity when only the outside knows. */
