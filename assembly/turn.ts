@@ -2,13 +2,14 @@
  * A round of a host whose application has one context: descriptors out of libTOE, the data path's
  * step, notifications into libTOE, and the frames over a direct link, all in one crossing.
  */
-import { FRAME_LENGTH, FRAME_SIZE } from "../bindings/abi/descriptor.ts";
 import { BATCH_MAX } from "../bindings/abi/limits.ts";
 import * as M from "../bindings/abi/memory-map.ts";
 import { LIBTOE_CORE, LIBTOE_DIRTY_COUNT, LIBTOE_READY_COUNT } from "../bindings/abi/socket.ts";
 import { carry } from "./flextoe/carry.ts";
 import { runStep } from "./flextoe/pipeline.ts";
 import { flush, hasNotifications, take } from "./libtoe/context.ts";
+
+if (M.CORE_EGRESS_BYTES != M.CORE_EGRESS_COUNT + 4) ERROR("CORE: egress count and bytes together");
 
 /** Returns STEP_* bits. `now` in ns. */
 export function runTurn(library: usize, now: u64): u32 {
@@ -26,8 +27,7 @@ export function runTurn(library: usize, now: u64): u32 {
   if (load<u32>(library, LIBTOE_READY_COUNT) != 0) bits |= M.STEP_READY;
   // Nobody looks at the frames again: events name those that the control plane will read.
   if ((bits & (M.STEP_HELD | M.STEP_EVENTS)) == 0) store<u32>(core, 0, M.CORE_INGRESS_BYTES);
-  if (peer != 0 && bits >> M.STEP_EGRESS_SHIFT != 0) bits = sendOver(core, peer, bits);
-  return bits;
+  return peer == 0 ? bits : serveLink(core, peer, bits);
 }
 
 /** Frames that the other core's ingress burst has room for. */
@@ -44,29 +44,18 @@ function takeCredit(core: usize, peer: usize): void {
   store<u32>(core, <u32>(credit == 0), M.CORE_LINK_STARVED);
 }
 
-/** The egress burst to the other core; what step() is to return then. */
-function sendOver(core: usize, peer: usize, bits: u32): u32 {
+/** The egress burst to the other core; what the turn is to return then. */
+// @ts-ignore: decorator
+@inline
+function serveLink(core: usize, peer: usize, step: u32): u32 {
+  let bits = step;
   const frames = bits >> M.STEP_EGRESS_SHIFT;
-  const rows = load<u32>(peer, M.CORE_INGRESS_COUNT);
-  const used = load<u32>(peer, M.CORE_INGRESS_BYTES);
-  const netif = load<u32>(core, M.CORE_LINK_NETIF);
-  const after = carry(core, peer, 0, frames, netif, rows, used);
-  // The host's carrier says what is wrong, and keeps what does not fit.
-  if (after == 0) return bits;
-  store<u32>(peer, rows + frames, M.CORE_INGRESS_COUNT);
-  store<u32>(peer, after, M.CORE_INGRESS_BYTES);
-  store<u64>(core, load<u64>(core, M.CORE_LINK_FRAMES) + frames, M.CORE_LINK_FRAMES);
-  store<u64>(core, load<u64>(core, M.CORE_LINK_BYTES) + bytesOf(core, frames), M.CORE_LINK_BYTES);
-  store<u32>(core, 0, M.CORE_EGRESS_COUNT);
-  store<u32>(core, 0, M.CORE_EGRESS_BYTES);
-  return (bits & ((1 << M.STEP_EGRESS_SHIFT) - 1)) | M.STEP_CARRIED;
-}
-
-function bytesOf(core: usize, frames: u32): u64 {
-  const table = <usize>load<u32>(core, M.CORE_EGRESS_TABLE);
-  let bytes: u64 = 0;
-  for (let i: u32 = 0; i < frames; i++) {
-    bytes += load<u32>(table + i * FRAME_SIZE, FRAME_LENGTH);
+  // What does not fit, the host's carrier keeps.
+  if (frames != 0 && carry(core, peer, 0, frames, load<u32>(core, M.CORE_LINK_NETIF))) {
+    store<u64>(core, 0, M.CORE_EGRESS_COUNT);
+    bits = (bits & ((1 << M.STEP_EGRESS_SHIFT) - 1)) | M.STEP_CARRIED;
   }
-  return bytes;
+  // The other end met a full burst, and this turn has emptied it.
+  if (load<u32>(peer, M.CORE_LINK_STARVED) == 0) return bits;
+  return (bits & M.STEP_HELD) == 0 ? bits | M.STEP_CARRIED : bits;
 }

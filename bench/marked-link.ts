@@ -5,7 +5,7 @@
  * During the handshakes it can also take the timestamp option out of a SYN, as some middleboxes
  * do: that is how the bench measures without timestamps, whatever a stack's options are.
  */
-import { FRAME_CONNECTION } from "../bindings/abi/descriptor.ts";
+import { FRAME_CONNECTION, FRAME_SIZE } from "../bindings/abi/descriptor.ts";
 import { OPTION_END, OPTION_NOP, OPTION_TIMESTAMP, TCP_CHECKSUM } from "../bindings/abi/tcp.ts";
 import { TCP_DATA_OFFSET, TCP_FLAGS, TCP_SIZE, TCP_SYN } from "../bindings/abi/tcp.ts";
 import { DirectNetif } from "../host/netif/direct-link.ts";
@@ -13,6 +13,8 @@ import type { Burst } from "../host/netif/netif.ts";
 
 /** One data frame of so many is corrupted; lwIP's harness does the same (bench.c). */
 export const CORRUPT_EVERY = 65_536;
+/** Frames until the next look, when it was time and no frame carried enough payload. */
+const LOOK_AGAIN = 1024;
 /** The first one falls into the warm-up. */
 const CORRUPT_FIRST = 4096;
 /** A frame of at least this length carries payload at CORRUPT_AT. */
@@ -60,9 +62,7 @@ export class MarkedNetif extends DirectNetif {
   /** Takes timestamps out of SYNs while set: during the handshakes. */
   stripping = false;
   #burst: Burst | undefined;
-  /** Rows of the burst that were there at the last look, if it is still the same burst. */
-  #seen = 0;
-  /** Frames until the next one is corrupted. */
+  /** Frames until the next one is corrupted; those that a stack holds count again. */
   #left = CORRUPT_FIRST;
 
   override attach(ingress: Burst, index: number): void {
@@ -72,27 +72,25 @@ export class MarkedNetif extends DirectNetif {
 
   override receive(): void {
     super.receive();
-    const burst = this.#burst;
-    if (burst !== undefined && burst.count !== 0) this.#look(burst, burst.count);
+    const burst = this.#burst as Burst;
+    const count = burst.count | 0;
+    this.#left = (this.#left - count) | 0;
+    if (this.#left <= 0 || this.stripping === true) this.#look(burst, count);
   }
 
   #look(burst: Burst, count: number): void {
-    // A column of the table that arriving frames do not use: not 0 in a burst that was held.
-    const first = burst.table[FRAME_CONNECTION / 4] === 0 ? 0 : this.#seen;
-    burst.table[FRAME_CONNECTION / 4] = 1;
-    this.#seen = count;
     if (this.stripping) {
-      for (let i = first; i < count; i += 1) stripTimestamps(burst.bytes, burst.offset(i));
+      for (let i = 0; i < count; i += 1) stripTimestamps(burst.bytes, burst.offset(i));
     }
-    this.#left -= count - first;
-    if (this.#left <= 0) this.#mark(burst, first, count);
-  }
-
-  #mark(burst: Burst, first: number, count: number): void {
-    for (let i = first; i < count; i += 1) {
-      if (burst.length(i) < DATA_BYTES) continue;
+    if (this.#left > 0) return;
+    this.#left = LOOK_AGAIN;
+    for (let i = 0; i < count; i += 1) {
+      // A column of the table that arriving frames do not use: a held frame is changed once.
+      const done = i * (FRAME_SIZE / 4) + FRAME_CONNECTION / 4;
+      if (burst.length(i) < DATA_BYTES || burst.table[done] !== 0) continue;
       const at = burst.offset(i) + CORRUPT_AT;
       burst.bytes[at] = (burst.bytes[at] as number) ^ 0x10;
+      burst.table[done] = 1;
       this.corrupted += 1;
       this.#left = CORRUPT_EVERY;
       return;

@@ -38,10 +38,8 @@ export class RpcRun {
     this.#answer = client.toe.allocate(MESSAGE);
     this.#served = server.toe.allocate(MESSAGE);
     for (let i = 0; i < MESSAGE; i += 1) this.#request[i] = (i * 7) & 255;
-    const serve: Watcher = (fd, events) => this.#serve(fd, events);
-    const finish: Watcher = (fd, events) => this.#finish(fd, events);
-    for (const fd of serverFds) this.#watch(server.toe, fd, serve);
-    for (const fd of clientFds) this.#watch(client.toe, fd, finish);
+    for (const fd of serverFds) this.#watch(server.toe, fd, this.#serve);
+    for (const fd of clientFds) this.#watch(client.toe, fd, this.#finish);
   }
 
   #watch(toe: LibToe, fd: number, watcher: Watcher): void {
@@ -49,15 +47,15 @@ export class RpcRun {
     must(toe.setWatcher(fd, watcher), "setWatcher");
   }
 
-  #serve(fd: number, events: number): void {
+  readonly #serve: Watcher = (fd, events) => {
     if ((events & POLLIN) === 0) return;
     const { toe } = this.#pair.server;
     const got = toe.recv(fd, this.#served, 0, MESSAGE);
     if (got <= 0) return;
     if (toe.send(fd, this.#served, 0, got) !== got) throw new Error("rpc: answer not taken");
-  }
+  };
 
-  #finish(fd: number, events: number): void {
+  readonly #finish: Watcher = (fd, events) => {
     if ((events & POLLIN) === 0) return;
     const got = this.#pair.client.toe.recv(fd, this.#answer, 0, MESSAGE);
     if (got <= 0) return;
@@ -68,7 +66,7 @@ export class RpcRun {
     this.#trips += 1;
     this.#open -= 1;
     if (this.#trips < this.#target) this.#ask(fd);
-  }
+  };
 
   #ask(fd: number): void {
     const put = this.#pair.client.toe.send(fd, this.#request, 0, MESSAGE);

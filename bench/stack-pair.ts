@@ -76,7 +76,6 @@ export class StackPair {
   /** Connected descriptors: index i of one is joined to index i of the other. */
   readonly clientFds: number[] = [];
   readonly serverFds: number[] = [];
-  readonly #stacks: readonly Stack[];
   #now = 1e6;
   #idle = 0;
 
@@ -89,7 +88,6 @@ export class StackPair {
     const group = new CoreGroup(loadModule("flextoe.wasm"), [layout, layout]);
     this.client = createStack(group, this.clientLink, CLIENT);
     this.server = createStack(group, this.serverLink, SERVER);
-    this.#stacks = [this.client, this.server];
     this.serverLink.stripping = !options.timestamps;
     this.#connect(options.connections);
     this.serverLink.stripping = false;
@@ -106,9 +104,9 @@ export class StackPair {
   turn(progress: boolean): void {
     const now = this.#now + TURN_NS;
     this.#now = now;
-    let busy = progress;
-    for (const stack of this.#stacks) busy = stack.poll(now) || busy;
-    if (busy) {
+    const client = this.client.poll(now);
+    const server = this.server.poll(now);
+    if (progress || client || server) {
       this.#idle = 0;
       return;
     }

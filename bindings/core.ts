@@ -53,18 +53,9 @@ export interface CoreExports {
   nextDeadline(core: number): number;
   /**
    * A link between two cores of one memory: `frames` of `from`'s egress burst from `first` on go
-   * behind the `rows` frames and `used` bytes of `to`'s ingress burst. The bytes then used; 0, and
-   * nothing moved, when they do not fit.
+   * behind those in `to`'s ingress burst. 0, and nothing moved, when they do not fit.
    */
-  carry(
-    from: number,
-    to: number,
-    first: number,
-    frames: number,
-    netif: number,
-    rows: number,
-    used: number,
-  ): number;
+  carry(from: number, to: number, first: number, frames: number, netif: number): number;
 }
 
 /** Names of the exports, for the test that compares them with the binary. */

@@ -213,10 +213,7 @@ export class Stack {
     this.#controlDue = this.control.pending;
     if (this.#only !== undefined) this.#only.receive(now);
     else for (let i = 0; i < this.netifs.length; i += 1) (this.netifs[i] as Netif).receive(now);
-    let more = this.#round(now, true);
-    for (let round = 1; more && this.#waiting === 0 && round < ROUNDS_MAX; round += 1) {
-      more = this.#round(now, false);
-    }
+    const more = this.#rounds(now);
     if (this.#waiting !== 0) return false;
     if (this.#drainWaiters.length > 0) this.#tellDrained();
     return more;
@@ -229,23 +226,26 @@ export class Stack {
     this.#drainWaiters = [];
   }
 
-  /** One crossing into the data path and what follows from it; true when another is due. */
-  #round(now: number, first: boolean): boolean {
+  /** Crossings into the data path and what follows from each; true when another is due. */
+  #rounds(now: number): boolean {
     const sockets = this.#sockets;
-    sockets.beforeTurn();
-    const result = this.#cross(now);
-    let again = (result & M.STEP_MORE) !== 0;
-    // Most bursts hold nothing for the control plane.
-    if ((result & UNUSUAL) !== 0 || this.#controlDue === true) {
-      again = this.#unusual(now, result) || again;
+    for (let round = 0; round < ROUNDS_MAX; round = (round + 1) | 0) {
+      sockets.beforeTurn();
+      const result = this.#cross(now);
+      let again = (result & M.STEP_MORE) !== 0;
+      // Most bursts hold nothing for the control plane.
+      if ((result & UNUSUAL) !== 0 || this.#controlDue === true) {
+        again = this.#unusual(now, result) || again;
+      }
+      if ((result & M.STEP_CARRIED) !== 0) this.#only?.carried?.();
+      if (round === 0 || (result & M.STEP_READY) !== 0 || sockets.hasWork() === true) {
+        sockets.afterTurn(now);
+        again = this.#asked() || again;
+      }
+      if (this.#waiting !== 0 && this.#drain(now) === false) return false;
+      if (again === false) return false;
     }
-    if ((result & M.STEP_CARRIED) !== 0) this.#only?.carried?.();
-    if (first === true || (result & M.STEP_READY) !== 0 || sockets.hasWork()) {
-      sockets.afterTurn(now);
-      again = this.#asked() || again;
-    }
-    if (this.#waiting !== 0) this.#drain(now);
-    return again;
+    return true;
   }
 
   /** Credit and ingress in, STEP_* out. */

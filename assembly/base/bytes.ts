@@ -38,19 +38,49 @@ export function store32be(address: usize, value: u32, offset: usize = 0): void {
 /** Longer copies are left to memory.copy, which V8 calls out for. */
 const COPY_INLINE_MAX: u32 = 256;
 
-/** Copies `length` bytes between places that do not overlap; nothing beyond them is touched. */
+// @ts-ignore: decorator
+@inline
+function copyTwoVectors(to: usize, from: usize): void {
+  v128.store(to, v128.load(from));
+  v128.store(to, v128.load(from, 16), 16);
+}
+
+/**
+ * Copies `length` bytes between places that do not overlap; nothing beyond them is touched. Vectors
+ * at the end may repeat bytes of those before them: that is cheaper than counting out the rest.
+ */
 export function copyBytes(to: usize, from: usize, length: u32): void {
   if (length > COPY_INLINE_MAX) {
     memory.copy(to, from, length);
     return;
   }
-  let at: u32 = 0;
-  for (const blocks = length & ~15; at < blocks; at += 16) {
-    v128.store(to + at, v128.load(from + at));
+  if (length < 32) {
+    copyFew(to, from, length);
+    return;
   }
+  const lastTo = to + length - 32;
+  const lastFrom = from + length - 32;
+  while (to < lastTo) {
+    copyTwoVectors(to, from);
+    to += 32;
+    from += 32;
+  }
+  copyTwoVectors(lastTo, lastFrom);
+}
+
+/** Fewer than 32 bytes. */
+function copyFew(to: usize, from: usize, length: u32): void {
+  if (length >= 16) {
+    const rest = length - 16;
+    const first = v128.load(from);
+    v128.store(to + rest, v128.load(from + rest));
+    v128.store(to, first);
+    return;
+  }
+  let at: u32 = 0;
   if ((length & 8) != 0) {
-    store<u64>(to + at, load<u64>(from + at));
-    at += 8;
+    store<u64>(to, load<u64>(from));
+    at = 8;
   }
   if ((length & 4) != 0) {
     store<u32>(to + at, load<u32>(from + at));

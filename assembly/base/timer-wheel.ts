@@ -15,7 +15,7 @@
  * - WHEEL_NEXT is not after the first slot in use.
  */
 import {
-  TIMER_DEADLINE, TIMER_NEXT, TIMER_PREVIOUS, TIMER_SIZE, TIMER_SLOT, WHEEL_BITMAP, WHEEL_COUNT,
+  TIMER_DEADLINE, TIMER_DUE, TIMER_NEXT, TIMER_PREVIOUS, TIMER_SIZE, TIMER_SLOT, WHEEL_BITMAP, WHEEL_COUNT,
   WHEEL_GRANULARITY_BITS, WHEEL_HEADS, WHEEL_LEVELS, WHEEL_NEXT, WHEEL_SIZE, WHEEL_SLOTS,
   WHEEL_SLOT_BITS, WHEEL_TICK,
 } from "../../bindings/abi/timer.ts";
@@ -64,18 +64,25 @@ export function wheelInitialize(wheel: usize, now: u64): void {
  * Arms or re-arms a timer for `deadline` (ns, above 0). One store when the timer stands in a slot
  * that comes up in time. A deadline in the past expires at the next tick.
  */
+// @ts-ignore: decorator
+@inline
 export function wheelArm(wheel: usize, timers: usize, timer: u32, deadline: u64): void {
   // 0 means not armed; near the end of time, rounding up to a tick would wrap.
   const at = min(max(deadline, 1), <u64>i64.MAX_VALUE);
   const record = recordOf(timers, timer);
-  const before = load<u64>(record, TIMER_DEADLINE);
   store<u64>(record, at, TIMER_DEADLINE);
-  const linked = load<u32>(record, TIMER_SLOT);
-  if (linked != 0 && before != 0 && at >= before) return;
+  const linked = load<u32>(record, TIMER_SLOT) != 0;
+  if (linked && load<u64>(record, TIMER_DUE) <= tickOf(at)) return;
+  move(wheel, timers, timer, tickOf(at));
+}
+
+/** To a slot that comes up in time, when the timer is not in one. */
+function move(wheel: usize, timers: usize, timer: u32, wanted: u64): void {
+  const record = recordOf(timers, timer);
   const tick = load<u64>(wheel, WHEEL_TICK);
-  const due = max(tickOf(at), tick);
-  if (linked != 0) {
-    if (startOf(linked - 1, tick) <= due) return;
+  const due = max(wanted, tick);
+  if (load<u32>(record, TIMER_SLOT) != 0) {
+    if (load<u64>(record, TIMER_DUE) <= due) return;
     unlink(wheel, timers, record);
   }
   place(wheel, timers, timer, due, tick);
@@ -127,13 +134,6 @@ export function wheelNext(wheel: usize): u64 {
   return next == NEVER ? NEVER : next << WHEEL_GRANULARITY_BITS;
 }
 
-/** Tick at which a linked slot comes up. */
-function startOf(slot: u32, tick: u64): u64 {
-  const shift = <u64>((slot >> WHEEL_SLOT_BITS) * WHEEL_SLOT_BITS);
-  const first = firstSlotFrom(tick, shift);
-  return (first + <u64>((slot - <u32>first) & SLOT_MASK)) << shift;
-}
-
 /** Links an unlinked timer where it comes up at `due` (>= `tick`), or sooner at a higher level. */
 function place(wheel: usize, timers: usize, timer: u32, due: u64, tick: u64): void {
   let level: u32 = 0;
@@ -151,6 +151,7 @@ function place(wheel: usize, timers: usize, timer: u32, due: u64, tick: u64): vo
     }
   }
   link(wheel, timers, timer, (level << WHEEL_SLOT_BITS) + (<u32>number & SLOT_MASK));
+  store<u64>(recordOf(timers, timer), number << shift, TIMER_DUE);
   store<u64>(wheel, min(load<u64>(wheel, WHEEL_NEXT), number << shift), WHEEL_NEXT);
 }
 

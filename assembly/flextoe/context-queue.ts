@@ -10,7 +10,6 @@ import { Counter } from "../../bindings/abi/counters.ts";
 import * as D from "../../bindings/abi/descriptor.ts";
 import { DropReason } from "../../bindings/abi/drop-reason.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
-import { CONNECTIONS_MAX } from "../../bindings/abi/limits.ts";
 import { CORE_CONTEXTS, CORE_CONTEXT_TABLE, CORE_EVENTS } from "../../bindings/abi/memory-map.ts";
 import { CORE_EVENT_CAPACITY, CORE_EVENT_COUNT } from "../../bindings/abi/memory-map.ts";
 import { CORE_INTERRUPTS, CORE_NOTIFYING } from "../../bindings/abi/memory-map.ts";
@@ -27,18 +26,6 @@ export function contextOf(core: usize, context: u32): usize {
 @inline
 export function hasDescriptors(record: usize): bool {
   return load<u32>(record, D.CONTEXT_ATX_PRODUCER) != load<u32>(record, D.CONTEXT_ATX_CONSUMER);
-}
-
-/** True when any context's doorbell has moved. */
-// @ts-ignore: decorator
-@inline
-export function hasDoorbell(core: usize): bool {
-  let record = contextOf(core, 0);
-  const end = contextOf(core, load<u32>(core, CORE_CONTEXTS));
-  for (; record < end; record += D.CONTEXT_SIZE) {
-    if (hasDescriptors(record)) return true;
-  }
-  return false;
 }
 
 /** Descriptors waiting in a context's ATX; an impossible count fences it (threats D05). */
@@ -135,6 +122,8 @@ export function deliverNotifications(core: usize): bool {
   return true;
 }
 
+// @ts-ignore: decorator
+@inline
 function deliverAll(core: usize): void {
   const contexts = load<u32>(core, CORE_CONTEXTS);
   let left: u32 = 0;
@@ -146,20 +135,24 @@ function deliverAll(core: usize): void {
   store<u32>(core, left, CORE_NOTIFYING);
 }
 
+// @ts-ignore: decorator
+@inline
 function deliver(core: usize, context: u32, record: usize): void {
   const mask = load<u32>(record, D.CONTEXT_ARX_MASK);
   const first = load<u32>(record, D.CONTEXT_ARX_PRODUCER);
   let producer = first;
   let connection = load<u32>(record, D.CONTEXT_PENDING_HEAD);
-  for (let turn: u32 = 0; turn < CONNECTIONS_MAX && connection != 0; turn++) {
+  const ring = <usize>load<u32>(record, D.CONTEXT_ARX_BASE);
+  for (;;) {
     // A consumer index ahead of the producer is a lie; it only costs that context entries.
     if (producer - load<u32>(record, D.CONTEXT_ARX_CONSUMER) > mask) break;
     const post = postOf(core, connection);
-    const ring = <usize>load<u32>(record, D.CONTEXT_ARX_BASE);
     writeNotification(core, connection, post, ring + (producer & mask) * D.ARX_SIZE);
     store<u32>(post, 0, F.POST_PENDING_QUEUED);
     connection = load<u32>(post, F.POST_PENDING_NEXT);
     producer++;
+    // A list has no more entries than the ring or than there are connections.
+    if (connection == 0) break;
   }
   store<u32>(record, connection, D.CONTEXT_PENDING_HEAD);
   if (connection == 0) store<u32>(record, 0, D.CONTEXT_PENDING_TAIL);
@@ -172,6 +165,8 @@ function deliver(core: usize, context: u32, record: usize): void {
   count(core, Counter.Interrupts);
 }
 
+// @ts-ignore: decorator
+@inline
 function writeNotification(core: usize, connection: u32, post: usize, entry: usize): void {
   store<u64>(entry, load<u64>(post, F.POST_OPAQUE), D.ARX_OPAQUE_LOW);
   store<u32>(entry, connection, D.ARX_CONNECTION);

@@ -37,6 +37,8 @@ export function dmaPlace(core: usize, work: usize): void {
 }
 
 /** Copies contiguous bytes to the buffer from sequence number `seq` on. */
+// @ts-ignore: decorator
+@inline
 export function scatter(core: usize, post: usize, seq: u32, from: usize, length: u32): void {
   const list = <usize>load<u32>(post, POST_RX_LIST);
   const mask = load<u32>(post, POST_RX_MASK);
@@ -83,6 +85,8 @@ export function completeSegment(
 }
 
 /** Copies `length` bytes from the transmit buffer into the frame and returns their sum. */
+// @ts-ignore: decorator
+@inline
 function gather(core: usize, post: usize, to: usize, seq: u32, length: u32): u64 {
   const list = <usize>load<u32>(post, POST_TX_LIST);
   const mask = load<u32>(post, POST_TX_MASK);

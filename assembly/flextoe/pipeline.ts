@@ -58,7 +58,7 @@ export function runStep(core: usize, now: u64): u32 {
   // Small bursts are common: a part without work costs a load and a compare, not a call.
   if (load<u32>(core, M.CORE_INGRESS_COUNT) != 0) receiveBurst(core);
   let more: u32 = 0;
-  if (queue.hasDoorbell(core) && serveContexts(core)) more = M.STEP_MORE;
+  if (serveContexts(core)) more = M.STEP_MORE;
   const wheel = <usize>load<u32>(core, M.CORE_WHEEL);
   if (wheelNext(wheel) <= now && expireTimers(core, now)) more = M.STEP_MORE;
   if (load<u32>(core, M.CORE_RR_HEAD) != 0 && transmit(core)) more = M.STEP_MORE;
@@ -72,6 +72,8 @@ export function runStep(core: usize, now: u64): u32 {
 function reportOf(core: usize): u32 {
   let bits = load<u32>(core, M.CORE_EGRESS_COUNT) << M.STEP_EGRESS_SHIFT;
   if (load<u32>(core, M.CORE_INGRESS_COUNT) != 0) bits |= M.STEP_MORE | M.STEP_HELD;
+  // Both words at once: most steps have neither.
+  if (load<u64>(core, M.CORE_EVENT_COUNT) == 0) return bits;
   if (load<u32>(core, M.CORE_EVENT_COUNT) != 0) bits |= M.STEP_EVENTS;
   if (load<u32>(core, M.CORE_INTERRUPTS) != 0) bits |= M.STEP_INTERRUPTS;
   return bits;
@@ -83,6 +85,8 @@ export function deadline(core: usize): u64 {
 }
 
 /** RX: the frames that the host put into the ingress burst. */
+// @ts-ignore: decorator
+@inline
 function receiveBurst(core: usize): void {
   const offered = min(load<u32>(core, M.CORE_INGRESS_COUNT), L.BATCH_MAX);
   // Each frame may be answered and may cause three events: without room the burst waits.
@@ -230,17 +234,21 @@ function redirect(core: usize, work: usize, connection: u32): void {
 }
 
 /** HC: descriptors of all contexts, the turn moving on; true when some are left. */
+// @ts-ignore: decorator
+@inline
 function serveContexts(core: usize): bool {
   const contexts = load<u32>(core, M.CORE_CONTEXTS);
-  let turn = load<u32>(core, M.CORE_CONTEXT_TURN);
+  const first = load<u32>(core, M.CORE_CONTEXT_TURN);
+  let context = first;
   let left = false;
-  for (let i: u32 = 0; i < contexts; i++) {
-    if (turn >= contexts) turn = 0;
-    const record = queue.contextOf(core, turn);
-    if (queue.hasDescriptors(record) && serveContext(core, turn, record)) left = true;
-    turn++;
-  }
-  store<u32>(core, turn + 1 < contexts ? turn + 1 : 0, M.CORE_CONTEXT_TURN);
+  do {
+    const record = queue.contextOf(core, context);
+    if (queue.hasDescriptors(record)) {
+      if (serveContext(core, context, record)) left = true;
+      store<u32>(core, first + 1 < contexts ? first + 1 : 0, M.CORE_CONTEXT_TURN);
+    }
+    context = context + 1 < contexts ? context + 1 : 0;
+  } while (context != first);
   return left;
 }
 

@@ -18,6 +18,8 @@ import { countDrop } from "../base/counter.ts";
 import { act, cancelTimer, flagsOf, peerWindow, startDelayedAck } from "./protocol-state.ts";
 
 /** The window field that an ACK sent now would carry (RFC 9293, 3.8.6). */
+// @ts-ignore: decorator
+@inline
 export function windowField(p: usize): u32 {
   const step = windowStep(load<u8>(p, F.PROTOCOL_RX_SHIFT), load<u16>(p, F.PROTOCOL_MSS));
   return receiveWindowField(
@@ -30,6 +32,8 @@ export function windowField(p: usize): u32 {
 }
 
 /** The right edge after announcing `field`. */
+// @ts-ignore: decorator
+@inline
 export function edgeAfter(p: usize, field: u32): u32 {
   const next = load<u32>(p, F.PROTOCOL_RX_NEXT_SEQ);
   const scale = load<u8>(p, F.PROTOCOL_LOCAL_SCALE);
@@ -37,6 +41,8 @@ export function edgeAfter(p: usize, field: u32): u32 {
 }
 
 /** A segment leaves that acknowledges rxNextSeq: its window field; nothing is left to say. */
+// @ts-ignore: decorator
+@inline
 export function announceWindow(core: usize, connection: u32, p: usize): u32 {
   const field = windowField(p);
   store<u32>(p, edgeAfter(p, field), F.PROTOCOL_RX_EDGE);

@@ -118,17 +118,23 @@ function isArmed(core: usize, connection: u32, kind: u32): bool {
 }
 
 /** (Re)starts the retransmission timer (RFC 6298, 5.1 and 5.3), with its backoff. */
+// @ts-ignore: decorator
+@inline
 export function restartRetransmit(core: usize, connection: u32): void {
   const rto = rtoWithBackoff(recoveryOf(core, connection));
   armTimer(core, connection, TimerKind.Retransmit, load<u64>(core, CORE_NOW) + rto);
 }
 
 /** Starts it when it is not running (RFC 6298, 5.1). */
+// @ts-ignore: decorator
+@inline
 export function startRetransmit(core: usize, connection: u32): void {
   if (!isArmed(core, connection, TimerKind.Retransmit)) restartRetransmit(core, connection);
 }
 
 /** Starts the delayed-ACK timer (RFC 9293 MUST-40, SHLD-18) when it is not running. */
+// @ts-ignore: decorator
+@inline
 export function startDelayedAck(core: usize, connection: u32): void {
   if (isArmed(core, connection, TimerKind.DelayedAck)) return;
   const delay: u64 = load<u32>(recoveryOf(core, connection), F.RECOVERY_DELAYED_ACK);

@@ -72,6 +72,8 @@ export function flush(library: usize): u32 {
   return waiting == 0 ? 0 : flushList(library, waiting);
 }
 
+// @ts-ignore: decorator
+@inline
 function flushList(library: usize, waiting: u32): u32 {
   const core = coreOf(library);
   const record = contextOf(library);

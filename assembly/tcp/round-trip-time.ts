@@ -14,6 +14,8 @@ import { seqBefore } from "../../bindings/abi/seq.ts";
  * Takes one measurement of a segment that was never retransmitted (Karn; RFC 6298, 3). SRTT 0
  * means that there was none before, so a sample is at least 1 ns.
  */
+// @ts-ignore: decorator
+@inline
 export function rttSample(recovery: usize, sample: u64): void {
   const rtt = max<u64>(1, min<u64>(sample, <u64>1 << RTT_SAMPLE_BITS));
   const srtt = load<u64>(recovery, RECOVERY_SRTT);
@@ -37,6 +39,8 @@ export function rttSample(recovery: usize, sample: u64): void {
 }
 
 /** RFC 6298 2.3 to 2.5 (RTO-4, RTO-5, RTO-18): G keeps RTO above SRTT. */
+// @ts-ignore: decorator
+@inline
 function updateRto(recovery: usize): void {
   const variance = max<u64>(RTT_GRANULARITY, 4 * load<u64>(recovery, RECOVERY_RTTVAR));
   const computed = load<u64>(recovery, RECOVERY_SRTT) + variance;
@@ -48,6 +52,8 @@ function updateRto(recovery: usize): void {
  * A segment of new data leaves now. `end` is the sequence number after its last byte. Does nothing
  * while another segment is timed.
  */
+// @ts-ignore: decorator
+@inline
 export function rttStartTiming(recovery: usize, end: u32, now: u64): void {
   if (load<u32>(recovery, RECOVERY_RTT_TIMING) != 0) return;
   store<u32>(recovery, 1, RECOVERY_RTT_TIMING);
@@ -56,6 +62,8 @@ export function rttStartTiming(recovery: usize, end: u32, now: u64): void {
 }
 
 /** Everything below `una` is acknowledged. Returns true when that ended the timed sample. */
+// @ts-ignore: decorator
+@inline
 export function rttOnAck(recovery: usize, una: u32, now: u64): bool {
   if (load<u32>(recovery, RECOVERY_RTT_TIMING) == 0) return false;
   if (seqBefore(una, load<u32>(recovery, RECOVERY_RTT_SEQ))) return false;
@@ -73,6 +81,8 @@ export function rttAbandon(recovery: usize): void {
 }
 
 /** RTO after RECOVERY_BACKOFF timeouts in a row, at most RECOVERY_RTO_MAX (RTO-12; threats T07). */
+// @ts-ignore: decorator
+@inline
 export function rtoWithBackoff(recovery: usize): u64 {
   const limit = load<u64>(recovery, RECOVERY_RTO_MAX);
   const shift: u64 = load<u8>(recovery, RECOVERY_BACKOFF);

@@ -89,6 +89,8 @@ export function trimEnd(seq: u32, length: u32, next: u32, window: u32): u32 {
  * With nothing in flight and 0 returned although avail is not 0, the peer's window is too small:
  * the persist timer is due, which also overrides this rule (RFC 9293, 3.8.6.2.1, rule 4).
  */
+// @ts-ignore: decorator
+@inline
 export function sendableBytes(
   avail: u32, sent: u32, cwnd: u32, edgeDistance: u32, mss: u32, nodelay: bool, cork: bool,
   windowMax: u32, finPending: bool,

@@ -93,6 +93,6 @@ export const STEP_INTERRUPTS: u32 = 4; // CORE_INTERRUPTS is not 0
 export const STEP_HELD: u32 = 8; // the ingress burst was not taken: offer it again
 export const STEP_NOTIFIED: u32 = 16; // notifications were delivered, or wait for room in ARX
 export const STEP_READY: u32 = 32; // turn() only: sockets wait in LIBTOE_READY
-export const STEP_CARRIED: u32 = 64; // turn() only: frames went over CORE_LINK
+export const STEP_CARRIED: u32 = 64; // turn() only: CORE_LINK's other end has frames, or room
 /** The upper bits are CORE_EGRESS_COUNT. */
 export const STEP_EGRESS_SHIFT: u32 = 8;

@@ -12,6 +12,7 @@ export const TIMER_DEADLINE: u32 = 0; // u64: nanoseconds; 0 = not armed
 export const TIMER_NEXT: u32 = 8; // u32: timer index + 1; 0 ends the list
 export const TIMER_PREVIOUS: u32 = 12; // u32: timer index + 1; 0 = first of its slot
 export const TIMER_SLOT: u32 = 16; // u32: slot index + 1 over all levels; 0 = not linked
+export const TIMER_DUE: u32 = 24; // u64: tick at which its slot comes up, while linked
 export const TIMER_SIZE: u32 = 32;
 
 /** Timers of one connection: timer index = connection * TIMERS_PER_CONNECTION + kind. */

@@ -93,6 +93,8 @@ export class DirectNetif implements Netif {
   #wake: (() => void) | undefined;
   /** Its stack has no other carrier. */
   #alone = false;
+  /** Data path moves its frames. */
+  #coupled = false;
   /** The sender has met a full peer and wants to hear of room. */
   #starved = false;
 
@@ -153,6 +155,8 @@ export class DirectNetif implements Netif {
     const own = this.#ingress?.core as Core;
     const other = peer.#ingress?.core as Core;
     if (own.exports !== other.exports) return;
+    this.#coupled = true;
+    peer.#coupled = true;
     for (const [from, to, netif] of [
       [own, other, peer.#index],
       [other, own, this.#index],
@@ -170,7 +174,7 @@ export class DirectNetif implements Netif {
     return this.#alone && plain && this.#ingress?.core !== undefined;
   }
 
-  /** The data path has moved frames to the peer. */
+  /** The data path has moved frames to the peer, or has made room for the peer's. */
   carried(): void {
     if (this.#peer !== undefined) this.#peer.#arrived();
   }
@@ -240,19 +244,13 @@ export class DirectNetif implements Netif {
     const source = burst.core;
     const target = to.core;
     if (source === undefined || source.exports !== target?.exports) return false;
-    const rows = to.count;
-    const { address } = source;
-    const used = source.exports.carry(address, target.address, first, count, netif, rows, to.used);
-    if (used === 0) return false;
-    to.count = (rows + count) | 0;
-    for (let i = 0; i < count; i += 1) this.#bytes += burst.length(first + i);
-    to.used = used;
-    this.#frames += count;
-    return true;
+    return source.exports.carry(source.address, target.address, first, count, netif) !== 0;
   }
 
   /** The peer has written the frames into the ingress burst already; tells it of room again. */
   receive(): void {
+    // turn() says so itself.
+    if (this.#coupled === true) return;
     if (this.#peer?.awaitsRoom()) this.#peer.wake();
   }
 
