@@ -12,7 +12,7 @@ import { FRAME_SIZE } from "../../bindings/abi/descriptor.ts";
 import { ETHERNET_SIZE, VLAN_SIZE } from "../../bindings/abi/ethernet.ts";
 import { CORE_LINK, CORE_LINK_BYTES, CORE_LINK_FRAME } from "../../bindings/abi/memory-map.ts";
 import { CORE_LINK_FRAMES, CORE_LINK_NETIF } from "../../bindings/abi/memory-map.ts";
-import { CORE_LINK_STARVED } from "../../bindings/abi/memory-map.ts";
+import { CORE_LINK_STARVED, CORE_LINK_TELL, STEP_CARRIED } from "../../bindings/abi/memory-map.ts";
 import type { Core } from "../../bindings/core.ts";
 import { copyWords } from "../copy-words.ts";
 import type { FrameTap } from "./frame-tap.ts";
@@ -165,6 +165,15 @@ export class DirectNetif implements Netif {
       from.words[(from.address + CORE_LINK_FRAME) >>> 2] = this.#frameBytes;
       from.words[(from.address + CORE_LINK) >>> 2] = to.address;
     }
+    this.#listen();
+    peer.#listen();
+  }
+
+  /** The sender's turn() says that it has sent only where that changes something here. */
+  #listen(): void {
+    const core = this.#peer === undefined ? undefined : this.#peer.#ingress?.core;
+    if (core === undefined || (this.#wake ?? this.#onArrival) === undefined) return;
+    core.words[(core.address + CORE_LINK_TELL) >>> 2] = STEP_CARRIED;
   }
 
   #mayCouple(): boolean {
@@ -279,6 +288,7 @@ export class DirectNetif implements Netif {
 
   onReadable(wake: () => void): void {
     this.#wake = wake;
+    this.#listen();
   }
 
   #peerIngress(): Burst | undefined {
