@@ -22,7 +22,7 @@ export interface CoreExports {
   take(library: number): number;
   /** One descriptor with ATX_* flags, now; 0 when the ring is full. */
   put(library: number, connection: number, flags: number): number;
-  /** Takes free bytes of the transmit buffer: their address, or 0 when they are not in one chunk. */
+  /** Takes free bytes of the transmit buffer: their address, 0 when they are not in one chunk. */
   append(library: number, connection: number, length: number, held: number): number;
   /** Takes readable bytes: their address, or 0 when they are not in one chunk. */
   consume(library: number, connection: number, length: number): number;

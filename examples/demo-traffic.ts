@@ -168,7 +168,10 @@ export class RpcServer implements Application {
       const fd = this.#toe.accept(this.#listener);
       if (fd < 0) return;
       this.#held.set(fd, { bytes: new Uint8Array(this.#buffer.length), from: 0, to: 0 });
-      must(this.#toe.setWatcher(fd, (ready) => this.#ready.push(ready)), "setWatcher");
+      must(
+        this.#toe.setWatcher(fd, (ready) => this.#ready.push(ready)),
+        "setWatcher",
+      );
       this.#ready.push(fd);
     }
   }
@@ -232,7 +235,10 @@ export class RpcClient implements Application {
       const fd = must(toe.socket(), "socket");
       this.#calls.set(fd, { fd, sent: 0, got: 0, rounds: 0 });
       toe.connect(fd, server);
-      must(toe.setWatcher(fd, (ready) => this.#ready.push(ready)), "setWatcher");
+      must(
+        toe.setWatcher(fd, (ready) => this.#ready.push(ready)),
+        "setWatcher",
+      );
     }
   }
 

@@ -159,11 +159,15 @@ export async function runDemo(
   server.applications.push(up, new RpcServer(server.stack.toe, RPC_PORT, options.rpcBytes));
   const address = { address: "10.0.0.2", port: BULK_PORT };
   const down = BulkFlow.client(client.stack.toe, address, { ...common, seed: options.seed });
-  const rpc = new RpcClient(client.stack.toe, { ...address, port: RPC_PORT }, {
-    connections: options.rpcConnections,
-    bytes: options.rpcBytes,
-    rounds: options.rpcRounds,
-  });
+  const rpc = new RpcClient(
+    client.stack.toe,
+    { ...address, port: RPC_PORT },
+    {
+      connections: options.rpcConnections,
+      bytes: options.rpcBytes,
+      rounds: options.rpcRounds,
+    },
+  );
   client.applications.push(down, rpc);
   const total = options.bulkBytes * 2;
   const done = (): boolean => {

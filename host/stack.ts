@@ -124,7 +124,7 @@ export class Stack {
     });
     this.toe = new LibToe(this.core, 1, this.control);
     this.#sockets = this.toe.internals;
-    this.#library = this.#sockets.library;
+    this.#library = this.#sockets.context.library;
     this.control.attach(this.toe);
     this.netifs = options.netifs.map(({ netif }) => netif);
     options.netifs.forEach((config, index) => this.#addNetif(config, index));

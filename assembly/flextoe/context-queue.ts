@@ -143,15 +143,13 @@ function deliver(core: usize, context: u32, record: usize): void {
   let producer = first;
   let connection = load<u32>(record, D.CONTEXT_PENDING_HEAD);
   const ring = <usize>load<u32>(record, D.CONTEXT_ARX_BASE);
-  for (;;) {
-    // A consumer index ahead of the producer is a lie; it only costs that context entries.
-    if (producer - load<u32>(record, D.CONTEXT_ARX_CONSUMER) > mask) break;
+  // A consumer index ahead of the producer is a lie; it only costs that context entries.
+  while (producer - load<u32>(record, D.CONTEXT_ARX_CONSUMER) <= mask) {
     const post = postOf(core, connection);
     writeNotification(core, connection, post, ring + (producer & mask) * D.ARX_SIZE);
     store<u32>(post, 0, F.POST_PENDING_QUEUED);
     connection = load<u32>(post, F.POST_PENDING_NEXT);
     producer++;
-    // A list has no more entries than the ring or than there are connections.
     if (connection == 0) break;
   }
   store<u32>(record, connection, D.CONTEXT_PENDING_HEAD);

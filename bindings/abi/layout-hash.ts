@@ -64,4 +64,10 @@ const SOCKETS: u32 =
   (SOCKET_SIZE ^ (SOCKET_NEXT_DIRTY << 7) ^ (LIBTOE_SIZE << 13) ^ (LIBTOE_READY << 25)) >>> 0;
 
 export const LAYOUT_HASH: u32 =
-  (RECORDS ^ SOCKETS ^ (DESCRIPTORS << 1) ^ (DESCRIPTORS >>> 31) ^ (LIMITS << 2) ^ (LIMITS >>> 30)) >>> 0;
+  (RECORDS ^
+    SOCKETS ^
+    (DESCRIPTORS << 1) ^
+    (DESCRIPTORS >>> 31) ^
+    (LIMITS << 2) ^
+    (LIMITS >>> 30)) >>>
+  0;

@@ -9,43 +9,26 @@
 import { WorkList } from "../work-list.ts";
 import { ATX_FIN, ATX_RX_SHUT } from "../../bindings/abi/descriptor.ts";
 import { INFO_RX_NEXT_SEQ, INFO_TX_UNA } from "../../bindings/abi/descriptor.ts";
-import { CORE_INFO, CORE_SOCKETS } from "../../bindings/abi/memory-map.ts";
-import { LIBTOE_DIRTY_COUNT, LIBTOE_READY, LIBTOE_READY_COUNT } from "../../bindings/abi/socket.ts";
-import { QUEUED_READY, SOCKET_CAUSE, SOCKET_GENERATION } from "../../bindings/abi/socket.ts";
-import { SOCKET_OPEN, SOCKET_QUEUED, SOCKET_RX_SHUT } from "../../bindings/abi/socket.ts";
-import { SOCKET_SENDABLE, SOCKET_SIZE, SOCKET_STATE } from "../../bindings/abi/socket.ts";
-import type { Core, CoreExports } from "../../bindings/core.ts";
+import { CORE_INFO } from "../../bindings/abi/memory-map.ts";
+import { SOCKET_RX_SHUT, SOCKET_SENDABLE } from "../../bindings/abi/socket.ts";
+import type { Core } from "../../bindings/core.ts";
 import type { ConnectionEvents, ControlPlaneApi } from "../control-plane/interface.ts";
 import { ERRNO } from "../errors.ts";
 import { ContextQueue } from "./context.ts";
 import { Deadlines } from "./deadline.ts";
-import { dispatch } from "./dispatch.ts";
+import { dispatch, type Hooks } from "./dispatch.ts";
 import { Outbox } from "./outbox.ts";
 import type { SocketOptions } from "./options.ts";
 import { payloadBuffers, PayloadMemory } from "./payload-buffer.ts";
 import { pendingBytes } from "./payload-buffer.ts";
+import { SocketRows } from "./socket-rows.ts";
 import { ANYTHING, DescriptorTable, READABLE, Socket, SOCKET_CLOSED } from "./socket.ts";
 import { SOCKET_CONNECTED, SOCKET_CONNECTING, SOCKET_IDLE } from "./socket.ts";
 import { SOCKET_LISTENING } from "./socket.ts";
 
-/** The application's hooks; all may be set at any time. */
-export interface Hooks {
-  /** Called once when work for the stack appears after a flush(). */
-  onDoorbell: (() => void) | undefined;
-  /** Told of what a watcher threw; the connection has been reset. */
-  onCallbackError: ((fd: number, error: unknown) => void) | undefined;
-}
-
-// Words of a row and of the context's LIBTOE record.
-const STATE = SOCKET_STATE >>> 2;
-const CAUSE = SOCKET_CAUSE >>> 2;
-const QUEUED = SOCKET_QUEUED >>> 2;
-const ROW_SHIFT = Math.log2(SOCKET_SIZE / 4);
-
 export class Connections implements ConnectionEvents {
   readonly context: ContextQueue;
-  /** Address of the context's LIBTOE record. */
-  readonly library: number;
+  readonly rows: SocketRows;
   readonly contextIndex: number;
   readonly control: ControlPlaneApi;
   readonly table: DescriptorTable;
@@ -54,17 +37,10 @@ export class Connections implements ConnectionEvents {
   readonly core: Core;
   readonly #hooks: Hooks;
   readonly #memory: PayloadMemory;
-  readonly #exports: CoreExports;
-  readonly #ints: Int32Array;
-  /** Word indexes: the rows, and what of the LIBTOE record is looked at here. */
-  readonly #base: number;
-  readonly #dirtyCount: number;
-  readonly #readyCount: number;
-  readonly #ready: number;
   /** Entries of LIBTOE_READY that this poll has dealt with. */
   #readyTaken = 0;
   /** By connection id. */
-  readonly #rows: (Socket | undefined)[] = [];
+  readonly #sockets: (Socket | undefined)[] = [];
   readonly #listeners = new Map<number, Socket>();
   readonly #outbox = new Outbox();
   /** Connections that are over and not yet given back to the control plane. */
@@ -82,14 +58,7 @@ export class Connections implements ConnectionEvents {
   ) {
     this.core = core;
     this.context = new ContextQueue(core, context);
-    this.library = this.context.library;
-    this.#exports = core.exports;
-    this.#ints = core.ints;
-    const library = this.library >>> 2;
-    this.#base = (core.words[(core.address + CORE_SOCKETS) >>> 2] as number) >>> 2;
-    this.#dirtyCount = library + (LIBTOE_DIRTY_COUNT >>> 2);
-    this.#readyCount = library + (LIBTOE_READY_COUNT >>> 2);
-    this.#ready = library + (LIBTOE_READY >>> 2);
+    this.rows = new SocketRows(core, this.context.library);
     this.contextIndex = context;
     this.control = control;
     this.defaults = defaults;
@@ -104,45 +73,24 @@ export class Connections implements ConnectionEvents {
 
   /** Connections with something to flush (not empty after flush() only when the ring was full). */
   get unflushed(): number {
-    return (this.#ints[this.#dirtyCount] as number) + this.#outbox.ending.length;
+    return this.rows.dirty + this.#outbox.ending.length;
   }
 
   // The way out: ATX.
-
-  /** Takes free bytes of the transmit buffer; where they are, or 0 when in several places. */
-  append(connection: number, length: number, held: boolean): number {
-    return this.#exports.append(this.library, connection, length, held === true ? 1 : 0) >>> 0;
-  }
-
-  /** Takes readable bytes; where they are, or 0 when in several places. */
-  consume(connection: number, length: number): number {
-    const address = this.#exports.consume(this.library, connection, length) >>> 0;
-    if (this.#kicked === false && this.#ints[this.#dirtyCount] !== 0) this.kick();
-    return address;
-  }
-
-  /** send() out of a registered buffer: bytes, 0 when none were taken. */
-  transmit(connection: number, address: number, length: number): number {
-    const sent = this.#exports.transmit(this.library, connection, address, length) | 0;
-    if (this.#kicked === false) this.kick();
-    return sent;
-  }
-
-  /** recv() into a registered buffer: bytes, 0 when none were taken. */
-  receive(connection: number, address: number, length: number): number {
-    const got = this.#exports.receive(this.library, connection, address, length) | 0;
-    if (this.#kicked === false && this.#ints[this.#dirtyCount] !== 0) this.kick();
-    return got;
-  }
 
   /** Tells the driver, once between two flushes, of what was appended. */
   ring(): void {
     if (this.#kicked === false) this.kick();
   }
 
+  /** The same after bytes were read, which matters only when their credit is given back. */
+  ringForCredit(): void {
+    if (this.#kicked === false && this.rows.dirty !== 0) this.kick();
+  }
+
   /** Puts the connection in the next flush. */
   markDirty(socket: Socket): void {
-    this.#exports.release(this.library, socket.connection);
+    this.rows.release(socket.connection);
     this.ring();
   }
 
@@ -162,7 +110,7 @@ export class Connections implements ConnectionEvents {
   /** True when flush() or poll() has something to do; after a kick a descriptor may wait. */
   hasWork(): boolean {
     if (this.#kicked === true || this.#touched.count !== 0) return true;
-    return ((this.#ints[this.#dirtyCount] as number) | (this.#ints[this.#readyCount] as number)) !== 0;
+    return this.rows.busy();
   }
 
   /**
@@ -170,7 +118,7 @@ export class Connections implements ConnectionEvents {
    * full ring did not take stays for the next flush: nothing is lost.
    */
   flush(): number {
-    return this.beforeTurn() + this.#exports.flush(this.library);
+    return this.beforeTurn() + this.rows.flush();
   }
 
   /** What of flush() is not Wasm's: descriptors that end a side and wait for room. */
@@ -193,7 +141,7 @@ export class Connections implements ConnectionEvents {
     const { connection, atxFlags } = socket;
     // Its connection may be over by now.
     if (connection === 0 || atxFlags === 0) return;
-    if (this.#exports.put(this.library, connection, atxFlags) !== 0) this.#ended(socket, atxFlags);
+    if (this.rows.put(connection, atxFlags)) this.#ended(socket, atxFlags);
     else this.#outbox.ending.push(socket);
   }
 
@@ -211,7 +159,7 @@ export class Connections implements ConnectionEvents {
     if (socket.txShut) return;
     socket.txShut = true;
     socket.sendable = false;
-    this.#setState(socket, 0, SOCKET_SENDABLE);
+    this.rows.change(socket.row, 0, SOCKET_SENDABLE);
     socket.atxFlags |= ATX_FIN;
     this.putNow(socket);
     this.touch(socket, ANYTHING);
@@ -226,9 +174,11 @@ export class Connections implements ConnectionEvents {
     socket.tail = undefined;
     if (socket.row !== 0) {
       const unread = socket.rxAvail;
-      this.#setState(socket, SOCKET_RX_SHUT, 0);
-      if (unread > 0) this.consume(socket.connection, unread);
-      if (unread > 0) this.markDirty(socket);
+      this.rows.change(socket.row, SOCKET_RX_SHUT, 0);
+      if (unread > 0) {
+        this.rows.consume(socket.connection, unread);
+        this.markDirty(socket);
+      }
     }
     this.touch(socket, ANYTHING);
   }
@@ -240,15 +190,8 @@ export class Connections implements ConnectionEvents {
     socket.txShut = true;
     socket.releasing = true;
     // What is notified from now on is nobody's; what was appended still goes with the FIN.
-    this.#setState(socket, 0, -1);
+    this.rows.change(socket.row, 0, -1);
     this.putNow(socket);
-  }
-
-  /** Bits of the row's SOCKET_STATE to set and to clear. */
-  #setState(socket: Socket, set: number, clear: number): void {
-    if (socket.row === 0) return;
-    const at = socket.row + STATE;
-    this.#ints[at] = ((this.#ints[at] as number) & ~clear) | set;
   }
 
   /** RST; the record keeps `error` for the application (0 = none). */
@@ -262,8 +205,8 @@ export class Connections implements ConnectionEvents {
   }
 
   #forget(socket: Socket): void {
-    this.#rows[socket.connection] = undefined;
-    this.#setState(socket, 0, -1);
+    this.#sockets[socket.connection] = undefined;
+    this.rows.change(socket.row, 0, -1);
     socket.row = 0;
     socket.connection = 0;
   }
@@ -283,35 +226,25 @@ export class Connections implements ConnectionEvents {
 
   /** Takes all that the data path notified, without running the application's code. */
   take(): number {
-    let count = this.#exports.take(this.library);
+    let count = this.rows.take();
     while (this.context.waiting() !== 0) {
       this.#touchReady();
-      count += this.#exports.take(this.library);
+      count += this.rows.take();
     }
     return count;
   }
 
   /** Makes room in LIBTOE_READY: what it names waits in the list of touched sockets. */
   #touchReady(): void {
-    const count = this.#ints[this.#readyCount] as number;
-    for (let i = this.#readyTaken; i < count; i += 1) {
-      const connection = this.#ints[this.#ready + i] as number;
-      const cause = this.#unqueue(connection);
-      const socket = this.#rows[connection];
+    const { rows } = this;
+    for (let entry = this.#readyTaken; entry < rows.ready; entry += 1) {
+      const connection = rows.readyAt(entry);
+      const cause = rows.unqueue(connection);
+      const socket = this.#sockets[connection];
       if (socket !== undefined) this.touch(socket, cause);
     }
     this.#readyTaken = 0;
-    this.#ints[this.#readyCount] = 0;
-  }
-
-  /** Takes a connection out of LIBTOE_READY; the POLL* bits that may be new. */
-  #unqueue(connection: number): number {
-    const ints = this.#ints;
-    const row = (this.#base + (connection << ROW_SHIFT)) | 0;
-    const cause = ints[(row + CAUSE) | 0] as number;
-    ints[(row + CAUSE) | 0] = 0;
-    ints[(row + QUEUED) | 0] = (ints[(row + QUEUED) | 0] as number) & ~QUEUED_READY;
-    return cause;
+    rows.clearReady();
   }
 
   /** Registers an active open. */
@@ -331,9 +264,10 @@ export class Connections implements ConnectionEvents {
   unlisten(socket: Socket): void {
     const { listener } = socket;
     this.#listeners.delete(listener);
-    for (let id = 0; id < this.#rows.length; id += 1) {
-      const row = this.#rows[id];
-      if (row !== undefined && row.fd < 0 && row.listener === listener) this.#rows[id] = undefined;
+    for (let id = 0; id < this.#sockets.length; id += 1) {
+      const row = this.#sockets[id];
+      if (row !== undefined && row.fd < 0 && row.listener === listener)
+        this.#sockets[id] = undefined;
     }
     this.control.unlisten(listener);
     this.kick();
@@ -341,17 +275,17 @@ export class Connections implements ConnectionEvents {
 
   /** The record of a connection that accept() returned. */
   accepted(connection: number): Socket | undefined {
-    return this.#rows[connection];
+    return this.#sockets[connection];
   }
 
   #enter(socket: Socket, connection: number): void {
-    while (this.#rows.length <= connection) this.#rows.push(undefined);
-    this.#rows[connection] = socket;
+    while (this.#sockets.length <= connection) this.#sockets.push(undefined);
+    this.#sockets[connection] = socket;
     socket.connection = connection;
   }
 
   opened(connection: number, generation: number, listener: number): void {
-    let socket = this.#rows[connection];
+    let socket = this.#sockets[connection];
     if (listener !== 0) {
       const parent = this.#listeners.get(listener);
       if (parent === undefined) return;
@@ -374,15 +308,13 @@ export class Connections implements ConnectionEvents {
     const info = core.words[(core.address + CORE_INFO) >>> 2] as number;
     const rxSeq = core.words[(info + INFO_RX_NEXT_SEQ) >>> 2] as number;
     const txSeq = core.words[(info + INFO_TX_UNA) >>> 2] as number;
-    const row = this.#base + (connection << ROW_SHIFT);
+    const row = this.rows.row(connection);
     const { rx, tx } = payloadBuffers(this.#memory, connection, row * 4, rxSeq, txSeq);
     socket.rx = rx;
     socket.tx = tx;
-    socket.ints = this.#ints;
+    socket.ints = this.rows.ints;
     socket.row = row;
-    this.#ints[row + (SOCKET_GENERATION >>> 2)] = generation | 0;
-    this.#ints[row + CAUSE] = 0;
-    this.#ints[row + STATE] = SOCKET_OPEN | SOCKET_SENDABLE;
+    this.rows.open(row, generation);
     socket.generation = generation | 0;
     socket.state = SOCKET_CONNECTED;
     socket.sendable = true;
@@ -400,20 +332,20 @@ export class Connections implements ConnectionEvents {
   }
 
   closed(connection: number, error: number): void {
-    const known = this.#rows[connection];
+    const known = this.#sockets[connection];
     // Not within its event: the control plane is in the middle of a step.
     this.#finished.push(connection);
     if (known === undefined) return;
     // What was notified before the end belongs to the application.
     this.take();
-    if (this.#rows[connection] !== known) return;
+    if (this.#sockets[connection] !== known) return;
     this.#saveUnread(known);
     this.#forget(known);
     this.#over(known, error);
   }
 
   softError(connection: number, error: number): void {
-    const socket = this.#rows[connection];
+    const socket = this.#sockets[connection];
     if (socket !== undefined) socket.softError = error;
   }
 
@@ -444,7 +376,7 @@ export class Connections implements ConnectionEvents {
   poll(now?: number): number {
     // A callback that polls would run the others inside itself.
     if (this.#polling === true) return 0;
-    const count = this.#exports.take(this.library);
+    const count = this.rows.take();
     this.afterTurn(now);
     // The next poll takes what LIBTOE_READY had no room for.
     if (this.context.waiting() !== 0) this.kick();
@@ -457,26 +389,26 @@ export class Connections implements ConnectionEvents {
     this.#polling = true;
     if (this.#outbox.holding || this.deadlines.active) this.#passTime(now);
     if (this.#finished.length > 0) this.#giveBack();
-    if (this.#ints[this.#readyCount] !== 0) this.#dispatchReady();
+    if (this.rows.ready !== 0) this.#dispatchReady();
     if (this.#touched.count !== 0) this.#dispatchTouched();
     this.#polling = false;
   }
 
   #dispatchReady(): void {
-    const ints = this.#ints;
+    const { rows } = this;
     // A callback that takes notifications adds to the array, or empties it.
-    for (let at = 0; at < (ints[this.#readyCount] as number); at = this.#readyTaken) {
-      const connection = ints[(this.#ready + at) | 0] as number;
-      this.#readyTaken = (at + 1) | 0;
-      const cause = this.#unqueue(connection);
-      const socket = this.#rows[connection];
+    for (let entry = 0; entry < rows.ready; entry = this.#readyTaken) {
+      const connection = rows.readyAt(entry);
+      this.#readyTaken = (entry + 1) | 0;
+      const cause = rows.unqueue(connection);
+      const socket = this.#sockets[connection];
       // One that is over, or that is dispatched below.
       if (socket === undefined || cause === 0) continue;
       if (socket.touched === true) socket.cause |= cause;
       else dispatch(this, socket, cause, this.#hooks);
     }
     this.#readyTaken = 0;
-    ints[this.#readyCount] = 0;
+    rows.clearReady();
   }
 
   /** Sockets that callbacks touch wait for the next poll, so that one of them cannot loop here. */
@@ -501,7 +433,7 @@ export class Connections implements ConnectionEvents {
 
   /** Sockets that the next poll() will look at even if nothing arrives. */
   get undispatched(): number {
-    return this.#touched.count + (this.#ints[this.#readyCount] as number);
+    return this.#touched.count + this.rows.ready;
   }
 
   /** Time in ns at which poll(now) has something to do by itself; Infinity when never. */

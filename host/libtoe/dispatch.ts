@@ -3,8 +3,16 @@
  * Invariant: application code that throws fails its own connection, and no other.
  */
 import { ERRNO } from "../errors.ts";
-import type { Connections, Hooks } from "./connections.ts";
+import type { Connections } from "./connections.ts";
 import { readiness, type Socket, wakeObservers } from "./socket.ts";
+
+/** The application's hooks; all may be set at any time. */
+export interface Hooks {
+  /** Called once when work for the stack appears after a flush(). */
+  onDoorbell: (() => void) | undefined;
+  /** Told of what a watcher threw; the connection has been reset. */
+  onCallbackError: ((fd: number, error: unknown) => void) | undefined;
+}
 
 /** Called by poll() for each socket with news; `cause` are the POLL* bits that may be new. */
 export function dispatch(toe: Connections, socket: Socket, cause: number, hooks: Hooks): void {

@@ -11,7 +11,8 @@ import type { ConnectionEvents, ConnectionInfo } from "../control-plane/interfac
 import type { ConnectionOptions, ControlPlaneApi } from "../control-plane/interface.ts";
 import * as A from "./awaitable.ts";
 import { type SocketAddress, SocketCalls } from "./calls.ts";
-import { Connections, type Hooks } from "./connections.ts";
+import { Connections } from "./connections.ts";
+import type { Hooks } from "./dispatch.ts";
 import type { EpollEvent } from "./epoll.ts";
 import { SocketOptions } from "./options.ts";
 import type { PollEntry } from "./poll.ts";

@@ -11,8 +11,9 @@ import { POST_RX_ORIGIN, POST_SIZE, POST_TX_MASK } from "../../bindings/abi/flow
 import { POST_TX_ORIGIN } from "../../bindings/abi/flow-state.ts";
 import { CORE_CHUNK_LISTS, CORE_CHUNK_SHIFT, CORE_POST } from "../../bindings/abi/memory-map.ts";
 import { SOCKET_RX_AVAIL, SOCKET_RX_CREDIT, SOCKET_RX_INDEX } from "../../bindings/abi/socket.ts";
-import { SOCKET_RX_MASK, SOCKET_RX_THRESHOLD, SOCKET_TX_APPEND } from "../../bindings/abi/socket.ts";
-import { SOCKET_TX_FREE, SOCKET_TX_INDEX, SOCKET_TX_MASK } from "../../bindings/abi/socket.ts";
+import { SOCKET_RX_MASK, SOCKET_RX_THRESHOLD } from "../../bindings/abi/socket.ts";
+import { SOCKET_TX_APPEND, SOCKET_TX_FREE } from "../../bindings/abi/socket.ts";
+import { SOCKET_TX_INDEX, SOCKET_TX_MASK } from "../../bindings/abi/socket.ts";
 import type { Core } from "../../bindings/core.ts";
 import { copyWords } from "../copy-words.ts";
 

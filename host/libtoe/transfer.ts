@@ -49,14 +49,17 @@ export function transmit(
   const tx = socket.tx as PayloadBuffer;
   const registered = tx.addressOf(source) | 0;
   if (registered !== 0 && flags === 0) {
-    const sent = toe.transmit(socket.connection, registered + offset, length);
-    if (sent !== 0) return sent;
+    const sent = toe.rows.transmit(socket.connection, registered + offset, length);
+    if (sent !== 0) {
+      toe.ring();
+      return sent;
+    }
   }
   const free = (socket.ints[(socket.row + TX_FREE) | 0] as number) | 0;
   const count = length < free ? length : free;
   if (count === 0) return length === 0 ? 0 : -ERRNO.EAGAIN;
   const held = (flags & MSG_MORE) !== 0;
-  const address = toe.append(socket.connection, count, held);
+  const address = toe.rows.append(socket.connection, count, held);
   tx.write(address, source, offset, count);
   if (held && count < free) toe.hold(socket);
   else toe.ring();
@@ -85,8 +88,11 @@ export function receive(
   if (rx !== undefined && flags === 0) {
     const registered = rx.addressOf(target) | 0;
     if (registered !== 0) {
-      const got = toe.receive(socket.connection, registered + offset, length);
-      if (got !== 0) return got;
+      const got = toe.rows.receive(socket.connection, registered + offset, length);
+      if (got !== 0) {
+        toe.ringForCredit();
+        return got;
+      }
     }
   }
   const available = row === 0 ? 0 : (socket.ints[(row + RX_AVAIL) | 0] as number) | 0;
@@ -95,7 +101,8 @@ export function receive(
   if ((flags & (MSG_PEEK | MSG_TRUNC)) !== 0) {
     return receiveOtherwise(toe, socket, target, offset, count, flags);
   }
-  const address = toe.consume(socket.connection, count);
+  const address = toe.rows.consume(socket.connection, count);
+  toe.ringForCredit();
   (rx as PayloadBuffer).read(address, target, offset, count);
   return count;
 }
@@ -120,7 +127,9 @@ function receiveOtherwise(
 ): number {
   const rx = socket.rx as PayloadBuffer;
   if ((flags & MSG_TRUNC) === 0) rx.peek(target, offset, count);
-  if ((flags & MSG_PEEK) === 0) toe.consume(socket.connection, count);
+  if ((flags & MSG_PEEK) !== 0) return count;
+  toe.rows.consume(socket.connection, count);
+  toe.ringForCredit();
   return count;
 }
 

@@ -386,32 +386,47 @@ test("FIN-WAIT-2 of a connection that is still held lasts as long as it is held"
 
 /** State in which the peer vanishes, and how the client gets there. */
 const VANISHING: readonly (readonly [string, (ends: Ends) => void])[] = [
-  ["FIN-WAIT-1", ({ pair, client }) => {
-    pair.link.down = true;
-    pair.clientToe.close(client);
-  }],
-  ["FIN-WAIT-2", ({ pair, client }) => {
-    pair.clientToe.close(client);
-    pair.pass(3 * ROUND_TRIP);
-  }],
-  ["CLOSING", ({ pair, client, server }) => {
-    pair.clientToe.close(client);
-    pair.serverToe.close(server);
-    // Both FINs are on their way, and arrive; nothing after them does.
-    pair.pass(0.25 * ROUND_TRIP);
-  }],
-  ["LAST-ACK", ({ pair, client, server }) => {
-    pair.serverToe.close(server);
-    pair.pass(3 * ROUND_TRIP);
-    pair.link.down = true;
-    pair.clientToe.close(client);
-  }],
-  ["TIME-WAIT", ({ pair, client, server }) => {
-    pair.clientToe.close(client);
-    pair.pass(3 * ROUND_TRIP);
-    pair.serverToe.close(server);
-    pair.pass(3 * ROUND_TRIP);
-  }],
+  [
+    "FIN-WAIT-1",
+    ({ pair, client }) => {
+      pair.link.down = true;
+      pair.clientToe.close(client);
+    },
+  ],
+  [
+    "FIN-WAIT-2",
+    ({ pair, client }) => {
+      pair.clientToe.close(client);
+      pair.pass(3 * ROUND_TRIP);
+    },
+  ],
+  [
+    "CLOSING",
+    ({ pair, client, server }) => {
+      pair.clientToe.close(client);
+      pair.serverToe.close(server);
+      // Both FINs are on their way, and arrive; nothing after them does.
+      pair.pass(0.25 * ROUND_TRIP);
+    },
+  ],
+  [
+    "LAST-ACK",
+    ({ pair, client, server }) => {
+      pair.serverToe.close(server);
+      pair.pass(3 * ROUND_TRIP);
+      pair.link.down = true;
+      pair.clientToe.close(client);
+    },
+  ],
+  [
+    "TIME-WAIT",
+    ({ pair, client, server }) => {
+      pair.clientToe.close(client);
+      pair.pass(3 * ROUND_TRIP);
+      pair.serverToe.close(server);
+      pair.pass(3 * ROUND_TRIP);
+    },
+  ],
 ];
 
 for (const [name, prepare] of VANISHING) {

@@ -117,7 +117,11 @@ test("RFC 9293 3.10.7.4: a segment without bytes has a place", () => {
 
 test("RFC 9293 3.8.6.2.2: the edge advances by min(half the buffer, mss)", () => {
   for (const [shift, mss, step] of [
-    [16, 1460, 1460], [11, 1460, 1024], [12, 1460, 1460], [10, 536, 512], [30, 65535, 65535],
+    [16, 1460, 1460],
+    [11, 1460, 1024],
+    [12, 1460, 1460],
+    [10, 536, 512],
+    [30, 65535, 65535],
   ] as const) {
     expect(tcp.windowStep(shift, mss)).toBe(step);
   }
@@ -263,9 +267,7 @@ const SENDS = [
 test("MUST-38, MUST-17, SHLD-7: bytes of the next segment", () => {
   for (const row of SENDS) {
     const [avail, sent, cwnd, edge, nodelay, cork, windowMax, fin, expected] = row;
-    const got = tcp.sendableBytes(
-      avail, sent, cwnd, edge, MSS, nodelay, cork, windowMax, fin,
-    );
+    const got = tcp.sendableBytes(avail, sent, cwnd, edge, MSS, nodelay, cork, windowMax, fin);
     expect([...row.slice(0, 8), got]).toEqual([...row.slice(0, 8), expected]);
   }
 });

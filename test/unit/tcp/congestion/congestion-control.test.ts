@@ -100,7 +100,12 @@ test("RFC 6582 3.2 step 3: cwnd at the end of recovery (CC-16)", () => {
 
 test("RFC 5681 4.1: restart after idle with min(IW, cwnd) (CC-18)", () => {
   for (const algorithm of WINDOWED) {
-    for (const [before, after] of [[40, 10], [10, 10], [9, 9], [1, 1]] as const) {
+    for (const [before, after] of [
+      [40, 10],
+      [10, 10],
+      [9, 9],
+      [1, 1],
+    ] as const) {
       const flow = flowOf(algorithm, before, 30 * MSS);
       flow.idle();
       expect([before, flow.cwnd, flow.ssthresh]).toEqual([before, after * MSS, 30 * MSS]);
@@ -167,7 +172,11 @@ test("RFC 3168 6.1.2: one reduction a window, CWR with each (ECN-4)", () => {
 
 test("RFC 3168 6.1.2: a loss in the window of an ECN reduction is answered already", () => {
   //  ssthresh in segments after ECE and then loss within one window, from 20
-  for (const [algorithm, expected] of [[NewReno, 10], [Cubic, 14], [Dctcp, 6]] as const) {
+  for (const [algorithm, expected] of [
+    [NewReno, 10],
+    [Cubic, 14],
+    [Dctcp, 6],
+  ] as const) {
     const flow = flowOf(algorithm, 20);
     flow.ack(MSS, 20 * MSS, true);
     flow.ecn(19 * MSS);

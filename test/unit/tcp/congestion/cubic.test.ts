@@ -34,7 +34,11 @@ function expectNear(segments: number, expected: number): void {
 test("RFC 8312 4.3, 4.4: concave and convex region follow W_cubic(t)", () => {
   //  mss, W_max in segments, round trip in seconds
   for (const [mss, wMax, rtt] of [
-    [1448, 500, 0.1], [1448, 500, 0.05], [536, 2000, 0.1], [8948, 1000, 0.08], [1448, 5000, 0.1],
+    [1448, 500, 0.1],
+    [1448, 500, 0.05],
+    [536, 2000, 0.1],
+    [8948, 1000, 0.08],
+    [1448, 5000, 0.1],
   ] as const) {
     const flow = afterLoss(mss, wMax, rtt);
     const start = Number(flow.now) / 1e9;
@@ -49,7 +53,11 @@ test("RFC 8312 4.3, 4.4: concave and convex region follow W_cubic(t)", () => {
 test("RFC 8312 4.2: in the TCP-friendly region cwnd follows W_est", () => {
   const alpha = (3 * (1 - BETA)) / (1 + BETA);
   //  W_max in segments, round trip in seconds: too short for the cubic curve to matter
-  for (const [wMax, rtt] of [[20, 0.01], [100, 0.002], [50, 0.0001]] as const) {
+  for (const [wMax, rtt] of [
+    [20, 0.01],
+    [100, 0.002],
+    [50, 0.0001],
+  ] as const) {
     const flow = afterLoss(1448, wMax, rtt);
     let expected = wMax * BETA;
     for (let round = 1; round <= 80; round += 1) {

@@ -51,8 +51,12 @@ test("DC-6: alpha reaches 0 exactly without marks, and stays at 1 when all is ma
     [ONE, 0xffffffff, 0xffffffff, ONE],
   ] as const;
   for (const [alpha, marked, total, expected] of rows) {
-    expect([alpha, marked, total, dctcpAlpha(alpha, marked, total)])
-      .toEqual([alpha, marked, total, expected]);
+    expect([alpha, marked, total, dctcpAlpha(alpha, marked, total)]).toEqual([
+      alpha,
+      marked,
+      total,
+      expected,
+    ]);
   }
 });
 

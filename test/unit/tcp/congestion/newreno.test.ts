@@ -40,7 +40,13 @@ test("an ACK of many windows grows cwnd by one segment", () => {
 test("bytes beyond a window count towards the next segment", () => {
   const flow = new CongestionFlow({ algorithm, mss: 1000, cwnd: 4000, ssthresh: 4000 });
   //  acked, cwnd after it; 3000 + 3000 = 4000 + 2000, 2000 + 3000 = 5000, 0 + 5999 + 1 = 6000
-  for (const [acked, cwnd] of [[3000, 4000], [3000, 5000], [3000, 6000], [5999, 6000], [1, 7000]]) {
+  for (const [acked, cwnd] of [
+    [3000, 4000],
+    [3000, 5000],
+    [3000, 6000],
+    [5999, 6000],
+    [1, 7000],
+  ]) {
     flow.ack(acked as number, flow.cwnd);
     expect([acked, flow.cwnd]).toEqual([acked, cwnd]);
   }

@@ -1,0 +1,128 @@
+/**
+ * The rows of one context's sockets in linear memory (bindings/abi/socket.ts) and the exports that
+ * work on them (assembly/libtoe). Indexes are words of `ints`.
+ */
+import { CORE_SOCKETS } from "../../bindings/abi/memory-map.ts";
+import { LIBTOE_DIRTY_COUNT, LIBTOE_READY, LIBTOE_READY_COUNT } from "../../bindings/abi/socket.ts";
+import { QUEUED_READY, SOCKET_CAUSE, SOCKET_GENERATION } from "../../bindings/abi/socket.ts";
+import { SOCKET_OPEN, SOCKET_QUEUED, SOCKET_SENDABLE } from "../../bindings/abi/socket.ts";
+import { SOCKET_SIZE, SOCKET_STATE } from "../../bindings/abi/socket.ts";
+import type { Core, CoreExports } from "../../bindings/core.ts";
+
+const STATE = SOCKET_STATE >>> 2;
+const GENERATION = SOCKET_GENERATION >>> 2;
+const CAUSE = SOCKET_CAUSE >>> 2;
+const QUEUED = SOCKET_QUEUED >>> 2;
+const ROW_SHIFT = Math.log2(SOCKET_SIZE / 4);
+
+export class SocketRows {
+  readonly ints: Int32Array;
+  readonly #exports: CoreExports;
+  /** Address of the context's LIBTOE record. */
+  readonly #library: number;
+  readonly #base: number;
+  readonly #dirty: number;
+  readonly #ready: number;
+  readonly #entries: number;
+
+  constructor(core: Core, library: number) {
+    this.ints = core.ints;
+    this.#exports = core.exports;
+    this.#library = library;
+    this.#base = (core.words[(core.address + CORE_SOCKETS) >>> 2] as number) >>> 2;
+    this.#dirty = (library + LIBTOE_DIRTY_COUNT) >>> 2;
+    this.#ready = (library + LIBTOE_READY_COUNT) >>> 2;
+    this.#entries = (library + LIBTOE_READY) >>> 2;
+  }
+
+  /** Sockets that wait for a descriptor. */
+  get dirty(): number {
+    return this.ints[this.#dirty] as number;
+  }
+
+  /** Sockets with news for the application. */
+  get ready(): number {
+    return this.ints[this.#ready] as number;
+  }
+
+  /** True when either of them is not 0. */
+  busy(): boolean {
+    return ((this.ints[this.#dirty] as number) | (this.ints[this.#ready] as number)) !== 0;
+  }
+
+  /** The connection of an entry below `ready`. */
+  readyAt(entry: number): number {
+    return this.ints[(this.#entries + entry) | 0] as number;
+  }
+
+  clearReady(): void {
+    this.ints[this.#ready] = 0;
+  }
+
+  /** The connection's news are being told: the POLL* bits that may be new. */
+  unqueue(connection: number): number {
+    const { ints } = this;
+    const row = this.row(connection);
+    const cause = ints[(row + CAUSE) | 0] as number;
+    ints[(row + CAUSE) | 0] = 0;
+    ints[(row + QUEUED) | 0] = (ints[(row + QUEUED) | 0] as number) & ~QUEUED_READY;
+    return cause;
+  }
+
+  /** Where a connection's row begins. */
+  row(connection: number): number {
+    return (this.#base + (connection << ROW_SHIFT)) | 0;
+  }
+
+  /** From here on notifications and calls change the row, whose numbers have been written. */
+  open(row: number, generation: number): void {
+    this.ints[row + GENERATION] = generation | 0;
+    this.ints[row + CAUSE] = 0;
+    this.ints[row + STATE] = SOCKET_OPEN | SOCKET_SENDABLE;
+  }
+
+  /** SOCKET_STATE bits to set and to clear; nothing for row 0, which is no row. */
+  change(row: number, set: number, clear: number): void {
+    if (row !== 0) this.ints[row + STATE] = ((this.ints[row + STATE] as number) & ~clear) | set;
+  }
+
+  /** Takes free bytes of the transmit buffer; where they are, or 0 when in several places. */
+  append(connection: number, length: number, held: boolean): number {
+    return this.#exports.append(this.#library, connection, length, held === true ? 1 : 0) >>> 0;
+  }
+
+  /** Takes readable bytes; where they are, or 0 when in several places. */
+  consume(connection: number, length: number): number {
+    return this.#exports.consume(this.#library, connection, length) >>> 0;
+  }
+
+  /** send() out of a registered buffer: bytes, 0 when none were taken. */
+  transmit(connection: number, address: number, length: number): number {
+    return this.#exports.transmit(this.#library, connection, address, length) | 0;
+  }
+
+  /** recv() into a registered buffer: bytes, 0 when none were taken. */
+  receive(connection: number, address: number, length: number): number {
+    return this.#exports.receive(this.#library, connection, address, length) | 0;
+  }
+
+  /** Puts the connection in the next flush(). */
+  release(connection: number): void {
+    this.#exports.release(this.#library, connection);
+  }
+
+  /** One descriptor with ATX_* flags, now; false when the ring is full. */
+  put(connection: number, flags: number): boolean {
+    return this.#exports.put(this.#library, connection, flags) !== 0;
+  }
+
+  /** A descriptor for each dirty socket; how many. */
+  flush(): number {
+    return this.#exports.flush(this.#library);
+  }
+
+  /** Waiting notifications into the rows, as many as the array takes; how many. */
+  take(): number {
+    return this.#exports.take(this.#library);
+  }
+}
