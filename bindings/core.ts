@@ -20,6 +20,8 @@ export interface CoreExports {
   flush(library: number): number;
   /** Notifications into the sockets' rows, as many as LIBTOE_READY takes; how many. */
   take(library: number): number;
+  /** Takes a connection out of LIBTOE_READY, its causes into LIBTOE_CAUSE; 0 when none is left. */
+  nextReady(library: number): number;
   /** One descriptor with ATX_* flags, now; 0 when the ring is full. */
   put(library: number, connection: number, flags: number): number;
   /** Takes free bytes of the transmit buffer: their address, 0 when they are not in one chunk. */
@@ -66,6 +68,7 @@ export const CORE_EXPORT_NAMES: readonly (keyof CoreExports)[] = [
   "turn",
   "flush",
   "take",
+  "nextReady",
   "put",
   "append",
   "consume",

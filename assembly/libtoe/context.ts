@@ -176,3 +176,22 @@ function closed(row: usize, flags: u32): u32 {
   store<u32>(row, state, S.SOCKET_STATE);
   return S.CAUSE_ANYTHING;
 }
+
+/**
+ * Takes the first connection out of LIBTOE_READY, its causes into LIBTOE_CAUSE; 0 when there is
+ * none.
+ */
+export function nextReady(library: usize): u32 {
+  const taken = load<u32>(library, S.LIBTOE_READY_TAKEN);
+  const count = load<u32>(library, S.LIBTOE_READY_COUNT);
+  if (taken >= count) return 0;
+  const connection = load<u32>(library + taken * 4, S.LIBTOE_READY);
+  const last = taken + 1 == count;
+  store<u32>(library, last ? 0 : taken + 1, S.LIBTOE_READY_TAKEN);
+  if (last) store<u32>(library, 0, S.LIBTOE_READY_COUNT);
+  const row = rowOf(coreOf(library), connection);
+  store<u32>(library, load<u32>(row, S.SOCKET_CAUSE), S.LIBTOE_CAUSE);
+  store<u32>(row, 0, S.SOCKET_CAUSE);
+  store<u32>(row, load<u32>(row, S.SOCKET_QUEUED) & ~S.QUEUED_READY, S.SOCKET_QUEUED);
+  return connection;
+}

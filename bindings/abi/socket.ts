@@ -56,6 +56,8 @@ export const LIBTOE_DIRTY_TAIL: u32 = 20; // u32
 export const LIBTOE_DIRTY_COUNT: u32 = 24; // u32
 /** Connections with news for the application, in the order in which it came. */
 export const LIBTOE_READY_COUNT: u32 = 28; // u32
+export const LIBTOE_READY_TAKEN: u32 = 32; // u32: entries that nextReady() has taken out
+export const LIBTOE_CAUSE: u32 = 36; // u32: POLL* bits that may be new for the one taken last
 export const LIBTOE_READY: u32 = 64; // READY_MAX x u32
 export const READY_MAX: u32 = 256;
 export const LIBTOE_SIZE: u32 = 1088;

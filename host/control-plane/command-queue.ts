@@ -34,7 +34,11 @@ export class CommandQueue {
   #head = 0;
   #count = 0;
 
-  constructor(core: Core) {
+  readonly #attention: { due: boolean };
+
+  /** `attention.due` is set when a command has to wait. */
+  constructor(core: Core, attention: { due: boolean }) {
+    this.#attention = attention;
     this.#core = core;
     this.#record = (core.words[(core.address + CORE_CONTEXT_TABLE) >>> 2] as number) >>> 2;
   }
@@ -65,6 +69,7 @@ export class CommandQueue {
     waiting[at + 4] = high;
     waiting[at + 5] = flags;
     this.#count += 1;
+    this.#attention.due = true;
     return true;
   }
 

@@ -100,6 +100,7 @@ export class ControlPlane implements C.ControlPlaneApi {
   readonly #linkChanges = new LinkChanges();
   /** Interfaces whose addresses are to be announced. */
   #announcements: Interface[] = [];
+  readonly #attention = { due: false };
   /** Deadline of row 0's timer: the neighbour cache's. */
   #housekeeping = Infinity;
 
@@ -125,7 +126,8 @@ export class ControlPlane implements C.ControlPlaneApi {
       routes: new RouteTable(),
       neighbors,
       listeners: new ListenerTable(rows),
-      commands: new CommandQueue(core),
+      commands: new CommandQueue(core, this.#attention),
+      attention: this.#attention,
       egress: new ControlEgress(core, options.egress),
       sequence: new InitialSequence(new KeyedHash(key.subarray(0, 16)), options.initialSequence),
       ports: new EphemeralPorts(portHash, options.entropy, range),
@@ -159,7 +161,9 @@ export class ControlPlane implements C.ControlPlaneApi {
     const added = routes.add(config);
     const at = (core.address + CORE_NETIF_MEDIUM + added.index * 4) >>> 2;
     core.words[at] = added.medium === "ip" ? 0 : ETHERNET_SIZE;
-    if (config.announce === true) this.#announcements.push(added);
+    if (config.announce !== true) return;
+    this.#announcements.push(added);
+    this.#attention.due = true;
   }
 
   /** Removes an interface; its connections are reset locally, nothing is sent. */
@@ -187,8 +191,7 @@ export class ControlPlane implements C.ControlPlaneApi {
 
   /** True when flush() would send something. */
   get pending(): boolean {
-    const { outbox, commands } = this.#plane;
-    return outbox.count > 0 || commands.waiting > 0 || this.#announcements.length > 0;
+    return this.#attention.due;
   }
 
   /** Frames to offer to step() again: a frame table like a burst's. */
@@ -233,6 +236,7 @@ export class ControlPlane implements C.ControlPlaneApi {
     let sent = 0;
     for (; sent < outbox.count && egress.hasRoom(); sent += 1) this.#dispatch(outbox.at(sent));
     outbox.drop(sent);
+    this.#attention.due = outbox.count > 0 || plane.commands.waiting > 0;
     this.#armHousekeeping();
   }
 

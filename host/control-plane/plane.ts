@@ -57,6 +57,11 @@ export interface ReceivedFrame {
   ip: number;
 }
 
+/** Set when calls between events have left something to send: looked at in every poll. */
+export interface Attention {
+  due: boolean;
+}
+
 export interface Plane {
   readonly core: Core;
   readonly profile: Profile;
@@ -83,6 +88,7 @@ export interface Plane {
   readonly frame: ReceivedFrame;
   /** Rows with ROW_OUTBOX set. */
   readonly outbox: WorkList<number>;
+  readonly attention: Attention;
   events: ConnectionEvents;
   /** ns. */
   now: number;

@@ -173,6 +173,7 @@ export function post(plane: Plane, id: number, what: number): void {
   const before = plane.rows.get(id, R.ROW_OUTBOX);
   plane.rows.set(id, R.ROW_OUTBOX, before | what);
   if (before === 0) plane.outbox.push(id);
+  plane.attention.due = true;
 }
 
 // RFC 9293, 3.10.5: a reset where the peer has a connection, then everything is gone.

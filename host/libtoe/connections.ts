@@ -37,8 +37,6 @@ export class Connections implements ConnectionEvents {
   readonly core: Core;
   readonly #hooks: Hooks;
   readonly #memory: PayloadMemory;
-  /** Entries of LIBTOE_READY that this poll has dealt with. */
-  #readyTaken = 0;
   /** By connection id. */
   readonly #sockets: (Socket | undefined)[] = [];
   readonly #listeners = new Map<number, Socket>();
@@ -237,14 +235,10 @@ export class Connections implements ConnectionEvents {
   /** Makes room in LIBTOE_READY: what it names waits in the list of touched sockets. */
   #touchReady(): void {
     const { rows } = this;
-    for (let entry = this.#readyTaken; entry < rows.ready; entry += 1) {
-      const connection = rows.readyAt(entry);
-      const cause = rows.unqueue(connection);
-      const socket = this.#sockets[connection];
-      if (socket !== undefined) this.touch(socket, cause);
+    while (rows.ready !== 0) {
+      const socket = this.#sockets[rows.nextReady()];
+      if (socket !== undefined) this.touch(socket, rows.cause);
     }
-    this.#readyTaken = 0;
-    rows.clearReady();
   }
 
   /** Registers an active open. */
@@ -396,19 +390,15 @@ export class Connections implements ConnectionEvents {
 
   #dispatchReady(): void {
     const { rows } = this;
-    // A callback that takes notifications adds to the array, or empties it.
-    for (let entry = 0; entry < rows.ready; entry = this.#readyTaken) {
-      const connection = rows.readyAt(entry);
-      this.#readyTaken = (entry + 1) | 0;
-      const cause = rows.unqueue(connection);
-      const socket = this.#sockets[connection];
+    // A callback that takes notifications adds to them, or makes them touched sockets.
+    while (rows.ready !== 0) {
+      const socket = this.#sockets[rows.nextReady()];
+      const cause = rows.cause | 0;
       // One that is over, or that is dispatched below.
       if (socket === undefined || cause === 0) continue;
       if (socket.touched === true) socket.cause |= cause;
       else dispatch(this, socket, cause, this.#hooks);
     }
-    this.#readyTaken = 0;
-    rows.clearReady();
   }
 
   /** Sockets that callbacks touch wait for the next poll, so that one of them cannot loop here. */

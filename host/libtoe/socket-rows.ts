@@ -3,16 +3,15 @@
  * work on them (assembly/libtoe). Indexes are words of `ints`.
  */
 import { CORE_SOCKETS } from "../../bindings/abi/memory-map.ts";
-import { LIBTOE_DIRTY_COUNT, LIBTOE_READY, LIBTOE_READY_COUNT } from "../../bindings/abi/socket.ts";
-import { QUEUED_READY, SOCKET_CAUSE, SOCKET_GENERATION } from "../../bindings/abi/socket.ts";
-import { SOCKET_OPEN, SOCKET_QUEUED, SOCKET_SENDABLE } from "../../bindings/abi/socket.ts";
+import { LIBTOE_CAUSE, LIBTOE_DIRTY_COUNT, LIBTOE_READY_COUNT } from "../../bindings/abi/socket.ts";
+import { SOCKET_CAUSE, SOCKET_GENERATION } from "../../bindings/abi/socket.ts";
+import { SOCKET_OPEN, SOCKET_SENDABLE } from "../../bindings/abi/socket.ts";
 import { SOCKET_SIZE, SOCKET_STATE } from "../../bindings/abi/socket.ts";
 import type { Core, CoreExports } from "../../bindings/core.ts";
 
 const STATE = SOCKET_STATE >>> 2;
 const GENERATION = SOCKET_GENERATION >>> 2;
 const CAUSE = SOCKET_CAUSE >>> 2;
-const QUEUED = SOCKET_QUEUED >>> 2;
 const ROW_SHIFT = Math.log2(SOCKET_SIZE / 4);
 
 export class SocketRows {
@@ -23,7 +22,7 @@ export class SocketRows {
   readonly #base: number;
   readonly #dirty: number;
   readonly #ready: number;
-  readonly #entries: number;
+  readonly #cause: number;
 
   constructor(core: Core, library: number) {
     this.ints = core.ints;
@@ -32,7 +31,7 @@ export class SocketRows {
     this.#base = (core.words[(core.address + CORE_SOCKETS) >>> 2] as number) >>> 2;
     this.#dirty = (library + LIBTOE_DIRTY_COUNT) >>> 2;
     this.#ready = (library + LIBTOE_READY_COUNT) >>> 2;
-    this.#entries = (library + LIBTOE_READY) >>> 2;
+    this.#cause = (library + LIBTOE_CAUSE) >>> 2;
   }
 
   /** Sockets that wait for a descriptor. */
@@ -50,23 +49,14 @@ export class SocketRows {
     return ((this.ints[this.#dirty] as number) | (this.ints[this.#ready] as number)) !== 0;
   }
 
-  /** The connection of an entry below `ready`. */
-  readyAt(entry: number): number {
-    return this.ints[(this.#entries + entry) | 0] as number;
+  /** Takes out the first socket with news: its connection, 0 without one. `cause` is then its. */
+  nextReady(): number {
+    return this.#exports.nextReady(this.#library) | 0;
   }
 
-  clearReady(): void {
-    this.ints[this.#ready] = 0;
-  }
-
-  /** The connection's news are being told: the POLL* bits that may be new. */
-  unqueue(connection: number): number {
-    const { ints } = this;
-    const row = this.row(connection);
-    const cause = ints[(row + CAUSE) | 0] as number;
-    ints[(row + CAUSE) | 0] = 0;
-    ints[(row + QUEUED) | 0] = (ints[(row + QUEUED) | 0] as number) & ~QUEUED_READY;
-    return cause;
+  /** POLL* bits that may be new for the socket that was taken out last. */
+  get cause(): number {
+    return this.ints[this.#cause] as number;
   }
 
   /** Where a connection's row begins. */

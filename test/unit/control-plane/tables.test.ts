@@ -233,7 +233,7 @@ describe("rows", () => {
 
 test("commands beyond the ring wait in order and are not lost", () => {
   const core = testCore({ queueDescriptors: 4 });
-  const queue = new CommandQueue(core);
+  const queue = new CommandQueue(core, { due: false });
   const record = (core.words[(core.address + CORE_CONTEXT_TABLE) >>> 2] as number) >>> 2;
   const base = (core.words[record + D.CONTEXT_ATX_BASE / 4] as number) >>> 2;
   for (let i = 1; i <= 10; i += 1) expect(queue.push(i, 1, D.AtxOpcode.Acknowledge)).toBe(true);
