@@ -45,7 +45,10 @@ export function scatter(core: usize, post: usize, seq: u32, from: usize, length:
   const start = seq - load<u32>(post, POST_RX_ORIGIN);
   const shift = load<u32>(core, CORE_CHUNK_SHIFT);
   countBy(core, Counter.CopiedIn, length);
-  let done: u32 = 0;
+  // Most segments stand in one chunk.
+  let done: u32 = min(length, contiguousBytes(shift, start));
+  copyBytes(bufferAddress(list, mask, shift, start), from, done);
+  if (done == length) return;
   for (let span: u32 = 0; span <= CHUNKS_PER_BUFFER_MAX && done < length; span++) {
     const bytes = min(length - done, contiguousBytes(shift, start + done));
     copyBytes(bufferAddress(list, mask, shift, start + done), from + done, bytes);
@@ -93,8 +96,9 @@ function gather(core: usize, post: usize, to: usize, seq: u32, length: u32): u64
   const start = seq - load<u32>(post, POST_TX_ORIGIN);
   const shift = load<u32>(core, CORE_CHUNK_SHIFT);
   countBy(core, Counter.CopiedOut, length);
-  let sum: u64 = 0;
-  let done: u32 = 0;
+  let done: u32 = min(length, contiguousBytes(shift, start));
+  let sum = copyAndSum(to, bufferAddress(list, mask, shift, start), done);
+  if (done == length) return sum;
   for (let span: u32 = 0; span <= CHUNKS_PER_BUFFER_MAX && done < length; span++) {
     const bytes = min(length - done, contiguousBytes(shift, start + done));
     const part = copyAndSum(to + done, bufferAddress(list, mask, shift, start + done), bytes);

@@ -90,20 +90,43 @@ export function transmit(library: usize, connection: u32, address: usize, length
   const free = load<u32>(row, S.SOCKET_TX_FREE);
   const count = min(length, free);
   if (count == 0) return 0;
-  let at = advance(library, connection, row, free, count);
+  const at = advance(library, connection, row, free, count);
   markDirty(library, connection, row);
   const list = chunkListOf(core, connection) + CHUNK_LIST_SIZE;
-  const mask = load<u32>(row, S.SOCKET_TX_MASK);
-  const shift = load<u32>(core, CORE_CHUNK_SHIFT);
-  let from = address;
-  for (let left = count; left != 0; ) {
-    const span = min(left, contiguousBytes(shift, at & mask));
-    copyBytes(bufferAddress(list, mask, shift, at), from, span);
-    at += span;
-    from += span;
-    left -= span;
-  }
+  copyRing(core, list, load<u32>(row, S.SOCKET_TX_MASK), at, address, count, true);
   return count;
+}
+
+/** One span: from `outside` into the payload buffer, or the other way. */
+// @ts-ignore: decorator
+@inline
+function copySpan(address: usize, outside: usize, length: u32, into: bool): void {
+  if (into) copyBytes(address, outside, length);
+  else copyBytes(outside, address, length);
+}
+
+/** `length` bytes between ring index `start` and `outside`; a span for each chunk. */
+// @ts-ignore: decorator
+@inline
+function copyRing(
+  core: usize,
+  list: usize,
+  mask: u32,
+  start: u32,
+  outside: usize,
+  length: u32,
+  into: bool,
+): void {
+  const shift = load<u32>(core, CORE_CHUNK_SHIFT);
+  // Most messages stand in one chunk.
+  let done = min(length, contiguousBytes(shift, start));
+  copySpan(bufferAddress(list, mask, shift, start), outside, done, into);
+  while (done < length) {
+    const index = start + done;
+    const span = min(length - done, contiguousBytes(shift, index & mask));
+    copySpan(bufferAddress(list, mask, shift, index), outside + done, span, into);
+    done += span;
+  }
 }
 
 /** recv() into a registered buffer, the copy included: how many bytes; 0 as transmit(). */
@@ -117,17 +140,8 @@ export function receive(library: usize, connection: u32, address: usize, length:
   if (count == 0) return 0;
   store<u32>(row, available - count, S.SOCKET_RX_AVAIL);
   const mask = load<u32>(row, S.SOCKET_RX_MASK);
-  let at = passOver(library, connection, row, mask, count);
-  const list = chunkListOf(core, connection);
-  const shift = load<u32>(core, CORE_CHUNK_SHIFT);
-  let to = address;
-  for (let left = count; left != 0; ) {
-    const span = min(left, contiguousBytes(shift, at & mask));
-    copyBytes(to, bufferAddress(list, mask, shift, at), span);
-    at += span;
-    to += span;
-    left -= span;
-  }
+  const at = passOver(library, connection, row, mask, count);
+  copyRing(core, chunkListOf(core, connection), mask, at, address, count, false);
   return count;
 }
 
