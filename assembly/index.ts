@@ -6,13 +6,13 @@ import { inspect, quotes } from "./flextoe/inspect.ts";
 import { layoutHash } from "./flextoe/layout-hash.ts";
 import { arenaInitialize } from "./flow/payload-arena.ts";
 import { deadline, runStep } from "./flextoe/pipeline.ts";
-import { flush, nextReady, put, take } from "./libtoe/context.ts";
+import { flush, forget, nextReady, put, take } from "./libtoe/context.ts";
 import { append, consume, receive, release, transmit } from "./libtoe/transfer.ts";
 import { runTurn } from "./turn.ts";
 import { CORE_TIMERS, CORE_WHEEL } from "../bindings/abi/memory-map.ts";
 
 // asc resolves the extension in imports only, so these are imported first.
-export { append, consume, flush, nextReady, put, receive, release, take, transmit };
+export { append, consume, flush, forget, nextReady, put, receive, release, take, transmit };
 export { bind, carry, inspect, install, layoutHash, lookup, quotes, unbind, uninstall };
 
 /** Prepares the tables of a map that the host has laid out. */

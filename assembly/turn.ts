@@ -76,9 +76,7 @@ function takeCredit(core: usize, peer: usize): void {
   const frame = load<u32>(core, M.CORE_LINK_FRAME);
   // An empty burst has room for all rows: no division.
   const fits = bytes >= BATCH_MAX * frame ? BATCH_MAX : bytes / frame;
-  const credit = min(rows, fits);
-  store<u32>(core, credit, M.CORE_NETIF_CREDIT);
-  store<u32>(core, <u32>(credit == 0), M.CORE_LINK_STARVED);
+  store<u32>(core, min(rows, fits), M.CORE_NETIF_CREDIT);
 }
 
 /** The egress burst to the other core; what the turn is to return then. */
@@ -92,6 +90,8 @@ function serveLink(core: usize, peer: usize, step: u32): u32 {
     store<u64>(core, 0, M.CORE_EGRESS_COUNT);
     bits = (bits & ((1 << M.STEP_EGRESS_SHIFT) - 1)) | load<u32>(core, M.CORE_LINK_TELL);
   }
+  // All room was used: there may be more to send.
+  store<u32>(core, <u32>(load<u32>(core, M.CORE_NETIF_CREDIT) == 0), M.CORE_LINK_STARVED);
   // The other end met a full burst, and this turn has emptied it.
   if (load<u32>(peer, M.CORE_LINK_STARVED) == 0) return bits;
   return (bits & M.STEP_HELD) == 0 ? bits | M.STEP_CARRIED : bits;

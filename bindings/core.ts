@@ -32,6 +32,8 @@ export interface CoreExports {
   transmit(library: number, connection: number, address: number, length: number): number;
   /** recv() into a registered buffer; bytes, 0 when none were taken. */
   receive(library: number, connection: number, address: number, length: number): number;
+  /** Takes a connection's row out of every list; it is nobody's then. */
+  forget(library: number, connection: number): void;
   /** Puts a connection in the next flush(). */
   release(library: number, connection: number): void;
   /** Enters INSTALL's 4-tuple in the connection database for the control plane; InstallStatus. */
@@ -69,6 +71,7 @@ export const CORE_EXPORT_NAMES: readonly (keyof CoreExports)[] = [
   "flush",
   "take",
   "nextReady",
+  "forget",
   "put",
   "append",
   "consume",

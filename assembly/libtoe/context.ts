@@ -8,7 +8,7 @@
 import { isConnection } from "../flow/flow-state.ts";
 import * as D from "../../bindings/abi/descriptor.ts";
 import * as S from "../../bindings/abi/socket.ts";
-import { coreOf, markDirty, markReady, rowOf } from "./socket.ts";
+import { coreOf, markClean, markDirty, markReady, rowOf } from "./socket.ts";
 import { passOver } from "./transfer.ts";
 
 // @ts-ignore: decorator
@@ -50,9 +50,23 @@ export function put(library: usize, connection: u32, flags: u32): bool {
   const core = coreOf(library);
   if (!isConnection(core, connection)) return false;
   const record = contextOf(library);
-  if (!putRow(library, record, connection, rowOf(core, connection), flags)) return false;
+  const row = rowOf(core, connection);
+  if (!putRow(library, record, connection, row, flags)) return false;
+  markClean(library, connection, row);
   ring(library, record);
   return true;
+}
+
+/** The socket lets go of its connection: the row is in no list, and a next owner's from here on. */
+export function forget(library: usize, connection: u32): void {
+  const core = coreOf(library);
+  if (!isConnection(core, connection)) return;
+  const row = rowOf(core, connection);
+  markClean(library, connection, row);
+  store<u32>(row, 0, S.SOCKET_STATE);
+  store<u32>(row, 0, S.SOCKET_CAUSE);
+  store<u32>(row, 0, S.SOCKET_QUEUED);
+  store<u32>(row, 0, S.SOCKET_OWNER);
 }
 
 /** True when the socket is still open and has something to say. */
@@ -190,6 +204,9 @@ export function nextReady(library: usize): u32 {
   store<u32>(library, last ? 0 : taken + 1, S.LIBTOE_READY_TAKEN);
   if (last) store<u32>(library, 0, S.LIBTOE_READY_COUNT);
   const row = rowOf(coreOf(library), connection);
+  // An entry of an earlier owner has nothing to say about the next one's socket.
+  store<u32>(library, 0, S.LIBTOE_CAUSE);
+  if (load<u32>(row, S.SOCKET_OWNER) != <u32>library) return connection;
   store<u32>(library, load<u32>(row, S.SOCKET_CAUSE), S.LIBTOE_CAUSE);
   store<u32>(row, 0, S.SOCKET_CAUSE);
   store<u32>(row, load<u32>(row, S.SOCKET_QUEUED) & ~S.QUEUED_READY, S.SOCKET_QUEUED);

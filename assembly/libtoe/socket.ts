@@ -7,7 +7,7 @@
 import * as S from "../../bindings/abi/socket.ts";
 import { CORE_SOCKETS } from "../../bindings/abi/memory-map.ts";
 
-if (S.SOCKET_NEXT_DIRTY + 4 > S.SOCKET_SIZE) ERROR("SOCKET: fields must fit");
+if (S.SOCKET_OWNER + 4 != S.SOCKET_SIZE) ERROR("SOCKET: fields must fill the row");
 if (S.SOCKET_SIZE != 64) ERROR("SOCKET: one cache line");
 if (S.LIBTOE_READY + S.READY_MAX * 4 != S.LIBTOE_SIZE) ERROR("LIBTOE: the array ends the record");
 
@@ -32,11 +32,29 @@ export function markDirty(library: usize, connection: u32, row: usize): void {
   if (count == 0) {
     store<u32>(library, connection, S.LIBTOE_DIRTY_HEAD);
   } else {
-    const tail = rowOf(coreOf(library), load<u32>(library, S.LIBTOE_DIRTY_TAIL));
-    store<u32>(tail, connection, S.SOCKET_NEXT_DIRTY);
+    const tail = load<u32>(library, S.LIBTOE_DIRTY_TAIL);
+    store<u32>(rowOf(coreOf(library), tail), connection, S.SOCKET_NEXT_DIRTY);
+    store<u32>(row, tail, S.SOCKET_PREVIOUS_DIRTY);
   }
   store<u32>(library, connection, S.LIBTOE_DIRTY_TAIL);
   store<u32>(library, count + 1, S.LIBTOE_DIRTY_COUNT);
+}
+
+/** Takes the connection out of the list, if it is there: there is nothing left to say. */
+export function markClean(library: usize, connection: u32, row: usize): void {
+  const queued = load<u32>(row, S.SOCKET_QUEUED);
+  if ((queued & S.QUEUED_DIRTY) == 0) return;
+  const core = coreOf(library);
+  const next = load<u32>(row, S.SOCKET_NEXT_DIRTY);
+  const previous = load<u32>(row, S.SOCKET_PREVIOUS_DIRTY);
+  const first = load<u32>(library, S.LIBTOE_DIRTY_HEAD) == connection;
+  const last = load<u32>(library, S.LIBTOE_DIRTY_TAIL) == connection;
+  store<u32>(row, queued & ~S.QUEUED_DIRTY, S.SOCKET_QUEUED);
+  if (first) store<u32>(library, next, S.LIBTOE_DIRTY_HEAD);
+  else store<u32>(rowOf(core, previous), next, S.SOCKET_NEXT_DIRTY);
+  if (last) store<u32>(library, previous, S.LIBTOE_DIRTY_TAIL);
+  else store<u32>(rowOf(core, next), previous, S.SOCKET_PREVIOUS_DIRTY);
+  store<u32>(library, load<u32>(library, S.LIBTOE_DIRTY_COUNT) - 1, S.LIBTOE_DIRTY_COUNT);
 }
 
 /** The application should look at the connection; the caller has seen to room in the array. */

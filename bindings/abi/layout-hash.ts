@@ -12,7 +12,7 @@ import { SCHEDULER_FRACTION, SCHEDULER_SIZE } from "./flow-state.ts";
 import { BATCH_MAX, CONTEXTS_MAX, EGRESS_FRAMES_MAX, FLOW_GROUPS, NETIFS_MAX } from "./limits.ts";
 import { OOO_INTERVALS_MAX } from "./limits.ts";
 import { CORE_SEQUENCE_FAULTS, CORE_SIZE, GUARD_BYTES } from "./memory-map.ts";
-import { LIBTOE_READY, LIBTOE_SIZE, SOCKET_NEXT_DIRTY, SOCKET_SIZE } from "./socket.ts";
+import { LIBTOE_READY, LIBTOE_SIZE, SOCKET_OWNER, SOCKET_SIZE } from "./socket.ts";
 import { TIMER_SIZE, WHEEL_SIZE } from "./timer.ts";
 import { WORK_ACKED, WORK_SIZE } from "./work.ts";
 
@@ -61,7 +61,7 @@ const LIMITS: u32 =
   0;
 
 const SOCKETS: u32 =
-  (SOCKET_SIZE ^ (SOCKET_NEXT_DIRTY << 7) ^ (LIBTOE_SIZE << 13) ^ (LIBTOE_READY << 25)) >>> 0;
+  (SOCKET_SIZE ^ (SOCKET_OWNER << 7) ^ (LIBTOE_SIZE << 13) ^ (LIBTOE_READY << 25)) >>> 0;
 
 export const LAYOUT_HASH: u32 =
   (RECORDS ^

@@ -58,7 +58,7 @@ export const CORE_NETIF_MEDIUM: u32 = 256; // 8 x u32: bytes of link header, 14 
 export const CORE_LINK: u32 = 288; // u32: address of the other core's header; 0 = none
 export const CORE_LINK_NETIF: u32 = 292; // u32: number of the netif at the other end
 export const CORE_LINK_FRAME: u32 = 296; // u32: bytes of a largest frame there
-export const CORE_LINK_STARVED: u32 = 300; // u32: 1 after a turn that found no room there
+export const CORE_LINK_STARVED: u32 = 300; // u32: 1 after a turn that left no room there
 export const CORE_LINK_TELL: u32 = 176; // u32: STEP_CARRIED when the host wants to hear of frames
 export const CORE_LINK_BYTES: u32 = 304; // u64: carried so far
 export const CORE_LINK_FRAMES: u32 = 312; // u64

@@ -18,8 +18,10 @@ export const SOCKET_TX_APPEND: u32 = 32; // u32: bytes appended since the last d
 export const SOCKET_TX_INDEX: u32 = 36; // u32: ring index of the next byte to append
 export const SOCKET_TX_MASK: u32 = 40; // u32: bytes of the transmit buffer - 1
 export const SOCKET_CAUSE: u32 = 44; // u32: POLL* bits that may be new since the last dispatch
-export const SOCKET_QUEUED: u32 = 48; // u32: QUEUED_* bits; outlives the row's owner
+export const SOCKET_QUEUED: u32 = 48; // u32: QUEUED_* bits
 export const SOCKET_NEXT_DIRTY: u32 = 52; // u32: connection behind this one
+export const SOCKET_PREVIOUS_DIRTY: u32 = 56; // u32: connection before this one
+export const SOCKET_OWNER: u32 = 60; // u32: the owner's LIBTOE record; 0 = nobody's
 export const SOCKET_SIZE: u32 = 64;
 
 // SOCKET_STATE.

@@ -204,7 +204,7 @@ export class Connections implements ConnectionEvents {
 
   #forget(socket: Socket): void {
     this.#sockets[socket.connection] = undefined;
-    this.rows.change(socket.row, 0, -1);
+    if (socket.row !== 0) this.rows.forget(socket.connection);
     socket.row = 0;
     socket.connection = 0;
   }

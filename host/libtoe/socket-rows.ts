@@ -5,13 +5,14 @@
 import { CORE_SOCKETS } from "../../bindings/abi/memory-map.ts";
 import { LIBTOE_CAUSE, LIBTOE_DIRTY_COUNT, LIBTOE_READY_COUNT } from "../../bindings/abi/socket.ts";
 import { SOCKET_CAUSE, SOCKET_GENERATION } from "../../bindings/abi/socket.ts";
-import { SOCKET_OPEN, SOCKET_SENDABLE } from "../../bindings/abi/socket.ts";
+import { SOCKET_OPEN, SOCKET_OWNER, SOCKET_SENDABLE } from "../../bindings/abi/socket.ts";
 import { SOCKET_SIZE, SOCKET_STATE } from "../../bindings/abi/socket.ts";
 import type { Core, CoreExports } from "../../bindings/core.ts";
 
 const STATE = SOCKET_STATE >>> 2;
 const GENERATION = SOCKET_GENERATION >>> 2;
 const CAUSE = SOCKET_CAUSE >>> 2;
+const OWNER = SOCKET_OWNER >>> 2;
 const ROW_SHIFT = Math.log2(SOCKET_SIZE / 4);
 
 export class SocketRows {
@@ -66,6 +67,7 @@ export class SocketRows {
 
   /** From here on notifications and calls change the row, whose numbers have been written. */
   open(row: number, generation: number): void {
+    this.ints[row + OWNER] = this.#library;
     this.ints[row + GENERATION] = generation | 0;
     this.ints[row + CAUSE] = 0;
     this.ints[row + STATE] = SOCKET_OPEN | SOCKET_SENDABLE;
@@ -94,6 +96,11 @@ export class SocketRows {
   /** recv() into a registered buffer: bytes, 0 when none were taken. */
   receive(connection: number, address: number, length: number): number {
     return this.#exports.receive(this.#library, connection, address, length) | 0;
+  }
+
+  /** The row is nobody's from here on, and in no list. */
+  forget(connection: number): void {
+    this.#exports.forget(this.#library, connection);
   }
 
   /** Puts the connection in the next flush(). */

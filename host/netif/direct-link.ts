@@ -95,7 +95,7 @@ export class DirectNetif implements Netif {
   #alone = false;
   /** Data path moves its frames. */
   #coupled = false;
-  /** The sender has met a full peer and wants to hear of room. */
+  /** The sender has filled the peer's burst, or found it full, and wants to hear of room. */
   #starved = false;
 
   constructor(side: number, options: DirectLinkOptions) {
@@ -216,6 +216,12 @@ export class DirectNetif implements Netif {
     this.#frames += 1;
     this.#bytes += length;
     this.#show(burst, index, 1, now);
+    this.#sent(peer);
+  }
+
+  /** The peer has frames; a sender that has used all room wants to hear of more. */
+  #sent(peer: DirectNetif): void {
+    this.#starved = this.#room() === 0;
     peer.#arrived();
   }
 
@@ -225,7 +231,7 @@ export class DirectNetif implements Netif {
     const to = peer === undefined ? undefined : peer.#ingress;
     if (peer === undefined || to === undefined || count <= 0) return;
     if (this.#tap === undefined && this.#carry(burst, from, count, to, peer.#index)) {
-      peer.#arrived();
+      this.#sent(peer);
       return;
     }
     const { table } = burst;
@@ -245,7 +251,7 @@ export class DirectNetif implements Netif {
     if (this.#tap !== undefined) this.#show(burst, from, count, now);
     to.count = (to.count + count) | 0;
     to.used = (at + span + 15) & ~15;
-    peer.#arrived();
+    this.#sent(peer);
   }
 
   /** The copy between two cores of one memory (CoreGroup); false when it has to be made here. */
