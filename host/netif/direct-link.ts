@@ -93,7 +93,7 @@ export class DirectNetif implements Netif {
   #wake: (() => void) | undefined;
   /** Its stack has no other carrier. */
   #alone = false;
-  /** Data path moves its frames. */
+  /** The data path moves its frames. */
   #coupled = false;
   /** The sender has filled the peer's burst, or found it full, and wants to hear of room. */
   #starved = false;
@@ -264,9 +264,10 @@ export class DirectNetif implements Netif {
 
   /** The peer has written the frames into the ingress burst already; tells it of room again. */
   receive(): void {
-    // turn() says so itself.
-    if (this.#coupled === true) return;
-    if (this.#peer?.awaitsRoom()) this.#peer.wake();
+    const peer = this.#peer;
+    // What a turn() found no room for, it tells itself.
+    if (peer === undefined || (this.#coupled === true && peer.#starved === false)) return;
+    if (peer.awaitsRoom()) peer.wake();
   }
 
   /** 0 (at once) when frames wait, or when a sender that met a full burst can go on. */
