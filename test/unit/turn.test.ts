@@ -339,7 +339,7 @@ class Run {
     this.twins = new Twins(`seed ${seed}, ${name}`, carrier, { ...LAYOUT, ...layout });
   }
 
-  act(number: number): void {
+  act(number: number): unknown {
     let at = this.random.below(WEIGHTS);
     for (const [name, weight, draw] of ACTIONS) {
       at -= weight;
@@ -530,6 +530,7 @@ type Scene = readonly [name: string, arrange: (own: Hand) => unknown, contexts?:
 
 const [CREDIT, MADE, BYTES] = [M.CORE_NETIF_CREDIT, M.CORE_EGRESS_COUNT, M.CORE_EGRESS_BYTES];
 const [READY, TAKEN] = [S.LIBTOE_READY_COUNT, S.LIBTOE_ARX_CONSUMER];
+const [ROWS, FILLED] = [M.CORE_INGRESS_COUNT, M.CORE_INGRESS_BYTES];
 
 /** The quiet way serves these. */
 const QUIET: readonly Scene[] = [
@@ -542,14 +543,13 @@ const QUIET: readonly Scene[] = [
 const STEPS: readonly Scene[] = [
   ["a nanosecond later", (own) => own.send(0).later(1)],
   ["a tick of the timestamp clock later", (own) => own.send(0).later(2 ** 20)],
-  ["nothing", () => undefined],
+  ["a burst that is held", (own) => own.set(MADE, 150).set(ROWS, 64).set(FILLED, 4096)],
   ["two messages", (own) => own.send(0).send(1)],
-  ["two segments", (own) => own.send(0, 2000)],
   ["credit alone", (own) => own.receive(0, 20).release(0)],
   ["a socket without news", (own) => own.release(0)],
   ["no credit", (own) => own.send(0).set(CREDIT, 0)],
-  ["a frame came", (own) => own.send(0).set(M.CORE_INGRESS_COUNT, 1).set(M.CORE_INGRESS_BYTES, 32)],
-  ["bytes without a frame", (own) => own.send(0).set(M.CORE_INGRESS_BYTES, 16)],
+  ["a frame came", (own) => own.send(0).set(ROWS, 1).set(FILLED, 32)],
+  ["bytes without a frame", (own) => own.send(0).set(FILLED, 16)],
   ["a frame has not left", (own) => own.send(1).turn().send(0)],
   ["bytes of no frame to send", (own) => own.send(0).set(M.CORE_EGRESS_BYTES, 16)],
   ["an event", (own) => own.send(0).set(M.CORE_EVENT_COUNT, 1)],
