@@ -36,6 +36,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "assembly/flextoe/connection.ts": [...STAGE, "assembly/flextoe/protocol-state.ts"],
   "assembly/flextoe/inspect.ts": [...STAGE, "assembly/flextoe/protocol-state.ts"],
   "assembly/flextoe/pipeline.ts": [...STAGE, "assembly/flextoe/"],
+  // The stages under one name each, for every executor.
+  "assembly/flextoe/stages.ts": [...STAGE, "assembly/flextoe/"],
   // Header prediction is the executor's: it makes the decisions of all stages at once.
   "assembly/flextoe/predicted-": [...STAGE, "assembly/flextoe/"],
   "assembly/libtoe/": [...STAGE, "assembly/libtoe/"],

@@ -8,46 +8,30 @@
  *
  * Invariant: every sequence number that is assigned is released in the same call, in order.
  */
-import { count, countBy, countDrop } from "../base/counter.ts";
+import { count } from "../base/counter.ts";
 import { wheelAdvance, wheelNext } from "../base/timer-wheel.ts";
 import { preOf, protocolOf } from "../flow/flow-state.ts";
 import { Counter } from "../../bindings/abi/counters.ts";
 import * as D from "../../bindings/abi/descriptor.ts";
-import { DropReason } from "../../bindings/abi/drop-reason.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
 import * as L from "../../bindings/abi/limits.ts";
 import * as M from "../../bindings/abi/memory-map.ts";
 import { ReorderPoint } from "../../bindings/abi/stage.ts";
 import { TIMERS_PER_CONNECTION, TimerKind } from "../../bindings/abi/timer.ts";
 import * as W from "../../bindings/abi/work.ts";
-import { payloadLimit, setHeader, setLink } from "./connection.ts";
 import * as queue from "./context-queue.ts";
-import { dmaFetch, dmaPlace } from "./dma.ts";
 import * as scheduler from "./flow-scheduler.ts";
-import { buildSegment, egressRoom, postProcessRx, postProcessTx } from "./post-processing.ts";
+import { egressRoom } from "./post-processing.ts";
 import { receivePredicted } from "./predicted-receive.ts";
 import { sendPredicted } from "./predicted-send.ts";
-import { preProcessHostControl, preProcessRx, preProcessTx } from "./pre-processing.ts";
-import { protocolDelayedAck, protocolHostControl } from "./protocol-host-control.ts";
-import { protocolRx } from "./protocol-receive.ts";
-import { protocolTx } from "./protocol-transmit.ts";
 import { assignSequence, releaseSequence } from "./sequencer.ts";
-
-const SENDS: u32 = W.ACTION_ACK | W.ACTION_SEND;
-const LEAVES: u32 = W.ACTION_DROP | W.ACTION_REDIRECT;
-const CONTROL: u32 =
-  W.ACTION_FIN_RECEIVED | W.ACTION_FIN_ACKED | W.ACTION_RESET | W.ACTION_LATE_DATA;
+import { actionsOf, SENDS, stageDma, stageNetif, stageNotify, stagePost } from "./stages.ts";
+import { stagePre, stageProtocol, stageTurn } from "./stages.ts";
 
 // @ts-ignore: decorator
 @inline
 function workAt(core: usize, index: u32): usize {
   return <usize>load<u32>(core, M.CORE_WORK) + index * W.WORK_SIZE;
-}
-
-// @ts-ignore: decorator
-@inline
-function actionsOf(work: usize): u32 {
-  return load<u32>(work, W.WORK_ACTIONS);
 }
 
 /** One crossing from the host; returns STEP_* bits. */
@@ -94,21 +78,15 @@ function receiveBurst(core: usize): void {
   store<u32>(core, 0, M.CORE_INGRESS_COUNT);
   const first = predictBurst(core, offered);
   if (first == offered) return;
-  for (let i = first; i < offered; i++) ingest(core, workAt(core, i), i);
+  const table = <usize>load<u32>(core, M.CORE_INGRESS_TABLE);
+  for (let i = first; i < offered; i++) ingest(core, workAt(core, i), table + i * D.FRAME_SIZE);
   for (let i = first; i < offered; i++) {
     const work = workAt(core, i);
     releaseSequence(core, ReorderPoint.Protocol, 0, load<u32>(work, W.WORK_INGRESS_SEQ));
-    if ((actionsOf(work) & LEAVES) != 0) continue;
-    protocolRx(core, work);
+    stageProtocol(core, work);
     if ((actionsOf(work) & SENDS) != 0) assignEgress(core, work);
   }
-  for (let i = first; i < offered; i++) {
-    const work = workAt(core, i);
-    if ((actionsOf(work) & W.ACTION_REDIRECT) == 0 && isIdentified(work)) postProcessRx(core, work);
-    if ((actionsOf(work) & W.ACTION_DROP) != 0) countDrop(core, load<u32>(work, W.WORK_REASON));
-  }
   finish(core, first, offered);
-  for (let i = first; i < offered; i++) report(core, workAt(core, i));
 }
 
 /**
@@ -128,34 +106,11 @@ function predictBurst(core: usize, offered: u32): u32 {
   return index;
 }
 
-/** True when pre-processing found the connection, whatever came of the segment. */
-// @ts-ignore: decorator
-@inline
-function isIdentified(work: usize): bool {
-  return load<u32>(work, W.WORK_GENERATION) != NOT_IDENTIFIED;
-}
-
-const NOT_IDENTIFIED: u32 = 0xffffffff;
-
-function ingest(core: usize, work: usize, index: u32): void {
-  const entry = <usize>load<u32>(core, M.CORE_INGRESS_TABLE) + index * D.FRAME_SIZE;
-  const capacity = load<u32>(core, M.CORE_INGRESS_CAPACITY);
-  const offset = load<u32>(entry, D.FRAME_OFFSET);
-  const length = load<u32>(entry, D.FRAME_LENGTH);
-  const netif = load<u32>(entry, D.FRAME_NETIF) & (L.NETIFS_MAX - 1);
-  store<u32>(work, W.WorkKind.Rx, W.WORK_KIND);
-  store<u32>(work, NOT_IDENTIFIED, W.WORK_GENERATION);
+/** RP0 and pre-processing. */
+function ingest(core: usize, work: usize, entry: usize): void {
+  stageNetif(core, work, entry);
   store<u32>(work, assignSequence(core, ReorderPoint.Protocol, 0), W.WORK_INGRESS_SEQ);
-  store<u32>(work, load<u32>(core, M.CORE_INGRESS) + offset, W.WORK_FRAME);
-  count(core, Counter.FramesIn);
-  if (offset > capacity || length > capacity - offset) {
-    store<u32>(work, W.ACTION_DROP, W.WORK_ACTIONS);
-    store<u32>(work, DropReason.LinkMalformed, W.WORK_REASON);
-    return;
-  }
-  countBy(core, Counter.BytesIn, length);
-  store<u32>(work, length, W.WORK_FRAME_LENGTH);
-  preProcessRx(core, work, load<u32>(core + M.CORE_NETIF_MEDIUM + netif * 4));
+  stagePre(core, work);
 }
 
 /** RP2 and RP3 share a number: what protocol ordered leaves and is notified in that order. */
@@ -166,13 +121,12 @@ function assignEgress(core: usize, work: usize): void {
   store<u32>(work, assignSequence(core, ReorderPoint.Netif, group), W.WORK_EGRESS_SEQ);
 }
 
-/** post (headers) -> dma -> context queue, for the work records from `first` to before `end`. */
+/** post -> dma -> context queue, for the work records from `first` to before `end`. */
 function finish(core: usize, first: u32, end: u32): void {
   for (let i = first; i < end; i++) {
     const work = workAt(core, i);
+    stagePost(core, work);
     const actions = actionsOf(work);
-    if ((actions & SENDS) != 0 && buildSegment(core, work)) postProcessTx(core, work);
-    else store<u32>(work, actions & ~SENDS, W.WORK_ACTIONS);
     if ((actions & SENDS) != 0) {
       const group = load<u32>(work, W.WORK_GROUP);
       releaseSequence(core, ReorderPoint.Netif, group, load<u32>(work, W.WORK_EGRESS_SEQ));
@@ -184,53 +138,9 @@ function finish(core: usize, first: u32, end: u32): void {
   }
   for (let i = first; i < end; i++) {
     const work = workAt(core, i);
-    const actions = actionsOf(work);
-    if ((actions & W.ACTION_PLACE) != 0) dmaPlace(core, work);
-    if ((actions & SENDS) != 0) dmaFetch(core, work);
-    // After the payload: the host must not hear of bytes that are not there yet (4.3.1.3).
-    if ((actions & W.ACTION_NOTIFY) != 0) queue.notify(core, work);
+    stageDma(core, work);
+    stageNotify(core, work);
   }
-}
-
-/** Events for the control plane, in the order of the frames. */
-function report(core: usize, work: usize): void {
-  const actions = actionsOf(work);
-  if ((actions & (CONTROL | W.ACTION_REDIRECT)) == 0) return;
-  const connection = load<u32>(work, W.WORK_CONNECTION);
-  if ((actions & W.ACTION_REDIRECT) != 0) return redirect(core, work, connection);
-  const generation = load<u32>(work, W.WORK_GENERATION);
-  if ((actions & W.ACTION_RESET) != 0) {
-    queue.pushEvent(core, D.EventKind.Reset, connection, generation, 0, 0, 0, 0);
-  }
-  // The acknowledgment of our FIN comes first when one segment brings both (RFC 9293, 3.10.7.4).
-  if ((actions & W.ACTION_FIN_ACKED) != 0) {
-    queue.pushEvent(core, D.EventKind.FinAcked, connection, generation, 0, 0, 0, 0);
-  }
-  if ((actions & W.ACTION_FIN_RECEIVED) != 0) {
-    queue.pushEvent(core, D.EventKind.FinReceived, connection, generation, 0, 0, 0, 0);
-  }
-  if ((actions & W.ACTION_LATE_DATA) != 0) {
-    queue.pushEvent(core, D.EventKind.LateData, connection, generation, 0, 0, 0, 0);
-  }
-}
-
-function redirect(core: usize, work: usize, connection: u32): void {
-  const frame = load<u32>(work, W.WORK_FRAME);
-  const ip = load<u32>(work, W.WORK_PAYLOAD);
-  const index = <u32>((<usize>work - <usize>load<u32>(core, M.CORE_WORK)) / W.WORK_SIZE);
-  const entry = <usize>load<u32>(core, M.CORE_INGRESS_TABLE) + index * D.FRAME_SIZE;
-  const generation = connection == 0 ? 0 : load<u32>(preOf(core, connection), F.PRE_GENERATION);
-  count(core, Counter.Redirects);
-  queue.pushEvent(
-    core,
-    D.EventKind.Redirect,
-    connection,
-    generation,
-    frame - load<u32>(core, M.CORE_INGRESS),
-    load<u32>(work, W.WORK_FRAME_LENGTH),
-    load<u32>(entry, D.FRAME_NETIF),
-    ip == 0 ? 0xffff : ip - frame,
-  );
 }
 
 /** HC: descriptors of all contexts, the turn moving on; true when some are left. */
@@ -262,7 +172,7 @@ function serveContext(core: usize, context: u32, record: usize): bool {
     for (let i: u32 = 0; i < items; i++) {
       const work = workAt(core, i);
       queue.fetchDescriptor(core, context, work);
-      hostControl(core, context, record, work);
+      hostControl(core, context, work);
     }
     finish(core, 0, items);
     budget -= items;
@@ -279,37 +189,12 @@ function isUnloaded(core: usize): bool {
 }
 
 /** One descriptor through pre-processing and protocol, in the order of its context (RP4). */
-function hostControl(core: usize, context: u32, record: usize, work: usize): void {
+function hostControl(core: usize, context: u32, work: usize): void {
   const number = assignSequence(core, ReorderPoint.HostControl, context);
   releaseSequence(core, ReorderPoint.HostControl, context, number);
-  const connection = load<u32>(work, W.WORK_CONNECTION);
-  const generation = load<u32>(work, W.WORK_GENERATION);
-  if (!preProcessHostControl(core, work, connection, generation)) {
-    return queue.refuse(core, record, load<u32>(work, W.WORK_REASON));
-  }
-  const verdict = queue.authorise(core, work);
-  if (verdict != DropReason.None) {
-    store<u32>(work, W.ACTION_DROP, W.WORK_ACTIONS);
-    return queue.refuse(core, record, verdict);
-  }
-  const opcode = load<u32>(work, W.WORK_OPCODE);
-  const low = load<u32>(work, W.WORK_ARGUMENT_LOW);
-  const high = load<u32>(work, W.WORK_ARGUMENT_HIGH);
-  if (opcode == D.AtxOpcode.SetInterval) {
-    scheduler.setPacingInterval(core, connection, (<u64>high << 32) | low);
-  } else if (opcode == D.AtxOpcode.SetHeader) {
-    setHeader(core, connection, low, high);
-  } else if (opcode == D.AtxOpcode.SetLink) {
-    setLink(core, connection, low, high);
-  } else if (opcode == D.AtxOpcode.SetMss) {
-    store<u32>(work, payloadLimit(core, connection, low), W.WORK_ARGUMENT_LOW);
-  }
-  protocolHostControl(core, work);
-  if ((actionsOf(work) & W.ACTION_DROP) != 0) {
-    queue.refuse(core, record, load<u32>(work, W.WORK_REASON));
-  } else if ((actionsOf(work) & SENDS) != 0) {
-    assignEgress(core, work);
-  }
+  stagePre(core, work);
+  stageProtocol(core, work);
+  if ((actionsOf(work) & SENDS) != 0) assignEgress(core, work);
 }
 
 /** Timers that are due; true when more are than one call handles. */
@@ -355,8 +240,8 @@ function expire(core: usize, timer: u32, work: usize): bool {
     const avail = load<u32>(p, F.PROTOCOL_TX_AVAIL);
     queue.pushEvent(core, D.EventKind.Timer, connection, generation, kind, sent, avail, persist);
   } else {
-    preProcessTx(core, work, connection);
-    protocolDelayedAck(core, work);
+    stageTurn(core, work, connection, W.WorkKind.DelayedAck);
+    stageProtocol(core, work);
     if ((actionsOf(work) & SENDS) == 0) return false;
     assignEgress(core, work);
     return true;
@@ -402,8 +287,8 @@ function takeTurn(core: usize, connection: u32, first: u32, room: u32): u32 {
   let items: u32 = 0;
   while (items < most) {
     const work = workAt(core, first + items);
-    preProcessTx(core, work, connection);
-    protocolTx(core, work);
+    stageTurn(core, work, connection, W.WorkKind.Tx);
+    stageProtocol(core, work);
     const actions = actionsOf(work);
     if ((actions & W.ACTION_SEND) == 0) break;
     assignEgress(core, work);

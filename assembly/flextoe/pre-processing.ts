@@ -199,7 +199,6 @@ export function preProcessHostControl(
 @inline
 export function preProcessTx(core: usize, work: usize, connection: u32): void {
   const pre = preOf(core, connection);
-  store<u32>(work, W.WorkKind.Tx, W.WORK_KIND);
   store<u32>(work, connection, W.WORK_CONNECTION);
   store<u32>(work, load<u32>(pre, PRE_GENERATION), W.WORK_GENERATION);
   store<u32>(work, load<u8>(pre, PRE_GROUP), W.WORK_GROUP);

@@ -51,6 +51,7 @@ export const PLACEMENT_SIZE: u32 = 12;
 export const WORK_RX_BUMP: u32 = 212; // u32: bytes that became readable
 export const WORK_TX_BUMP: u32 = 216; // u32: transmit-buffer bytes freed
 export const WORK_ARX_FLAGS: u32 = 220; // u32: ARX_*
+export const WORK_NETIF: u32 = 224; // u32: carrier of the received frame
 export const WORK_OUT_TCP: u32 = 232; // u32: address of its TCP header
 export const WORK_OUT_PAYLOAD: u32 = 236; // u32: address of its payload
 export const WORK_OUT_PAYLOAD_LENGTH: u32 = 240; // u32: bytes to fetch from the transmit buffer
