@@ -10,7 +10,7 @@ import { ETHERNET_SIZE } from "../bindings/abi/ethernet.ts";
 import { BATCH_MAX, EGRESS_FRAMES_MAX, FRAME_HEADROOM } from "../bindings/abi/limits.ts";
 import { NETIFS_MAX } from "../bindings/abi/limits.ts";
 import * as M from "../bindings/abi/memory-map.ts";
-import { type Core, type CoreGroup, createCore } from "../bindings/core.ts";
+import { type Core, type CoreGroup, type CoreSource, createCore } from "../bindings/core.ts";
 import type { LayoutOptions } from "../bindings/layout.ts";
 import { ControlPlane } from "./control-plane/control-plane.ts";
 import { profile as profileNamed } from "./control-plane/profile.ts";
@@ -40,8 +40,11 @@ export interface StackNetif {
 }
 
 export interface StackOptions {
-  /** A build of the data path: `await platform.loadCore()`; or a group of cores in one memory. */
-  readonly module: WebAssembly.Module | CoreGroup;
+  /**
+   * A build of the data path: `await platform.loadCore()`; a group of cores in one memory; or an
+   * executor with threads: `await platform.startWorkers(...)`.
+   */
+  readonly module: WebAssembly.Module | CoreGroup | CoreSource;
   readonly netifs: readonly StackNetif[];
   /** Fills a buffer with random bytes: keys, sequence numbers, ports. Seeded in a world. */
   readonly entropy: (bytes: Uint8Array) => void;

@@ -10,16 +10,16 @@
  */
 import { count } from "../base/counter.ts";
 import { wheelAdvance, wheelNext } from "../base/timer-wheel.ts";
-import { preOf, protocolOf } from "../flow/flow-state.ts";
+import { preOf } from "../flow/flow-state.ts";
 import { Counter } from "../../bindings/abi/counters.ts";
 import * as D from "../../bindings/abi/descriptor.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
 import * as L from "../../bindings/abi/limits.ts";
 import * as M from "../../bindings/abi/memory-map.ts";
 import { ReorderPoint } from "../../bindings/abi/stage.ts";
-import { TIMERS_PER_CONNECTION, TimerKind } from "../../bindings/abi/timer.ts";
 import * as W from "../../bindings/abi/work.ts";
 import * as queue from "./context-queue.ts";
+import { expire } from "./expiry.ts";
 import * as scheduler from "./flow-scheduler.ts";
 import { egressRoom } from "./post-processing.ts";
 import { receivePredicted } from "./predicted-receive.ts";
@@ -37,8 +37,7 @@ function workAt(core: usize, index: u32): usize {
 /** One crossing from the host; returns STEP_* bits. */
 export function runStep(core: usize, now: u64): u32 {
   store<u64>(core, now, M.CORE_NOW);
-  // The timestamp clock: 2^20 ns a tick, within RFC 7323's 1 ms to 1 s (5.4).
-  store<u32>(core, <u32>(now >> 20), M.CORE_NOW_TICKS);
+  store<u32>(core, <u32>(now >> <u64>M.TICK_SHIFT), M.CORE_NOW_TICKS);
   // Small bursts are common: a part without work costs a load and a compare, not a call.
   if (load<u32>(core, M.CORE_INGRESS_COUNT) != 0) receiveBurst(core);
   let more: u32 = 0;
@@ -209,7 +208,10 @@ function expireTimers(core: usize, now: u64): bool {
   let items: u32 = 0;
   for (let i: u32 = 0; i < fired; i++) {
     count(core, Counter.TimersFired);
-    if (expire(core, load<u32>(due + i * 4), workAt(core, items))) items++;
+    if (expire(core, load<u32>(due + i * 4), workAt(core, items))) {
+      assignEgress(core, workAt(core, items));
+      items++;
+    }
     if (items == L.BATCH_MAX) {
       finish(core, 0, items);
       items = 0;
@@ -218,35 +220,6 @@ function expireTimers(core: usize, now: u64): bool {
   finish(core, 0, items);
   // The wheel also stops at its own bound of work; what is due then stays due.
   return fired == most || wheelNext(wheel) <= now;
-}
-
-/** One expired timer; true when the work record holds an item to finish. */
-function expire(core: usize, timer: u32, work: usize): bool {
-  const connection = timer / TIMERS_PER_CONNECTION;
-  const kind = timer % TIMERS_PER_CONNECTION;
-  const pre = preOf(core, connection);
-  const generation = load<u32>(pre, F.PRE_GENERATION);
-  if (kind == TimerKind.Control) {
-    queue.pushEvent(core, D.EventKind.Timer, connection, generation, kind, 0, 0, 0);
-    return false;
-  }
-  if (load<u8>(pre, F.PRE_STATE) != <u8>F.PreState.Installed) return false;
-  const p = protocolOf(core, connection);
-  if (kind == TimerKind.Pacing) {
-    scheduler.paceExpired(core, connection);
-  } else if (kind == TimerKind.Retransmit) {
-    const persist: u32 = (<u32>load<u16>(p, F.PROTOCOL_FLAGS) & F.FLOW_PERSIST) != 0 ? 1 : 0;
-    const sent = load<u32>(p, F.PROTOCOL_TX_SENT);
-    const avail = load<u32>(p, F.PROTOCOL_TX_AVAIL);
-    queue.pushEvent(core, D.EventKind.Timer, connection, generation, kind, sent, avail, persist);
-  } else {
-    stageTurn(core, work, connection, W.WorkKind.DelayedAck);
-    stageProtocol(core, work);
-    if ((actionsOf(work) & SENDS) == 0) return false;
-    assignEgress(core, work);
-    return true;
-  }
-  return false;
 }
 
 /** TX: turns of the flow scheduler, within credit; true when flows are waiting for a next call. */

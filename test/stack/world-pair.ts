@@ -13,6 +13,7 @@ import {
   CORE_SEQUENCE_RELEASED,
 } from "../../bindings/abi/memory-map.ts";
 import { WHEEL_COUNT } from "../../bindings/abi/timer.ts";
+import type { CoreSource } from "../../bindings/core.ts";
 import { brokenGuards, type LayoutOptions } from "../../bindings/layout.ts";
 import type { Profile, ProfileName } from "../../host/control-plane/profile.ts";
 import { ERRNO } from "../../host/errors.ts";
@@ -68,6 +69,8 @@ export interface WorldPairOptions {
   readonly link?: Partial<WorldLinkOptions>;
   /** ISNs of client and server. */
   readonly sequences?: readonly [number, number];
+  /** Executors with threads for client and server; undefined: the build under test. */
+  readonly executors?: readonly [CoreSource | undefined, CoreSource | undefined];
   /** One macrotask, for tests with promises. */
   readonly turn?: () => Promise<void>;
 }
@@ -147,12 +150,14 @@ export class WorldPair {
   #host(side: 0 | 1, options: WorldPairOptions): ApplicationHost {
     const name = side === 0 ? "client" : "server";
     const { profile, sequences } = options;
+    const executor = options.executors?.[side];
+    const layout = { layout: { ...TEST_LAYOUT, ...options.layout } };
     const stack = new Stack({
-      module: loadModule(),
+      module: executor ?? loadModule(),
       name,
       netifs: [{ netif: this.link.ends[side], addresses: [`${ADDRESSES[side]}/24`] }],
       entropy: this.world.entropy(name),
-      layout: { ...TEST_LAYOUT, ...options.layout },
+      ...(executor === undefined ? layout : {}),
       ...(profile === undefined ? {} : { profile }),
       ...(sequences === undefined ? {} : { initialSequence: () => sequences[side] }),
     });
