@@ -5,7 +5,7 @@
 import { COUNTERS } from "./abi/counters.ts";
 import { EVENT_SIZE, FRAME_SIZE } from "./abi/descriptor.ts";
 import { DROP_REASONS } from "./abi/drop-reason.ts";
-import { BATCH_MAX, FRAME_HEADROOM } from "./abi/limits.ts";
+import { BATCH_MAX, EGRESS_FRAMES_MAX, FRAME_HEADROOM } from "./abi/limits.ts";
 import * as M from "./abi/memory-map.ts";
 import { ReorderPoint, Stage } from "./abi/stage.ts";
 import { WHEEL_SIZE } from "./abi/timer.ts";
@@ -53,11 +53,16 @@ export interface WorkersLayout {
   readonly pages: number;
 }
 
-/** Items of each source. The sum is below every ring's and reorder point's capacity. */
-export const NETIF_ITEMS = X.SPANS * BATCH_MAX;
+/**
+ * Items of each source. Of the netif's, as many as all spans hold are in the pipeline, and as many
+ * again, with EGRESS_FRAMES_MAX more, may wait for a carrier before answers are given up: one is
+ * always left, so reception never waits for transmission.
+ */
+export const NETIF_ITEMS = 2 * X.SPANS * BATCH_MAX + EGRESS_FRAMES_MAX + BATCH_MAX;
 export const OWN_ITEMS = 128;
-const PLACES = 1024;
-/** Events: four for each received item that may be in flight, and as many again. */
+/** Above the sum of all items: no ring is ever full, no reorder point lapped. */
+const PLACES = 2048;
+/** Events: four for each received frame in the spans, and the redirects that wait already. */
 const CONTEXT_EVENTS = 2048;
 const GROUP_EVENTS = 256;
 const SCRATCH_EVENTS = 64;

@@ -212,7 +212,10 @@ export class Stack {
   poll(now: number): boolean {
     this.#now = now;
     this.control.setNow(now);
-    if (this.#waiting !== 0 && !this.#drain(now)) return false;
+    if (this.#waiting !== 0 && !this.#drain(now)) {
+      this.core.admit?.(this.#library, now);
+      return false;
+    }
     this.#controlDue = this.control.pending;
     if (this.#only !== undefined) this.#only.receive(now);
     else for (let i = 0; i < this.netifs.length; i += 1) (this.netifs[i] as Netif).receive(now);

@@ -44,13 +44,12 @@ export function offer(shared: usize, library: usize, now: u64): void {
   atomic.store<u64>(shared, now, X.SHARED_NOW);
   if (load<u32>(core, M.CORE_INGRESS_COUNT) != 0) offerBurst(shared, core);
   flush(library);
-  wakeSources(shared, core, now);
 }
 
 /** The carriers' burst as a span of its own; it stays with the host when no span is free. */
 function offerBurst(shared: usize, core: usize): void {
   const index = freeSpan(shared);
-  if (index == X.SPANS || !hasTakenEvents(shared)) return;
+  if (index == X.SPANS || !hasRedirectRoom(shared)) return;
   const span = <usize>load<u32>(shared, X.SHARED_SPANS) + index * X.SPAN_SIZE;
   const count = min(load<u32>(core, M.CORE_INGRESS_COUNT), L.BATCH_MAX);
   const table = <usize>load<u32>(core, M.CORE_INGRESS_TABLE);
@@ -64,6 +63,8 @@ function offerBurst(shared: usize, core: usize): void {
   push(ring, index);
   publish(ring);
   store<u32>(core, 0, M.CORE_INGRESS_COUNT);
+  // The carriers have all room again, unless the control plane still has to read frames there.
+  if (load<u32>(core, M.CORE_EVENT_COUNT) == 0) store<u32>(core, 0, M.CORE_INGRESS_BYTES);
 }
 
 /** End of the last frame in the ingress span; the netif stage refuses rows outside of it. */
@@ -89,13 +90,19 @@ function freeSpan(shared: usize): u32 {
   return X.SPANS;
 }
 
-/** Redirected frames wait in as many places as spans have rows: the host reads them first. */
-function hasTakenEvents(shared: usize): bool {
-  return waiting(<usize>load<u32>(shared, X.SHARED_EVENT_RINGS)) == 0;
+/**
+ * Redirected frames that wait for the host, and all that the spans in use may become, must find
+ * places. The host takes them when its ingress burst is empty, so they must not stop an offer
+ * sooner than that.
+ */
+function hasRedirectRoom(shared: usize): bool {
+  return waiting(<usize>load<u32>(shared, X.SHARED_EVENT_RINGS)) <= X.REDIRECT_SLOTS / 2;
 }
 
-/** Threads with something to do that no ring told them of. */
-function wakeSources(shared: usize, core: usize, now: u64): void {
+/** Wakes threads with something to do that no ring told them of; sources are not paused. */
+export function wakeSources(shared: usize): void {
+  const core = <usize>load<u32>(shared, X.SHARED_CORE);
+  const now = load<u64>(shared, X.SHARED_NOW);
   // A full fence: a thread that is about to sleep must see what was written above.
   atomic.store<u64>(shared, now, X.SHARED_NOW);
   const stages = load<u32>(shared, X.SHARED_STAGE_COUNT);
@@ -283,7 +290,7 @@ export function resetAll(shared: usize, from: u32): u32 {
   const rows = load<u32>(core, M.CORE_CONNECTIONS);
   for (let connection = max(from, 1); connection < rows; connection++) {
     const pre = preOf(core, connection);
-    if (load<u8>(pre, PRE_STATE) != <u8>PreState.Installed) continue;
+    if (load<u8>(pre, PRE_STATE) == <u8>PreState.Free) continue;
     if (eventRoom(core) == 0) return connection;
     const generation = load<u32>(pre, PRE_GENERATION);
     pushEvent(core, D.EventKind.Reset, connection, generation, 0, 0, 0, 0);
