@@ -9,6 +9,7 @@ import { unbind, uninstall } from "./index.ts";
 import { initializeWheel } from "./workers/start.ts";
 import { collect, egressWaiting, foldCounters, hasSource, inFlight } from "./workers/host.ts";
 import { isQuiet, nextWorkersDeadline, offer, resetAll, setPaused } from "./workers/host.ts";
+import { wakeSources } from "./workers/host.ts";
 import { runThread } from "./workers/thread.ts";
 
 export { append, armTimer, bind, cancelTimer, carry, consume, flush, forget };
@@ -16,7 +17,7 @@ export { initialize, inspect, install, layoutHash, lookup, nextDeadline };
 export { nextReady, put, quotes, receive, release, step, take, transmit, turn };
 export { unbind, uninstall };
 export { egressWaiting, foldCounters, hasSource, inFlight, initializeWheel, isQuiet, resetAll };
-export { runThread, setPaused };
+export { runThread, setPaused, wakeSources };
 
 /** Time, the ingress burst and doorbells into the pipeline. `now` in ns. */
 export function workersOffer(shared: usize, library: usize, now: f64): void {

@@ -12,13 +12,15 @@ export function nodeSpawner(file: URL = new URL("./node-worker.js", import.meta.
         reason = "was terminated";
         void worker.terminate();
       };
-      worker.once("message", () => resolve({ terminate }));
+      worker.once("message", () => {
+        // A process may end while its threads wait for work.
+        worker.unref();
+        resolve({ terminate });
+      });
       worker.once("error", (error) => {
         reason = `failed: ${error.message}`;
         reject(error);
       });
       worker.once("exit", () => onExit(reason));
-      // A process may end while its threads wait for work.
-      worker.unref();
     });
 }

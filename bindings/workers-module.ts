@@ -14,6 +14,8 @@ export interface WorkersExports extends CoreExports {
   workersDeadline(shared: number): number;
   /** Stops the sources, or lets them go on. */
   setPaused(shared: number, paused: number): void;
+  /** Wakes the threads whose sources have something; not while they are paused. */
+  wakeSources(shared: number): void;
   /** True when every thread knows of the pause and nothing is in flight. */
   isQuiet(shared: number): number;
   /** Items between a source and RP3. */

@@ -52,7 +52,7 @@ export interface WorkersOptions {
 
 const SPINS = 200;
 /** Looks at the pipeline before the host's thread sleeps, and its longest sleep. */
-const HOST_SPINS = 20000;
+const HOST_SPINS = 500;
 const HOST_SLEEP_MS = 2;
 /** Sleeps without progress until a turn gives up, and turns that gave up until the fence. */
 const PATIENCE = 25;
@@ -179,7 +179,7 @@ export class WorkersExecutor implements CoreSource {
         throw new Error("workers: expected turn(), got step()");
       },
       turn: (library, now) => this.#turn(library, now),
-      bind: (core) => (this.#fence === undefined ? own.bind(core) : InstallStatus.TableFull),
+      bind: (core) => (this.#fence === undefined ? own.bind(core) : InstallStatus.Down),
       install: paused(own.install),
       uninstall: paused(own.uninstall),
       unbind: paused(own.unbind),
@@ -212,8 +212,13 @@ export class WorkersExecutor implements CoreSource {
     const own = this.#exports;
     if (this.#fence !== undefined) return this.#fencedTurn(library, now);
     if (!this.#started) this.#start();
-    own.setPaused(shared, 0);
     own.workersOffer(shared, library, now);
+    // Most turns of a stack that waits for something have nothing for the pipeline.
+    if (own.hasSource(shared) === 0 && own.inFlight(shared) === 0) {
+      return own.workersCollect(shared, library, now);
+    }
+    own.setPaused(shared, 0);
+    own.wakeSources(shared);
     const rests = this.#overlap || this.#settle();
     const bits = own.workersCollect(shared, library, now);
     if (!rests) return this.#giveUp(bits);

@@ -72,7 +72,7 @@ const ENTRIES = [
   /^bindings\/abi\/portable\.d\.ts$/,
   /^host\/index\.ts$/,
   /^host\/netif\/tun\.ts$/,
-  /^test\/(.*\.test|.*\.config|fuzz\/run)\.ts$/,
+  /^test\/(.*\.test|.*\.config|fuzz\/run|workers\/stalls)\.ts$/,
   /^test\/platform\//,
   /^bench\//,
   /^examples\//,

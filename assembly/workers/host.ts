@@ -44,7 +44,6 @@ export function offer(shared: usize, library: usize, now: u64): void {
   atomic.store<u64>(shared, now, X.SHARED_NOW);
   if (load<u32>(core, M.CORE_INGRESS_COUNT) != 0) offerBurst(shared, core);
   flush(library);
-  wakeSources(shared, core, now);
 }
 
 /** The carriers' burst as a span of its own; it stays with the host when no span is free. */
@@ -94,8 +93,10 @@ function hasTakenEvents(shared: usize): bool {
   return waiting(<usize>load<u32>(shared, X.SHARED_EVENT_RINGS)) == 0;
 }
 
-/** Threads with something to do that no ring told them of. */
-function wakeSources(shared: usize, core: usize, now: u64): void {
+/** Wakes threads with something to do that no ring told them of; sources are not paused. */
+export function wakeSources(shared: usize): void {
+  const core = <usize>load<u32>(shared, X.SHARED_CORE);
+  const now = load<u64>(shared, X.SHARED_NOW);
   // A full fence: a thread that is about to sleep must see what was written above.
   atomic.store<u64>(shared, now, X.SHARED_NOW);
   const stages = load<u32>(shared, X.SHARED_STAGE_COUNT);
@@ -283,7 +284,7 @@ export function resetAll(shared: usize, from: u32): u32 {
   const rows = load<u32>(core, M.CORE_CONNECTIONS);
   for (let connection = max(from, 1); connection < rows; connection++) {
     const pre = preOf(core, connection);
-    if (load<u8>(pre, PRE_STATE) != <u8>PreState.Installed) continue;
+    if (load<u8>(pre, PRE_STATE) == <u8>PreState.Free) continue;
     if (eventRoom(core) == 0) return connection;
     const generation = load<u32>(pre, PRE_GENERATION);
     pushEvent(core, D.EventKind.Reset, connection, generation, 0, 0, 0, 0);

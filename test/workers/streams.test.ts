@@ -8,7 +8,9 @@ import type { WorkersExecutor } from "../../bindings/workers.ts";
 import type { FaultOptions } from "../../host/netif/fault-injector.ts";
 import { seedOf } from "../support/env.ts";
 import { expectWhole, transfer, transfers } from "../stack/transfer.ts";
+import { StreamEnd } from "../stack/stream-end.ts";
 import { WorldPair } from "../stack/world-pair.ts";
+import { LivePair } from "./live-pair.ts";
 import { startWorkers } from "./start-workers.ts";
 
 const KIB = 1024;
@@ -20,8 +22,8 @@ afterEach(() => {
   for (const executor of open.splice(0)) executor.close();
 });
 
-async function start(plan: WorkersPlan): Promise<WorkersExecutor> {
-  const executor = await startWorkers(plan);
+async function start(plan: WorkersPlan, overlap = false): Promise<WorkersExecutor> {
+  const executor = await startWorkers(plan, {}, { overlap });
   open.push(executor);
   return executor;
 }
@@ -68,5 +70,30 @@ for (const [name, plan] of PLANS) {
     const ends = transfer(pair, { up: 256 * KIB, down: 128 * KIB });
     expectWhole(pair, ends, 256 * KIB, 128 * KIB);
     expect(executors[0].unreleased()).toEqual([]);
+  });
+}
+
+for (const [name, plan] of PLANS) {
+  test(`${name}: overlapped, four connections both ways in wall time`, async () => {
+    const executors = [await start(plan, true), await start(plan, true)] as const;
+    const pair = new LivePair(executors[0], executors[1], SEED);
+    const fds = await pair.connect(80, 4);
+    const bytes = 128 * KIB;
+    const ends = fds.flatMap(({ client, server }) => [
+      new StreamEnd(pair.client.toe, client, { bytes, expect: bytes, seed: 1, expectSeed: 2 }),
+      new StreamEnd(pair.server.toe, server, { bytes, expect: bytes, seed: 2, expectSeed: 1 }),
+    ]);
+    for (const end of ends) pair.applications.push(() => end.run(pair.now));
+    await pair.until(() => ends.every(({ finished }) => finished), "the end of all streams");
+    const whole = { sent: bytes, received: bytes, wrongAt: -1, error: 0 };
+    const seen = ends.map(({ sent, received, wrongAt, error }) => ({
+      sent,
+      received,
+      wrongAt,
+      error,
+    }));
+    expect(seen).toEqual(ends.map(() => whole));
+    // At rest, with frames taken, every number is released.
+    await pair.until(() => executors.every((one) => one.unreleased().length === 0), "rest");
   });
 }
