@@ -71,9 +71,8 @@ export class AddressSpace {
   map(options: PoolOptions): number {
     const pageBytes = options.pageBytes ?? HUGEPAGE_2M;
     const { address, bytes } = options;
-    const last = this.#pools.at(-1);
     // A page is left out between pools, so that running over one reaches none.
-    const next = last === undefined ? FIRST_BUS : last.busEnd + pageBytes;
+    const next = Math.max(FIRST_BUS, ...this.#pools.map((pool) => pool.busEnd + pool.pageBytes));
     const bus = options.bus ?? Math.ceil(next / pageBytes) * pageBytes;
     const busEnd = bus + Math.ceil(bytes / pageBytes) * pageBytes;
     expected(this.#pools.length < POOLS_MAX, `at most ${POOLS_MAX} pools`, POOLS_MAX + 1);

@@ -97,6 +97,8 @@ export class DmaEngine {
   readonly #left: Float64Array;
   readonly #started: Uint8Array;
   readonly #flying: Int32Array;
+  /** Bytes that a read has got so far. */
+  readonly #stored: Float64Array;
   readonly #cookie: Float64Array;
   readonly #order: Float64Array;
   /** When all of it was there; below 0 before. */
@@ -140,6 +142,7 @@ export class DmaEngine {
     this.#left = new Float64Array(slots);
     this.#started = new Uint8Array(slots);
     this.#flying = new Int32Array(slots);
+    this.#stored = new Float64Array(slots);
     this.#cookie = new Float64Array(slots);
     this.#order = new Float64Array(slots);
     this.#doneAt = new Float64Array(slots);
@@ -210,6 +213,7 @@ export class DmaEngine {
     this.#left[slot] = length;
     this.#started[slot] = 0;
     this.#flying[slot] = 0;
+    this.#stored[slot] = 0;
     this.#cookie[slot] = cookie;
     this.#order[slot] = this.#sequence;
     this.#doneAt[slot] = -1;
@@ -269,8 +273,8 @@ export class DmaEngine {
 
   /**
    * Sends one TLP: of the most urgent queue that can, among equals of the one passed over most
-   * often. A queue out of patience goes first; while it lacks credits nobody else takes any of
-   * their kind, so that it gets them. False when none can.
+   * often. A queue out of patience goes first; while it lacks credits nobody else begins what
+   * takes their kind, so that it gets them. False when none can.
    */
   #issueNext(): boolean {
     const hungry = this.#hungry();
@@ -311,16 +315,22 @@ export class DmaEngine {
   /** Writes first: they pass reads, and no read passes an earlier write. */
   #candidate(queue: Queue, barred: number): number {
     const write = queue.waiting[POSTED].head;
-    if (write !== NONE && barred !== POSTED && this.#hasCredits(write)) return write;
+    if (write !== NONE && this.#maySend(write, barred === POSTED)) return write;
     const read = queue.waiting[NON_POSTED].head;
-    if (read === NONE || barred === NON_POSTED || !this.#hasCredits(read)) return NONE;
+    if (read === NONE || !this.#maySend(read, barred === NON_POSTED)) return NONE;
     const isFirst =
       write === NONE || (this.#order[read] as number) < (this.#order[write] as number);
     return isFirst ? read : NONE;
   }
 
+  /** What has begun may always go on: others wait for its place among the outstanding. */
+  #maySend(slot: number, isBarred: boolean): boolean {
+    const isNew = this.#started[slot] === 0;
+    if (isNew && (isBarred || this.#outstanding >= this.#choice.outstanding)) return false;
+    return this.#hasCredits(slot);
+  }
+
   #hasCredits(slot: number): boolean {
-    if (this.#started[slot] === 0 && this.#outstanding >= this.#choice.outstanding) return false;
     const units = this.#units(slot);
     if (this.#kind[slot] !== DmaKind.Read) {
       return this.#postedHeaders > 0 && this.#postedData >= units;
@@ -413,9 +423,12 @@ export class DmaEngine {
     const address = this.#tlpAddress[tlp] as number;
     this.#nonPostedHeaders += 1;
     this.#answered[tlp] = 1;
+    const slot = this.#slotOf[tlp] as number;
+    this.#stored[slot] = (this.#stored[slot] as number) + bytes;
     const wire = this.counters.complete(Direction.ToHost, address, bytes);
     const sent = this.#link.send(Direction.ToDevice, this.#now, wire);
-    this.#events.push(sent + oneWayNs + bytes * deviceNsPerByte, tlp);
+    const storeNs = (this.#stored[slot] as number) * deviceNsPerByte;
+    this.#events.push(sent + oneWayNs + storeNs, tlp);
   }
 
   #finish(slot: number): void {

@@ -10,7 +10,7 @@ export interface Latencies {
   readonly oneWayNs: number;
   /** Root complex and memory, from a read's arrival to its data. */
   readonly hostReadNs: number;
-  /** The engine's own store of what was read, per byte: it delays, it does not occupy the link. */
+  /** The engine's own store of a transaction, once all is read: a delay, not a limit of rate. */
   readonly deviceNsPerByte: number;
   /** A load from the device, there and back, while the host's core waits. */
   readonly mmioReadNs: number;
