@@ -49,7 +49,7 @@ const STEPS: Readonly<Record<Operation, readonly Step[]>> = {
   inspect: [{ by: "mmio-read", bytes: STATISTICS }],
 };
 
-/** `new Stack({ ..., interconnect: contextQueuePairs() })`; `pcie` and `latencies` may be chosen. */
+/** `new Stack({ ..., interconnect: contextQueuePairs() })`, over a link that may be chosen. */
 export function contextQueuePairs(
   choice: Partial<Pick<InterconnectDescription, "pcie" | "latencies">> = {},
 ): InterconnectDescription {

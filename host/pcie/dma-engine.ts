@@ -10,8 +10,8 @@
  * with `inOrder` all completions are told in the order of submission.
  */
 import { Access, type AddressSpace } from "./address-space.ts";
-import { CREDIT_BYTES, chooseDma, type DmaChoice, type DmaOptions } from "./dma-options.ts";
-import { type DmaQueueOptions, PRIORITIES } from "./dma-options.ts";
+import { CREDIT_BYTES, type Credits, chooseDma, type DmaChoice } from "./dma-options.ts";
+import { type DmaOptions, type DmaQueueOptions, PRIORITIES } from "./dma-options.ts";
 import { EventHeap } from "./event-heap.ts";
 import { LinkTiming } from "./link-timing.ts";
 import { Direction, payloadOnWire, Tlp, TlpCounters, type Pcie } from "./tlp.ts";
@@ -111,10 +111,9 @@ export class DmaEngine {
   readonly #tlpBytes: Int32Array;
   /** A read whose data is on its way back. */
   readonly #answered: Uint8Array;
-  #postedHeaders: number;
-  #postedData: number;
-  #nonPostedHeaders: number;
-  #completionData: number;
+  // Credits left, posted and non-posted: of headers, and of data (a read's is its completions').
+  readonly #headers: Int32Array;
+  readonly #data: Int32Array;
   #outstanding = 0;
   #backlog = 0;
   /** Nothing that waits has the credits it needs: an event must come first. */
@@ -156,20 +155,15 @@ export class DmaEngine {
     this.#answered = new Uint8Array(tlps);
     for (let slot = 0; slot < slots; slot += 1) this.#free.push(slot);
     for (let tlp = 0; tlp < tlps; tlp += 1) this.#freeTlps.push(tlp);
-    this.#postedHeaders = credits.postedHeaders;
-    this.#postedData = credits.postedData;
-    this.#nonPostedHeaders = credits.nonPostedHeaders;
-    this.#completionData = credits.completionData;
+    this.#headers = Int32Array.of(credits.postedHeaders, credits.nonPostedHeaders);
+    this.#data = Int32Array.of(credits.postedData, credits.completionData);
   }
 
   /** Credits that are left, for tests and gauges. */
-  get credits(): DmaChoice["credits"] {
-    return {
-      postedHeaders: this.#postedHeaders,
-      postedData: this.#postedData,
-      nonPostedHeaders: this.#nonPostedHeaders,
-      completionData: this.#completionData,
-    };
+  get credits(): Credits {
+    const [postedHeaders = 0, nonPostedHeaders = 0] = this.#headers;
+    const [postedData = 0, completionData = 0] = this.#data;
+    return { postedHeaders, postedData, nonPostedHeaders, completionData };
   }
 
   /** Transactions that have sent a TLP and are not complete. */
@@ -219,7 +213,7 @@ export class DmaEngine {
     this.#doneAt[slot] = -1;
     this.#sequence += 1;
     own.held += 1;
-    own.waiting[kind === DmaKind.Read ? NON_POSTED : POSTED].push(slot);
+    own.waiting[this.#sideOf(slot)].push(slot);
     if (own.options.inOrder === true) own.all.push(slot);
     this.#backlog += 1;
     this.#blocked = false;
@@ -330,61 +324,53 @@ export class DmaEngine {
     return this.#hasCredits(slot);
   }
 
-  #hasCredits(slot: number): boolean {
-    const units = this.#units(slot);
-    if (this.#kind[slot] !== DmaKind.Read) {
-      return this.#postedHeaders > 0 && this.#postedData >= units;
-    }
-    return this.#nonPostedHeaders > 0 && this.#completionData >= units;
+  #sideOf(slot: number): typeof POSTED | typeof NON_POSTED {
+    return this.#kind[slot] === DmaKind.Read ? NON_POSTED : POSTED;
   }
 
   /** Bytes of a slot's next TLP, or of what it asks for. */
   #piece(slot: number): number {
     const address = this.#address[slot] as number;
     const left = this.#left[slot] as number;
-    if (this.#kind[slot] === DmaKind.Read) return this.#pcie.readPiece(address, left);
+    if (this.#sideOf(slot) === NON_POSTED) return this.#pcie.readPiece(address, left);
     return this.#pcie.writePiece(address, left);
   }
 
-  #units(slot: number): number {
-    return unitsOf(this.#address[slot] as number, this.#piece(slot));
+  #hasCredits(slot: number): boolean {
+    const side = this.#sideOf(slot);
+    const units = unitsOf(this.#address[slot] as number, this.#piece(slot));
+    return (this.#headers[side] as number) > 0 && (this.#data[side] as number) >= units;
   }
 
   #issue(queue: Queue, slot: number): void {
-    const isRead = this.#kind[slot] === DmaKind.Read;
+    const side = this.#sideOf(slot);
     const address = this.#address[slot] as number;
     const bytes = this.#piece(slot);
-    const units = unitsOf(address, bytes);
     if (this.#started[slot] === 0) this.#outstanding += 1;
     this.#started[slot] = 1;
     this.#address[slot] = address + bytes;
     this.#left[slot] = (this.#left[slot] as number) - bytes;
     this.#flying[slot] = (this.#flying[slot] as number) + 1;
+    if (this.#left[slot] === 0) {
+      queue.waiting[side].shift();
+      this.#backlog -= 1;
+    }
+    this.#headers[side] = (this.#headers[side] as number) - 1;
+    this.#data[side] = (this.#data[side] as number) - unitsOf(address, bytes);
     const tlp = this.#freeTlps.shift();
     this.#slotOf[tlp] = slot;
     this.#tlpAddress[tlp] = address;
     this.#tlpBytes[tlp] = bytes;
     this.#answered[tlp] = 0;
-    if (this.#left[slot] === 0) {
-      queue.waiting[isRead ? NON_POSTED : POSTED].shift();
-      this.#backlog -= 1;
-    }
-    if (isRead) {
-      this.#nonPostedHeaders -= 1;
-      this.#completionData -= units;
-    } else {
-      this.#postedHeaders -= 1;
-      this.#postedData -= units;
-    }
-    this.#events.push(this.#sendRequest(slot, isRead, address, bytes), tlp);
+    this.#events.push(this.#send(slot, address, bytes), tlp);
   }
 
   /** Puts a TLP on the link; when the host has dealt with it. */
-  #sendRequest(slot: number, isRead: boolean, address: number, bytes: number): number {
+  #send(slot: number, address: number, bytes: number): number {
     const { oneWayNs, hostReadNs } = this.#choice.latencies;
+    const isRead = this.#sideOf(slot) === NON_POSTED;
     const payload = isRead ? 0 : payloadOnWire(address, bytes);
-    const type = isRead ? Tlp.MRd : Tlp.MWr;
-    const wire = this.counters.add(type, Direction.ToHost, payload);
+    const wire = this.counters.add(isRead ? Tlp.MRd : Tlp.MWr, Direction.ToHost, payload);
     const arrived = this.#link.send(Direction.ToHost, this.#now, wire) + oneWayNs;
     const walked = arrived + this.#walk(slot, address);
     if (isRead) return walked + hostReadNs;
@@ -400,30 +386,28 @@ export class DmaEngine {
   /** A write is visible, a read's data is ready, or it is here. */
   #arrive(tlp: number): void {
     const slot = this.#slotOf[tlp] as number;
+    const side = this.#sideOf(slot);
     const units = unitsOf(this.#tlpAddress[tlp] as number, this.#tlpBytes[tlp] as number);
+    const isAnswered = this.#answered[tlp] === 1;
     this.#blocked = false;
-    if (this.#kind[slot] !== DmaKind.Read) {
-      this.#postedHeaders += 1;
-      this.#postedData += units;
-    } else if (this.#answered[tlp] === 0) {
-      this.#answer(tlp);
+    // A read's header is free once the host has taken it up, its room here once it is filled.
+    if (!isAnswered) this.#headers[side] = (this.#headers[side] as number) + 1;
+    if (side === NON_POSTED && !isAnswered) {
+      this.#answer(tlp, slot);
       return;
-    } else {
-      this.#completionData += units;
     }
+    this.#data[side] = (this.#data[side] as number) + units;
     this.#freeTlps.push(tlp);
     this.#flying[slot] = (this.#flying[slot] as number) - 1;
     if (this.#flying[slot] === 0 && this.#left[slot] === 0) this.#finish(slot);
   }
 
   /** The host has read: its completions go out in the order in which their data was ready. */
-  #answer(tlp: number): void {
+  #answer(tlp: number, slot: number): void {
     const { oneWayNs, deviceNsPerByte } = this.#choice.latencies;
     const bytes = this.#tlpBytes[tlp] as number;
     const address = this.#tlpAddress[tlp] as number;
-    this.#nonPostedHeaders += 1;
     this.#answered[tlp] = 1;
-    const slot = this.#slotOf[tlp] as number;
     this.#stored[slot] = (this.#stored[slot] as number) + bytes;
     const wire = this.counters.complete(Direction.ToHost, address, bytes);
     const sent = this.#link.send(Direction.ToDevice, this.#now, wire);

@@ -63,12 +63,12 @@ function echo(
   }
 }
 
-/** Bytes with headers of FlexTOE's operations, from their descriptions in the paper and the spec. */
+/** Wire bytes of FlexTOE's operations, from the paper and the specification. */
 const STORE = 24 + 4;
 const FETCH = 24 + (20 + 32) + (24 + 32);
 const NOTIFY = 24 + 32;
 
-test("64 B echoes: a segment, a write and a read for each, and the queues' work around them", () => {
+test("64 B echoes: a segment, a write and a read for each, and the queues around them", () => {
   const pair = new WorldPair({ interconnect });
   const fds = pair.establish(pair.listen(PORT), PORT);
   pair.pass(MINUTE);

@@ -1,4 +1,4 @@
-/** Pools of hugepages: what may be reached and what not, with the reason; the IOTLB by its misses. */
+/** Pools of hugepages: what may be reached, and the reason when not; the IOTLB by its misses. */
 import { expect, test } from "vitest";
 import { Access, AddressSpace, FAULTS } from "../../../host/pcie/address-space.ts";
 import { HUGEPAGE_1G, HUGEPAGE_2M } from "../../../host/pcie/address-space.ts";

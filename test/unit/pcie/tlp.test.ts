@@ -120,7 +120,7 @@ test(`any link cuts as byte by byte, seed ${SEED}`, () => {
   }
 });
 
-test("headers are those of pcie-bench: 24 B for 64-bit requests, 20 B for the rest, 4 B of ECRC", () => {
+test("headers are those of pcie-bench: 24 B for 64-bit requests, 20 B otherwise, 4 B ECRC", () => {
   const headers = (options: Partial<PcieOptions>): number[] => {
     const pcie = new Pcie(options);
     return [Tlp.MWr, Tlp.MRd, Tlp.Cpl, Tlp.CplD, Tlp.Msg].map((type) => pcie.header(type));
