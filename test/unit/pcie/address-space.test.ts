@@ -76,7 +76,7 @@ test(`what is translated lies in the memory of one pool, seed ${SEED}`, () => {
   const random = new Random(SEED);
   const memory = space();
   let good = 0;
-  for (let run = 0; run < 20_000; run += 1) {
+  for (let run = 0; run < 3000; run += 1) {
     const base = random.pick([
       BUS,
       BUS + ATX.bytes,
@@ -94,7 +94,7 @@ test(`what is translated lies in the memory of one pool, seed ${SEED}`, () => {
     good += 1;
     expect(memory.busAddress(at + bytes - 1)).toBe(bus + bytes - 1);
   }
-  expect(good).toBeGreaterThan(4000);
+  expect(good).toBeGreaterThan(600);
 });
 
 test("64 pages stay in the IOTLB; one more in turn misses every time", () => {
