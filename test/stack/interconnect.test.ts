@@ -129,7 +129,17 @@ test("every frame on the link is the data path's or the control plane's, and cou
     expect([did.install, did.frameIn]).toEqual([1, counterOf(stack, Counter.Redirects)]);
     expect(counterOf(stack, Counter.RedirectedBytes)).toBeGreaterThanOrEqual(40 * did.frameIn);
     expect(did.event).toBeGreaterThan(0);
+    expect(did.fetch + did.command).toBe(counterOf(stack, Counter.Descriptors));
   }
+});
+
+test("the control plane's descriptors are commands", () => {
+  const pair = new WorldPair({ interconnect });
+  pair.establish(pair.listen(PORT), PORT);
+  pair.pass(MINUTE);
+  // It acknowledges the handshake through the data path; the application has sent nothing.
+  const { operations: did } = countersOf(pair.client.stack);
+  expect([did.command > 0, did.fetch]).toEqual([true, 0]);
 });
 
 test("bulk payload: MSS by MSS in pieces of 256 B, read and written once", () => {

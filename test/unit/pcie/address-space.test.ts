@@ -111,6 +111,13 @@ test("64 pages stay in the IOTLB; one more in turn misses every time", () => {
   }
 });
 
+test("the page that was used longest ago makes room", () => {
+  const memory = new AddressSpace(2);
+  const bus = memory.map({ name: "pool", address: 0, bytes: 3 * HUGEPAGE_2M });
+  const look = (page: number): boolean => memory.look(bus + page * HUGEPAGE_2M);
+  expect([0, 1, 0, 2, 0, 1].map(look)).toEqual([false, false, true, false, true, false]);
+});
+
 test("pools that cannot be are refused", () => {
   const memory = space();
   const map = (over: Partial<PoolOptions>) => () => memory.map({ ...ATX, ...over });

@@ -159,6 +159,25 @@ test("urgent work overtakes a backlog of payload", () => {
   expect(Math.max(...done.map((d) => d.at))).toBeGreaterThan(60_000);
 });
 
+test("priority decides, as long as nobody is out of patience", () => {
+  const queues = [
+    { name: "low", cap: 40, priority: Priority.Low },
+    { name: "medium", cap: 40, priority: Priority.Medium },
+    { name: "high", cap: 40, priority: Priority.High },
+  ];
+  const order = (patience: number): string => {
+    const engine = new DmaEngine({ pcie, queues, patience });
+    for (const queue of [2, 1, 0]) {
+      for (let i = 0; i < 40; i += 1) engine.submit(0, queue, Write, 0, 256, queue);
+    }
+    return cookies(drain(engine)).join("");
+  };
+  expect(order(1000)).toBe("2".repeat(40) + "1".repeat(40) + "0".repeat(40));
+  // One was on its way before the others came; each waits for ten at most, its equals included.
+  const [high, both] = ["2".repeat(9), "01"];
+  expect(order(10).slice(0, 24)).toBe(`22${high}${both}${high}${both}`);
+});
+
 test("nobody starves: payload moves while urgent writes take every credit they can", () => {
   for (const postedData of [16, 2048]) {
     const engine = new DmaEngine({ pcie, credits: { postedData }, patience: 16 });

@@ -107,15 +107,16 @@ test("FlexTOE's echo by type, direction, and time", () => {
 test("payload is cut where its stream stands", () => {
   const interconnect = new CountedInterconnect(contextQueuePairs());
   const writes = (): number => interconnect.counters().tlps.MWr;
-  interconnect.count("payloadIn", 2, 2896);
-  // [0, 1448) and [1448, 2896): six pieces of 256 B at most each.
-  expect(writes()).toBe(12);
-  interconnect.count("payloadIn", 1, 1448);
-  // [2896, 4344) crosses 4096: pieces up to the page, and one after it.
-  expect(writes()).toBe(12 + 5 + 1);
+  // 1000 B are four pieces of 256 B at most; [4000, 5000) is cut at 4096 too: 96, 904.
+  interconnect.count("payloadIn", 5, 5000);
+  expect(writes()).toBe(4 * 4 + 1 + 4);
+  interconnect.count("payloadIn", 3, 3000);
+  interconnect.count("payloadIn", 1, 1000);
+  // [8000, 9000) crosses 8192.
+  expect(writes()).toBe(21 + 3 * 4 + 1 + 4);
   interconnect.count("payloadIn", 3, 0);
   interconnect.count("payloadIn", 0, 0);
-  expect([writes(), interconnect.counters().operations.payloadIn]).toEqual([18, 6]);
+  expect([writes(), interconnect.counters().operations.payloadIn]).toEqual([38, 12]);
 });
 
 test("the control plane's work: state in lines of 64 B, statistics by loads", () => {

@@ -41,6 +41,16 @@ test("tables that cannot be are refused", () => {
   expect(() => new MsixTable(1, -1)).toThrow("pcie: expected interval >= 0, got -1");
 });
 
+test("an armed event fires once; a polling one does not", () => {
+  const latch = new EventLatch(new Int32Array(2), 1);
+  expect(latch.fire()).toBe(false);
+  latch.arm();
+  expect([latch.fire(), latch.fire()]).toEqual([true, false]);
+  expect([latch.disarm(), latch.disarm(), latch.fire()]).toEqual([true, false, false]);
+  latch.arm();
+  expect([latch.disarm(), latch.fire()]).toEqual([false, false]);
+});
+
 const NOTIFICATIONS = 3;
 const INTERVAL = 2;
 
