@@ -4,12 +4,14 @@
  * bugs stay inside a connection.
  */
 import { fold, sumWords } from "../base/checksum.ts";
+import { count } from "../base/counter.ts";
 import { congestionInitialize } from "../tcp/congestion/congestion-control.ts";
 import { rttSample } from "../tcp/round-trip-time.ts";
 import { find, hashAddresses, insert, remove } from "../flow/connection-database.ts";
 import { chunkListOf, isConnection, postOf, preOf, protocolOf } from "../flow/flow-state.ts";
 import { recoveryOf, schedulerOf } from "../flow/flow-state.ts";
 import { arenaGive, arenaTake } from "../flow/payload-arena.ts";
+import { Counter } from "../../bindings/abi/counters.ts";
 import * as D from "../../bindings/abi/descriptor.ts";
 import { ETHERNET_DESTINATION, ETHERNET_SIZE } from "../../bindings/abi/ethernet.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
@@ -106,6 +108,7 @@ export function install(core: usize): u32 {
   store<u32>(s, 0, F.SCHEDULER_FRACTION);
   store<u8>(pre, <u8>F.PreState.Installed, F.PRE_STATE);
   store<u32>(core, load<u32>(core, M.CORE_INSTALLED) + 1, M.CORE_INSTALLED);
+  count(core, Counter.Installs);
   return D.InstallStatus.Ok;
 }
 

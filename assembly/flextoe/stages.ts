@@ -195,6 +195,7 @@ function redirect(core: usize, work: usize, connection: u32): void {
   const ip = load<u32>(work, W.WORK_PAYLOAD);
   const generation = connection == 0 ? 0 : load<u32>(preOf(core, connection), PRE_GENERATION);
   count(core, Counter.Redirects);
+  countBy(core, Counter.RedirectedBytes, load<u32>(work, W.WORK_FRAME_LENGTH));
   pushEvent(
     core,
     D.EventKind.Redirect,
