@@ -175,6 +175,7 @@ export function parkFlow(core: usize, connection: u32, netif: u32): void {
 
 /** Flows whose carrier has credit again join the round robin. */
 export function joinParked(core: usize): void {
+  if (load<u8>(core, CORE_WAITING) == 0) return;
   let waiting = load<u32>(core, CORE_WAITING);
   for (let netif: u32 = 0; netif < NETIFS_MAX; netif++) {
     const bit: u32 = 1 << netif;
@@ -285,6 +286,8 @@ export function carouselNext(core: usize): u64 {
 function firstOccupied(c: usize, tick: u64): u64 {
   const near = comesUp(tick, 0, slotsAhead(c, 0, <u32>tick & SLOT_MASK));
   const first = (tick + SLOT_MASK) >> BITS;
+  // No slot of the higher levels comes up before their next one starts: the usual case.
+  if (near <= first << BITS) return near;
   const middle = comesUp(first, BITS, slotsAhead(c, LEVEL_1, <u32>first & SLOT_MASK));
   const coarse = (first + SLOT_MASK) >> BITS;
   const word = rotr<u64>(load<u64>(wordOf(c, LEVEL_2)), coarse & OVERFLOW_MASK);
