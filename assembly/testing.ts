@@ -45,11 +45,11 @@ export { wheelAdvance, wheelArm, wheelCancel, wheelInitialize, wheelNext };
 // Flow scheduler: queues and wheel.
 import { carouselInitialize } from "./flextoe/carousel.ts";
 import {
-  forgetFlow, gatherTurns, mustWait, nextPaced, nextTurn, pace, parkTurn, resetFlow, schedule,
-  setPacingInterval,
+  forgetFlow, gatherTurns, keepTurn, mustWait, nextPaced, nextTurn, pace, parkTurn, resetFlow,
+  schedule, setPacingInterval, turnSegments,
 } from "./flextoe/flow-scheduler.ts";
 export { carouselInitialize };
 export {
-  forgetFlow, gatherTurns, mustWait, nextPaced, nextTurn, pace, parkTurn, resetFlow, schedule,
-  setPacingInterval,
+  forgetFlow, gatherTurns, keepTurn, mustWait, nextPaced, nextTurn, pace, parkTurn, resetFlow,
+  schedule, setPacingInterval, turnSegments,
 };

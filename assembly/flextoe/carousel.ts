@@ -23,7 +23,7 @@ import * as C from "../../bindings/abi/carousel.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
 import { NETIFS_MAX, SLOTS_PER_STEP } from "../../bindings/abi/limits.ts";
 import { CORE_CAROUSEL, CORE_NETIF_CREDIT, CORE_NOW } from "../../bindings/abi/memory-map.ts";
-import { CORE_RR_HEAD, CORE_RR_TAIL, CORE_WAITING } from "../../bindings/abi/memory-map.ts";
+import { CORE_RR_HEAD, CORE_RR_TAIL, CORE_TURN_FLOW, CORE_WAITING } from "../../bindings/abi/memory-map.ts";
 
 const NEVER: u64 = u64.MAX_VALUE;
 const BITS: u64 = C.CAROUSEL_LEVEL_BITS;
@@ -77,6 +77,7 @@ export function carouselInitialize(core: usize): void {
   store<u64>(c, NEVER, C.CAROUSEL_NEXT);
   store<u32>(core, 0, CORE_RR_TAIL);
   store<u64>(core, 0, CORE_RR_HEAD);
+  store<u32>(core, 0, CORE_TURN_FLOW);
 }
 
 /** Puts a flow that is in no queue last in one. */
@@ -98,6 +99,24 @@ function append(core: usize, connection: u32, queue: u32): void {
 /** Last in the round robin. */
 export function appendTurn(core: usize, connection: u32): void {
   append(core, connection, C.QUEUE_ROUND_ROBIN);
+}
+
+/** Puts a flow that is in no queue first in one: its turn goes on. */
+function prepend(core: usize, connection: u32, queue: u32): void {
+  const ends = queueAt(core, queue);
+  const head = load<u32>(ends, C.QUEUE_HEAD);
+  if (head == 0) return append(core, connection, queue);
+  const s = schedulerOf(core, connection);
+  assert(load<u16>(s, F.SCHEDULER_QUEUE) == 0, "carousel: a flow is in at most one queue");
+  store<u16>(s, <u16>queue, F.SCHEDULER_QUEUE);
+  store<u32>(s, head, F.SCHEDULER_NEXT);
+  store<u32>(schedulerOf(core, head), connection, F.SCHEDULER_PREVIOUS);
+  store<u32>(ends, connection, C.QUEUE_HEAD);
+}
+
+/** First in the round robin. */
+export function prependTurn(core: usize, connection: u32): void {
+  prepend(core, connection, C.QUEUE_ROUND_ROBIN);
 }
 
 /** First of the round robin, taken out; 0 when it is empty. */
@@ -167,9 +186,10 @@ function join(core: usize, queue: u32): void {
   store<u64>(ends, 0);
 }
 
-/** Parks a flow, which is in no queue, until its carrier has credit. */
-export function parkFlow(core: usize, connection: u32, netif: u32): void {
-  append(core, connection, C.QUEUE_PARKED + netif);
+/** Parks a flow, which is in no queue, until its carrier has credit; `first` of those there. */
+export function parkFlow(core: usize, connection: u32, netif: u32, first: bool): void {
+  if (first) prepend(core, connection, C.QUEUE_PARKED + netif);
+  else append(core, connection, C.QUEUE_PARKED + netif);
   store<u32>(core, load<u32>(core, CORE_WAITING) | (1 << netif), CORE_WAITING);
 }
 

@@ -13,9 +13,10 @@
 import { preOf, schedulerOf } from "../flow/flow-state.ts";
 import { QUEUE_NONE, QUEUE_SLOTS } from "../../bindings/abi/carousel.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
-import { CORE_NOW } from "../../bindings/abi/memory-map.ts";
+import { TURN_SEGMENTS_MAX } from "../../bindings/abi/limits.ts";
+import { CORE_NOW, CORE_TURN_FLOW, CORE_TURN_LEFT } from "../../bindings/abi/memory-map.ts";
 import { appendTurn, carouselNext, insertPaced, joinDue, joinParked } from "./carousel.ts";
-import { parkFlow, popTurn, removeFlow } from "./carousel.ts";
+import { parkFlow, popTurn, prependTurn, removeFlow } from "./carousel.ts";
 
 const FRACTION_BITS: u64 = F.INTERVAL_FRACTION_BITS;
 const FRACTION_MASK: u64 = ((<u64>1) << FRACTION_BITS) - 1;
@@ -35,12 +36,20 @@ const LATENESS_MAX: u64 = (<u64>1) << 22;
 export function schedule(core: usize, connection: u32, fresh: bool): void {
   const s = schedulerOf(core, connection);
   if (load<u16>(s, F.SCHEDULER_QUEUE) != QUEUE_NONE) return;
-  if (load<u64>(s, F.SCHEDULER_INTERVAL) == 0) return appendTurn(core, connection);
+  if (load<u64>(s, F.SCHEDULER_INTERVAL) == 0) return queueTurn(core, connection);
   const now = load<u64>(core, CORE_NOW);
   const deadline = load<u64>(s, F.SCHEDULER_DEADLINE);
   if (deadline > now) return insertPaced(core, connection, deadline);
   if (fresh) start(s, now);
-  appendTurn(core, connection);
+  queueTurn(core, connection);
+}
+
+/** Last in the round robin, or first when the flow's turn was cut short. */
+// @ts-ignore: decorator
+@inline
+function queueTurn(core: usize, connection: u32): void {
+  if (load<u32>(core, CORE_TURN_FLOW) == connection) prependTurn(core, connection);
+  else appendTurn(core, connection);
 }
 
 /** The schedule of a flow begins. */
@@ -64,9 +73,27 @@ export function nextTurn(core: usize): u32 {
   return popTurn(core);
 }
 
+/** Segments that the turn of `connection` may have: what was left of it, or a whole turn. */
+export function turnSegments(core: usize, connection: u32): u32 {
+  if (load<u32>(core, CORE_TURN_FLOW) != connection) return TURN_SEGMENTS_MAX;
+  store<u32>(core, 0, CORE_TURN_FLOW);
+  return load<u32>(core, CORE_TURN_LEFT);
+}
+
+/**
+ * Room or credit has cut a turn short and the flow will be scheduled again: it keeps its place, so
+ * that turns are equal in segments however the carrier gives its credit.
+ */
+export function keepTurn(core: usize, connection: u32, segments: u32): void {
+  store<u32>(core, connection, CORE_TURN_FLOW);
+  store<u32>(core, segments, CORE_TURN_LEFT);
+}
+
 /** A flow whose carrier takes nothing waits aside, so that it costs the others no turns. */
 export function parkTurn(core: usize, connection: u32): void {
-  parkFlow(core, connection, load<u8>(preOf(core, connection), F.PRE_NETIF));
+  // A turn that was cut short goes on before those that were parked behind it.
+  const first = load<u32>(core, CORE_TURN_FLOW) == connection;
+  parkFlow(core, connection, load<u8>(preOf(core, connection), F.PRE_NETIF), first);
 }
 
 /** When a paced flow is due: ns; u64.MAX_VALUE when none waits. */
@@ -79,6 +106,7 @@ export function nextPaced(core: usize): u64 {
 /** The connection leaves the data path: it is in no queue any more. */
 export function forgetFlow(core: usize, connection: u32): void {
   removeFlow(core, connection);
+  if (load<u32>(core, CORE_TURN_FLOW) == connection) store<u32>(core, 0, CORE_TURN_FLOW);
 }
 
 /** A connection begins, not paced. */

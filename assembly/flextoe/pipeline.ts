@@ -253,7 +253,8 @@ function takeTurn(core: usize, connection: u32, first: u32, room: u32): u32 {
     scheduler.parkTurn(core, connection);
     return 0;
   }
-  const most = min(min(room, L.BATCH_MAX - first), min(left, L.TURN_SEGMENTS_MAX));
+  const turn = scheduler.turnSegments(core, connection);
+  const most = min(min(room, L.BATCH_MAX - first), min(left, turn));
   let items: u32 = 0;
   while (items < most) {
     const work = workAt(core, first + items);
@@ -270,6 +271,7 @@ function takeTurn(core: usize, connection: u32, first: u32, room: u32): u32 {
     if (scheduler.mustWait(core, connection)) break;
     // Not the last of the turn: the flow is put back once, with its last segment.
     if (items < most) store<u32>(work, actions & ~W.ACTION_SCHEDULE, W.WORK_ACTIONS);
+    else if (items < turn) scheduler.keepTurn(core, connection, turn - items);
   }
   store<u32>(credit, left - items);
   return items;

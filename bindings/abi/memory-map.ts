@@ -67,6 +67,9 @@ export const CORE_LINK_FRAMES: u32 = 312; // u64
 export const CORE_NOW: u32 = 320; // u64: nanoseconds since start
 export const CORE_NOW_TICKS: u32 = 328; // u32: timestamp clock, 2^20 ns a tick
 export const CORE_CHUNK_FREE_COUNT: u32 = 332; // u32
+/** A turn that room or credit cut short: the flow goes on first, for so many segments. */
+export const CORE_TURN_FLOW: u32 = 336; // u32: 0 = none
+export const CORE_TURN_LEFT: u32 = 340; // u32
 export const CORE_CONTEXT_TURN: u32 = 344; // u32: context served next
 export const CORE_INSTALLED: u32 = 348; // u32: connections in the data path
 export const CORE_BOUND: u32 = 352; // u32: entries in the connection database

@@ -15,6 +15,8 @@ interface SchedulerExports {
   nextTurn(core: number): number;
   gatherTurns(core: number): number;
   parkTurn(core: number, connection: number): void;
+  turnSegments(core: number, connection: number): number;
+  keepTurn(core: number, connection: number, segments: number): void;
   nextPaced(core: number): bigint;
   forgetFlow(core: number, connection: number): void;
   resetFlow(core: number, connection: number): void;
@@ -94,6 +96,15 @@ export class FlowQueues {
 
   nextTurn(): number {
     return this.#build.exports.nextTurn(CORE);
+  }
+
+  /** Segments of the flow's turn; asked once a turn. */
+  turnSegments(flow: number): number {
+    return this.#build.exports.turnSegments(CORE, flow);
+  }
+
+  keepTurn(flow: number, segments: number): void {
+    this.#build.exports.keepTurn(CORE, flow, segments);
   }
 
   park(flow: number): void {

@@ -6,7 +6,7 @@
  */
 import { expect, test } from "vitest";
 import * as C from "../../../bindings/abi/carousel.ts";
-import { SLOTS_PER_STEP } from "../../../bindings/abi/limits.ts";
+import { SLOTS_PER_STEP, TURN_SEGMENTS_MAX } from "../../../bindings/abi/limits.ts";
 import { seedOf } from "../../support/env.ts";
 import { FlowQueues, NEVER } from "../../support/flow-queues.ts";
 import { Random } from "../../support/random.ts";
@@ -41,6 +41,8 @@ class Oracle {
   readonly flows: Flow[];
   turns: number[] = [];
   readonly parked: number[][] = Array.from({ length: 8 }, () => []);
+  /** Whose turn was cut short, and what is left of it. */
+  kept = { flow: 0, left: 0 };
   #arrivals = 0;
 
   constructor(flows: number) {
@@ -84,7 +86,8 @@ class Oracle {
 
   turn(id: number): void {
     this.flow(id).place = "turn";
-    this.turns.push(id);
+    if (id === this.kept.flow) this.turns.unshift(id);
+    else this.turns.push(id);
   }
 
   pace(id: number, bytes: number, now: bigint): void {
@@ -119,13 +122,17 @@ class Oracle {
   remove(id: number): void {
     const flow = this.flow(id);
     flow.place = "none";
+    if (this.kept.flow === id) this.kept = { flow: 0, left: 0 };
     this.turns = this.turns.filter((other) => other !== id);
     const parked = this.parked[flow.netif] as number[];
     this.parked[flow.netif] = parked.filter((other) => other !== id);
   }
 
   joinParked(netif: number): void {
-    for (const id of this.parked[netif] as number[]) this.turn(id);
+    for (const id of this.parked[netif] as number[]) {
+      this.flow(id).place = "turn";
+      this.turns.push(id);
+    }
     this.parked[netif] = [];
   }
 
@@ -174,8 +181,18 @@ class Twin {
   nextTurn(): number {
     const id = this.queues.nextTurn();
     expect(id).toBe(this.oracle.turns.shift() ?? 0);
-    if (id !== 0) this.oracle.flow(id).place = "none";
+    if (id === 0) return 0;
+    this.oracle.flow(id).place = "none";
+    const { flow, left } = this.oracle.kept;
+    expect(this.queues.turnSegments(id)).toBe(flow === id ? left : TURN_SEGMENTS_MAX);
+    if (flow === id) this.oracle.kept = { flow: 0, left: 0 };
     return id;
+  }
+
+  /** The turn was cut short: the flow is first when it is scheduled again. */
+  keep(id: number, left: number): void {
+    this.queues.keepTurn(id, left);
+    this.oracle.kept = { flow: id, left };
   }
 
   setNetif(id: number, netif: number): void {
@@ -188,7 +205,9 @@ class Twin {
     const flow = this.oracle.flow(id);
     this.queues.park(id);
     flow.place = "parked";
-    this.oracle.parked[flow.netif]?.push(id);
+    const parked = this.oracle.parked[flow.netif] as number[];
+    if (this.oracle.kept.flow === id) parked.unshift(id);
+    else parked.push(id);
   }
 
   setCredit(netif: number, frames: number): void {
@@ -275,10 +294,13 @@ function act(twin: Twin, random: Random): void {
     const turn = twin.nextTurn();
     if (turn === 0) return;
     const parks = random.oneIn(10);
+    if (parks && random.oneIn(2)) twin.keep(turn, random.between(1, 7));
     if (parks) twin.park(turn);
     for (let sent = parks ? 0 : random.between(1, 3); sent > 0; sent -= 1)
       twin.pace(turn, anyBytes(random));
-    if (!parks && !random.oneIn(4)) twin.schedule(turn, false);
+    if (parks || random.oneIn(4)) return;
+    if (random.oneIn(3) && !twin.queues.mustWait(turn)) twin.keep(turn, random.between(1, 7));
+    twin.schedule(turn, false);
   } else if (kind < 14) {
     twin.setInterval(id, anyInterval(random));
   } else if (kind === 14) {
