@@ -35,7 +35,7 @@ const POLLINGS = [
 for (const polling of POLLINGS) {
   test.each(RATES)(`%d bit/s within 1 %, ${polling.name}`, (rate) => {
     // Long enough that one slot, or one poll at random, is a small part of it.
-    const elapsed = (polling.random ? 8 : 2) * MILLISECOND;
+    const elapsed = (polling.random ? 6 : 1) * MILLISECOND;
     const run = runRate(loadModule(), rate, polling, { elapsed, segments: 60 });
     expect(Math.abs(run.error)).toBeLessThan(0.01);
   });
