@@ -3,8 +3,8 @@
  * acknowledged at once, paced by AtxOpcode.SetInterval as the control plane computes it. Counted
  * are the bytes of IP packets from after the second departure to the last one.
  *
- * Beside it FlexTOE's own wheel as arithmetic: 512 slots of 256 cycles at 800 MHz (320 ns), rates as
- * cycles per byte x 1024 in 32 bits, later deadlines cut to the last slot. Its clock and its
+ * Beside it FlexTOE's own wheel as arithmetic: 512 slots of 256 cycles at 800 MHz (320 ns), rates
+ * as cycles per byte x 1024 in 32 bits, later deadlines cut to the last slot. Its clock and its
  * deficits are taken as ideal, so this is the best that it can do.
  */
 import { createCore } from "../bindings/core.ts";

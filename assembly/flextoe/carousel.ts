@@ -23,7 +23,8 @@ import * as C from "../../bindings/abi/carousel.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
 import { NETIFS_MAX, SLOTS_PER_STEP } from "../../bindings/abi/limits.ts";
 import { CORE_CAROUSEL, CORE_NETIF_CREDIT, CORE_NOW } from "../../bindings/abi/memory-map.ts";
-import { CORE_RR_HEAD, CORE_RR_TAIL, CORE_TURN_FLOW, CORE_WAITING } from "../../bindings/abi/memory-map.ts";
+import { CORE_RR_HEAD, CORE_RR_TAIL, CORE_TURN_FLOW } from "../../bindings/abi/memory-map.ts";
+import { CORE_WAITING } from "../../bindings/abi/memory-map.ts";
 
 const NEVER: u64 = u64.MAX_VALUE;
 const BITS: u64 = C.CAROUSEL_LEVEL_BITS;

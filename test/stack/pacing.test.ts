@@ -4,68 +4,13 @@
  * takes effect at once; a paced connection does not hold up another one.
  */
 import { expect, test } from "vitest";
-import * as C from "../../host/libtoe/constants.ts";
-import type { LibToe } from "../../host/libtoe/libtoe.ts";
+import { GOODPUT, HEADERS, PACKET, PacedTransfer, PORT } from "./paced-transfer.ts";
 import { SECOND, WorldPair } from "./world-pair.ts";
 
-const PORT = 80;
 const MILLISECOND = 1e6;
-/** IPv4 and TCP with timestamps; a full packet is 1,500 bytes. */
-const HEADERS = 52;
-const PACKET = 1500;
-const GOODPUT = (PACKET - HEADERS) / PACKET;
-
-/** A client that sends without end, and a server that counts what arrives. */
-class Transfer {
-  readonly pair: WorldPair;
-  readonly client: number;
-  readonly server: number;
-  bytes = 0;
-  /** Times of arrivals, ns, and the bytes of each. */
-  readonly arrivals: [at: number, bytes: number][] = [];
-
-  constructor(pair: WorldPair, listener: number, rate: number) {
-    this.pair = pair;
-    const toe = pair.clientToe;
-    const fd = toe.socket();
-    this.limit(fd, rate);
-    toe.setsockopt(fd, C.SOL_SOCKET, C.SO_SNDBUF, 1 << 18);
-    this.client = pair.connect(PORT, fd);
-    this.server = pair.accept(listener);
-    const data = new Uint8Array(65536);
-    pair.client.applications.push(() => toe.send(this.client, data) > 0);
-    pair.server.applications.push(() => this.#read(pair.serverToe, data));
-    pair.client.wakeAt = pair.world.now;
-  }
-
-  limit(fd: number, rate: number): void {
-    const toe = this.pair.clientToe;
-    expect(toe.setsockopt(fd, C.SOL_SOCKET, C.SO_MAX_PACING_RATE, rate)).toBe(0);
-    expect(toe.getsockopt(fd, C.SOL_SOCKET, C.SO_MAX_PACING_RATE)).toBe(rate);
-  }
-
-  #read(toe: LibToe, into: Uint8Array): boolean {
-    const count = toe.recv(this.server, into);
-    if (count <= 0) return false;
-    this.bytes += count;
-    this.arrivals.push([this.pair.world.now, count]);
-    return true;
-  }
-
-  /** Goodput from the second arrival on, bytes per second, over `segments` more. */
-  goodput(segments: number): number {
-    this.arrivals.length = 0;
-    this.pair.until(() => this.arrivals.length > segments, "the segments");
-    const [from] = this.arrivals[0] as [number, number];
-    const [to] = this.arrivals.at(-1) as [number, number];
-    const bytes = this.arrivals.slice(1).reduce((sum, [, count]) => sum + count, 0);
-    return (bytes * SECOND) / (to - from);
-  }
-}
-
-function transfer(rate: number): Transfer {
+function transfer(rate: number): PacedTransfer {
   const pair = new WorldPair({ link: { rate: 10e9, delay: 20_000 } });
-  return new Transfer(pair, pair.listen(PORT), rate);
+  return new PacedTransfer(pair, pair.listen(PORT), rate);
 }
 
 //  bytes per second: 8 Kbit/s to 800 Mbit/s
@@ -102,11 +47,11 @@ test("a change takes effect while the connection waits for its next segment", ()
   expect(paced.bytes).toBeGreaterThan(1e6);
 });
 
-test("two paced connections and an unpaced one: rates are kept, the rest of the link is used", () => {
+test("two paced connections and an unpaced one: rates are kept, the rest is used", () => {
   const pair = new WorldPair({ link: { rate: 100e6, delay: 20_000 } });
   const listener = pair.listen(PORT);
   const rates = [1_000_000, 2_000_000, 0];
-  const transfers = rates.map((rate) => new Transfer(pair, listener, rate));
+  const transfers = rates.map((rate) => new PacedTransfer(pair, listener, rate));
   pair.pass(500 * MILLISECOND);
   const before = transfers.map(({ bytes }) => bytes);
   pair.pass(2 * SECOND);

@@ -463,7 +463,7 @@ test("a clock that goes backwards: a flow joins late or at once, and no list bre
   }
 });
 
-test("a rate change reaches a flow that waits: as if charged at the new rate from the start", () => {
+test("a rate change reaches a flow that waits: as if always charged at the new rate", () => {
   const queues = waiting(1, 1000n); // 1 ms
   const from = queues.now;
   queues.now = from + 100_000n;
