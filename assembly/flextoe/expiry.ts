@@ -8,7 +8,6 @@ import * as F from "../../bindings/abi/flow-state.ts";
 import { TIMERS_PER_CONNECTION, TimerKind } from "../../bindings/abi/timer.ts";
 import { WorkKind } from "../../bindings/abi/work.ts";
 import { pushEvent } from "./context-queue.ts";
-import { paceExpired } from "./flow-scheduler.ts";
 import { actionsOf, SENDS, stageProtocol, stageTurn } from "./stages.ts";
 
 /** One expired timer; true when the work record holds an item that has been through protocol. */
@@ -22,10 +21,6 @@ export function expire(core: usize, timer: u32, work: usize): bool {
     return false;
   }
   if (load<u8>(pre, F.PRE_STATE) != <u8>F.PreState.Installed) return false;
-  if (kind == TimerKind.Pacing) {
-    paceExpired(core, connection);
-    return false;
-  }
   if (kind == TimerKind.Retransmit) {
     tellRetransmit(core, connection, generation);
     return false;

@@ -8,6 +8,7 @@ import { wheelAdvance, wheelNext } from "../base/timer-wheel.ts";
 import { countBy } from "../base/counter.ts";
 import { contextOf, eventRoom, pendingDescriptors, pushEvent } from "../flextoe/context-queue.ts";
 import { expire } from "../flextoe/expiry.ts";
+import { nextPaced } from "../flextoe/flow-scheduler.ts";
 import { copyBytes } from "../base/bytes.ts";
 import { preOf } from "../flow/flow-state.ts";
 import { COUNTERS } from "../../bindings/abi/counters.ts";
@@ -122,9 +123,16 @@ function isSourceReady(shared: usize, core: usize, stage: usize, now: u64): bool
   const header = item.headerOf(stage);
   if (kind == Stage.Protocol) {
     if (atomic.load<u32>(header, M.CORE_RR_HEAD) != 0) return true;
-    return wheelNext(<usize>load<u32>(header, M.CORE_WHEEL)) <= now;
+    return groupDeadline(header) <= now;
   }
   return kind == Stage.ContextQueue && hasDescriptors(core);
+}
+
+/** When a flow group has something to do without input: ns. */
+// @ts-ignore: decorator
+@inline
+function groupDeadline(header: usize): u64 {
+  return min(wheelNext(<usize>load<u32>(header, M.CORE_WHEEL)), nextPaced(header));
 }
 
 function hasDescriptors(core: usize): bool {
@@ -327,7 +335,7 @@ export function nextWorkersDeadline(shared: usize): u64 {
   for (let i: u32 = 0; i < stages; i++) {
     const stage = stageAt(shared, i);
     if (load<u32>(stage, X.STAGE_KIND) != Stage.Protocol) continue;
-    next = min(next, wheelNext(<usize>load<u32>(item.headerOf(stage), M.CORE_WHEEL)));
+    next = min(next, groupDeadline(item.headerOf(stage)));
   }
   return next;
 }
