@@ -1,9 +1,14 @@
 /**
  * Payload chunks (day-one decision 4): socket buffers are lists of chunks from one arena, handed
- * out from a stack of free addresses. Invariant: a chunk is in the stack or in one list.
+ * out from a stack of free addresses when bytes first need them. What receive windows promise to
+ * peers is reserved ahead, so that it can always be placed.
+ *
+ * Invariants: a chunk is in the stack or in one list; CORE_CHUNK_RESERVED <= CORE_CHUNK_FREE_COUNT.
+ * Only chunkTake() and chunkGive() touch the stack: a build with threads makes those two atomic.
  */
 import { CORE_ARENA, CORE_CHUNKS, CORE_CHUNK_FREE } from "../../bindings/abi/memory-map.ts";
-import { CORE_CHUNK_FREE_COUNT, CORE_CHUNK_SHIFT } from "../../bindings/abi/memory-map.ts";
+import { CORE_CHUNK_FREE_COUNT, CORE_CHUNK_RESERVED } from "../../bindings/abi/memory-map.ts";
+import { CORE_CHUNK_SHIFT } from "../../bindings/abi/memory-map.ts";
 
 /** Puts every chunk on the free stack, lowest address on top. */
 export function arenaInitialize(core: usize): void {
@@ -15,29 +20,53 @@ export function arenaInitialize(core: usize): void {
     store<u32>(stack + i * 4, arena + ((chunks - 1 - i) << shift));
   }
   store<u32>(core, chunks, CORE_CHUNK_FREE_COUNT);
+  store<u32>(core, 0, CORE_CHUNK_RESERVED);
 }
 
-/** Takes `count` chunks into a list; false, and nothing taken, when there are not enough. */
-export function arenaTake(core: usize, list: usize, count: u32): bool {
+/**
+ * Takes a chunk: its address. `promised` 1 takes one that was reserved, of which there always is
+ * one; 0 takes one that nobody was promised, and answers 0 when there is none.
+ */
+export function chunkTake(core: usize, promised: u32): usize {
   const free = load<u32>(core, CORE_CHUNK_FREE_COUNT);
-  if (free < count) return false;
-  const stack = <usize>load<u32>(core, CORE_CHUNK_FREE);
-  for (let i: u32 = 0; i < count; i++) {
-    store<u32>(list + i * 4, load<u32>(stack + (free - 1 - i) * 4));
-  }
-  store<u32>(core, free - count, CORE_CHUNK_FREE_COUNT);
-  return true;
+  const reserved = load<u32>(core, CORE_CHUNK_RESERVED);
+  assert(promised == 0 || reserved != 0, "a chunk was taken that nobody reserved");
+  if (free == (promised != 0 ? 0 : reserved)) return 0;
+  store<u32>(core, free - 1, CORE_CHUNK_FREE_COUNT);
+  store<u32>(core, reserved - promised, CORE_CHUNK_RESERVED);
+  return <usize>load<u32>(<usize>load<u32>(core, CORE_CHUNK_FREE) + (free - 1) * 4);
 }
 
-/** Gives a list's chunks back. */
-export function arenaGive(core: usize, list: usize, count: u32): void {
+/** Gives a chunk back; `promised` 1 keeps it reserved. */
+export function chunkGive(core: usize, chunk: usize, promised: u32): void {
   const free = load<u32>(core, CORE_CHUNK_FREE_COUNT);
-  assert(free + count <= load<u32>(core, CORE_CHUNKS), "a chunk was given back twice");
-  const stack = <usize>load<u32>(core, CORE_CHUNK_FREE);
-  for (let i: u32 = 0; i < count; i++) {
-    const entry = list + (count - 1 - i) * 4;
-    store<u32>(stack + (free + i) * 4, load<u32>(entry));
-    store<u32>(entry, 0);
-  }
-  store<u32>(core, free + count, CORE_CHUNK_FREE_COUNT);
+  assert(free < load<u32>(core, CORE_CHUNKS), "a chunk was given back twice");
+  store<u32>(<usize>load<u32>(core, CORE_CHUNK_FREE) + free * 4, <u32>chunk);
+  store<u32>(core, free + 1, CORE_CHUNK_FREE_COUNT);
+  store<u32>(core, load<u32>(core, CORE_CHUNK_RESERVED) + promised, CORE_CHUNK_RESERVED);
+}
+
+/** Chunks that are free and promised to nobody. */
+export function unreservedChunks(core: usize): u32 {
+  return load<u32>(core, CORE_CHUNK_FREE_COUNT) - load<u32>(core, CORE_CHUNK_RESERVED);
+}
+
+/** Reserves `count` of the unreserved chunks; the caller has seen that there are so many. */
+export function reserveChunks(core: usize, count: u32): void {
+  assert(count <= unreservedChunks(core), "more was promised than there is");
+  store<u32>(core, load<u32>(core, CORE_CHUNK_RESERVED) + count, CORE_CHUNK_RESERVED);
+}
+
+/** Takes promises back. */
+export function unreserveChunks(core: usize, count: u32): void {
+  const reserved = load<u32>(core, CORE_CHUNK_RESERVED);
+  assert(count <= reserved, "more was taken back than was promised");
+  store<u32>(core, reserved - count, CORE_CHUNK_RESERVED);
+}
+
+/** A chunk of zeros, for a list; as chunkTake(). */
+export function listTake(core: usize, promised: u32): usize {
+  const list = chunkTake(core, promised);
+  if (list != 0) memory.fill(list, 0, <usize>1 << load<u32>(core, CORE_CHUNK_SHIFT));
+  return list;
 }

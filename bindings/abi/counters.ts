@@ -34,5 +34,14 @@ export const enum Counter {
   /** Segments received and sent by header prediction, among those counted above. */
   PredictedIn = 30,
   PredictedOut = 31,
+  /** Receive buffers that autotuning made larger, and times that the arena had too little for it. */
+  WindowsGrown = 32,
+  WindowsLimited = 33,
+  /** Connections that got a smaller first window than they asked for. */
+  WindowsSmall = 34,
+  /** send() found no chunk for its bytes. */
+  SendsStarved = 35,
+  /** Transmit buffers of idle connections that were taken back for others. */
+  BuffersReclaimed = 36,
 }
-export const COUNTERS: u32 = 32;
+export const COUNTERS: u32 = 37;
