@@ -2,19 +2,22 @@
 import { wheelArm, wheelCancel, wheelInitialize } from "./base/timer-wheel.ts";
 import { carouselInitialize } from "./flextoe/carousel.ts";
 import { carry } from "./flextoe/carry.ts";
-import { bind, install, lookup, unbind, uninstall } from "./flextoe/connection.ts";
+import { bind, install, lookup, reserve, unbind } from "./flextoe/connection.ts";
+import { uninstall } from "./flextoe/connection.ts";
 import { inspect, quotes } from "./flextoe/inspect.ts";
 import { layoutHash } from "./flextoe/layout-hash.ts";
 import { arenaInitialize } from "./flow/payload-arena.ts";
 import { deadline, runStep } from "./flextoe/pipeline.ts";
 import { flush, forget, nextReady, put, take } from "./libtoe/context.ts";
 import { append, consume, receive, release, transmit } from "./libtoe/transfer.ts";
+import { spare } from "./libtoe/transmit-chunks.ts";
 import { runTurn } from "./turn.ts";
 import { CORE_TIMERS, CORE_WHEEL } from "../bindings/abi/memory-map.ts";
 
 // asc resolves the extension in imports only, so these are imported first.
 export { append, consume, flush, forget, nextReady, put, receive, release, take, transmit };
-export { bind, carry, inspect, install, layoutHash, lookup, quotes, unbind, uninstall };
+export { bind, carry, inspect, install, layoutHash, lookup, quotes, reserve, spare, unbind };
+export { uninstall };
 
 /** Prepares the tables of a map that the host has laid out. */
 export function initialize(core: usize): void {

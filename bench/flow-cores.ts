@@ -10,7 +10,7 @@ import { CONTEXT_ARX_CONSUMER, CONTEXT_ARX_PRODUCER } from "../bindings/abi/desc
 import { CONTEXT_ATX_PRODUCER, CONTEXT_SIZE, FRAME_SIZE } from "../bindings/abi/descriptor.ts";
 import * as D from "../bindings/abi/descriptor.ts";
 import { CongestionAlgorithm, FLOW_NODELAY, FLOW_TIMESTAMPS } from "../bindings/abi/flow-state.ts";
-import { CHUNK_LIST_SIZE } from "../bindings/abi/flow-state.ts";
+import { POST_RX_LIST, POST_SIZE, POST_TX_LIST } from "../bindings/abi/flow-state.ts";
 import { BATCH_MAX } from "../bindings/abi/limits.ts";
 import * as M from "../bindings/abi/memory-map.ts";
 
@@ -53,7 +53,8 @@ export class FlowCore {
       layout: {
         connections: plan.flows,
         chunkBytes: BUFFER_BYTES,
-        payloadBytes: plan.flows * 2 * BUFFER_BYTES,
+        // Receive buffer, transmit buffer and its list.
+        payloadBytes: plan.flows * 3 * BUFFER_BYTES,
       },
     });
     this.#context = (this.core.map.base.contextTable as number) + CONTEXT * CONTEXT_SIZE;
@@ -205,12 +206,30 @@ export class FlowCore {
     return count;
   }
 
-  /** The payload buffer of a flow: a view of its only chunk. */
+  /** The payload buffer of a flow: a view of its only chunk, attached when it is not yet. */
   buffer(flow: number, transmit: boolean): Uint8Array {
-    const lists = this.core.map.base.chunkLists as number;
-    const list = lists + (2 * flow + (transmit ? 1 : 0)) * CHUNK_LIST_SIZE;
-    const at = this.core.words[list >>> 2] as number;
-    return this.core.bytes.subarray(at, at + BUFFER_BYTES);
+    const { words, bytes } = this.core;
+    const post = ((this.core.map.base.post as number) + flow * POST_SIZE) >>> 2;
+    const field = post + ((transmit ? POST_TX_LIST : POST_RX_LIST) >>> 2);
+    if (words[field] === this.word(M.CORE_EMPTY_LIST)) {
+      const list = this.#takeChunk();
+      // Each entry of the ring is the same chunk: a buffer of 8 KiB that begins anywhere.
+      words.fill(this.#takeChunk(), list >>> 2, (list + BUFFER_BYTES) >>> 2);
+      words[field] = list;
+    }
+    const entry = (words[field] as number) >>> 2;
+    if (words[entry] === 0) {
+      words[entry] = this.#takeChunk();
+      this.#setWord(M.CORE_CHUNK_RESERVED, this.word(M.CORE_CHUNK_RESERVED) - 1);
+    }
+    const at = words[entry] as number;
+    return bytes.subarray(at, at + BUFFER_BYTES);
+  }
+
+  #takeChunk(): number {
+    const free = this.word(M.CORE_CHUNK_FREE_COUNT) - 1;
+    this.#setWord(M.CORE_CHUNK_FREE_COUNT, free);
+    return this.core.words[(this.word(M.CORE_CHUNK_FREE) >>> 2) + free] as number;
   }
 }
 

@@ -32,12 +32,16 @@ export interface CoreExports {
   transmit(library: number, connection: number, address: number, length: number): number;
   /** recv() into a registered buffer; bytes, 0 when none were taken. */
   receive(library: number, connection: number, address: number, length: number): number;
+  /** Chunks that sockets waiting for some may take now; 0 ends nobody's wait. */
+  spare(library: number): number;
   /** Takes a connection's row out of every list; it is nobody's then. */
   forget(library: number, connection: number): void;
   /** Puts a connection in the next flush(). */
   release(library: number, connection: number): void;
   /** Enters INSTALL's 4-tuple in the connection database for the control plane; InstallStatus. */
   bind(core: number): number;
+  /** Reserves a bound connection's receive buffer: log2 of its bytes, at most `wanted`; or 0. */
+  reserve(core: number, connection: number, wanted: number): number;
   /** Hands INSTALL's bound connection to the data path; InstallStatus. */
   install(core: number): number;
   /** Takes a connection out of the data path and frees its buffers; the 4-tuple stays bound. */
@@ -78,7 +82,9 @@ export const CORE_EXPORT_NAMES: readonly (keyof CoreExports)[] = [
   "transmit",
   "receive",
   "release",
+  "spare",
   "bind",
+  "reserve",
   "install",
   "uninstall",
   "unbind",

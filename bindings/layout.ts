@@ -9,7 +9,7 @@ import { PACING_SLOT_BITS_MAX, PACING_SLOT_BITS_MIN } from "./abi/carousel.ts";
 import { CONTEXT_SIZE, ATX_SIZE, ARX_SIZE, EVENT_SIZE, INFO_SIZE } from "./abi/descriptor.ts";
 import { CONTEXT_ARX_BASE, CONTEXT_ARX_MASK, CONTEXT_ATX_BASE } from "./abi/descriptor.ts";
 import { CONTEXT_ATX_MASK, FRAME_SIZE, INSTALL_SIZE } from "./abi/descriptor.ts";
-import { CHUNK_LIST_SIZE, HASH_SIZE, POST_SIZE, PRE_SIZE } from "./abi/flow-state.ts";
+import { HASH_SIZE, POST_SIZE, PRE_SIZE } from "./abi/flow-state.ts";
 import { PROTOCOL_SIZE, RECOVERY_SIZE, SCHEDULER_SIZE } from "./abi/flow-state.ts";
 import { LIBTOE_CONTEXT, LIBTOE_CORE, LIBTOE_SIZE, SOCKET_SIZE } from "./abi/socket.ts";
 import { TIMERS_PER_CONNECTION, TIMER_SIZE, WHEEL_SIZE } from "./abi/timer.ts";
@@ -41,7 +41,7 @@ export const LAYOUT_DEFAULTS: LayoutOptions = {
   connections: 1024,
   contexts: 1,
   queueDescriptors: 1024,
-  chunkBytes: 16384,
+  chunkBytes: 8192,
   payloadBytes: 128 * 1024 * 1024,
   frameBytes: 1536,
   bufferBytes: 65536,
@@ -73,6 +73,12 @@ export const PAGE = 65536;
 const FIRST = 32768;
 const LARGEST = 0xffff0000;
 
+/** Bytes of the largest socket buffer: half of the chunks whose addresses fit a chunk. */
+export function largestBuffer(chunkBytes: number): number {
+  const chunks = Math.min(chunkBytes / 8, L.CHUNKS_PER_BUFFER_MAX);
+  return Math.min(chunks * chunkBytes, 2 ** L.BUFFER_SHIFT_MAX);
+}
+
 function powerOfTwo(value: number): boolean {
   return Number.isInteger(value) && value > 0 && (value & (value - 1)) === 0;
 }
@@ -89,7 +95,7 @@ function checkOptions(o: LayoutOptions): void {
   within("connections", 1, L.CONNECTIONS_MAX - 1);
   within("contexts", 1, L.CONTEXTS_MAX - 1);
   within("queueDescriptors", 2, 65536);
-  within("chunkBytes", 1024, 1 << 20);
+  within("chunkBytes", 1 << L.CHUNK_SHIFT_MIN, 1 << L.CHUNK_SHIFT_MAX);
   within("payloadBytes", o.chunkBytes, LARGEST);
   within("frameBytes", 576, L.FRAME_BYTES_MAX);
   within("bufferBytes", 0, L.BUFFER_BYTES_MAX);
@@ -131,7 +137,7 @@ function sizes(o: LayoutOptions, hashEntries: number, spanBytes: number): [strin
     ["scheduler", rows * SCHEDULER_SIZE],
     ["timers", rows * TIMERS_PER_CONNECTION * TIMER_SIZE],
     ["sockets", rows * SOCKET_SIZE],
-    ["chunkLists", rows * 2 * CHUNK_LIST_SIZE],
+    ["emptyList", o.chunkBytes],
     ["chunkFree", Math.floor(o.payloadBytes / o.chunkBytes) * 4],
     ["arena", Math.floor(o.payloadBytes / o.chunkBytes) * o.chunkBytes],
   ];
@@ -142,7 +148,7 @@ export function layout(choice: Partial<LayoutOptions> = {}, core: number = FIRST
   const options = { ...LAYOUT_DEFAULTS, ...choice };
   checkOptions(options);
   let hashEntries = 64;
-  while (hashEntries < (options.connections + 1) * 4) hashEntries *= 2;
+  while (hashEntries < (options.connections + 1) * 2) hashEntries *= 2;
   const spanBytes = options.frameBytes * L.BATCH_MAX + L.FRAME_HEADROOM;
   const regions: Region[] = [];
   const base: Record<string, number> = {};
@@ -172,7 +178,7 @@ const BASES: readonly (readonly [number, string])[] = [
   [M.CORE_SCHEDULER, "scheduler"],
   [M.CORE_TIMERS, "timers"],
   [M.CORE_WHEEL, "wheel"],
-  [M.CORE_CHUNK_LISTS, "chunkLists"],
+  [M.CORE_EMPTY_LIST, "emptyList"],
   [M.CORE_CHUNK_FREE, "chunkFree"],
   [M.CORE_ARENA, "arena"],
   [M.CORE_CONTEXT_TABLE, "contextTable"],
@@ -203,6 +209,9 @@ export function writeHeader(view: DataView, map: Layout, hashKey: readonly [bigi
   put(M.CORE_HASH_MASK, map.hashEntries - 1);
   put(M.CORE_CHUNK_SHIFT, Math.log2(options.chunkBytes));
   put(M.CORE_CHUNKS, map.chunks);
+  const slots = Math.min(options.chunkBytes / 4, 2 * L.CHUNKS_PER_BUFFER_MAX);
+  put(M.CORE_LIST_SLOTS, slots - 1);
+  put(M.CORE_POOL, core);
   put(M.CORE_EVENT_CAPACITY, L.BATCH_MAX * 16);
   put(M.CORE_EGRESS_CAPACITY, options.frameBytes * L.EGRESS_FRAMES_MAX);
   put(M.CORE_INGRESS_CAPACITY, options.frameBytes * L.BATCH_MAX);

@@ -134,6 +134,8 @@ export class WorkersExecutor implements CoreSource {
     Atomics.store(this.#words, (this.layout.shared + X.SHARED_STOP) >>> 2, 1);
     for (const handle of this.#handles) handle.terminate();
     this.#handles = [];
+    // Its holder may be the thread that died.
+    Atomics.store(this.#words, (this.map.core + M.CORE_POOL_LOCK) >>> 2, 0);
     this.onFence?.(reason);
   }
 

@@ -8,9 +8,11 @@ import { count } from "../base/counter.ts";
 import { congestionInitialize } from "../tcp/congestion/congestion-control.ts";
 import { rttSample } from "../tcp/round-trip-time.ts";
 import { find, hashAddresses, insert, remove } from "../flow/connection-database.ts";
-import { chunkListOf, isConnection, postOf, preOf, protocolOf } from "../flow/flow-state.ts";
+import { isConnection, postOf, preOf, protocolOf } from "../flow/flow-state.ts";
 import { recoveryOf } from "../flow/flow-state.ts";
-import { arenaGive, arenaTake } from "../flow/payload-arena.ts";
+import { closeReceive, emptyReceive, growReceive } from "../flow/receive-buffer.ts";
+import { largestBufferShift, reserveReceive, reserveWhole } from "../flow/receive-buffer.ts";
+import { closeTransmit, emptyTransmit } from "../flow/transmit-buffer.ts";
 import { Counter } from "../../bindings/abi/counters.ts";
 import * as D from "../../bindings/abi/descriptor.ts";
 import { ETHERNET_DESTINATION, ETHERNET_SIZE } from "../../bindings/abi/ethernet.ts";
@@ -25,8 +27,6 @@ import { TimerKind } from "../../bindings/abi/timer.ts";
 import { forgetFlow, resetFlow } from "./flow-scheduler.ts";
 import { cancelTimer } from "./protocol-state.ts";
 
-/** log2 of the largest buffer: CHUNKS_PER_BUFFER_MAX chunks of at most 1 MiB. */
-const BUFFER_SHIFT_MAX: u32 = 26;
 
 // @ts-ignore: decorator
 @inline
@@ -70,6 +70,7 @@ export function bind(core: usize): u32 {
   store<u8>(pre, load<u8>(record, D.INSTALL_NETIF) & <u8>(L.NETIFS_MAX - 1), F.PRE_NETIF);
   store<u8>(pre, load<u8>(record, D.INSTALL_FAMILY), F.PRE_FAMILY);
   if (!insert(core, connection)) return D.InstallStatus.TableFull;
+  store<u8>(protocolOf(core, connection), 0, F.PROTOCOL_RX_SHIFT);
   store<u8>(pre, <u8>F.PreState.Control, F.PRE_STATE);
   return D.InstallStatus.Ok;
 }
@@ -80,9 +81,21 @@ export function unbind(core: usize, connection: u32): void {
   const pre = preOf(core, connection);
   if (load<u8>(pre, F.PRE_STATE) == <u8>F.PreState.Free) return;
   uninstall(core, connection);
+  closeReceive(core, connection);
   remove(core, connection);
   store<u8>(pre, <u8>F.PreState.Free, F.PRE_STATE);
   cancelTimer(core, connection, TimerKind.Control);
+}
+
+/**
+ * Reserves the receive buffer of a bound connection, before its first window is announced: log2 of
+ * its bytes, `wanted` or less, or 0 when there is no chunk left.
+ */
+export function reserve(core: usize, connection: u32, wanted: u32): u32 {
+  if (!isConnection(core, connection)) return 0;
+  if (load<u8>(preOf(core, connection), F.PRE_STATE) != <u8>F.PreState.Control) return 0;
+  closeReceive(core, connection);
+  return reserveReceive(core, connection, wanted);
 }
 
 /** Hands INSTALL's bound connection to the data path. */
@@ -90,19 +103,17 @@ export function install(core: usize): u32 {
   const record = installRecord(core);
   const connection = load<u32>(record, D.INSTALL_CONNECTION);
   if (!isInstallable(core, record, connection)) return D.InstallStatus.Invalid;
-  const shift = load<u32>(core, M.CORE_CHUNK_SHIFT);
-  const rxChunks: u32 = <u32>1 << (load<u8>(record, D.INSTALL_RX_SHIFT) - shift);
-  const txChunks: u32 = <u32>1 << (load<u8>(record, D.INSTALL_TX_SHIFT) - shift);
-  const list = chunkListOf(core, connection);
-  if (!arenaTake(core, list, rxChunks)) return D.InstallStatus.NoBuffers;
-  if (!arenaTake(core, list + F.CHUNK_LIST_SIZE, txChunks)) {
-    arenaGive(core, list, rxChunks);
-    return D.InstallStatus.NoBuffers;
+  const wanted: u32 = load<u8>(record, D.INSTALL_RX_SHIFT);
+  let granted: u32 = load<u8>(protocolOf(core, connection), F.PROTOCOL_RX_SHIFT);
+  if (granted == 0) {
+    if (!reserveWhole(core, connection, wanted)) return D.InstallStatus.NoBuffers;
+    granted = wanted;
   }
   const pre = preOf(core, connection);
   installHeader(pre, record);
-  installProtocol(core, connection, record);
-  installPost(core, connection, record, list);
+  installProtocol(core, connection, record, granted);
+  installPost(core, connection, record);
+  installBuffers(core, connection, granted, wanted);
   resetFlow(core, connection);
   store<u8>(pre, <u8>F.PreState.Installed, F.PRE_STATE);
   store<u32>(core, load<u32>(core, M.CORE_INSTALLED) + 1, M.CORE_INSTALLED);
@@ -118,9 +129,9 @@ function isInstallable(core: usize, record: usize, connection: u32): bool {
   const shift = load<u32>(core, M.CORE_CHUNK_SHIFT);
   const rx: u32 = load<u8>(record, D.INSTALL_RX_SHIFT);
   const tx: u32 = load<u8>(record, D.INSTALL_TX_SHIFT);
-  const most = shift + <u32>ctz<u32>(L.CHUNKS_PER_BUFFER_MAX);
+  const most = largestBufferShift(core);
   if (rx < shift || tx < shift || rx > most || tx > most) return false;
-  if (rx > BUFFER_SHIFT_MAX || tx > BUFFER_SHIFT_MAX) return false;
+  if (<u32>load<u8>(record, D.INSTALL_RX_LIMIT) > most) return false;
   const context: u32 = load<u16>(record, D.INSTALL_CONTEXT);
   if (context == 0 || context >= load<u32>(core, M.CORE_CONTEXTS)) return false;
   const header: u32 = load<u8>(record, D.INSTALL_HEADER_LENGTH);
@@ -176,7 +187,7 @@ export function setLink(core: usize, connection: u32, low: u32, high: u32): void
   store<u16>(pre + F.PRE_TEMPLATE, <u16>high, ETHERNET_DESTINATION + 4);
 }
 
-function installProtocol(core: usize, connection: u32, record: usize): void {
+function installProtocol(core: usize, connection: u32, record: usize, rxShift: u32): void {
   const p = protocolOf(core, connection);
   const r = recoveryOf(core, connection);
   memory.fill(p, 0, F.PROTOCOL_SIZE);
@@ -185,7 +196,7 @@ function installProtocol(core: usize, connection: u32, record: usize): void {
   const txSeq = load<u32>(record, D.INSTALL_TX_SEQ);
   const window = load<u32>(record, D.INSTALL_PEER_WINDOW);
   store<u32>(p, rxSeq, F.PROTOCOL_RX_NEXT_SEQ);
-  store<u32>(p, <u32>1 << load<u8>(record, D.INSTALL_RX_SHIFT), F.PROTOCOL_RX_AVAIL);
+  store<u32>(p, <u32>1 << rxShift, F.PROTOCOL_RX_AVAIL);
   store<u32>(p, load<u32>(record, D.INSTALL_RX_EDGE), F.PROTOCOL_RX_EDGE);
   store<u32>(p, rxSeq, F.PROTOCOL_LAST_ACK_SENT);
   store<u32>(p, txSeq, F.PROTOCOL_TX_UNA);
@@ -194,7 +205,7 @@ function installProtocol(core: usize, connection: u32, record: usize): void {
   store<u32>(p, load<u32>(record, D.INSTALL_WL1), F.PROTOCOL_WL1);
   store<u32>(p, load<u32>(record, D.INSTALL_TS_RECENT), F.PROTOCOL_TS_RECENT);
   store<u32>(p, load<u32>(record, D.INSTALL_CWND), F.PROTOCOL_CWND);
-  store<u8>(p, load<u8>(record, D.INSTALL_RX_SHIFT), F.PROTOCOL_RX_SHIFT);
+  store<u8>(p, <u8>rxShift, F.PROTOCOL_RX_SHIFT);
   store<u8>(p, load<u8>(record, D.INSTALL_TX_SHIFT), F.PROTOCOL_TX_SHIFT);
   store<u8>(p, load<u8>(record, D.INSTALL_PEER_SCALE), F.PROTOCOL_PEER_SCALE);
   store<u8>(p, load<u8>(record, D.INSTALL_LOCAL_SCALE), F.PROTOCOL_LOCAL_SCALE);
@@ -203,6 +214,7 @@ function installProtocol(core: usize, connection: u32, record: usize): void {
   store<u16>(p, <u16>mss, F.PROTOCOL_MSS);
   store<u8>(p, max<u8>(1, load<u8>(record, D.INSTALL_ACK_THRESHOLD)), F.PROTOCOL_ACK_THRESHOLD);
   store<u8>(r, load<u8>(record, D.INSTALL_INTERVAL_LIMIT), F.RECOVERY_INTERVAL_LIMIT);
+  store<u8>(r, load<u8>(record, D.INSTALL_RX_LIMIT), F.RECOVERY_RX_LIMIT);
   store<u32>(r, txSeq, F.RECOVERY_RECOVER);
   store<u32>(r, load<u32>(record, D.INSTALL_SSTHRESH), F.RECOVERY_SSTHRESH);
   store<u32>(r, load<u32>(record, D.INSTALL_CWND), F.RECOVERY_INITIAL_WINDOW);
@@ -249,7 +261,7 @@ function installTimes(core: usize, r: usize, record: usize): void {
   if (sample != 0) rttSample(r, sample);
 }
 
-function installPost(core: usize, connection: u32, record: usize, list: usize): void {
+function installPost(core: usize, connection: u32, record: usize): void {
   const post = postOf(core, connection);
   // A pending notification of the row's last user may still be queued: the link stays valid.
   const next = load<u32>(post, F.POST_PENDING_NEXT);
@@ -258,14 +270,21 @@ function installPost(core: usize, connection: u32, record: usize, list: usize): 
   store<u32>(post, next, F.POST_PENDING_NEXT);
   store<u32>(post, queued, F.POST_PENDING_QUEUED);
   store<u64>(post, load<u64>(record, D.INSTALL_OPAQUE_LOW), F.POST_OPAQUE);
-  store<u32>(post, <u32>list, F.POST_RX_LIST);
-  store<u32>(post, <u32>list + F.CHUNK_LIST_SIZE, F.POST_TX_LIST);
-  store<u32>(post, (<u32>1 << load<u8>(record, D.INSTALL_RX_SHIFT)) - 1, F.POST_RX_MASK);
-  store<u32>(post, (<u32>1 << load<u8>(record, D.INSTALL_TX_SHIFT)) - 1, F.POST_TX_MASK);
   store<u32>(post, load<u32>(record, D.INSTALL_TS_OFFSET), F.POST_TS_OFFSET);
   store<u32>(post, load<u32>(record, D.INSTALL_RX_SEQ), F.POST_RX_ORIGIN);
   store<u32>(post, load<u32>(record, D.INSTALL_TX_SEQ), F.POST_TX_ORIGIN);
   store<u64>(post, load<u64>(core, M.CORE_NOW), F.POST_LAST_RECEIVE);
+}
+
+/** No chunks yet; the rest of a receive buffer that the first window had no room to announce. */
+function installBuffers(core: usize, connection: u32, granted: u32, wanted: u32): void {
+  emptyTransmit(core, connection);
+  emptyReceive(core, connection);
+  const p = protocolOf(core, connection);
+  const post = postOf(core, connection);
+  for (let shift = granted; shift < wanted; shift++) {
+    if (!growReceive(core, p, post, 0)) return;
+  }
 }
 
 /** Takes a connection out of the data path; its 4-tuple stays with the control plane. */
@@ -275,10 +294,8 @@ export function uninstall(core: usize, connection: u32): void {
   if (load<u8>(pre, F.PRE_STATE) != <u8>F.PreState.Installed) return;
   store<u8>(pre, <u8>F.PreState.Control, F.PRE_STATE);
   const post = postOf(core, connection);
-  const shift = load<u32>(core, M.CORE_CHUNK_SHIFT);
-  const list = chunkListOf(core, connection);
-  arenaGive(core, list, (load<u32>(post, F.POST_RX_MASK) + 1) >>> shift);
-  arenaGive(core, list + F.CHUNK_LIST_SIZE, (load<u32>(post, F.POST_TX_MASK) + 1) >>> shift);
+  closeTransmit(core, connection);
+  closeReceive(core, connection);
   store<u32>(post, 0, F.POST_PENDING_RX);
   store<u32>(post, 0, F.POST_PENDING_TX);
   store<u32>(post, 0, F.POST_PENDING_FLAGS);

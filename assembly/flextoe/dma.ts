@@ -8,13 +8,14 @@ import { copyBytes } from "../base/bytes.ts";
 import { copyAndSum, fold, sumSmall, swapSum } from "../base/checksum.ts";
 import { countBy } from "../base/counter.ts";
 import { postOf, preOf } from "../flow/flow-state.ts";
-import { bufferAddress, contiguousBytes } from "../tcp/buffer-address.ts";
+import { attachReceive } from "../flow/receive-buffer.ts";
+import { chunkEntry, contiguousBytes, withinChunk } from "../tcp/buffer-address.ts";
 import { Counter } from "../../bindings/abi/counters.ts";
-import { POST_RX_LIST, POST_RX_MASK, POST_RX_ORIGIN } from "../../bindings/abi/flow-state.ts";
-import { POST_TX_LIST, POST_TX_MASK, POST_TX_ORIGIN } from "../../bindings/abi/flow-state.ts";
+import { POST_RX_LIST, POST_RX_SLOTS, POST_RX_ORIGIN } from "../../bindings/abi/flow-state.ts";
+import { POST_TX_LIST, POST_TX_SLOTS, POST_TX_ORIGIN } from "../../bindings/abi/flow-state.ts";
 import { PRE_PSEUDO_SUM } from "../../bindings/abi/flow-state.ts";
 import { CHUNKS_PER_BUFFER_MAX, PLACEMENTS_MAX } from "../../bindings/abi/limits.ts";
-import { CORE_CHUNK_SHIFT } from "../../bindings/abi/memory-map.ts";
+import { CORE_CHUNK_SHIFT, CORE_EMPTY_LIST } from "../../bindings/abi/memory-map.ts";
 import { TCP_CHECKSUM } from "../../bindings/abi/tcp.ts";
 import * as W from "../../bindings/abi/work.ts";
 
@@ -36,22 +37,48 @@ export function dmaPlace(core: usize, work: usize): void {
   }
 }
 
+/** Where byte `offset` of the receive buffer goes; the first byte of a chunk attaches it. */
+// @ts-ignore: decorator
+@inline
+function receiveAddress(core: usize, post: usize, shift: u32, offset: u32): usize {
+  const list = <usize>load<u32>(post, POST_RX_LIST);
+  const slots = load<u32>(post, POST_RX_SLOTS);
+  let chunk = <usize>load<u32>(chunkEntry(list, slots, shift, offset));
+  if (chunk == 0) chunk = attachReceive(core, post, offset);
+  return chunk + withinChunk(shift, offset);
+}
+
+/** Sees to every chunk that dmaPlace() will write: with threads, engines must not attach any. */
+export function dmaAttach(core: usize, work: usize): void {
+  const post = postOf(core, load<u32>(work, W.WORK_CONNECTION));
+  const shift = load<u32>(core, CORE_CHUNK_SHIFT);
+  const count = load<u32>(work, W.WORK_PLACEMENT_COUNT);
+  for (let i: u32 = 0; i < count; i++) {
+    const placement = work + W.WORK_PLACEMENTS + i * W.PLACEMENT_SIZE;
+    const start = load<u32>(placement, W.PLACEMENT_SEQ) - load<u32>(post, POST_RX_ORIGIN);
+    const length = load<u32>(placement, W.PLACEMENT_LENGTH);
+    let done: u32 = 0;
+    for (let span: u32 = 0; span <= CHUNKS_PER_BUFFER_MAX && done < length; span++) {
+      receiveAddress(core, post, shift, start + done);
+      done += min(length - done, contiguousBytes(shift, start + done));
+    }
+  }
+}
+
 /** Copies contiguous bytes to the buffer from sequence number `seq` on. */
 // @ts-ignore: decorator
 @inline
 export function scatter(core: usize, post: usize, seq: u32, from: usize, length: u32): void {
-  const list = <usize>load<u32>(post, POST_RX_LIST);
-  const mask = load<u32>(post, POST_RX_MASK);
   const start = seq - load<u32>(post, POST_RX_ORIGIN);
   const shift = load<u32>(core, CORE_CHUNK_SHIFT);
   countBy(core, Counter.CopiedIn, length);
   // Most segments stand in one chunk.
   let done: u32 = min(length, contiguousBytes(shift, start));
-  copyBytes(bufferAddress(list, mask, shift, start), from, done);
+  copyBytes(receiveAddress(core, post, shift, start), from, done);
   if (done == length) return;
   for (let span: u32 = 0; span <= CHUNKS_PER_BUFFER_MAX && done < length; span++) {
     const bytes = min(length - done, contiguousBytes(shift, start + done));
-    copyBytes(bufferAddress(list, mask, shift, start + done), from + done, bytes);
+    copyBytes(receiveAddress(core, post, shift, start + done), from + done, bytes);
     done += bytes;
   }
   assert(done == length, "placement longer than the buffer");
@@ -87,21 +114,31 @@ export function completeSegment(
   store<u16>(tcp, <u16>~fold(sum), TCP_CHECKSUM);
 }
 
+/** Where byte `offset` of the transmit buffer stands. */
+// @ts-ignore: decorator
+@inline
+function transmitAddress(core: usize, post: usize, shift: u32, offset: u32): usize {
+  const list = <usize>load<u32>(post, POST_TX_LIST);
+  const slots = load<u32>(post, POST_TX_SLOTS);
+  const chunk = <usize>load<u32>(chunkEntry(list, slots, shift, offset));
+  // threats D07: a context that announces what it never appended sends zeros.
+  const from = chunk == 0 ? <usize>load<u32>(core, CORE_EMPTY_LIST) : chunk;
+  return from + withinChunk(shift, offset);
+}
+
 /** Copies `length` bytes from the transmit buffer into the frame and returns their sum. */
 // @ts-ignore: decorator
 @inline
 function gather(core: usize, post: usize, to: usize, seq: u32, length: u32): u64 {
-  const list = <usize>load<u32>(post, POST_TX_LIST);
-  const mask = load<u32>(post, POST_TX_MASK);
   const start = seq - load<u32>(post, POST_TX_ORIGIN);
   const shift = load<u32>(core, CORE_CHUNK_SHIFT);
   countBy(core, Counter.CopiedOut, length);
   let done: u32 = min(length, contiguousBytes(shift, start));
-  let sum = copyAndSum(to, bufferAddress(list, mask, shift, start), done);
+  let sum = copyAndSum(to, transmitAddress(core, post, shift, start), done);
   if (done == length) return sum;
   for (let span: u32 = 0; span <= CHUNKS_PER_BUFFER_MAX && done < length; span++) {
     const bytes = min(length - done, contiguousBytes(shift, start + done));
-    const part = copyAndSum(to + done, bufferAddress(list, mask, shift, start + done), bytes);
+    const part = copyAndSum(to + done, transmitAddress(core, post, shift, start + done), bytes);
     // A span that starts on an odd byte adds its bytes in the other lane (RFC 1071, 2(B)).
     sum += (done & 1) != 0 ? swapSum(part) : part;
     done += bytes;

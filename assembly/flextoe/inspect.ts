@@ -47,6 +47,8 @@ function inspectProtocol(info: usize, p: usize): void {
   store<u32>(info, load<u32>(p, F.PROTOCOL_CWND), D.INFO_CWND);
   store<u32>(info, load<u16>(p, F.PROTOCOL_MSS), D.INFO_MSS);
   store<u32>(info, flagsOf(p), D.INFO_FLAGS);
+  store<u32>(info, <u32>1 << load<u8>(p, F.PROTOCOL_RX_SHIFT), D.INFO_RX_BUFFER);
+  store<u32>(info, <u32>1 << load<u8>(p, F.PROTOCOL_TX_SHIFT), D.INFO_TX_BUFFER);
   store<u32>(info, load<u32>(p, F.PROTOCOL_TS_RECENT), D.INFO_TS_RECENT);
   store<u32>(info, load<u8>(p, F.PROTOCOL_PEER_SCALE), D.INFO_PEER_SCALE);
   store<u32>(info, load<u8>(p, F.PROTOCOL_LOCAL_SCALE), D.INFO_LOCAL_SCALE);

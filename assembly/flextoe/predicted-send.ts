@@ -10,6 +10,7 @@
 import { count } from "../base/counter.ts";
 import { isConnection, postOf, preOf, protocolOf, recoveryOf } from "../flow/flow-state.ts";
 import { schedulerOf } from "../flow/flow-state.ts";
+import { creditReceive } from "../flow/receive-buffer.ts";
 import { rttStartTiming } from "../tcp/round-trip-time.ts";
 import { sendableBytes } from "../tcp/window.ts";
 import { Counter } from "../../bindings/abi/counters.ts";
@@ -135,7 +136,7 @@ function send(core: usize, connection: u32, p: usize, credit: u32, append: u32):
   const now = load<u64>(core, M.CORE_NOW);
   const sent = load<u32>(p, F.PROTOCOL_TX_SENT);
   const seq = load<u32>(p, F.PROTOCOL_TX_UNA) + sent;
-  store<u32>(p, load<u32>(p, F.PROTOCOL_RX_AVAIL) + credit, F.PROTOCOL_RX_AVAIL);
+  if (credit != 0) creditReceive(core, connection, p, credit);
   store<u32>(p, sent + append, F.PROTOCOL_TX_SENT);
   store<u32>(p, sent + append, F.PROTOCOL_TX_MAX);
   rttStartTiming(r, seq + append, now);

@@ -17,7 +17,8 @@ import { TimerKind } from "../../bindings/abi/timer.ts";
 import * as W from "../../bindings/abi/work.ts";
 import { acknowledge, challenge } from "./protocol-acknowledge.ts";
 import { acknowledgeInRecovery, countDuplicate } from "./protocol-loss.ts";
-import { act, cancelTimer, drop, flagsOf, restartRetransmit } from "./protocol-state.ts";
+import { act, cancelTimer, drop, flagsOf, peerWindow } from "./protocol-state.ts";
+import { restartRetransmit } from "./protocol-state.ts";
 import { sentData, setFlags } from "./protocol-state.ts";
 
 /**
@@ -102,7 +103,9 @@ function advance(core: usize, work: usize, connection: u32, p: usize, acked: u32
     act(work, W.ACTION_NOTIFY | W.ACTION_FIN_ACKED);
   }
   const now = load<u64>(core, CORE_NOW);
-  if (load<u8>(r, F.RECOVERY_BACKOFF) != 0) sampleEcho(core, work, connection, r);
+  // RFC 9293 SHLD-30: the byte of a probe that found room does not end the probing.
+  const probing = (flags & F.FLOW_PERSIST) != 0 && peerWindow(p) == 0;
+  if (load<u8>(r, F.RECOVERY_BACKOFF) != 0 && !probing) sampleEcho(core, work, connection, r);
   rttOnAck(r, load<u32>(p, F.PROTOCOL_TX_UNA), now);
   growWindow(core, work, p, r, freed, before);
   settleRetransmit(core, connection, p);

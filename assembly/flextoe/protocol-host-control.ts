@@ -10,6 +10,7 @@ import { windowStep } from "../tcp/window.ts";
 import { rttAbandon } from "../tcp/round-trip-time.ts";
 import { count } from "../base/counter.ts";
 import { protocolOf, recoveryOf } from "../flow/flow-state.ts";
+import { creditReceive } from "../flow/receive-buffer.ts";
 import { Counter } from "../../bindings/abi/counters.ts";
 import { ATX_FIN, ATX_RX_SHUT, AtxOpcode } from "../../bindings/abi/descriptor.ts";
 import { DropReason } from "../../bindings/abi/drop-reason.ts";
@@ -58,7 +59,7 @@ function update(core: usize, work: usize, connection: u32, p: usize): void {
   if (append > txBytes - queued - sentData(p) || (closed && append != 0)) {
     return drop(work, DropReason.DescriptorAppend);
   }
-  store<u32>(p, avail + credit, F.PROTOCOL_RX_AVAIL);
+  if (credit != 0) creditReceive(core, connection, p, credit);
   store<u32>(p, queued + append, F.PROTOCOL_TX_AVAIL);
   const request = load<u32>(work, W.WORK_HC_FLAGS);
   let flags = flagsOf(p);

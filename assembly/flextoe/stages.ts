@@ -18,7 +18,7 @@ import * as M from "../../bindings/abi/memory-map.ts";
 import * as W from "../../bindings/abi/work.ts";
 import { payloadLimit, setHeader, setLink } from "./connection.ts";
 import { authorise, contextOf, notify, pushEvent, refuse } from "./context-queue.ts";
-import { dmaFetch, dmaPlace } from "./dma.ts";
+import { dmaAttach, dmaFetch, dmaPlace } from "./dma.ts";
 import { schedule, setPacingInterval } from "./flow-scheduler.ts";
 import { buildSegment, postProcessRx, postProcessTx } from "./post-processing.ts";
 import { preProcessHostControl, preProcessRx, preProcessTx } from "./pre-processing.ts";
@@ -158,6 +158,11 @@ export function stageSchedule(core: usize, work: usize): void {
   if ((actionsOf(work) & W.ACTION_SCHEDULE) == 0) return;
   // A flow that had nothing to send has saved up no credit; a turn's flow keeps its schedule.
   schedule(core, connection, load<u32>(work, W.WORK_KIND) != W.WorkKind.Tx);
+}
+
+/** Between protocol and DMA, for executors whose DMA engines run beside each other. */
+export function stageAttach(core: usize, work: usize): void {
+  if ((actionsOf(work) & W.ACTION_PLACE) != 0) dmaAttach(core, work);
 }
 
 /** DMA: payload to and from the socket buffers. */

@@ -2,14 +2,15 @@
  * Addresses of a connection's records, and the proofs that each partition of Table 4.1 has the
  * size and the cache-line shape that the contract states.
  */
-import { CHUNK_LIST_SIZE, HASH_CONNECTION, HASH_SIZE } from "../../bindings/abi/flow-state.ts";
-import { POST_SIZE, POST_TX_ORIGIN, PRE_SIZE } from "../../bindings/abi/flow-state.ts";
+import { HASH_CONNECTION, HASH_SIZE } from "../../bindings/abi/flow-state.ts";
+import { POST_SIZE, POST_TUNE_TIME, PRE_SIZE } from "../../bindings/abi/flow-state.ts";
 import { PRE_TEMPLATE, PRE_TEMPLATE_MAX } from "../../bindings/abi/flow-state.ts";
 import { PROTOCOL_ECHO, PROTOCOL_SIZE } from "../../bindings/abi/flow-state.ts";
 import { RECOVERY_CONGESTION, RECOVERY_SIZE } from "../../bindings/abi/flow-state.ts";
 import { SCHEDULER_CHARGED, SCHEDULER_SIZE } from "../../bindings/abi/flow-state.ts";
-import { CHUNKS_PER_BUFFER_MAX } from "../../bindings/abi/limits.ts";
-import { CORE_CHUNK_LISTS, CORE_CONNECTIONS, CORE_POST } from "../../bindings/abi/memory-map.ts";
+import { CHUNKS_PER_BUFFER_MAX, CHUNK_SHIFT_MAX } from "../../bindings/abi/limits.ts";
+import { CHUNK_SHIFT_MIN } from "../../bindings/abi/limits.ts";
+import { CORE_CONNECTIONS, CORE_POST } from "../../bindings/abi/memory-map.ts";
 import { CORE_PRE, CORE_PROTOCOL, CORE_RECOVERY } from "../../bindings/abi/memory-map.ts";
 import { CORE_SCHEDULER } from "../../bindings/abi/memory-map.ts";
 import { TIMERS_PER_CONNECTION } from "../../bindings/abi/timer.ts";
@@ -20,10 +21,11 @@ if (PROTOCOL_ECHO + 1 != PROTOCOL_SIZE) ERROR("PROTOCOL: fields must fill the re
 if (PROTOCOL_SIZE != 64) ERROR("PROTOCOL: one cache line");
 if (RECOVERY_CONGESTION + 64 != RECOVERY_SIZE) ERROR("RECOVERY: congestion state ends it");
 if (RECOVERY_SIZE % 64 != 0) ERROR("RECOVERY: whole cache lines");
-if (POST_TX_ORIGIN + 4 > POST_SIZE || POST_SIZE % 64 != 0) ERROR("POST: whole cache lines");
+if (POST_TUNE_TIME + 4 > POST_SIZE || POST_SIZE % 64 != 0) ERROR("POST: whole cache lines");
 if (SCHEDULER_CHARGED + 2 != SCHEDULER_SIZE) ERROR("SCHEDULER: fields must fit");
 if (HASH_CONNECTION + 4 != HASH_SIZE) ERROR("HASH: fields must fill the entry");
-if (CHUNKS_PER_BUFFER_MAX * 4 != CHUNK_LIST_SIZE) ERROR("chunk list: one word a chunk");
+if (CHUNKS_PER_BUFFER_MAX * 8 > 1 << CHUNK_SHIFT_MAX) ERROR("a list: twice a buffer, one chunk");
+if (CHUNK_SHIFT_MIN < 6) ERROR("a list must hold two buffers of two chunks");
 
 // @ts-ignore: decorator
 @inline
@@ -53,13 +55,6 @@ export function postOf(core: usize, connection: u32): usize {
 @inline
 export function schedulerOf(core: usize, connection: u32): usize {
   return <usize>load<u32>(core, CORE_SCHEDULER) + connection * SCHEDULER_SIZE;
-}
-
-/** The receive buffer's chunk list; the transmit buffer's follows it. */
-// @ts-ignore: decorator
-@inline
-export function chunkListOf(core: usize, connection: u32): usize {
-  return <usize>load<u32>(core, CORE_CHUNK_LISTS) + connection * (2 * CHUNK_LIST_SIZE);
 }
 
 /** Timer index of a connection's timer of this TimerKind. */

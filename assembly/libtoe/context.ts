@@ -12,6 +12,7 @@ import * as D from "../../bindings/abi/descriptor.ts";
 import * as S from "../../bindings/abi/socket.ts";
 import { coreOf, markClean, markDirty, markReady, rowOf } from "./socket.ts";
 import { passOver } from "./transfer.ts";
+import { freeChunks } from "./transmit-chunks.ts";
 
 // @ts-ignore: decorator
 @inline
@@ -158,7 +159,7 @@ function notified(library: usize, core: usize, entry: usize): void {
   const tx = load<u32>(entry, D.ARX_TX_BUMP);
   const flags = load<u32>(entry, D.ARX_FLAGS);
   let cause: u32 = rx == 0 ? 0 : arrived(library, connection, row, state, rx);
-  if (tx != 0) cause |= freed(row, state, tx);
+  if (tx != 0) cause |= freed(library, core, connection, row, state, tx);
   if (flags != 0) cause |= closed(row, flags);
   if (cause != 0) markReady(library, connection, row, cause);
 }
@@ -167,7 +168,7 @@ function notified(library: usize, core: usize, entry: usize): void {
 @inline
 function arrived(library: usize, connection: u32, row: usize, state: u32, bytes: u32): u32 {
   if ((state & S.SOCKET_RX_SHUT) != 0) {
-    passOver(library, connection, row, load<u32>(row, S.SOCKET_RX_MASK), bytes);
+    passOver(library, connection, row, bytes);
     // Nobody will read: the credit does not wait for its threshold.
     markDirty(library, connection, row);
     return 0;
@@ -178,10 +179,20 @@ function arrived(library: usize, connection: u32, row: usize, state: u32, bytes:
 
 // @ts-ignore: decorator
 @inline
-function freed(row: usize, state: u32, bytes: u32): u32 {
-  const size = load<u32>(row, S.SOCKET_TX_MASK) + 1;
-  const free = min(load<u32>(row, S.SOCKET_TX_FREE) + bytes, size);
+function freed(
+  library: usize,
+  core: usize,
+  connection: u32,
+  row: usize,
+  state: u32,
+  bytes: u32,
+): u32 {
+  const size = load<u32>(row, S.SOCKET_TX_BYTES);
+  const before = load<u32>(row, S.SOCKET_TX_FREE);
+  const free = min(before + bytes, size);
   store<u32>(row, free, S.SOCKET_TX_FREE);
+  const una = load<u32>(row, S.SOCKET_TX_OFFSET) - (size - before);
+  freeChunks(library, core, connection, row, una, free - before);
   if ((state & S.SOCKET_TX_FULL) == 0 || free < size >> 2) return 0;
   store<u32>(row, state & ~S.SOCKET_TX_FULL, S.SOCKET_STATE);
   return S.CAUSE_WRITABLE;

@@ -6,40 +6,53 @@
  * what is free or readable changes nothing.
  */
 import { copyBytes } from "../base/bytes.ts";
-import { chunkListOf, isConnection } from "../flow/flow-state.ts";
-import { bufferAddress, contiguousBytes } from "../tcp/buffer-address.ts";
-import { CHUNK_LIST_SIZE } from "../../bindings/abi/flow-state.ts";
+import { isConnection, postOf } from "../flow/flow-state.ts";
+import { chunkEntry, contiguousBytes, withinChunk } from "../tcp/buffer-address.ts";
+import { POST_RX_LIST, POST_RX_SLOTS, POST_TX_LIST } from "../../bindings/abi/flow-state.ts";
+import { POST_TX_SLOTS } from "../../bindings/abi/flow-state.ts";
 import { CORE_BUFFERS, CORE_BUFFERS_BYTES } from "../../bindings/abi/memory-map.ts";
 import { CORE_CHUNK_SHIFT } from "../../bindings/abi/memory-map.ts";
 import * as S from "../../bindings/abi/socket.ts";
 import { coreOf, markDirty, rowOf } from "./socket.ts";
+import { takeChunks } from "./transmit-chunks.ts";
 
-/** Address of `length` bytes at ring index `index`; 0 when they are not in one chunk. */
+/** The chunk of the transmit buffer with byte `offset`, 0 without one. */
 // @ts-ignore: decorator
 @inline
-function spanAddress(core: usize, list: usize, mask: u32, index: u32, length: u32): usize {
-  const shift = load<u32>(core, CORE_CHUNK_SHIFT);
-  if (length > contiguousBytes(shift, index)) return 0;
-  return bufferAddress(list, mask, shift, index);
+function transmitChunk(core: usize, connection: u32, shift: u32, offset: u32): usize {
+  const post = postOf(core, connection);
+  const list = <usize>load<u32>(post, POST_TX_LIST);
+  return <usize>load<u32>(chunkEntry(list, load<u32>(post, POST_TX_SLOTS), shift, offset));
 }
 
-/** Counts `length` bytes, of `free`, as appended; the ring index of the first. */
+/** The same of the receive buffer. */
 // @ts-ignore: decorator
 @inline
-function advance(library: usize, connection: u32, row: usize, free: u32, length: u32): u32 {
-  const index = load<u32>(row, S.SOCKET_TX_INDEX);
-  store<u32>(row, (index + length) & load<u32>(row, S.SOCKET_TX_MASK), S.SOCKET_TX_INDEX);
+function receiveChunk(core: usize, connection: u32, shift: u32, offset: u32): usize {
+  const post = postOf(core, connection);
+  const list = <usize>load<u32>(post, POST_RX_LIST);
+  return <usize>load<u32>(chunkEntry(list, load<u32>(post, POST_RX_SLOTS), shift, offset));
+}
+
+/** Counts `length` bytes, of `free`, as appended behind `offset`. */
+// @ts-ignore: decorator
+@inline
+function advance(row: usize, offset: u32, free: u32, length: u32): void {
+  store<u32>(row, offset + length, S.SOCKET_TX_OFFSET);
   store<u32>(row, free - length, S.SOCKET_TX_FREE);
   store<u32>(row, load<u32>(row, S.SOCKET_TX_APPEND) + length, S.SOCKET_TX_APPEND);
-  if (free == length) {
-    store<u32>(row, load<u32>(row, S.SOCKET_STATE) | S.SOCKET_TX_FULL, S.SOCKET_STATE);
-  }
-  return index;
+  if (free == length) fill(row);
+}
+
+/** Not writable until a quarter of the buffer is free, or there are chunks. */
+function fill(row: usize): void {
+  store<u32>(row, load<u32>(row, S.SOCKET_STATE) | S.SOCKET_TX_FULL, S.SOCKET_STATE);
 }
 
 /**
  * Takes `length` free bytes of the transmit buffer; where they are, or 0 when the caller has to
- * place them chunk by chunk. `held` bytes wait for more (MSG_MORE) unless the buffer is full.
+ * place them chunk by chunk: LIBTOE_TAKEN of them, which is less when the arena has no chunks.
+ * `held` bytes wait for more (MSG_MORE) unless the buffer is full.
  */
 export function append(library: usize, connection: u32, length: u32, held: bool): usize {
   const core = coreOf(library);
@@ -47,15 +60,36 @@ export function append(library: usize, connection: u32, length: u32, held: bool)
   const row = rowOf(core, connection);
   const free = load<u32>(row, S.SOCKET_TX_FREE);
   if (length > free) return 0;
-  const index = advance(library, connection, row, free, length);
+  const offset = load<u32>(row, S.SOCKET_TX_OFFSET);
+  const shift = load<u32>(core, CORE_CHUNK_SHIFT);
+  const chunk = transmitChunk(core, connection, shift, offset);
+  if (chunk == 0 || length > contiguousBytes(shift, offset)) {
+    return appendMany(library, connection, row, length, held);
+  }
+  advance(row, offset, free, length);
   if (!held || free == length) markDirty(library, connection, row);
-  const list = chunkListOf(core, connection) + CHUNK_LIST_SIZE;
-  return spanAddress(core, list, load<u32>(row, S.SOCKET_TX_MASK), index, length);
+  return chunk + withinChunk(shift, offset);
+}
+
+/** append() that takes chunks, or more than one. */
+function appendMany(library: usize, connection: u32, row: usize, length: u32, held: bool): usize {
+  const core = coreOf(library);
+  const free = load<u32>(row, S.SOCKET_TX_FREE);
+  const offset = load<u32>(row, S.SOCKET_TX_OFFSET);
+  const taken = takeChunks(library, connection, offset, length);
+  store<u32>(library, taken, S.LIBTOE_TAKEN);
+  if (taken < length) fill(row);
+  if (taken == 0) return 0;
+  advance(row, offset, free, taken);
+  if (!held || free == taken || taken < length) markDirty(library, connection, row);
+  const shift = load<u32>(core, CORE_CHUNK_SHIFT);
+  if (taken < length || taken > contiguousBytes(shift, offset)) return 0;
+  return transmitChunk(core, connection, shift, offset) + withinChunk(shift, offset);
 }
 
 /**
- * Takes `length` readable bytes out of the stream; where they are, or 0 as append(). They stay
- * where they are until the next flush().
+ * Takes `length` readable bytes out of the stream; where they are, or 0 when they are not in one
+ * chunk. They stay where they are until the next flush().
  */
 export function consume(library: usize, connection: u32, length: u32): usize {
   const core = coreOf(library);
@@ -64,9 +98,10 @@ export function consume(library: usize, connection: u32, length: u32): usize {
   const available = load<u32>(row, S.SOCKET_RX_AVAIL);
   if (length > available) return 0;
   store<u32>(row, available - length, S.SOCKET_RX_AVAIL);
-  const mask = load<u32>(row, S.SOCKET_RX_MASK);
-  const index = passOver(library, connection, row, mask, length);
-  return spanAddress(core, chunkListOf(core, connection), mask, index, length);
+  const offset = passOver(library, connection, row, length);
+  const shift = load<u32>(core, CORE_CHUNK_SHIFT);
+  if (length > contiguousBytes(shift, offset)) return 0;
+  return receiveChunk(core, connection, shift, offset) + withinChunk(shift, offset);
 }
 
 /** True for a span within the application's registered buffers. */
@@ -88,12 +123,35 @@ export function transmit(library: usize, connection: u32, address: usize, length
   const row = rowOf(core, connection);
   if ((load<u32>(row, S.SOCKET_STATE) & S.SOCKET_SENDABLE) == 0) return 0;
   const free = load<u32>(row, S.SOCKET_TX_FREE);
-  const count = min(length, free);
+  const offset = load<u32>(row, S.SOCKET_TX_OFFSET);
+  const shift = load<u32>(core, CORE_CHUNK_SHIFT);
+  let count = min(length, free);
   if (count == 0) return 0;
-  const at = advance(library, connection, row, free, count);
+  const chunk = transmitChunk(core, connection, shift, offset);
+  // Most messages stand in one chunk, which is there already.
+  if (chunk == 0 || count > contiguousBytes(shift, offset)) {
+    count = transmitMany(library, connection, offset, address, count);
+    if (count == 0) return 0;
+  } else {
+    copyBytes(chunk + withinChunk(shift, offset), address, count);
+  }
+  advance(row, offset, free, count);
   markDirty(library, connection, row);
-  const list = chunkListOf(core, connection) + CHUNK_LIST_SIZE;
-  copyRing(core, list, load<u32>(row, S.SOCKET_TX_MASK), at, address, count, true);
+  return count;
+}
+
+/** Takes the chunks and copies; how many bytes. */
+function transmitMany(
+  library: usize,
+  connection: u32,
+  offset: u32,
+  address: usize,
+  wanted: u32,
+): u32 {
+  const core = coreOf(library);
+  const count = takeChunks(library, connection, offset, wanted);
+  if (count < wanted) fill(rowOf(core, connection));
+  if (count != 0) copyStream(core, connection, offset, address, count, true);
   return count;
 }
 
@@ -105,28 +163,27 @@ function copySpan(address: usize, outside: usize, length: u32, into: bool): void
   else copyBytes(outside, address, length);
 }
 
-/** `length` bytes between ring index `start` and `outside`; a span for each chunk. */
-// @ts-ignore: decorator
-@inline
-function copyRing(
+/** `length` bytes between byte `start` of a stream and `outside`; a span for each chunk. */
+function copyStream(
   core: usize,
-  list: usize,
-  mask: u32,
+  connection: u32,
   start: u32,
   outside: usize,
   length: u32,
   into: bool,
 ): void {
   const shift = load<u32>(core, CORE_CHUNK_SHIFT);
-  // Most messages stand in one chunk.
-  let done = min(length, contiguousBytes(shift, start));
-  copySpan(bufferAddress(list, mask, shift, start), outside, done, into);
-  while (done < length) {
-    const index = start + done;
-    const span = min(length - done, contiguousBytes(shift, index & mask));
-    copySpan(bufferAddress(list, mask, shift, index), outside + done, span, into);
+  let done: u32 = 0;
+  let span = min(length, contiguousBytes(shift, start));
+  do {
+    const offset = start + done;
+    const chunk = into
+      ? transmitChunk(core, connection, shift, offset)
+      : receiveChunk(core, connection, shift, offset);
+    copySpan(chunk + withinChunk(shift, offset), outside + done, span, into);
     done += span;
-  }
+    span = min(length - done, (<u32>1) << shift);
+  } while (done < length);
 }
 
 /** recv() into a registered buffer, the copy included: how many bytes; 0 as transmit(). */
@@ -139,28 +196,27 @@ export function receive(library: usize, connection: u32, address: usize, length:
   const count = min(length, available);
   if (count == 0) return 0;
   store<u32>(row, available - count, S.SOCKET_RX_AVAIL);
-  const mask = load<u32>(row, S.SOCKET_RX_MASK);
-  const at = passOver(library, connection, row, mask, count);
-  copyRing(core, chunkListOf(core, connection), mask, at, address, count, false);
+  const offset = passOver(library, connection, row, count);
+  const shift = load<u32>(core, CORE_CHUNK_SHIFT);
+  if (count > contiguousBytes(shift, offset)) {
+    copyStream(core, connection, offset, address, count, false);
+  } else {
+    const chunk = receiveChunk(core, connection, shift, offset);
+    copyBytes(address, chunk + withinChunk(shift, offset), count);
+  }
   return count;
 }
 
-/** Moves the reader on and counts its credit; the ring index where it was. */
+/** Moves the reader on and counts its credit; the offset where it was. */
 // @ts-ignore: decorator
 @inline
-export function passOver(
-  library: usize,
-  connection: u32,
-  row: usize,
-  mask: u32,
-  length: u32,
-): u32 {
-  const index = load<u32>(row, S.SOCKET_RX_INDEX);
-  store<u32>(row, (index + length) & mask, S.SOCKET_RX_INDEX);
+export function passOver(library: usize, connection: u32, row: usize, length: u32): u32 {
+  const offset = load<u32>(row, S.SOCKET_RX_OFFSET);
+  store<u32>(row, offset + length, S.SOCKET_RX_OFFSET);
   const credit = load<u32>(row, S.SOCKET_RX_CREDIT) + length;
   store<u32>(row, credit, S.SOCKET_RX_CREDIT);
   if (credit > load<u32>(row, S.SOCKET_RX_THRESHOLD)) markDirty(library, connection, row);
-  return index;
+  return offset;
 }
 
 /** Lets the connection's held bytes and credit go with the next flush(). */

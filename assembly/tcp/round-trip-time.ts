@@ -55,8 +55,8 @@ function updateRto(recovery: usize): void {
 // @ts-ignore: decorator
 @inline
 export function rttStartTiming(recovery: usize, end: u32, now: u64): void {
-  if (load<u32>(recovery, RECOVERY_RTT_TIMING) != 0) return;
-  store<u32>(recovery, 1, RECOVERY_RTT_TIMING);
+  if (load<u8>(recovery, RECOVERY_RTT_TIMING) != 0) return;
+  store<u8>(recovery, 1, RECOVERY_RTT_TIMING);
   store<u32>(recovery, end, RECOVERY_RTT_SEQ);
   store<u64>(recovery, now, RECOVERY_RTT_START);
 }
@@ -65,9 +65,9 @@ export function rttStartTiming(recovery: usize, end: u32, now: u64): void {
 // @ts-ignore: decorator
 @inline
 export function rttOnAck(recovery: usize, una: u32, now: u64): bool {
-  if (load<u32>(recovery, RECOVERY_RTT_TIMING) == 0) return false;
+  if (load<u8>(recovery, RECOVERY_RTT_TIMING) == 0) return false;
   if (seqBefore(una, load<u32>(recovery, RECOVERY_RTT_SEQ))) return false;
-  store<u32>(recovery, 0, RECOVERY_RTT_TIMING);
+  store<u8>(recovery, 0, RECOVERY_RTT_TIMING);
   const start = load<u64>(recovery, RECOVERY_RTT_START);
   // A clock that was set back measures nothing (threats T01).
   if (now < start) return false;
@@ -77,7 +77,7 @@ export function rttOnAck(recovery: usize, una: u32, now: u64): bool {
 
 /** The timed segment is sent again, so its ACK would be ambiguous (Karn; RFC 6298, 3; RTO-6). */
 export function rttAbandon(recovery: usize): void {
-  store<u32>(recovery, 0, RECOVERY_RTT_TIMING);
+  store<u8>(recovery, 0, RECOVERY_RTT_TIMING);
 }
 
 /** RTO after RECOVERY_BACKOFF timeouts in a row, at most RECOVERY_RTO_MAX (RTO-12; threats T07). */

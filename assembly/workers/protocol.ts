@@ -11,6 +11,7 @@ import { expire } from "../flextoe/expiry.ts";
 import * as scheduler from "../flextoe/flow-scheduler.ts";
 import { packetBytes } from "../flextoe/post-processing.ts";
 import { actionsOf, SCHEDULES, stageProtocol, stageSchedule } from "../flextoe/stages.ts";
+import { stageAttach } from "../flextoe/stages.ts";
 import { stageTurn } from "../flextoe/stages.ts";
 import { preOf } from "../flow/flow-state.ts";
 import { Counter } from "../../bindings/abi/counters.ts";
@@ -53,6 +54,7 @@ function inOrder(stage: usize, shared: usize, header: usize, which: u32): u32 {
     const work = item.workOf(shared, value - 1);
     checkGroup(stage, shared, work);
     stageProtocol(header, work);
+    stageAttach(header, work);
     forward(stage, header, work, value - 1);
   }
   return done;

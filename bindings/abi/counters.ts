@@ -48,5 +48,14 @@ export const enum Counter {
   Inspections = 38,
   /** Events for the control plane, redirected frames included. */
   Events = 39,
+  /** Receive buffers that autotuning enlarged, and times that the arena had too little for it. */
+  WindowsGrown = 40,
+  WindowsLimited = 41,
+  /** Connections that got a smaller first window than they asked for. */
+  WindowsSmall = 42,
+  /** send() found no chunk for its bytes. */
+  SendsStarved = 43,
+  /** Transmit buffers of idle connections that were taken back for others. */
+  BuffersReclaimed = 44,
 }
-export const COUNTERS: u32 = 40;
+export const COUNTERS: u32 = 45;

@@ -132,6 +132,8 @@ export const INSTALL_RX_SHIFT: u32 = 61; // u8
 export const INSTALL_TX_SHIFT: u32 = 62; // u8
 export const INSTALL_PEER_SCALE: u32 = 63; // u8
 export const INSTALL_LOCAL_SCALE: u32 = 64; // u8
+/** log2 of the bytes up to which autotuning may bring the receive buffer; 0 = no autotuning. */
+export const INSTALL_RX_LIMIT: u32 = 65; // u8
 export const INSTALL_FLAGS: u32 = 66; // u16: FLOW_*
 export const INSTALL_MSS: u32 = 68; // u16: payload bytes per segment
 export const INSTALL_TX_SEQ: u32 = 72; // u32: first sequence number to send (ISS + 1)
@@ -203,6 +205,8 @@ export const INFO_BYTES_IN: u32 = 144; // f64
 export const INFO_BYTES_ACKED: u32 = 152; // f64
 export const INFO_TS_OFFSET: u32 = 160; // u32
 export const INFO_ALGORITHM: u32 = 164; // u32
+export const INFO_RX_BUFFER: u32 = 168; // u32: bytes of the receive buffer now
+export const INFO_TX_BUFFER: u32 = 172; // u32: bytes of the transmit buffer
 export const INFO_SIZE: u32 = 192;
 
 // Frame table of a burst: frame i starts at span + offset.

@@ -8,9 +8,10 @@
  *   POST          128  post-processing           buffers, context queue, statistics
  *   SCHEDULER      32  flow scheduler            place in a queue, pacing
  *
- * A payload buffer is a power of two long; the byte with sequence number s stands at
- * (s - origin) & mask, so that no buffer position is part of the state (the paper's rx_pos and
- * tx_pos), and a stream of whole words stays on whole words.
+ * The byte with sequence number s is byte s - origin of its stream. It stands at that offset within
+ * a chunk, and the chunk at its number within a list that is a ring, so that no buffer position is
+ * part of the state (the paper's rx_pos and tx_pos), and a stream of whole words stays on whole
+ * words.
  */
 
 // PRE: all addresses 16 bytes, IPv4 mapped.
@@ -120,7 +121,9 @@ export const RECOVERY_SSTHRESH: u32 = 40; // u32: bytes
 export const RECOVERY_INITIAL_WINDOW: u32 = 44; // u32: bytes
 /** RTT estimation (RFC 6298) over one timed segment at a time; nanoseconds. */
 export const RECOVERY_RTT_SEQ: u32 = 48; // u32: the sample ends when this is acknowledged
-export const RECOVERY_RTT_TIMING: u32 = 52; // u32: 1 while a segment is timed
+export const RECOVERY_RTT_TIMING: u32 = 52; // u8: 1 while a segment is timed
+/** log2 of the bytes up to which the receive buffer grows. */
+export const RECOVERY_RX_LIMIT: u32 = 53; // u8
 export const RECOVERY_RTT_START: u32 = 56; // u64
 export const RECOVERY_SRTT: u32 = 64; // u64: 0 before the first sample
 export const RECOVERY_RTTVAR: u32 = 72; // u64
@@ -145,10 +148,11 @@ export const enum CongestionAlgorithm {
 
 // POST.
 export const POST_OPAQUE: u32 = 0; // u64: libTOE's name for the connection
-export const POST_RX_LIST: u32 = 8; // u32: address of the receive buffer's chunk addresses
-export const POST_TX_LIST: u32 = 12; // u32
-export const POST_RX_MASK: u32 = 16; // u32: receive buffer bytes - 1
-export const POST_TX_MASK: u32 = 20; // u32
+/** Where a buffer's chunk addresses stand, and how many there are less one: a list is a ring. */
+export const POST_RX_LIST: u32 = 8; // u32
+export const POST_RX_SLOTS: u32 = 12; // u32
+export const POST_TX_LIST: u32 = 16; // u32
+export const POST_TX_SLOTS: u32 = 20; // u32
 /** Notification not yet in the context queue; merged, so that a full queue loses nothing. */
 export const POST_PENDING_RX: u32 = 24; // u32: bytes
 export const POST_PENDING_TX: u32 = 28; // u32: bytes
@@ -172,6 +176,11 @@ export const POST_DUP_ACKS: u32 = 104; // u32
 /** Sequence number of the first byte of each stream: where its buffer begins. */
 export const POST_RX_ORIGIN: u32 = 108; // u32
 export const POST_TX_ORIGIN: u32 = 112; // u32
+/** The list of a receive buffer of one chunk. */
+export const POST_RX_FIRST: u32 = 116; // u32: address of that chunk, 0 = none yet
+/** Receive-buffer autotuning: where in the stream, and when, the measurement under way began. */
+export const POST_TUNE_OFFSET: u32 = 120; // u32
+export const POST_TUNE_TIME: u32 = 124; // u32: units of 1,024 ns
 export const POST_SIZE: u32 = 128;
 
 // SCHEDULER.
@@ -190,6 +199,3 @@ export const INTERVAL_FRACTION_BITS: u32 = 24;
 export const HASH_VALUE: u32 = 0; // u32
 export const HASH_CONNECTION: u32 = 4; // u32: 0 = empty
 export const HASH_SIZE: u32 = 8;
-
-/** Chunk addresses of one buffer. */
-export const CHUNK_LIST_SIZE: u32 = 256; // CHUNKS_PER_BUFFER_MAX x u32

@@ -3,11 +3,11 @@
  * its own at start, so that a stale build cannot run over a newer map (day-one decision 14).
  */
 import { ARX_SIZE, ATX_SIZE, CONTEXT_SIZE, EVENT_SIZE, FRAME_SIZE } from "./descriptor.ts";
-import { INFO_ALGORITHM, INFO_SIZE, INSTALL_SIZE, INSTALL_TEMPLATE } from "./descriptor.ts";
+import { INFO_TX_BUFFER, INFO_SIZE, INSTALL_SIZE, INSTALL_TEMPLATE } from "./descriptor.ts";
 import { CAROUSEL_QUEUES, CAROUSEL_SIZE } from "./carousel.ts";
 import { COUNTERS } from "./counters.ts";
 import { DROP_REASONS } from "./drop-reason.ts";
-import { CHUNK_LIST_SIZE, HASH_SIZE, POST_SIZE, POST_TX_ORIGIN, PRE_SIZE } from "./flow-state.ts";
+import { HASH_SIZE, POST_SIZE, POST_TUNE_TIME, PRE_SIZE } from "./flow-state.ts";
 import { PROTOCOL_ECHO, PROTOCOL_SIZE, RECOVERY_CONGESTION, RECOVERY_SIZE } from "./flow-state.ts";
 import { SCHEDULER_CHARGED, SCHEDULER_SIZE } from "./flow-state.ts";
 import { BATCH_MAX, CONTEXTS_MAX, EGRESS_FRAMES_MAX, FLOW_GROUPS, NETIFS_MAX } from "./limits.ts";
@@ -24,13 +24,12 @@ const RECORDS: u32 =
     (RECOVERY_SIZE << 7) ^
     (RECOVERY_CONGESTION << 9) ^
     (POST_SIZE << 11) ^
-    (POST_TX_ORIGIN << 12) ^
+    (POST_TUNE_TIME << 12) ^
     (SCHEDULER_SIZE << 13) ^
     (SCHEDULER_CHARGED << 15) ^
     (CAROUSEL_SIZE << 8) ^
     (CAROUSEL_QUEUES << 18) ^
-    (HASH_SIZE << 17) ^
-    (CHUNK_LIST_SIZE << 19)) >>>
+    (HASH_SIZE << 17)) >>>
   0;
 
 const DESCRIPTORS: u32 =
@@ -42,7 +41,7 @@ const DESCRIPTORS: u32 =
     (INSTALL_SIZE << 10) ^
     (INSTALL_TEMPLATE << 11) ^
     (INFO_SIZE << 12) ^
-    (INFO_ALGORITHM << 13) ^
+    (INFO_TX_BUFFER << 13) ^
     (WORK_SIZE << 14) ^
     (WORK_ACKED << 15)) >>>
   0;

@@ -33,8 +33,13 @@ export const TIMERS_PER_STEP: u32 = 256;
 export const SLOTS_PER_STEP: u32 = 256;
 /** Turns of the flow scheduler in one call, those in which a flow sends nothing included. */
 export const TURNS_PER_STEP: u32 = 256;
-/** Payload chunks in one socket buffer. */
-export const CHUNKS_PER_BUFFER_MAX: u32 = 64;
+/** log2 of the smallest and of the largest payload chunk. */
+export const CHUNK_SHIFT_MIN: u32 = 8;
+export const CHUNK_SHIFT_MAX: u32 = 20;
+/** Chunks in one socket buffer: half of what the largest list holds, so that none wraps. */
+export const CHUNKS_PER_BUFFER_MAX: u32 = 32768;
+/** log2 of the largest buffer's bytes. */
+export const BUFFER_SHIFT_MAX: u32 = 26;
 /** Bytes that a sender's or a receiver's window may span (RFC 7323, 2.3: below 2^30). */
 export const WINDOW_BYTES_MAX: u32 = 1073725440;
 /** The largest shift of the window-scale option (RFC 7323, 2.3). */

@@ -21,7 +21,7 @@ export const CORE_POST: u32 = 52; // u32
 export const CORE_SCHEDULER: u32 = 56; // u32
 export const CORE_TIMERS: u32 = 60; // u32
 export const CORE_WHEEL: u32 = 64; // u32
-export const CORE_CHUNK_LISTS: u32 = 68; // u32: two lists a connection, rx then tx
+export const CORE_EMPTY_LIST: u32 = 68; // u32: a chunk of zeros: the list of a buffer without one
 export const CORE_CHUNK_FREE: u32 = 72; // u32: stack of free chunk addresses
 export const CORE_ARENA: u32 = 76; // u32
 export const CORE_CONTEXT_TABLE: u32 = 80; // u32
@@ -46,6 +46,9 @@ export const CORE_BUFFERS: u32 = 164; // u32: registered buffers of the applicat
 export const CORE_BUFFERS_BYTES: u32 = 168; // u32
 export const CORE_BUFFERS_USED: u32 = 172; // u32: bytes given out; host's
 export const CORE_CAROUSEL: u32 = 180; // u32: queues of the flow scheduler
+/** The header that owns the arena: this one; on a thread, the host's. */
+export const CORE_POOL: u32 = 188; // u32
+export const CORE_LIST_SLOTS: u32 = 184; // u32: entries of a chunk that is a list - 1
 // Exchanged at each call.
 export const CORE_INGRESS_COUNT: u32 = 192; // u32: frames offered; host writes, step() zeroes
 export const CORE_INGRESS_BYTES: u32 = 196; // u32: bytes used in the ingress span; host's, turn()'s
@@ -70,6 +73,8 @@ export const CORE_CHUNK_FREE_COUNT: u32 = 332; // u32
 /** A turn that room or credit cut short: the flow goes on first, for so many segments. */
 export const CORE_TURN_FLOW: u32 = 336; // u32: 0 = none
 export const CORE_TURN_LEFT: u32 = 340; // u32
+export const CORE_RECLAIM_NEXT: u32 = 1416; // u32: connection looked at last for idle chunks
+export const CORE_CHUNK_RESERVED: u32 = 1412; // u32: free chunks that receive windows promise
 export const CORE_CONTEXT_TURN: u32 = 344; // u32: context served next
 export const CORE_INSTALLED: u32 = 348; // u32: connections in the data path
 export const CORE_BOUND: u32 = 352; // u32: entries in the connection database
@@ -87,6 +92,7 @@ export const CORE_SEQUENCE_RELEASED: u32 = 896; // 4 points x 32 x u32
 export const CORE_SEQUENCE_DOMAINS: u32 = 32;
 /** Times that a number was released out of turn: 0, or the executor is wrong. */
 export const CORE_SEQUENCE_FAULTS: u32 = 1408; // u32
+export const CORE_POOL_LOCK: u32 = 1420; // u32: 1 = held; builds with threads only
 export const CORE_SIZE: u32 = 1472;
 
 /** log2 of the timestamp clock's tick in ns: within RFC 7323's 1 ms to 1 s (5.4). */

@@ -3,7 +3,8 @@
  */
 import { AtxOpcode } from "../../bindings/abi/descriptor.ts";
 import { FLOW_CORK, FLOW_NODELAY, FLOW_QUICK_ACK } from "../../bindings/abi/flow-state.ts";
-import { CHUNKS_PER_BUFFER_MAX, WINDOW_SCALE_MAX } from "../../bindings/abi/limits.ts";
+import { WINDOW_SCALE_MAX } from "../../bindings/abi/limits.ts";
+import { largestBuffer } from "../../bindings/layout.ts";
 import { congestionAt, congestionIndex } from "./congestion/algorithm.ts";
 import { optionFlags, segmentBytes } from "./install.ts";
 import type { ConnectionOptions } from "./interface.ts";
@@ -20,7 +21,7 @@ const LARGEST_MSS = 65495;
 /** log2 of the buffer that `bytes` asks for: whole chunks, a power of two, within the limit. */
 export function bufferShift(bytes: number, chunkBytes: number): number {
   if (!(bytes > chunkBytes)) return 31 - Math.clz32(chunkBytes);
-  return 32 - Math.clz32(Math.min(bytes, chunkBytes * CHUNKS_PER_BUFFER_MAX) - 1);
+  return 32 - Math.clz32(Math.min(bytes, largestBuffer(chunkBytes)) - 1);
 }
 
 /** Smallest shift that brings a buffer of 2^`shift` bytes into 16 bits (RFC 7323, 2.3). */
@@ -53,18 +54,30 @@ function writeLive(plane: Plane, id: number, options: ConnectionOptions): void {
   rows.setTime(id, R.RATE_PACING, options.pacingRate);
 }
 
-/** Writes the options of a new row. */
-export function writeOptions(plane: Plane, id: number, options: ConnectionOptions): void {
-  const { rows, profile } = plane;
-  const { chunkBytes } = plane.core.map.options;
+/** log2 of the largest window that a SYN, whose field is not scaled, can announce. */
+const SYN_WINDOW_SHIFT = 16;
+
+/**
+ * Writes the options of a new row, which is bound, and reserves its receive buffer as far as its
+ * first window reaches; false when the arena has nothing left.
+ */
+export function writeOptions(plane: Plane, id: number, options: ConnectionOptions): boolean {
+  const { rows, profile, core } = plane;
+  const { chunkBytes } = core.map.options;
   const rxShift = bufferShift(options.receiveBuffer, chunkBytes);
+  const most = bufferShift(options.receiveBufferMax, chunkBytes);
+  const first = Math.min(rxShift, Math.max(SYN_WINDOW_SHIFT, 31 - Math.clz32(chunkBytes)));
+  const granted = core.exports.reserve(core.address, id, first);
   rows.set(id, R.ROW_RX_SHIFT, rxShift);
+  rows.set(id, R.ROW_RX_LIMIT, Math.max(rxShift, most));
   rows.set(id, R.ROW_TX_SHIFT, bufferShift(options.sendBuffer, chunkBytes));
-  rows.set(id, R.ROW_LOCAL_SCALE, windowScale(rxShift));
-  rows.set(id, R.ROW_ANNOUNCED, Math.min(65535, 2 ** rxShift));
+  // RFC 7323, 2.3: once and for all, so for the largest window that there may be.
+  rows.set(id, R.ROW_LOCAL_SCALE, windowScale(Math.max(rxShift, most)));
+  rows.set(id, R.ROW_ANNOUNCED, Math.min(65535, 2 ** granted));
   const retries = options.synRetries > 0 ? options.synRetries : profile.synRetries;
   rows.set(id, R.ROW_SYN_RETRIES, retries);
   writeLive(plane, id, options);
+  return granted > 0;
 }
 
 /** Applies changed options; of a live connection the data path is told what it keeps. */

@@ -13,7 +13,7 @@ import { stripSyn } from "../wire/tcp.ts";
 import { writeOptions } from "./connection-options.ts";
 import { ConnectionEvent, ConnectionState } from "./connection-state.ts";
 import { setDeadline } from "./deadlines.ts";
-import { bindRow, installRow, lookupTuple } from "./install.ts";
+import { bindRow, installRow, lookupTuple, unbindRow } from "./install.ts";
 import { restartKeepAlive } from "./keep-alive.ts";
 import { nextHop } from "./link-address.ts";
 import type { Listener } from "./listener.ts";
@@ -405,9 +405,14 @@ export function receiveListen(
     countDrop(core, DropReason.BacklogFull);
     return 0;
   }
+  if (!writeOptions(plane, id, listener.options)) {
+    unbindRow(plane, id);
+    freeRow(plane, id);
+    countDrop(core, DropReason.BacklogFull);
+    return 0;
+  }
   rows.raise(id, R.ROW_IS_PASSIVE);
   rows.set(id, R.ROW_LISTENER, listener.id);
-  writeOptions(plane, id, listener.options);
   chooseSequence(plane, id, beyond);
   negotiate(plane, id, false);
   rememberLink(plane, id, via);

@@ -32,6 +32,7 @@ import {
   INSTALL_RTO_MIN,
   INSTALL_RTT,
   INSTALL_RX_EDGE,
+  INSTALL_RX_LIMIT,
   INSTALL_RX_SEQ,
   INSTALL_RX_SHIFT,
   INSTALL_SSTHRESH,
@@ -186,6 +187,7 @@ function writeSequence(plane: Plane, id: number, at: number): void {
   const { rows } = plane;
   const view = plane.core.view;
   const next = rows.get(id, R.ROW_RCV_NXT);
+  const limit = rows.get(id, R.ROW_RX_LIMIT);
   view.setUint32(at + INSTALL_TX_SEQ, rows.get(id, R.ROW_SND_NXT), true);
   view.setUint32(at + INSTALL_RX_SEQ, next, true);
   view.setUint32(at + INSTALL_RX_EDGE, (next + rows.get(id, R.ROW_ANNOUNCED)) >>> 0, true);
@@ -195,6 +197,7 @@ function writeSequence(plane: Plane, id: number, at: number): void {
   view.setUint32(at + INSTALL_TS_OFFSET, rows.get(id, R.ROW_TS_OFFSET), true);
   view.setUint8(at + INSTALL_RX_SHIFT, rows.get(id, R.ROW_RX_SHIFT));
   view.setUint8(at + INSTALL_TX_SHIFT, rows.get(id, R.ROW_TX_SHIFT));
+  view.setUint8(at + INSTALL_RX_LIMIT, rows.has(id, R.ROW_HAS_SCALE) ? limit : 0);
   view.setUint8(at + INSTALL_PEER_SCALE, rows.get(id, R.ROW_PEER_SCALE));
   view.setUint8(at + INSTALL_LOCAL_SCALE, rows.get(id, R.ROW_LOCAL_SCALE));
 }

@@ -8,6 +8,8 @@
 export interface ConnectionOptions {
   /** Buffer bytes; rounded up to a power of two, at least one chunk. */
   receiveBuffer: number;
+  /** Bytes up to which autotuning makes the receive buffer larger; 0 = it stays as it is. */
+  receiveBufferMax: number;
   sendBuffer: number;
   noDelay: boolean;
   cork: boolean;

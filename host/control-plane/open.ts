@@ -8,7 +8,7 @@ import { ERRNO } from "../errors.ts";
 import { writeOptions } from "./connection-options.ts";
 import { ConnectionEvent, ConnectionState } from "./connection-state.ts";
 import { chooseSequence, writeEndpoints } from "./handshake.ts";
-import { bindRow } from "./install.ts";
+import { bindRow, unbindRow } from "./install.ts";
 import type { ListenRequest, OpenRequest } from "./interface.ts";
 import { change, stateOf, type Plane } from "./plane.ts";
 import type { Route } from "./route.ts";
@@ -127,7 +127,11 @@ export function openActive(plane: Plane, request: OpenRequest): number {
     rows.release(id);
     return failed;
   }
-  writeOptions(plane, id, request.options);
+  if (!writeOptions(plane, id, request.options)) {
+    unbindRow(plane, id);
+    rows.release(id);
+    return -ERRNO.ENOBUFS;
+  }
   chooseSequence(plane, id);
   if (plane.profile.ecn) rows.raise(id, R.ROW_HAS_ECN);
   change(plane, id, ConnectionEvent.ActiveOpen);

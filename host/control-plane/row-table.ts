@@ -50,7 +50,8 @@ export const ROW_SOFT_ERROR = 44; // errno of the last soft error; 0 = none
 export const ROW_LAST_UNA = 45; // when the last timeout was judged
 export const ROW_OUTBOX = 46; // OUTBOX_*
 export const ROW_RATE_FLAGS = 47; // of the congestion policy
-const ROW_WORDS = 48;
+export const ROW_RX_LIMIT = 48; // log2 of the largest receive buffer; 0 = no autotuning
+const ROW_WORDS = 50;
 
 // Floats of a row (f64). Times are ns; Infinity = no deadline.
 export const TIME_SENT = 0; // our SYN or SYN-ACK left; then the last retransmission or probe

@@ -13,7 +13,6 @@ import type { Connections } from "./connections.ts";
 import * as C from "./constants.ts";
 import { type EpollEvent, EpollInstance } from "./epoll.ts";
 import { getOption, type OptionResult, type OptionValue, setOption } from "./options.ts";
-import { SocketOptions } from "./options.ts";
 import { pollDescriptors, type PollEntry } from "./poll.ts";
 import { ANYTHING, type DescriptorTable, readiness, Socket } from "./socket.ts";
 import { SOCKET_CONNECTED, SOCKET_CONNECTING, SOCKET_EPOLL, SOCKET_IDLE } from "./socket.ts";
@@ -61,7 +60,7 @@ export class SocketCalls {
     const kind = type & ~(C.SOCK_NONBLOCK | C.SOCK_CLOEXEC);
     if (kind !== C.SOCK_STREAM) return -ERRNO.ESOCKTNOSUPPORT;
     if (protocol !== 0 && protocol !== C.IPPROTO_TCP) return -ERRNO.EPROTONOSUPPORT;
-    const socket = new Socket(new SocketOptions(this.internals.defaults));
+    const socket = new Socket(this.internals.defaults.share());
     socket.flags = type & C.SOCK_NONBLOCK;
     return this.#table.open(socket);
   }
@@ -112,7 +111,7 @@ export class SocketCalls {
     if (connection <= 0) return connection === 0 ? -ERRNO.EAGAIN : connection;
     const child = this.internals.accepted(connection);
     if (child === undefined) return -ERRNO.ECONNABORTED;
-    child.options = new SocketOptions(socket.options);
+    child.options = socket.options.share();
     child.flags = flags & C.SOCK_NONBLOCK;
     return this.#table.open(child);
   }
@@ -264,8 +263,7 @@ export class SocketCalls {
     if (socket.state === SOCKET_EPOLL) return -C.ENOTSOCK;
     const { control } = this.internals;
     if (socket.local !== undefined) return toSocketAddress(socket.local);
-    if (socket.state === SOCKET_CONNECTING)
-      return toSocketAddress(control.local(socket.connection));
+    if (socket.connection !== 0) return toSocketAddress(control.local(socket.connection));
     const bound = socket.bound ?? UNBOUND;
     if (socket.state !== SOCKET_LISTENING) return toSocketAddress(bound);
     return toSocketAddress({ address: bound.address, port: control.listenerPort(socket.listener) });
@@ -276,6 +274,7 @@ export class SocketCalls {
     const socket = this.#table.get(fd);
     if (socket === undefined) return -ERRNO.EBADF;
     if (socket.state === SOCKET_EPOLL) return -C.ENOTSOCK;
+    if (socket.row !== 0) return toSocketAddress(this.internals.control.remote(socket.connection));
     return socket.remote === undefined ? -ERRNO.ENOTCONN : toSocketAddress(socket.remote);
   }
 
@@ -297,7 +296,7 @@ export class SocketCalls {
   /** An epoll descriptor, or -EMFILE. */
   epollCreate(flags = 0): number {
     if ((flags & ~C.SOCK_CLOEXEC) !== 0) return -ERRNO.EINVAL;
-    const socket = new Socket(this.internals.defaults);
+    const socket = new Socket(this.internals.defaults.share());
     socket.state = SOCKET_EPOLL;
     socket.epoll = new EpollInstance(socket);
     return this.#table.open(socket);

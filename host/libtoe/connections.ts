@@ -8,9 +8,7 @@
  */
 import { WorkList } from "../work-list.ts";
 import { ATX_FIN, ATX_RX_SHUT } from "../../bindings/abi/descriptor.ts";
-import { INFO_RX_NEXT_SEQ, INFO_TX_UNA } from "../../bindings/abi/descriptor.ts";
-import { CORE_INFO } from "../../bindings/abi/memory-map.ts";
-import { SOCKET_RX_SHUT, SOCKET_SENDABLE } from "../../bindings/abi/socket.ts";
+import { SOCKET_RX_SHUT, SOCKET_SENDABLE, SOCKET_TX_FULL } from "../../bindings/abi/socket.ts";
 import type { Core } from "../../bindings/core.ts";
 import type { ConnectionEvents, ControlPlaneApi } from "../control-plane/interface.ts";
 import { ERRNO } from "../errors.ts";
@@ -19,11 +17,10 @@ import { Deadlines } from "./deadline.ts";
 import { dispatch, type Hooks } from "./dispatch.ts";
 import { Outbox } from "./outbox.ts";
 import type { SocketOptions } from "./options.ts";
-import { payloadBuffers, PayloadMemory } from "./payload-buffer.ts";
-import { pendingBytes } from "./payload-buffer.ts";
+import { PayloadMemory, pendingBytes } from "./payload-buffer.ts";
 import { SocketRows } from "./socket-rows.ts";
-import { ANYTHING, DescriptorTable, READABLE, Socket, SOCKET_CLOSED } from "./socket.ts";
-import { SOCKET_CONNECTED, SOCKET_CONNECTING, SOCKET_IDLE } from "./socket.ts";
+import { ANYTHING, DescriptorTable, READABLE, Socket, WRITABLE } from "./socket.ts";
+import { SOCKET_CLOSED, SOCKET_CONNECTED, SOCKET_CONNECTING, SOCKET_IDLE } from "./socket.ts";
 import { SOCKET_LISTENING } from "./socket.ts";
 
 export class Connections implements ConnectionEvents {
@@ -36,11 +33,14 @@ export class Connections implements ConnectionEvents {
   readonly defaults: SocketOptions;
   readonly core: Core;
   readonly #hooks: Hooks;
-  readonly #memory: PayloadMemory;
+  readonly memory: PayloadMemory;
   /** By connection id. */
   readonly #sockets: (Socket | undefined)[] = [];
   readonly #listeners = new Map<number, Socket>();
   readonly #outbox = new Outbox();
+  /** Sockets that wait for chunks of the arena. */
+  readonly #starved = new Set<Socket>();
+  #starving = false;
   /** Connections that are over and not yet given back to the control plane. */
   #finished: number[] = [];
   readonly #touched = new WorkList<Socket>();
@@ -61,7 +61,7 @@ export class Connections implements ConnectionEvents {
     this.control = control;
     this.defaults = defaults;
     this.#hooks = hooks;
-    this.#memory = new PayloadMemory(core);
+    this.memory = new PayloadMemory(core);
     // Twice the connections: a closed connection may keep its descriptor, and listeners have one.
     this.table = new DescriptorTable(2 * core.map.options.connections + 64);
   }
@@ -98,6 +98,25 @@ export class Connections implements ConnectionEvents {
     if (!this.#kicked) this.kick();
   }
 
+  /** send() found no chunk for its bytes: -EAGAIN, and writable again when there are some. */
+  starve(socket: Socket): number {
+    this.#starved.add(socket);
+    this.#starving = true;
+    return -ERRNO.EAGAIN;
+  }
+
+  /** Chunks went back to the arena: whoever waited for some may try again. */
+  #feed(): void {
+    if (this.rows.spare() === 0) return;
+    for (const socket of this.#starved) {
+      this.rows.change(socket.row, 0, SOCKET_TX_FULL);
+      this.touch(socket, WRITABLE);
+    }
+    this.#starved.clear();
+    this.#starving = false;
+    this.rows.satisfied();
+  }
+
   /** Tells the driver, once between two flushes, that the stack has work. */
   kick(): void {
     if (this.#kicked) return;
@@ -107,6 +126,7 @@ export class Connections implements ConnectionEvents {
 
   /** True when flush() or poll() has something to do; after a kick a descriptor may wait. */
   hasWork(): boolean {
+    if (this.#starving === true && this.rows.spare() !== 0) return true;
     if (this.#kicked === true || this.#touched.count !== 0) return true;
     return this.rows.busy();
   }
@@ -204,6 +224,11 @@ export class Connections implements ConnectionEvents {
 
   #forget(socket: Socket): void {
     this.#sockets[socket.connection] = undefined;
+    // The control plane may forget the connection while the descriptor is still open.
+    if (socket.row !== 0 && !socket.releasing) {
+      socket.local = this.control.local(socket.connection);
+      socket.remote = this.control.remote(socket.connection);
+    }
     if (socket.row !== 0) this.rows.forget(socket.connection);
     socket.row = 0;
     socket.connection = 0;
@@ -283,7 +308,7 @@ export class Connections implements ConnectionEvents {
     if (listener !== 0) {
       const parent = this.#listeners.get(listener);
       if (parent === undefined) return;
-      socket = new Socket(parent.options);
+      socket = new Socket(parent.options.share());
       socket.domain = parent.domain;
       socket.listener = listener;
       this.#enter(socket, connection);
@@ -293,28 +318,18 @@ export class Connections implements ConnectionEvents {
   }
 
   #connected(socket: Socket, generation: number): void {
-    const { core } = this;
     const { connection } = socket;
-    if (core.exports.inspect(core.address, connection) === 0) {
+    const row = this.rows.row(connection);
+    if (!this.memory.begin(connection, row)) {
       this.abort(socket, ERRNO.ECONNABORTED);
       return;
     }
-    const info = core.words[(core.address + CORE_INFO) >>> 2] as number;
-    const rxSeq = core.words[(info + INFO_RX_NEXT_SEQ) >>> 2] as number;
-    const txSeq = core.words[(info + INFO_TX_UNA) >>> 2] as number;
-    const row = this.rows.row(connection);
-    const { rx, tx } = payloadBuffers(this.#memory, connection, row * 4, rxSeq, txSeq);
-    socket.rx = rx;
-    socket.tx = tx;
     socket.ints = this.rows.ints;
     socket.row = row;
     this.rows.open(row, generation);
     socket.generation = generation | 0;
     socket.state = SOCKET_CONNECTED;
     socket.sendable = true;
-    // The control plane may forget the row while the descriptor is still open.
-    socket.local = this.control.local(connection);
-    socket.remote = this.control.remote(connection);
     this.touch(socket, ANYTHING);
   }
 
@@ -345,12 +360,12 @@ export class Connections implements ConnectionEvents {
 
   /** The buffer goes back to the arena with the connection; unread bytes stay readable. */
   #saveUnread(socket: Socket): void {
-    if (socket.rx === undefined || socket.releasing || socket.rxShut) return;
+    if (socket.row === 0 || socket.releasing || socket.rxShut) return;
     const unread = socket.rxAvail + pendingBytes(this.core, socket.connection);
     if (unread === 0) return;
     socket.tail = new Uint8Array(unread);
     socket.tailAt = 0;
-    socket.rx.peek(socket.tail, 0, unread);
+    this.memory.peek(socket, socket.tail, 0, unread);
   }
 
   // Dispatch.
@@ -383,6 +398,7 @@ export class Connections implements ConnectionEvents {
     this.#polling = true;
     if (this.#outbox.holding || this.deadlines.active) this.#passTime(now);
     if (this.#finished.length > 0) this.#giveBack();
+    if (this.#starving === true) this.#feed();
     if (this.rows.ready !== 0) this.#dispatchReady();
     if (this.#touched.count !== 0) this.#dispatchTouched();
     this.#polling = false;

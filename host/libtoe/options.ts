@@ -3,16 +3,22 @@
  * ranges and units. Unknown options answer -ENOPROTOOPT, values out of range -EINVAL (threats
  * U14); a refused value changes nothing.
  */
-import { CHUNKS_PER_BUFFER_MAX } from "../../bindings/abi/limits.ts";
+import { INFO_RX_BUFFER, INFO_TX_BUFFER } from "../../bindings/abi/descriptor.ts";
+import { CORE_INFO } from "../../bindings/abi/memory-map.ts";
+import { largestBuffer } from "../../bindings/layout.ts";
 import type { ConnectionInfo, ConnectionOptions } from "../control-plane/interface.ts";
 import { ERRNO } from "../errors.ts";
 import type { Connections } from "./connections.ts";
 import * as C from "./constants.ts";
 import { SOCKET_LISTENING, type Socket } from "./socket.ts";
 
-/** The options of one socket, all set. The control plane reads the same object. */
+/**
+ * The options of a socket, all set; sockets that have changed none share one record. The control
+ * plane reads the same object.
+ */
 export class SocketOptions implements ConnectionOptions {
   receiveBuffer = 65536;
+  receiveBufferMax = 4194304;
   sendBuffer = 65536;
   noDelay = false;
   cork = false;
@@ -33,9 +39,23 @@ export class SocketOptions implements ConnectionOptions {
   reusePort = false;
   linger2 = 60000;
 
+  /** Several sockets have it: whoever changes an option takes a copy. */
+  #shared = false;
+
   /** A copy of `from` over the defaults. */
   constructor(from: Partial<ConnectionOptions> = {}) {
     Object.assign(this, from);
+  }
+
+  /** The record for one more socket. */
+  share(): this {
+    this.#shared = true;
+    return this;
+  }
+
+  /** The record for a socket that is about to change an option. */
+  own(): SocketOptions {
+    return this.#shared ? new SocketOptions(this) : this;
   }
 }
 
@@ -93,11 +113,21 @@ function range(name: NumberName, low: number, high: number, unit = 1): OptionRow
   };
 }
 
-/** Buffer bytes as the arena gives them: a power of two, one chunk to CHUNKS_PER_BUFFER_MAX. */
+/** Buffer bytes as the arena gives them: a power of two, one chunk or more. */
 export function bufferBytes(bytes: number, chunkBytes: number): number {
+  const most = largestBuffer(chunkBytes);
   let size = chunkBytes;
-  while (size < bytes && size < chunkBytes * CHUNKS_PER_BUFFER_MAX) size *= 2;
+  while (size < bytes && size < most) size *= 2;
   return size;
+}
+
+/** Bytes of a connected socket's buffer now; `field` of INFO. 0 when it is not connected. */
+function liveBuffer(socket: Socket, toe: Connections, field: number): number {
+  const { core } = toe;
+  if (socket.row === 0) return 0;
+  if (core.exports.inspect(core.address, socket.connection) === 0) return 0;
+  const info = core.words[(core.address + CORE_INFO) >>> 2] as number;
+  return core.words[(info + field) >>> 2] as number;
 }
 
 function buffer(name: "receiveBuffer" | "sendBuffer"): OptionRow {
@@ -105,11 +135,14 @@ function buffer(name: "receiveBuffer" | "sendBuffer"): OptionRow {
     set: (socket, value, toe) => {
       if (!integer(value, 1, INT_MAX)) return false;
       socket.options[name] = bufferBytes(value, toe.core.map.options.chunkBytes);
+      // As on Linux: who chooses a receive buffer has chosen, and autotuning keeps out.
+      if (name === "receiveBuffer") socket.options.receiveBufferMax = 0;
       return true;
     },
     get: (socket, toe) => {
-      const live = name === "receiveBuffer" ? socket.rx : socket.tx;
-      return live?.size ?? bufferBytes(socket.options[name], toe.core.map.options.chunkBytes);
+      const field = name === "receiveBuffer" ? INFO_RX_BUFFER : INFO_TX_BUFFER;
+      const live = liveBuffer(socket, toe, field);
+      return live || bufferBytes(socket.options[name], toe.core.map.options.chunkBytes);
     },
   };
 }
@@ -252,6 +285,7 @@ export function setOption(
 ): number {
   const row = find(level, name);
   if (row?.set === undefined) return -ERRNO.ENOPROTOOPT;
+  socket.options = socket.options.own();
   if (!row.set(socket, value, toe)) return -ERRNO.EINVAL;
   if (socket.connection !== 0 && !socket.releasing) {
     toe.control.configure(socket.connection, socket.options);

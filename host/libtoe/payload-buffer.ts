@@ -1,185 +1,201 @@
 /**
- * Payload buffers (dissertation 4.3.1; day-one decision 4): rings over a list of chunks in the
- * core's memory. Byte n of a stream stands at ring index n & mask; the index of the next byte is
- * in the socket's row, where append() and consume() move it on.
+ * Payload buffers (dissertation 4.3.1; day-one decision 4): what a connection's streams hold, in
+ * chunks of the core's memory, and the copies between them and the application's bytes. Where the
+ * next byte of a stream stands is in the socket's row, which append() and consume() move on; lists
+ * of chunks are the data path's and may change at every step, so nothing of them is kept here.
  *
  * Invariant: these copies are libTOE's only ones, one per byte sent and one per byte received.
  */
-import { CHUNK_LIST_SIZE, POST_PENDING_QUEUED } from "../../bindings/abi/flow-state.ts";
-import { POST_PENDING_RX, POST_RX_MASK } from "../../bindings/abi/flow-state.ts";
-import { POST_RX_ORIGIN, POST_SIZE, POST_TX_MASK } from "../../bindings/abi/flow-state.ts";
+import { POST_PENDING_QUEUED, POST_PENDING_RX } from "../../bindings/abi/flow-state.ts";
+import { POST_RX_LIST } from "../../bindings/abi/flow-state.ts";
+import { POST_RX_ORIGIN, POST_SIZE, POST_TX_LIST } from "../../bindings/abi/flow-state.ts";
 import { POST_TX_ORIGIN } from "../../bindings/abi/flow-state.ts";
-import { CORE_CHUNK_LISTS, CORE_CHUNK_SHIFT, CORE_POST } from "../../bindings/abi/memory-map.ts";
-import { SOCKET_RX_AVAIL, SOCKET_RX_CREDIT, SOCKET_RX_INDEX } from "../../bindings/abi/socket.ts";
-import { SOCKET_RX_MASK, SOCKET_RX_THRESHOLD } from "../../bindings/abi/socket.ts";
-import { SOCKET_TX_APPEND, SOCKET_TX_FREE } from "../../bindings/abi/socket.ts";
-import { SOCKET_TX_INDEX, SOCKET_TX_MASK } from "../../bindings/abi/socket.ts";
+import { INFO_RX_BUFFER, INFO_RX_NEXT_SEQ, INFO_TX_BUFFER } from "../../bindings/abi/descriptor.ts";
+import { INFO_TX_UNA } from "../../bindings/abi/descriptor.ts";
+import { CORE_CHUNK_SHIFT, CORE_INFO, CORE_POST } from "../../bindings/abi/memory-map.ts";
+import { SOCKET_RX_AVAIL, SOCKET_RX_CREDIT, SOCKET_RX_OFFSET } from "../../bindings/abi/socket.ts";
+import { SOCKET_RX_THRESHOLD, SOCKET_TX_APPEND } from "../../bindings/abi/socket.ts";
+import { SOCKET_TX_BYTES, SOCKET_TX_FREE, SOCKET_TX_OFFSET } from "../../bindings/abi/socket.ts";
 import type { Core } from "../../bindings/core.ts";
 import { copyWords } from "../copy-words.ts";
+import { KnownBuffers, type KnownBuffer } from "./known-buffer.ts";
 
 /** Up to here a copy by words beats subarray() and set(): 20 ns against 75 ns for 64 B. */
 const WORDS_COPY_MAX = 256;
 /** Up to here bytes that are not on whole words are packed into words. */
 const PACK_COPY_MAX = 192;
-/** Larger buffers of the caller are not remembered: a connection keeps its buffer alive. */
-const VIEW_BYTES_MAX = 65536;
 
-/** One core's memory, for its payload buffers. */
-export class PayloadMemory {
-  readonly core: Core;
-  readonly words: Uint32Array;
-  readonly bytes: Uint8Array;
-  readonly view: DataView;
-  readonly chunkShift: number;
-
-  constructor(core: Core) {
-    this.core = core;
-    this.words = core.words;
-    this.bytes = core.bytes;
-    this.view = core.view;
-    this.chunkShift = core.words[(core.address + CORE_CHUNK_SHIFT) >>> 2] as number;
-  }
+/** The ends of a connection's two streams, as a socket has them. */
+export interface PayloadEnds {
+  readonly connection: number;
+  /** Word index of the socket's row. */
+  readonly row: number;
+  /** The application's buffers that are used again and again. */
+  rxKnown: KnownBuffer;
+  txKnown: KnownBuffer;
 }
 
-/** One direction of one connection. */
-export class PayloadBuffer {
-  readonly #memory: PayloadMemory;
+/** One core's memory, for the payload buffers in it. */
+export class PayloadMemory {
+  readonly #core: Core;
   readonly #words: Uint32Array;
-  /** Word index of the list of chunk addresses. */
-  readonly #list: number;
   readonly #shift: number;
   /** Bytes of a chunk - 1. */
   readonly #chunkMask: number;
-  /** Bytes of the buffer - 1. */
-  readonly mask: number;
-  /** Word index of the ring index in the socket's row. */
-  readonly #index: number;
-  /**
-   * Views of the caller's bytes, for callers that use one buffer again and again, as a loop over
-   * small messages does: `#known` is the last buffer that was used twice in a row.
-   */
-  #known: Uint8Array | undefined;
-  #knownWords: Uint32Array | undefined;
-  #knownView: DataView | undefined;
-  #candidate: Uint8Array | undefined;
-  /** Address of the known buffer when it stands in the core's own memory, else 0. */
-  #knownAddress: number;
+  readonly #post: number;
+  readonly #received: KnownBuffers;
+  readonly #sent: KnownBuffers;
 
-  /** `list` is the address of the chunk list, `index` of the row's SOCKET_RX_INDEX or _TX_INDEX. */
-  constructor(memory: PayloadMemory, list: number, mask: number, index: number) {
-    this.#memory = memory;
-    this.#words = memory.words;
-    this.#list = list >>> 2;
-    this.#shift = memory.chunkShift;
-    this.#chunkMask = (1 << memory.chunkShift) - 1;
-    this.mask = mask;
-    this.#index = index >>> 2;
-    this.#known = undefined;
-    this.#knownWords = undefined;
-    this.#knownView = undefined;
-    this.#candidate = undefined;
-    this.#knownAddress = 0;
+  constructor(core: Core) {
+    this.#core = core;
+    this.#words = core.words;
+    this.#shift = core.words[(core.address + CORE_CHUNK_SHIFT) >>> 2] as number;
+    this.#chunkMask = (1 << this.#shift) - 1;
+    this.#post = core.words[(core.address + CORE_POST) >>> 2] as number;
+    this.#received = new KnownBuffers(core.bytes.buffer);
+    this.#sent = new KnownBuffers(core.bytes.buffer);
   }
 
-  get size(): number {
-    return this.mask + 1;
-  }
-
-  /** Address of a buffer in the core's memory that is used again and again; 0 for any other. */
-  addressOf(bytes: Uint8Array): number {
-    return bytes === this.#known ? this.#knownAddress : 0;
-  }
-
-  /**
-   * Bytes in, after append(), which answered `address`. The caller keeps to its bytes' length.
-   */
-  write(address: number, source: Uint8Array, offset: number, length: number): void {
-    if (this.#isWhole(source, address, offset, length)) {
-      const known = this.#knownWords as Uint32Array;
-      copyWords(this.#words, address >>> 2, known, offset >>> 2, length >>> 2);
-    } else {
-      this.#move(source, offset, this.#before(length), length, true);
+  /** Bytes in, after append(), which answered `address`. The caller keeps to its bytes' length. */
+  write(
+    ends: PayloadEnds,
+    address: number,
+    source: Uint8Array,
+    offset: number,
+    length: number,
+  ): void {
+    const known = ends.txKnown;
+    if (isWhole(known, source, address, offset, length)) {
+      const words = known.words as Uint32Array;
+      copyWords(this.#words, address >>> 2, words, offset >>> 2, length >>> 2);
+      return;
     }
+    if (source !== known.bytes) ends.txKnown = this.#sent.look(ends.connection, source, known);
+    const next = this.#words[ends.row + (SOCKET_TX_OFFSET >>> 2)] as number;
+    const list = this.#post + ends.connection * POST_SIZE + POST_TX_LIST;
+    this.#move(list >>> 2, ends.txKnown, source, offset, (next - length) >>> 0, length, true);
   }
 
   /** Bytes out, after consume(), which answered `address`. */
-  read(address: number, target: Uint8Array, offset: number, length: number): void {
-    if (this.#isWhole(target, address, offset, length)) {
-      const known = this.#knownWords as Uint32Array;
-      copyWords(known, offset >>> 2, this.#words, address >>> 2, length >>> 2);
-    } else {
-      this.#move(target, offset, this.#before(length), length, false);
+  read(
+    ends: PayloadEnds,
+    address: number,
+    target: Uint8Array,
+    offset: number,
+    length: number,
+  ): void {
+    const known = ends.rxKnown;
+    if (isWhole(known, target, address, offset, length)) {
+      const words = known.words as Uint32Array;
+      copyWords(words, offset >>> 2, this.#words, address >>> 2, length >>> 2);
+      return;
     }
-  }
-
-  /** Ring index of the first of the `length` bytes that were just taken. */
-  #before(length: number): number {
-    return ((this.#words[this.#index] as number) - length) & this.mask;
+    const next = this.#words[ends.row + (SOCKET_RX_OFFSET >>> 2)] as number;
+    this.#readFrom(ends, target, offset, (next - length) >>> 0, length);
   }
 
   /** Bytes out that are still to be consumed. */
-  peek(target: Uint8Array, offset: number, length: number): void {
-    this.#move(target, offset, this.#words[this.#index] as number, length, false);
+  peek(ends: PayloadEnds, target: Uint8Array, offset: number, length: number): void {
+    const next = this.#words[ends.row + (SOCKET_RX_OFFSET >>> 2)] as number;
+    this.#readFrom(ends, target, offset, next, length);
   }
 
-  /** True for whole words of a known buffer within one chunk: a span with an address. */
-  #isWhole(bytes: Uint8Array, address: number, offset: number, length: number): boolean {
-    return (
-      bytes === this.#known &&
-      address !== 0 &&
-      ((address | offset | length) & 3) === 0 &&
-      length <= WORDS_COPY_MAX &&
-      this.#knownWords !== undefined
-    );
+  #readFrom(
+    ends: PayloadEnds,
+    target: Uint8Array,
+    offset: number,
+    start: number,
+    length: number,
+  ): void {
+    const known = ends.rxKnown;
+    if (target !== known.bytes) ends.rxKnown = this.#received.look(ends.connection, target, known);
+    const list = this.#post + ends.connection * POST_SIZE + POST_RX_LIST;
+    this.#move(list >>> 2, ends.rxKnown, target, offset, start, length, false);
   }
 
-  /** Span by span: at most one for each chunk of the buffer and one for the wrap. */
-  #move(bytes: Uint8Array, offset: number, start: number, length: number, into: boolean): void {
-    if (bytes !== this.#known) this.#remember(bytes);
+  /**
+   * Span by span, one for each chunk. `list` is the word index of POST_RX_LIST or POST_TX_LIST,
+   * behind which POST_RX_SLOTS or POST_TX_SLOTS stands.
+   */
+  #move(
+    list: number,
+    known: KnownBuffer,
+    bytes: Uint8Array,
+    offset: number,
+    start: number,
+    length: number,
+    into: boolean,
+  ): void {
+    const chunks = (this.#words[list] as number) >>> 2;
+    const slots = this.#words[list + 1] as number;
+    const memory = this.#core.bytes;
     let index = start;
     let at = offset;
     let left = length;
     while (left > 0) {
-      const span = Math.min(left, this.#chunkMask + 1 - (index & this.#chunkMask));
-      const address = this.#address(index);
-      if (span <= PACK_COPY_MAX && bytes === this.#known) this.#pack(address, at, span, into);
-      else if (into) copySpan(this.#memory.bytes, address, bytes, at, span);
-      else copySpan(bytes, at, this.#memory.bytes, address, span);
+      const within = index & this.#chunkMask;
+      const span = Math.min(left, this.#chunkMask + 1 - within);
+      const chunk = this.#words[chunks + ((index >>> this.#shift) & slots)] as number;
+      const address = chunk + within;
+      if (span <= PACK_COPY_MAX && bytes === known.bytes)
+        this.#pack(known, address, at, span, into);
+      else if (into) copySpan(memory, address, bytes, at, span);
+      else copySpan(bytes, at, memory, address, span);
       at += span;
       left -= span;
-      index = (index + span) & this.mask;
+      index = (index + span) >>> 0;
     }
   }
 
-  /** Between the core's memory and the known buffer, neither on whole words. */
-  #pack(address: number, offset: number, length: number, into: boolean): void {
-    const { view } = this.#memory;
-    const known = this.#knownView as DataView;
-    if (into) copyPacked(view, address, known, offset, length);
-    else copyPacked(known, offset, view, address, length);
+  /** Between the core's memory and a known buffer, neither on whole words. */
+  #pack(known: KnownBuffer, address: number, offset: number, length: number, into: boolean): void {
+    const { view } = this.#core;
+    const other = known.view as DataView;
+    if (into) copyPacked(view, address, other, offset, length);
+    else copyPacked(other, offset, view, address, length);
   }
 
-  #address(index: number): number {
-    const chunk = this.#words[this.#list + (index >>> this.#shift)] as number;
-    return chunk + (index & this.#chunkMask);
+  /**
+   * Writes the numbers of a socket whose connection was installed just now at word `row`; false
+   * when the data path does not have it.
+   */
+  begin(connection: number, row: number): boolean {
+    const core = this.#core;
+    const words = this.#words;
+    if (core.exports.inspect(core.address, connection) === 0) return false;
+    const info = words[(core.address + CORE_INFO) >>> 2] as number;
+    const post = this.#post + connection * POST_SIZE;
+    const of = (at: number): number => words[at >>> 2] as number;
+    const put = (field: number, value: number): void => {
+      words[row + (field >>> 2)] = value;
+    };
+    put(SOCKET_RX_AVAIL, 0);
+    put(SOCKET_RX_CREDIT, 0);
+    put(SOCKET_RX_THRESHOLD, of(info + INFO_RX_BUFFER) >>> 2);
+    put(SOCKET_RX_OFFSET, of(info + INFO_RX_NEXT_SEQ) - of(post + POST_RX_ORIGIN));
+    put(SOCKET_TX_BYTES, of(info + INFO_TX_BUFFER));
+    put(SOCKET_TX_FREE, of(info + INFO_TX_BUFFER));
+    put(SOCKET_TX_APPEND, 0);
+    put(SOCKET_TX_OFFSET, of(info + INFO_TX_UNA) - of(post + POST_TX_ORIGIN));
+    return true;
   }
+}
 
-  #remember(bytes: Uint8Array): void {
-    if (bytes !== this.#candidate) {
-      if (bytes.byteLength <= VIEW_BYTES_MAX) this.#candidate = bytes;
-      return;
-    }
-    this.#candidate = undefined;
-    // A buffer that may shrink under a view of fixed length is left to set().
-    const { resizable } = bytes.buffer as { resizable?: boolean };
-    if (resizable === true) return;
-    const { buffer, byteOffset, byteLength } = bytes;
-    this.#known = bytes;
-    this.#knownAddress = buffer === this.#memory.bytes.buffer ? byteOffset : 0;
-    this.#knownView = new DataView(buffer, byteOffset, byteLength);
-    const whole = (byteOffset & 3) === 0;
-    this.#knownWords = whole ? new Uint32Array(buffer, byteOffset, byteLength >>> 2) : undefined;
-  }
+/** True for whole words of a known buffer within one chunk: a span with an address. */
+function isWhole(
+  known: KnownBuffer,
+  bytes: Uint8Array,
+  address: number,
+  offset: number,
+  length: number,
+): boolean {
+  return (
+    bytes === known.bytes &&
+    address !== 0 &&
+    ((address | offset | length) & 3) === 0 &&
+    length <= WORDS_COPY_MAX &&
+    known.words !== undefined
+  );
 }
 
 function copyPacked(
@@ -215,43 +231,6 @@ function copySpan(
 ): void {
   const whole = from === 0 && length === source.length;
   target.set(whole ? source : source.subarray(from, from + length), at);
-}
-
-/**
- * The two buffers of an installed connection, as its record in the core's post table says; writes
- * the socket's row at address `row`, which then begins at these sequence numbers.
- */
-export function payloadBuffers(
-  memory: PayloadMemory,
-  connection: number,
-  row: number,
-  rxSeq: number,
-  txSeq: number,
-): { rx: PayloadBuffer; tx: PayloadBuffer } {
-  const { core, words } = memory;
-  const base = (offset: number): number => words[(core.address + offset) >>> 2] as number;
-  const post = base(CORE_POST) + connection * POST_SIZE;
-  const lists = base(CORE_CHUNK_LISTS) + connection * 2 * CHUNK_LIST_SIZE;
-  const of = (offset: number): number => words[(post + offset) >>> 2] as number;
-  const put = (offset: number, value: number): void => {
-    words[(row + offset) >>> 2] = value;
-  };
-  const rxMask = of(POST_RX_MASK);
-  const txMask = of(POST_TX_MASK);
-  put(SOCKET_RX_AVAIL, 0);
-  put(SOCKET_RX_CREDIT, 0);
-  put(SOCKET_RX_THRESHOLD, (rxMask + 1) >>> 2);
-  put(SOCKET_RX_INDEX, (rxSeq - of(POST_RX_ORIGIN)) & rxMask);
-  put(SOCKET_RX_MASK, rxMask);
-  put(SOCKET_TX_FREE, txMask + 1);
-  put(SOCKET_TX_APPEND, 0);
-  put(SOCKET_TX_INDEX, (txSeq - of(POST_TX_ORIGIN)) & txMask);
-  put(SOCKET_TX_MASK, txMask);
-  const txList = lists + CHUNK_LIST_SIZE;
-  return {
-    rx: new PayloadBuffer(memory, lists, rxMask, row + SOCKET_RX_INDEX),
-    tx: new PayloadBuffer(memory, txList, txMask, row + SOCKET_TX_INDEX),
-  };
 }
 
 /** Received bytes whose notification did not fit the ARX ring yet. */

@@ -4,6 +4,7 @@
  */
 import { CORE_SOCKETS } from "../../bindings/abi/memory-map.ts";
 import { LIBTOE_CAUSE, LIBTOE_DIRTY_COUNT, LIBTOE_READY_COUNT } from "../../bindings/abi/socket.ts";
+import { LIBTOE_STARVED, LIBTOE_TAKEN } from "../../bindings/abi/socket.ts";
 import { SOCKET_CAUSE, SOCKET_GENERATION } from "../../bindings/abi/socket.ts";
 import { SOCKET_OPEN, SOCKET_OWNER, SOCKET_SENDABLE } from "../../bindings/abi/socket.ts";
 import { SOCKET_SIZE, SOCKET_STATE } from "../../bindings/abi/socket.ts";
@@ -24,6 +25,8 @@ export class SocketRows {
   readonly #dirty: number;
   readonly #ready: number;
   readonly #cause: number;
+  readonly #taken: number;
+  readonly #starved: number;
 
   constructor(core: Core, library: number) {
     this.ints = core.ints;
@@ -33,6 +36,8 @@ export class SocketRows {
     this.#dirty = (library + LIBTOE_DIRTY_COUNT) >>> 2;
     this.#ready = (library + LIBTOE_READY_COUNT) >>> 2;
     this.#cause = (library + LIBTOE_CAUSE) >>> 2;
+    this.#taken = (library + LIBTOE_TAKEN) >>> 2;
+    this.#starved = (library + LIBTOE_STARVED) >>> 2;
   }
 
   /** Sockets that wait for a descriptor. */
@@ -81,6 +86,21 @@ export class SocketRows {
   /** Takes free bytes of the transmit buffer; where they are, or 0 when in several places. */
   append(connection: number, length: number, held: boolean): number {
     return this.#exports.append(this.#library, connection, length, held === true ? 1 : 0) >>> 0;
+  }
+
+  /** Bytes that the last append() took which answered 0. */
+  get taken(): number {
+    return this.ints[this.#taken] as number;
+  }
+
+  /** Nobody waits for chunks any more. */
+  satisfied(): void {
+    this.ints[this.#starved] = 0;
+  }
+
+  /** Chunks that sockets which wait for some may take now. */
+  spare(): number {
+    return this.#exports.spare(this.#library) >>> 0;
   }
 
   /** Takes readable bytes; where they are, or 0 when in several places. */

@@ -11,7 +11,7 @@ import { SOCKET_RX_CLOSED, SOCKET_RX_SHUT, SOCKET_STATE } from "../../bindings/a
 import { SOCKET_TX_CLOSED, SOCKET_TX_FULL } from "../../bindings/abi/socket.ts";
 import { ERRNO } from "../errors.ts";
 import type { SocketOptions } from "./options.ts";
-import type { PayloadBuffer } from "./payload-buffer.ts";
+import { NOT_KNOWN, type KnownBuffer } from "./known-buffer.ts";
 import type { EpollInstance } from "./epoll.ts";
 import type { Endpoint } from "../control-plane/interface.ts";
 import { POLLERR, POLLHUP, POLLRDHUP } from "./constants.ts";
@@ -64,8 +64,9 @@ export class Socket {
   generation = 0;
   /** Listening: the listener's id. Not yet accepted: of the listener that it came to. */
   listener = 0;
-  rx: PayloadBuffer | undefined = undefined;
-  tx: PayloadBuffer | undefined = undefined;
+  /** Buffers of the application that recv() and send() meet again and again. */
+  rxKnown: KnownBuffer = NOT_KNOWN;
+  txKnown: KnownBuffer = NOT_KNOWN;
   /** ATX_* flags for the next descriptor. */
   atxFlags = 0;
   /** In the list of sockets that the next dispatch looks at. */

@@ -5,13 +5,12 @@
  * Invariant: never throws, never reads or writes outside the caller's range or the free space
  * (threats U04). Receive-buffer credit rides on the next append for free; alone it is given back
  * when more than a quarter of the buffer was read (libTOE's rule), so at least three quarters of
- * the window stay open.
+ * the window stay open. What finds no chunk in the arena is not taken: backpressure.
  */
 import { SOCKET_RX_AVAIL, SOCKET_TX_FREE } from "../../bindings/abi/socket.ts";
 import { ERRNO } from "../errors.ts";
 import type { Connections } from "./connections.ts";
 import { ENOTSOCK, MSG_MORE, MSG_PEEK, MSG_TRUNC } from "./constants.ts";
-import type { PayloadBuffer } from "./payload-buffer.ts";
 import { type Socket, SOCKET_CLOSED, SOCKET_CONNECTED, SOCKET_CONNECTING } from "./socket.ts";
 import { SOCKET_EPOLL } from "./socket.ts";
 
@@ -46,8 +45,8 @@ export function transmit(
   flags: number,
 ): number {
   if (socket.sendable === false) return refuseSend(socket);
-  const tx = socket.tx as PayloadBuffer;
-  const registered = tx.addressOf(source) | 0;
+  const known = socket.txKnown;
+  const registered = known.bytes === source ? known.address | 0 : 0;
   if (registered !== 0 && flags === 0) {
     const sent = toe.rows.transmit(socket.connection, registered + offset, length);
     if (sent !== 0) {
@@ -60,10 +59,13 @@ export function transmit(
   if (count === 0) return length === 0 ? 0 : -ERRNO.EAGAIN;
   const held = (flags & MSG_MORE) !== 0;
   const address = toe.rows.append(socket.connection, count, held);
-  tx.write(address, source, offset, count);
-  if (held && count < free) toe.hold(socket);
+  // Bytes in several chunks, and bytes for which there was none.
+  const taken = address === 0 ? toe.rows.taken : count;
+  if (taken === 0) return toe.starve(socket);
+  toe.memory.write(socket, address, source, offset, taken);
+  if (held && taken < free) toe.hold(socket);
   else toe.ring();
-  return count;
+  return taken;
 }
 
 function refuseSend(socket: Socket): number {
@@ -84,9 +86,9 @@ export function receive(
   length: number,
   flags: number,
 ): number {
-  const { row, rx } = socket;
-  if (rx !== undefined && flags === 0) {
-    const registered = rx.addressOf(target) | 0;
+  const { row, rxKnown } = socket;
+  if (rxKnown.bytes === target && flags === 0) {
+    const registered = rxKnown.address | 0;
     if (registered !== 0) {
       const got = toe.rows.receive(socket.connection, registered + offset, length);
       if (got !== 0) {
@@ -103,7 +105,7 @@ export function receive(
   }
   const address = toe.rows.consume(socket.connection, count);
   toe.ringForCredit();
-  (rx as PayloadBuffer).read(address, target, offset, count);
+  toe.memory.read(socket, address, target, offset, count);
   return count;
 }
 
@@ -125,8 +127,7 @@ function receiveOtherwise(
   count: number,
   flags: number,
 ): number {
-  const rx = socket.rx as PayloadBuffer;
-  if ((flags & MSG_TRUNC) === 0) rx.peek(target, offset, count);
+  if ((flags & MSG_TRUNC) === 0) toe.memory.peek(socket, target, offset, count);
   if ((flags & MSG_PEEK) !== 0) return count;
   toe.rows.consume(socket.connection, count);
   toe.ringForCredit();

@@ -6,7 +6,7 @@
 import type * as C from "../../bindings/abi/counters.ts";
 import * as D from "../../bindings/abi/descriptor.ts";
 import { DROP_REASONS, type DropReason } from "../../bindings/abi/drop-reason.ts";
-import { CHUNK_LIST_SIZE, CongestionAlgorithm } from "../../bindings/abi/flow-state.ts";
+import { CongestionAlgorithm, POST_RX_LIST, POST_TX_LIST, PROTOCOL_SIZE, PROTOCOL_TX_SHIFT } from "../../bindings/abi/flow-state.ts";
 import { POST_RX_ORIGIN, POST_SIZE, POST_TX_ORIGIN } from "../../bindings/abi/flow-state.ts";
 import { BATCH_MAX, NETIFS_MAX } from "../../bindings/abi/limits.ts";
 import * as M from "../../bindings/abi/memory-map.ts";
@@ -426,34 +426,76 @@ export class RawCore {
     };
   }
 
-  /** Address of byte `offset` of a stream in its payload buffer. */
-  #payloadAddress(list: number, shift: number, offset: number): number {
-    const chunkShift = this.#get(M.CORE_CHUNK_SHIFT);
-    const index = (offset >>> 0) % 2 ** shift;
-    const chunk = this.core.view.getUint32(list + 4 * (index >>> chunkShift), true);
-    return chunk + (index & (2 ** chunkShift - 1));
+  /** Address of byte `offset` of a stream; `field`: POST_RX_LIST or POST_TX_LIST. */
+  #payloadAddress(connection: number, field: number, offset: number): number {
+    const { view } = this.core;
+    const shift = this.#get(M.CORE_CHUNK_SHIFT);
+    const post = this.#base(M.CORE_POST) + connection * POST_SIZE;
+    const list = view.getUint32(post + field, true);
+    const slots = view.getUint32(post + field + 4, true);
+    const chunk = view.getUint32(list + 4 * ((offset >>> shift) & slots), true);
+    return chunk === 0 ? 0 : chunk + (offset & (2 ** shift - 1));
   }
 
-  #list(connection: number, transmit: boolean): number {
-    const lists = this.#base(M.CORE_CHUNK_LISTS) + connection * 2 * CHUNK_LIST_SIZE;
-    return lists + (transmit ? CHUNK_LIST_SIZE : 0);
+  /** A chunk that is free and promised to nobody, as libTOE takes it. */
+  #takeChunk(): number {
+    const free = this.#get(M.CORE_CHUNK_FREE_COUNT);
+    if (free <= this.#get(M.CORE_CHUNK_RESERVED)) throw new Error("fill: no chunk is left");
+    this.#put(M.CORE_CHUNK_FREE_COUNT, free - 1);
+    return this.core.view.getUint32(this.#base(M.CORE_CHUNK_FREE) + 4 * (free - 1), true);
+  }
+
+  /** Where a byte of a stream stands; one to send gets its chunk. 0 when nothing is there. */
+  payloadAt(connection: number, transmit: boolean, offset: number): number {
+    if (transmit) this.#attach(connection, offset);
+    return this.#payloadAddress(connection, transmit ? POST_TX_LIST : POST_RX_LIST, offset);
+  }
+
+  /** Attaches what byte `offset` of the transmit stream needs: the list, its chunk. */
+  #attach(connection: number, offset: number): void {
+    const { view } = this.core;
+    const shift = this.#get(M.CORE_CHUNK_SHIFT);
+    const post = this.#base(M.CORE_POST) + connection * POST_SIZE;
+    if (view.getUint32(post + POST_TX_LIST, true) === this.#get(M.CORE_EMPTY_LIST)) {
+      const list = this.#takeChunk();
+      this.core.bytes.fill(0, list, list + 2 ** shift);
+      view.setUint32(post + POST_TX_LIST, list, true);
+    }
+    const slots = view.getUint32(post + POST_TX_LIST + 4, true);
+    const list = view.getUint32(post + POST_TX_LIST, true);
+    const entry = list + 4 * ((offset >>> shift) & slots);
+    if (view.getUint32(entry, true) !== 0) return;
+    // One buffer and one chunk back, all has been acknowledged.
+    const protocol = this.#base(M.CORE_PROTOCOL) + connection * PROTOCOL_SIZE;
+    const chunks = 1 << (this.core.bytes[protocol + PROTOCOL_TX_SHIFT] as number) >>> shift;
+    const old = list + 4 * (((offset >>> shift) - chunks - 1) & slots);
+    if (view.getUint32(old, true) !== 0) this.#giveChunk(view.getUint32(old, true));
+    view.setUint32(old, 0, true);
+    view.setUint32(entry, this.#takeChunk(), true);
+  }
+
+  #giveChunk(chunk: number): void {
+    const free = this.#get(M.CORE_CHUNK_FREE_COUNT);
+    this.core.view.setUint32(this.#base(M.CORE_CHUNK_FREE) + 4 * free, chunk, true);
+    this.#put(M.CORE_CHUNK_FREE_COUNT, free + 1);
   }
 
   /** Bytes of the receive buffer from a sequence number on. */
   received(flow: FlowFields, seq: number, length: number): Uint8Array {
-    const list = this.#list(flow.connection, false);
     const start = seq - flow.rxSeq + flow.bufferStart;
     return Uint8Array.from({ length }, (_, i) => {
-      return this.core.bytes[this.#payloadAddress(list, flow.rxShift, start + i)] as number;
+      const at = this.#payloadAddress(flow.connection, POST_RX_LIST, (start + i) >>> 0);
+      return at === 0 ? 0 : (this.core.bytes[at] as number);
     });
   }
 
   /** Puts bytes into the transmit buffer; announce them with post(). */
   fill(flow: FlowFields, seq: number, bytes: Uint8Array): void {
-    const list = this.#list(flow.connection, true);
     const start = seq - flow.txSeq + flow.bufferStart;
     bytes.forEach((byte, i) => {
-      this.core.bytes[this.#payloadAddress(list, flow.txShift, start + i)] = byte;
+      const offset = (start + i) >>> 0;
+      this.#attach(flow.connection, offset);
+      this.core.bytes[this.#payloadAddress(flow.connection, POST_TX_LIST, offset)] = byte;
     });
   }
 }

@@ -135,9 +135,9 @@ const REFUSED: readonly (readonly [choice: Partial<LayoutOptions>, message: stri
   [{ contexts: 32 }, "layout: expected contexts 1..31, got 32"],
   [{ queueDescriptors: 1 }, "layout: expected queueDescriptors 2..65536, got 1"],
   [{ queueDescriptors: 3 }, "layout: expected queueDescriptors a power of two, got 3"],
-  [{ chunkBytes: 512 }, "layout: expected chunkBytes 1024..1048576, got 512"],
+  [{ chunkBytes: 128 }, "layout: expected chunkBytes 256..1048576, got 128"],
   [{ chunkBytes: 1500 }, "layout: expected chunkBytes a power of two, got 1500"],
-  [{ payloadBytes: 100 }, "layout: expected payloadBytes 16384..4294901760, got 100"],
+  [{ payloadBytes: 100 }, "layout: expected payloadBytes 8192..4294901760, got 100"],
   [{ frameBytes: 575 }, "layout: expected frameBytes 576..9216, got 575"],
   [{ frameBytes: 9217 }, "layout: expected frameBytes 576..9216, got 9217"],
   [{ pacingSlotNs: 32 }, "layout: expected pacingSlotNs 64..65536, got 32"],
@@ -158,7 +158,6 @@ const SIZES: readonly (readonly [name: string, got: number, bytes: number])[] = 
   ["POST", flowState.POST_SIZE, 128],
   ["SCHEDULER", flowState.SCHEDULER_SIZE, 32],
   ["HASH", flowState.HASH_SIZE, 8],
-  ["CHUNK_LIST", flowState.CHUNK_LIST_SIZE, limits.CHUNKS_PER_BUFFER_MAX * 4],
   ["INTERVALS", flowState.RECOVERY_INTERVAL_COUNT, limits.OOO_INTERVALS_MAX * 8],
 ];
 

@@ -26,6 +26,7 @@ export const REMOTE_MAC = [2, 0, 0, 0, 0, 2];
 
 export const OPTIONS: ConnectionOptions = {
   receiveBuffer: 65536,
+  receiveBufferMax: 0,
   sendBuffer: 65536,
   noDelay: false,
   cork: false,

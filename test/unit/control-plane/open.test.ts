@@ -165,18 +165,19 @@ describe("backlog", () => {
     expect(host.control.acceptable(listener)).toBe(2);
   });
 
-  test("no payload buffers: the handshake waits", () => {
-    const host = new Host({ layout: { payloadBytes: 32768, chunkBytes: 16384 } });
-    host.listen(80, 4, { receiveBuffer: 1, sendBuffer: 1 });
-    const open = (sourcePort: number): void => {
-      const [answer] = host.feed(host.segment({ flags: SYN, sourcePort }));
-      const ack = ((answer?.seq ?? 0) + 1) >>> 0;
-      host.feed(host.segment({ flags: ACK, seq: 1, ack, sourcePort }));
-    };
-    open(1);
-    open(2);
-    expect(host.control.acceptable(1)).toBe(1);
-    expect(host.state(2)).toBe("SYN-RECEIVED");
+  test("no chunk to promise: a SYN is dropped, counted, and answered when there is one", () => {
+    // Two chunks are left for sending.
+    const host = new Host({ layout: { payloadBytes: 3 * 16384, chunkBytes: 16384 } });
+    host.listen(80, 4, { receiveBuffer: 65536, sendBuffer: 1 });
+    const [first] = host.feed(host.segment({ flags: SYN, sourcePort: 1 }));
+    // RFC 7323, 2.2: the window of a SYN is not scaled; one chunk, not the 64 KiB asked for.
+    expect(first).toMatchObject({ flags: "SA", window: 16384 });
+    expect(host.feed(host.segment({ flags: SYN, sourcePort: 2 }))).toEqual([]);
+    expect(host.drops(DropReason.BacklogFull)).toBe(1);
+    const seq = host.segment({ flags: RST, seq: 1, sourcePort: 1 });
+    host.feed(seq);
+    const [second] = host.feed(host.segment({ flags: SYN, sourcePort: 2 }));
+    expect(second).toMatchObject({ flags: "SA", destinationPort: 2 });
   });
 
   test("threats tcp_noaccept_close_rst: unlisten resets what nobody accepted", () => {

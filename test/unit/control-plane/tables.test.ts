@@ -261,8 +261,8 @@ const BUFFERS: [bytes: number, shift: number, scale: number][] = [
   [65535, 16, 1],
   [65536, 16, 1],
   [1 << 20, 20, 5],
-  [2 ** 40, 20, 5],
-  [Infinity, 20, 5],
+  [2 ** 40, 25, 10],
+  [Infinity, 25, 10],
 ];
 
 test.each(BUFFERS)("a buffer of %d bytes", (bytes, shift, scale) => {

@@ -239,15 +239,11 @@ class End {
     length: number,
     visit: (bytes: Uint8Array, address: number, index: number) => void,
   ): void {
-    const { connection, rxShift, txShift } = this.flow;
-    const mask = 2 ** (way === "rx" ? rxShift : txShift) - 1;
-    for (const { core } of this.twin.both) {
-      const lists = (core.map.base.chunkLists as number) + connection * 2 * F.CHUNK_LIST_SIZE;
-      const list = (lists + (way === "rx" ? 0 : F.CHUNK_LIST_SIZE)) >>> 2;
+    const { connection } = this.flow;
+    for (const raw of this.twin.both) {
       for (let i = 0; i < length; i += 1) {
-        const position = (from + i) & mask;
-        const chunk = core.words[list + Math.floor(position / LAYOUT.chunkBytes)] as number;
-        visit(core.bytes, chunk + (position % LAYOUT.chunkBytes), i);
+        const at = raw.payloadAt(connection, way === "tx", (from + i) >>> 0);
+        visit(raw.core.bytes, at, i);
       }
     }
   }

@@ -327,7 +327,7 @@ const OPTIONS: [number, number, number | boolean | string, unknown][] = [
   [C.SOL_SOCKET, C.SO_REUSEPORT, true, 1],
   [C.SOL_SOCKET, C.SO_SNDBUF, 5000, 8192],
   [C.SOL_SOCKET, C.SO_RCVBUF, 1, 1024],
-  [C.SOL_SOCKET, C.SO_RCVBUF, 2 ** 31 - 1, 64 * 1024],
+  [C.SOL_SOCKET, C.SO_RCVBUF, 2 ** 31 - 1, 128 * 1024],
   [C.SOL_SOCKET, C.SO_KEEPALIVE, 7, 1],
   [C.SOL_SOCKET, C.SO_RCVTIMEO, 250, 250],
   [C.SOL_SOCKET, C.SO_SNDTIMEO, 0, 0],

@@ -33,6 +33,9 @@ interface Buffers {
   txSeq: number;
 }
 
+/** Bytes of one list: 64 chunks. */
+const LIST_BYTES = 256;
+
 export const FAKE_LAYOUT: Partial<LayoutOptions> = {
   connections: 64,
   contexts: 2,
@@ -45,6 +48,7 @@ export class FakeDataPath {
   readonly core: Core;
   readonly #buffers = new Map<number, Buffers>();
   readonly #free: number[] = [];
+  readonly #listChunks = new Map<number, number>();
 
   constructor(seed: number, options: Partial<LayoutOptions> = {}) {
     const layout = { ...FAKE_LAYOUT, ...options };
@@ -76,12 +80,23 @@ export class FakeDataPath {
     return this.#free.length;
   }
 
+  /** Two lists in a chunk that the arena never hands out. */
+  #lists(connection: number): number {
+    const { chunkBytes } = this.core.map.options;
+    const known = this.#listChunks.get(connection) ?? (this.#free.pop() as number);
+    this.#listChunks.set(connection, known);
+    if (2 * LIST_BYTES > chunkBytes) throw new Error("lists do not fit a chunk");
+    return known;
+  }
+
   #inspect(connection: number): number {
     const buffers = this.#buffers.get(connection);
     if (buffers === undefined) return 0;
     const info = this.core.view.getUint32(this.core.address + CORE_INFO, true);
     this.core.view.setUint32(info + D.INFO_RX_NEXT_SEQ, buffers.rxSeq, true);
     this.core.view.setUint32(info + D.INFO_TX_UNA, buffers.txSeq, true);
+    this.core.view.setUint32(info + D.INFO_RX_BUFFER, buffers.rxBytes, true);
+    this.core.view.setUint32(info + D.INFO_TX_BUFFER, buffers.txBytes, true);
     return 1;
   }
 
@@ -93,14 +108,15 @@ export class FakeDataPath {
       Array.from({ length: bytes / options.chunkBytes }, () => this.#free.pop() as number);
     const rxChunks = take(rxBytes);
     const txChunks = take(txBytes);
-    const lists = (base.chunkLists as number) + connection * 2 * F.CHUNK_LIST_SIZE;
+    // Lists as rings of all chunks, taken ahead: libTOE finds every one that it asks for.
+    const lists = this.#lists(connection);
     rxChunks.forEach((chunk, i) => core.view.setUint32(lists + i * 4, chunk, true));
-    txChunks.forEach((chunk, i) => {
-      core.view.setUint32(lists + F.CHUNK_LIST_SIZE + i * 4, chunk, true);
-    });
+    txChunks.forEach((chunk, i) => core.view.setUint32(lists + LIST_BYTES + i * 4, chunk, true));
     const post = (base.post as number) + connection * F.POST_SIZE;
-    core.view.setUint32(post + F.POST_RX_MASK, rxBytes - 1, true);
-    core.view.setUint32(post + F.POST_TX_MASK, txBytes - 1, true);
+    core.view.setUint32(post + F.POST_RX_LIST, lists, true);
+    core.view.setUint32(post + F.POST_RX_SLOTS, rxChunks.length - 1, true);
+    core.view.setUint32(post + F.POST_TX_LIST, lists + LIST_BYTES, true);
+    core.view.setUint32(post + F.POST_TX_SLOTS, txChunks.length - 1, true);
     // This data path's streams begin wherever their first sequence number falls.
     core.view.setUint32(post + F.POST_RX_ORIGIN, 0, true);
     core.view.setUint32(post + F.POST_TX_ORIGIN, 0, true);
@@ -122,6 +138,8 @@ export class FakeDataPath {
     const buffers = this.#buffers.get(connection);
     if (buffers === undefined) return;
     this.#buffers.delete(connection);
+    this.#free.unshift(this.#lists(connection));
+    this.#listChunks.delete(connection);
     for (const chunk of [...buffers.rxChunks, ...buffers.txChunks]) {
       this.core.bytes.fill(0xdd, chunk, chunk + this.core.map.options.chunkBytes);
       this.#free.unshift(chunk);

@@ -17,9 +17,9 @@ export const WRITABLE = POLLOUT | POLLWRNORM;
 export const FIELDS = {
   ...{ state: S.SOCKET_STATE, generation: S.SOCKET_GENERATION, cause: S.SOCKET_CAUSE },
   ...{ queued: S.SOCKET_QUEUED, rxAvail: S.SOCKET_RX_AVAIL, rxCredit: S.SOCKET_RX_CREDIT },
-  ...{ rxThreshold: S.SOCKET_RX_THRESHOLD, rxIndex: S.SOCKET_RX_INDEX, rxMask: S.SOCKET_RX_MASK },
-  ...{ txFree: S.SOCKET_TX_FREE, txAppend: S.SOCKET_TX_APPEND, txIndex: S.SOCKET_TX_INDEX },
-  txMask: S.SOCKET_TX_MASK,
+  ...{ rxThreshold: S.SOCKET_RX_THRESHOLD, rxOffset: S.SOCKET_RX_OFFSET },
+  ...{ txFree: S.SOCKET_TX_FREE, txAppend: S.SOCKET_TX_APPEND, txOffset: S.SOCKET_TX_OFFSET },
+  txBytes: S.SOCKET_TX_BYTES,
 };
 const NAMES = Object.keys(FIELDS) as (keyof typeof FIELDS)[];
 export type Row = Record<keyof typeof FIELDS, number>;
@@ -149,8 +149,8 @@ export class Reference {
       row.rxAvail = (row.rxAvail + rx) >>> 0;
       cause |= READABLE;
     }
-    row.txFree = Math.min(row.txFree + tx, row.txMask + 1);
-    if (tx !== 0 && (row.state & S.SOCKET_TX_FULL) !== 0 && row.txFree * 4 > row.txMask) {
+    row.txFree = Math.min(row.txFree + tx, row.txBytes);
+    if (tx !== 0 && (row.state & S.SOCKET_TX_FULL) !== 0 && row.txFree * 4 >= row.txBytes) {
       row.state &= ~S.SOCKET_TX_FULL;
       cause |= WRITABLE;
     }
@@ -171,52 +171,52 @@ export class Reference {
 
   #passOver(side: Side, id: number, length: number): void {
     const row = this.row(id);
-    row.rxIndex = (row.rxIndex + length) % (row.rxMask + 1);
+    row.rxOffset = (row.rxOffset + length) >>> 0;
     row.rxCredit = (row.rxCredit + length) >>> 0;
     if (row.rxCredit > row.rxThreshold) this.release(side, id);
   }
 
-  /** Where byte `index` of a ring stands. */
-  at(id: number, way: Way, index: number): number {
-    const position = index % (this.row(id)[`${way}Mask`] + 1);
-    const chunk = this.chunks.get(id)?.[way][Math.floor(position / CHUNK)] ?? 0;
-    return chunk + (position % CHUNK);
+  /** Where byte `offset` of a stream stands: the list is a ring of the buffer's chunks. */
+  at(id: number, way: Way, offset: number): number {
+    const chunks = this.chunks.get(id)?.[way] ?? [];
+    const chunk = chunks[Math.floor((offset >>> 0) / CHUNK) % chunks.length] ?? 0;
+    return chunk + ((offset >>> 0) % CHUNK);
   }
 
-  #span(id: number, way: Way, index: number, length: number): number {
-    return (index % CHUNK) + length > CHUNK ? 0 : this.at(id, way, index);
+  #span(id: number, way: Way, offset: number, length: number): number {
+    return (offset % CHUNK) + length > CHUNK ? 0 : this.at(id, way, offset);
   }
 
   append(side: Side, id: number, length: number, held: number): number {
     const row = this.row(this.exists(id) ? id : 1);
     if (!this.exists(id) || length > row.txFree) return 0;
-    const index = row.txIndex;
-    row.txIndex = (index + length) % (row.txMask + 1);
+    const offset = row.txOffset;
+    row.txOffset = (offset + length) >>> 0;
     row.txFree -= length;
     row.txAppend = (row.txAppend + length) >>> 0;
     if (row.txFree === 0) row.state |= S.SOCKET_TX_FULL;
     if (held === 0 || row.txFree === 0) this.release(side, id);
-    return this.#span(id, "tx", index, length);
+    return this.#span(id, "tx", offset, length);
   }
 
   consume(side: Side, id: number, length: number, _held = 0): number {
     const row = this.row(this.exists(id) ? id : 1);
     if (!this.exists(id) || length > row.rxAvail) return 0;
-    const index = row.rxIndex;
+    const offset = row.rxOffset;
     row.rxAvail -= length;
     this.#passOver(side, id, length);
-    return this.#span(id, "rx", index, length);
+    return this.#span(id, "rx", offset, length);
   }
 
   #copy(way: Way, side: Side, id: number, address: number, length: number): number {
     const first = this.base.buffers as number;
     if (!this.exists(id) || address < first || address + length > first + REGISTERED) return 0;
-    const { state, txFree, rxAvail, [`${way}Index` as const]: index } = this.row(id);
+    const { state, txFree, rxAvail, [`${way}Offset` as const]: offset } = this.row(id);
     if ((state & (way === "tx" ? S.SOCKET_SENDABLE : S.SOCKET_OPEN)) === 0) return 0;
     const count = Math.min(length, way === "tx" ? txFree : rxAvail);
     if (count > 0) this[way === "tx" ? "append" : "consume"](side, id, count, 0);
     for (let i = 0; i < count; i += 1) {
-      const [to, from] = [this.at(id, way, index + i), address + i];
+      const [to, from] = [this.at(id, way, offset + i), address + i];
       if (way === "tx") this.image[to] = this.image[from] as number;
       else this.image[from] = this.image[to] as number;
     }
@@ -243,6 +243,7 @@ export class Reference {
       put(library + S.LIBTOE_DIRTY_TAIL, dirty.at(-1));
       put(library + S.LIBTOE_DIRTY_COUNT, dirty.length);
       put(library + S.LIBTOE_READY_COUNT, ready.length);
+      put(library + S.LIBTOE_TAKEN);
       put(record + D.CONTEXT_ATX_PRODUCER, side.doorbell);
       put(record + D.CONTEXT_ATX_CONSUMER, side.fetched);
       put(record + D.CONTEXT_ARX_PRODUCER, side.posted);
