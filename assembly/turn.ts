@@ -50,7 +50,7 @@ function isQuiet(core: usize, library: usize, now: u64): bool {
   const moved = load<u64>(core, M.CORE_NOW) ^ now;
   const frames = load<u64>(core, M.CORE_INGRESS_COUNT) | load<u64>(core, M.CORE_EGRESS_COUNT);
   const told = load<u64>(core, M.CORE_EVENT_COUNT) | load<u32>(core, M.CORE_NOTIFYING);
-  const waiting = load<u32>(core, M.CORE_RR_HEAD) | load<u32>(library, S.LIBTOE_READY_COUNT);
+  const waiting = load<u64>(core, M.CORE_RR_HEAD) | load<u32>(library, S.LIBTOE_READY_COUNT);
   const other = load<u32>(core, M.CORE_STAGES_ONLY) | (load<u32>(core, M.CORE_CONTEXTS) ^ 2);
   if ((moved | frames | told | waiting | other) != 0) return false;
   const own = <usize>load<u32>(library, S.LIBTOE_CONTEXT);
