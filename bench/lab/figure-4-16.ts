@@ -43,6 +43,9 @@ function hostNsPerFrame(cores: number): number {
   return TAS_CYCLES / HOST_GHZ / FRAMES_PER_REQUEST / cores;
 }
 
+const OFFLOAD_RTT = "fig4.12.median.flextoe";
+const HOST_RTT = "fig4.12.median.tas";
+
 /** Half of an unloaded round trip (Figure 4.12), which a stack's own time is part of. */
 function oneWay(id: string): number {
   return (anchor(id).value * 1000) / 2;
@@ -56,7 +59,7 @@ function leastCores(): number {
 
 function variants(): Variant[] {
   const { paper, datacenter, internet } = PROFILES;
-  const delay = oneWay("fig4.12.median.flextoe");
+  const delay = oneWay(OFFLOAD_RTT);
   const nsPerFrame = offloadNsPerFrame();
   const offload = (name: string, machine: Omit<Machine, "nsPerFrame">): Variant => ({
     name,
@@ -71,7 +74,7 @@ function variants(): Variant[] {
     offload(NO_INTERVAL, { profile: { ...paper, intervals: 0 } }),
     {
       name: TAS_LIKE,
-      delay: oneWay("fig4.12.median.tas"),
+      delay: oneWay(HOST_RTT),
       machine: { profile: paper, nsPerFrame: hostNsPerFrame(leastCores()) },
     },
   ];
@@ -259,7 +262,7 @@ function given(): Given[] {
     { name: "NICs", value: "40 Gbit/s", source: "4.5, testbed" },
     {
       name: "one-way delay",
-      value: `${microseconds("fig4.12.median.flextoe")}, TAS-like ${microseconds("fig4.12.median.tas")}`,
+      value: `${microseconds(OFFLOAD_RTT)}, TAS-like ${microseconds(HOST_RTT)}`,
       source: "half of the median RPC of Figure 4.12",
     },
     {
@@ -282,8 +285,8 @@ function given(): Given[] {
 }
 
 const NOTES: readonly string[] = [
-  "paper: one interval, go-back-N, an ACK per segment, DCTCP inline; paper, rate: the same with the",
-  "control plane's rate-based DCTCP; no interval: paper with none; TAS-like: paper, run to",
+  "paper: one interval, go-back-N, an ACK per segment, DCTCP inline; paper, rate: the same with",
+  "the control plane's rate-based DCTCP; no interval: paper with none; TAS-like: paper, run to",
   "completion. datacenter and internet: four intervals, NewReno recovery.",
   "Loss and what follows from it are predicted; service times and delays are given. All points of",
   "the figure but those with an anchor were published as a picture. internet has a minimum RTO of",

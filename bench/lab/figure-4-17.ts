@@ -118,10 +118,10 @@ const GIVEN: readonly Given[] = [
 ];
 
 const NOTES: readonly string[] = [
-  "window: profile paper, DCTCP inline; rate: rate-based DCTCP of the control plane, as the paper's;",
-  "shared queue: profile linux (CUBIC) over a drop-tail port. That is no model of Linux, whose queue",
-  "discipline and cores are left out: it shows what a port does to flows that nobody schedules.",
-  "Nothing is fitted. Data paths and applications take no time here.",
+  "window: profile paper, DCTCP inline; rate: rate-based DCTCP of the control plane, as the",
+  "paper's; shared queue: profile linux (CUBIC) over a drop-tail port. That is no model of Linux,",
+  "whose queue discipline and cores are left out: it shows what a port does to flows that nobody",
+  "schedules. Nothing is fitted. Data paths and applications take no time here.",
 ];
 
 function plotOf(points: readonly Point[], what: "fairness" | "tail", title: string): Plot {

@@ -173,10 +173,11 @@ const GIVEN: readonly Given[] = [
 
 const NOTES: readonly string[] = [
   "on: rate-based DCTCP of the control plane (TCP_CONGESTION dctcp-rate); off: none, the peer's",
-  "window alone; window: DCTCP inline in the data path, which the paper does not have.",
+  "window alone; window: DCTCP inline in the data path, which the paper did not measure.",
   "Nothing is fitted. Data paths and applications take no time here: only the port queues.",
-  "Off is milder than the paper's at degrees 10 and 20 (more goodput, JFI near 1), since the port's",
-  "buffer is our assumption; its tail is longer, since RFC 6298 doubles each timeout.",
+  "Off is milder than the paper's at degrees 10 and 20 (goodput and JFI hardly fall): the buffer",
+  "and the thresholds of its port are not published, and ours may be kinder. At degree 4 its tail",
+  "is longer: RFC 6298 doubles each timeout, the published FlexTOE code does not.",
 ];
 
 function plotOf(cells: readonly Cell[], what: keyof Outcome, title: string, unit: number): Plot {
