@@ -137,10 +137,13 @@ export class PayloadMemory {
       const span = Math.min(left, this.#chunkMask + 1 - within);
       const chunk = this.#words[chunks + ((index >>> this.#shift) & slots)] as number;
       const address = chunk + within;
-      if (span <= PACK_COPY_MAX && bytes === known.bytes)
+      if (span <= PACK_COPY_MAX && bytes === known.bytes) {
         this.#pack(known, address, at, span, into);
-      else if (into) copySpan(memory, address, bytes, at, span);
-      else copySpan(bytes, at, memory, address, span);
+      } else if (into) {
+        copySpan(memory, address, bytes, at, span);
+      } else {
+        copySpan(bytes, at, memory, address, span);
+      }
       at += span;
       left -= span;
       index = (index + span) >>> 0;
