@@ -160,7 +160,14 @@ const ADDED: readonly (readonly [name: string, why: string, fields: readonly str
   [
     "flow scheduler",
     "the paper keeps it in SCH, outside of its table",
-    ["SCHEDULER_NEXT", "SCHEDULER_STATE", "SCHEDULER_DEADLINE", "SCHEDULER_FRACTION"],
+    [
+      "SCHEDULER_NEXT",
+      "SCHEDULER_PREVIOUS",
+      "SCHEDULER_DEADLINE",
+      "SCHEDULER_FRACTION",
+      "SCHEDULER_QUEUE",
+      "SCHEDULER_CHARGED",
+    ],
   ],
 ];
 
