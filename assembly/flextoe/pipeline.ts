@@ -8,16 +8,13 @@
  *
  * Invariant: every sequence number that is assigned is released in the same call, in order.
  */
-import { count } from "../base/counter.ts";
 import { wheelAdvance, wheelNext } from "../base/timer-wheel.ts";
-import { preOf, protocolOf } from "../flow/flow-state.ts";
-import { Counter } from "../../bindings/abi/counters.ts";
+import { preOf } from "../flow/flow-state.ts";
 import * as D from "../../bindings/abi/descriptor.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
 import * as L from "../../bindings/abi/limits.ts";
 import * as M from "../../bindings/abi/memory-map.ts";
 import { ReorderPoint } from "../../bindings/abi/stage.ts";
-import { TIMERS_PER_CONNECTION, TimerKind } from "../../bindings/abi/timer.ts";
 import * as W from "../../bindings/abi/work.ts";
 import * as queue from "./context-queue.ts";
 import * as scheduler from "./flow-scheduler.ts";
@@ -26,7 +23,7 @@ import { receivePredicted } from "./predicted-receive.ts";
 import { sendPredicted } from "./predicted-send.ts";
 import { assignSequence, releaseSequence } from "./sequencer.ts";
 import { actionsOf, SENDS, stageDma, stageNetif, stageNotify, stagePost } from "./stages.ts";
-import { stagePre, stageProtocol, stageTurn } from "./stages.ts";
+import { stagePre, stageProtocol, stageTurn, timerExpired, wireBytes } from "./stages.ts";
 
 // @ts-ignore: decorator
 @inline
@@ -208,7 +205,6 @@ function expireTimers(core: usize, now: u64): bool {
   const fired = wheelAdvance(wheel, timers, now, due, most);
   let items: u32 = 0;
   for (let i: u32 = 0; i < fired; i++) {
-    count(core, Counter.TimersFired);
     if (expire(core, load<u32>(due + i * 4), workAt(core, items))) items++;
     if (items == L.BATCH_MAX) {
       finish(core, 0, items);
@@ -222,31 +218,13 @@ function expireTimers(core: usize, now: u64): bool {
 
 /** One expired timer; true when the work record holds an item to finish. */
 function expire(core: usize, timer: u32, work: usize): bool {
-  const connection = timer / TIMERS_PER_CONNECTION;
-  const kind = timer % TIMERS_PER_CONNECTION;
-  const pre = preOf(core, connection);
-  const generation = load<u32>(pre, F.PRE_GENERATION);
-  if (kind == TimerKind.Control) {
-    queue.pushEvent(core, D.EventKind.Timer, connection, generation, kind, 0, 0, 0);
-    return false;
-  }
-  if (load<u8>(pre, F.PRE_STATE) != <u8>F.PreState.Installed) return false;
-  const p = protocolOf(core, connection);
-  if (kind == TimerKind.Pacing) {
-    scheduler.paceExpired(core, connection);
-  } else if (kind == TimerKind.Retransmit) {
-    const persist: u32 = (<u32>load<u16>(p, F.PROTOCOL_FLAGS) & F.FLOW_PERSIST) != 0 ? 1 : 0;
-    const sent = load<u32>(p, F.PROTOCOL_TX_SENT);
-    const avail = load<u32>(p, F.PROTOCOL_TX_AVAIL);
-    queue.pushEvent(core, D.EventKind.Timer, connection, generation, kind, sent, avail, persist);
-  } else {
-    stageTurn(core, work, connection, W.WorkKind.DelayedAck);
-    stageProtocol(core, work);
-    if ((actionsOf(work) & SENDS) == 0) return false;
-    assignEgress(core, work);
-    return true;
-  }
-  return false;
+  const connection = timerExpired(core, timer);
+  if (connection == 0) return false;
+  stageTurn(core, work, connection, W.WorkKind.DelayedAck);
+  stageProtocol(core, work);
+  if ((actionsOf(work) & SENDS) == 0) return false;
+  assignEgress(core, work);
+  return true;
 }
 
 /** TX: turns of the flow scheduler, within credit; true when flows are waiting for a next call. */
@@ -302,13 +280,3 @@ function takeTurn(core: usize, connection: u32, first: u32, room: u32): u32 {
   store<u32>(credit, left - items);
   return items;
 }
-
-/** Bytes that count against a rate: payload and headers. */
-// @ts-ignore: decorator
-@inline
-function wireBytes(work: usize): u32 {
-  return load<u32>(work, W.WORK_OUT_PAYLOAD_LENGTH) + RATE_OVERHEAD;
-}
-
-/** IPv4 and TCP headers with timestamps, for pacing. */
-const RATE_OVERHEAD: u32 = 52;
