@@ -21,6 +21,7 @@ export type { FaultOptions } from "./netif/fault-injector.ts";
 export { createLink, type Link, type LinkOptions } from "./netif/link.ts";
 export { Burst, type Medium, type Netif } from "./netif/netif.ts";
 export { PcapngWriter, type SnapMode } from "./netif/pcapng.ts";
+export { Switch } from "./netif/switch.ts";
 export { captureLinks, TracerNetif } from "./netif/tracer.ts";
 export { Prng } from "./prng.ts";
 export { Stack, type StackNetif, type StackOptions } from "./stack.ts";

@@ -129,7 +129,7 @@ function isInstallable(core: usize, record: usize, connection: u32): bool {
   if (<u32>load<u8>(record, D.INSTALL_PEER_SCALE) > L.WINDOW_SCALE_MAX) return false;
   if (<u32>load<u8>(record, D.INSTALL_LOCAL_SCALE) > L.WINDOW_SCALE_MAX) return false;
   const limit: u32 = load<u8>(record, D.INSTALL_INTERVAL_LIMIT);
-  if (limit < 1 || limit > L.OOO_INTERVALS_MAX) return false;
+  if (limit > L.OOO_INTERVALS_MAX) return false;
   if (load<u16>(record, D.INSTALL_MSS) == 0) return false;
   return load<u8>(record, D.INSTALL_ALGORITHM) <= <u8>F.CongestionAlgorithm.Dctcp;
 }

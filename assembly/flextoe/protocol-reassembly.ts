@@ -135,14 +135,17 @@ function receiveFin(
 
 /**
  * Congestion marks (RFC 3168, 6.1.3): CE sets the echo, CWR clears it. DCTCP echoes each change
- * of CE at once and exactly (RFC 8257, 3.2): true when the pending ACK was sent for it.
+ * of CE at once and exactly (RFC 8257, 3.2), and so does a connection whose rate the control plane
+ * sets, since its policy counts marked bytes: true when the pending ACK was sent for it.
  */
 function noteMark(core: usize, work: usize, connection: u32, p: usize, tcpFlags: u32): bool {
   if ((flagsOf(p) & F.FLOW_ECN) == 0) return false;
   const ce = load<u32>(work, W.WORK_ECN) == ECN_CE;
   const echo: u32 = load<u8>(p, F.PROTOCOL_ECHO);
   const algorithm = load<u8>(recoveryOf(core, connection), F.RECOVERY_ALGORITHM);
-  if (algorithm != <u8>F.CongestionAlgorithm.Dctcp) {
+  const exact =
+    algorithm == <u8>F.CongestionAlgorithm.Dctcp || algorithm == <u8>F.CongestionAlgorithm.None;
+  if (!exact) {
     let bits = echo;
     if ((tcpFlags & TCP_CWR) != 0) bits &= ~F.ECHO_ECE;
     if (ce) bits |= F.ECHO_ECE;

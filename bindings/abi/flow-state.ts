@@ -110,7 +110,7 @@ export const ECHO_TIMED_OUT: u32 = 16;
 /** Out-of-order intervals {start u32, end u32}, most recently changed first (RFC 2018, 4). */
 export const RECOVERY_INTERVALS: u32 = 0; // 4 x 8 bytes
 export const RECOVERY_INTERVAL_COUNT: u32 = 32; // u8
-export const RECOVERY_INTERVAL_LIMIT: u32 = 33; // u8: 1 to OOO_INTERVALS_MAX
+export const RECOVERY_INTERVAL_LIMIT: u32 = 33; // u8: 0 (none is kept) to OOO_INTERVALS_MAX
 export const RECOVERY_ALGORITHM: u32 = 34; // u8: CongestionAlgorithm
 export const RECOVERY_BACKOFF: u32 = 35; // u8: timeouts in a row
 export const RECOVERY_RECOVER: u32 = 36; // u32: recovery ends at this sequence number

@@ -61,6 +61,7 @@ export function startRate(plane: Plane, id: number): void {
     }
     return;
   }
+  rows.setTime(id, R.RATE_SINCE, plane.now);
   const state = load(plane, id);
   policy.start(state);
   save(plane, id, state, 0);
@@ -90,7 +91,9 @@ export function intervalPassed(plane: Plane, id: number): void {
   const flags = rows.get(id, R.ROW_RATE_FLAGS);
   const state = load(plane, id);
   const before = state.rate;
-  const elapsed = nextInterval(seen);
+  // What it was, not what it was meant to be: after a pause, and when polled late, it was longer.
+  const elapsed = plane.now - rows.time(id, R.RATE_SINCE);
+  rows.setTime(id, R.RATE_SINCE, plane.now);
   policy.onInterval(state, {
     elapsed,
     ackedBytes: seen.ackedBytes,

@@ -71,7 +71,8 @@ export const RATE_PACING = 14; // SO_MAX_PACING_RATE, bytes per second; 0 = none
 export const RATE_NOW = 15; // of the congestion policy, bytes per second
 export const RATE_MARKED = 16; // of the congestion policy: EWMA of the marked share
 export const RATE_ACTUAL = 17; // of the congestion policy: EWMA of the delivered rate
-const ROW_TIMES = 18;
+export const RATE_SINCE = 18; // start of the congestion policy's interval
+const ROW_TIMES = 19;
 
 // ROW_FLAGS.
 export const ROW_IS_USED = 0x0001;

@@ -34,6 +34,11 @@ export interface QueueLimit {
   readonly bytes?: number;
   /** Frames waiting for the wire; default unlimited. */
   readonly frames?: number;
+  /**
+   * A frame that finds more than so many bytes waiting is marked Congestion Experienced, if it is
+   * ECN-capable: DCTCP's threshold on the instantaneous queue (RFC 8257, 3.1); default never.
+   */
+  readonly markBytes?: number;
 }
 
 /** One direction. Unset: the default, or for `reverse` the value of the forward direction. */
@@ -105,6 +110,7 @@ class Direction {
   readonly #delay: number;
   readonly #queueBytes: number;
   readonly #queueFrames: number;
+  readonly #markBytes: number;
   readonly #backpressure: boolean;
   readonly #store: FrameStore;
   readonly #waiting: Float64Array;
@@ -131,6 +137,7 @@ class Direction {
     // An idle wire takes a frame however short the queue is.
     this.#queueBytes = Math.max(options.queue?.bytes ?? QUEUE_BYTES_DEFAULT, this.#wireBytes());
     this.#queueFrames = options.queue?.frames ?? Number.POSITIVE_INFINITY;
+    this.#markBytes = options.queue?.markBytes ?? Number.POSITIVE_INFINITY;
     this.#backpressure = options.backpressure ?? false;
     this.#faults = new FaultInjector(options.faults ?? {}, prng);
     const frames = Number.isFinite(this.#queueFrames) ? this.#queueFrames : 0;
@@ -182,6 +189,7 @@ class Direction {
     this.counters.frames += 1;
     this.counters.bytes += length;
     this.#faults.judge(bytes, offset, length);
+    const congested = this.#waitingBytes(now) > this.#markBytes;
     const cause = this.#refusal(length, now);
     const at = cause === undefined ? this.#store.place(length) : -1;
     if (at < 0) {
@@ -191,7 +199,7 @@ class Direction {
       return;
     }
     this.#store.bytes.set(bytes.subarray(offset, offset + length), at);
-    const note = this.#alter(at, length);
+    const note = this.#alter(at, length, congested);
     this.#tap(now, bytes, offset, length, note);
     this.#launch(at, length, now);
   }
@@ -213,11 +221,12 @@ class Direction {
   }
 
   /** Applies marks and bit errors to the stored copy; says what it did. */
-  #alter(at: number, length: number): string {
+  #alter(at: number, length: number, congested: boolean): string {
     const faults = this.#faults;
     const bytes = this.#store.bytes;
     let note = "";
-    if (faults.mark && markCongestion(bytes, at, length, this.#shape.medium)) {
+    const mark = faults.mark || congested;
+    if (mark && markCongestion(bytes, at, length, this.#shape.medium)) {
       this.counters.marked += 1;
       note = "marked: CE";
     }
@@ -283,7 +292,10 @@ function checkDirection(options: DirectionOptions): void {
   if (!(delay >= 0 && Number.isFinite(delay))) {
     throw new RangeError(`link.delay: expected ns >= 0, got ${delay}`);
   }
-  const { bytes = 1, frames = 1 } = options.queue ?? {};
+  const { bytes = 1, frames = 1, markBytes = 0 } = options.queue ?? {};
+  if (!(markBytes >= 0)) {
+    throw new RangeError(`link.queue.markBytes: expected at least 0, got ${markBytes}`);
+  }
   if (!(bytes >= 1)) throw new RangeError(`link.queue.bytes: expected at least 1, got ${bytes}`);
   const whole = Number.isInteger(frames) && frames >= 1 && frames <= 1_000_000;
   if (!whole && frames !== Number.POSITIVE_INFINITY) {
@@ -326,6 +338,10 @@ class LinkNetif implements Netif {
 
   receive(now: number): void {
     if (this.#ingress !== undefined) this.#in.deliver(now, this.#ingress, this.#index);
+  }
+
+  creditDeadline(): number {
+    return this.#out.creditTime();
   }
 
   /** The next arrival, or the return of credit when the sender has run out of it. */

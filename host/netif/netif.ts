@@ -135,6 +135,12 @@ export interface Netif {
   receive(now: number): void;
   /** When receive() will next have something; Infinity when only the outside knows. */
   nextDeadline(): number;
+  /**
+   * When credit() that said 0 will say more; Infinity when nobody waits for it. Optional: without
+   * it nextDeadline() covers both. A stack that holds frames back does not read meanwhile, so
+   * that for it arrivals are no reason to be polled.
+   */
+  creditDeadline?(): number;
   /** Called by a driver: `wake` runs when frames arrive from outside (TUN); optional. */
   onReadable?(wake: () => void): void;
   close?(): void;

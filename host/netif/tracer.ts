@@ -94,6 +94,10 @@ export class TracerNetif implements Netif {
     return this.#inner.nextDeadline();
   }
 
+  creditDeadline(): number {
+    return this.#inner.creditDeadline?.() ?? this.#inner.nextDeadline();
+  }
+
   onReadable(wake: () => void): void {
     this.#inner.onReadable?.(wake);
   }

@@ -144,13 +144,15 @@ export function congestionOnTimeout(
 
 /**
  * An ACK carries ECE; `inFlight` bytes are still unacknowledged after it. May be called for every
- * such ACK. Returns true when cwnd was reduced, which is once a window: CWR is to be sent.
+ * such ACK. Returns true when CWR is to be sent: when cwnd was reduced, which is once a window; with
+ * None always, since the policy that cuts the rate does so later, and a peer that echoes until it
+ * sees CWR (RFC 3168, 6.1.3) would have its mark counted for ever.
  */
 export function congestionOnEcn(
   protocol: usize, recovery: usize, inFlight: u32, now: u64,
 ): bool {
   const algorithm = algorithmOf(recovery);
-  if (algorithm == CongestionAlgorithm.None) return false;
+  if (algorithm == CongestionAlgorithm.None) return true;
   // RFC 3168 6.1.2, RFC 8257 3.3: at most one reduction for a window of data.
   if ((load<u32>(recovery, CONGESTION_FLAGS) & CONGESTION_REDUCED) != 0) return false;
   let reduced: u32;

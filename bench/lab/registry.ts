@@ -1,0 +1,15 @@
+/** Every experiment of the lab, in the paper's order. A new one is a file and a line here. */
+import type { Experiment } from "./experiment.ts";
+import { TABLE_4_1 } from "./table-4-1.ts";
+
+export const EXPERIMENTS: readonly Experiment[] = [TABLE_4_1];
+
+/** The experiment of a name. Throws RangeError with the list when there is none. */
+export function experiment(name: string): Experiment {
+  const found = EXPERIMENTS.find((candidate) => candidate.name === name);
+  if (found === undefined) {
+    const known = EXPERIMENTS.map((candidate) => candidate.name).join(", ");
+    throw new RangeError(`lab: expected a name of ${known}, got ${JSON.stringify(name)}`);
+  }
+  return found;
+}
