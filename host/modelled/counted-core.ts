@@ -17,14 +17,18 @@ export const enum Account {
   Payload = 1,
   /** The search in the connection database: a lookup engine does it. */
   Lookup = 2,
+  /** Lists of the time wheel: a queue engine keeps them. */
+  Wheel = 3,
 }
-export const ACCOUNTS = 3;
+export const ACCOUNTS = 4;
 
 const PAYLOAD = /base\/(checksum\/(sumWords|copyAndSum|copyAndSumFew|sumFew)|bytes\/copyBytes)$/;
 const LOOKUP = /(connection-database\/(find|hash)\w*|base\/hash\/\w+)$/;
+const WHEEL = /base\/timer-wheel\/\w+$/;
 
 function accountOf(name: string): number {
   if (PAYLOAD.test(name)) return Account.Payload;
+  if (WHEEL.test(name)) return Account.Wheel;
   return LOOKUP.test(name) ? Account.Lookup : Account.Control;
 }
 

@@ -2,7 +2,7 @@
  * What a machine is to the modelled executor: plain data, one file for each machine under
  * machines/. Every number says where it comes from; a number that was fitted says to which figure.
  */
-import type { DmaQueue } from "./pcie-timing.ts";
+import type { DmaQueue, PcieDescription } from "./pcie-timing.ts";
 
 /** `paper`: printed there. `fitted`: chosen so that our figure meets one of the paper's. */
 export type ConstantOrigin = "paper" | "fitted" | "assumed";
@@ -64,6 +64,8 @@ export interface Machine {
   readonly payloadHardware: boolean;
   /** True: the connection database is searched by an engine, whose time is the level's. */
   readonly lookupHardware: boolean;
+  /** True: the time wheel's lists are kept by a queue engine. */
+  readonly wheelHardware: boolean;
   readonly hardwareSource: string;
   readonly records: Readonly<Record<RecordGroup, readonly Level[]>>;
   /** Cycles to take an item from a queue of the same island, and of another. */
@@ -96,4 +98,21 @@ export function constantsOf(machine: Machine): (readonly [name: string, constant
   };
   for (const [key, part] of Object.entries(machine)) visit(key, part);
   return found;
+}
+
+/** The machine's bus as PcieLink wants it. */
+export function pcieOf({ pcie }: Machine): PcieDescription {
+  return {
+    latencyNs: pcie.latencyNs.value,
+    bytesPerNs: pcie.gigabitsPerSecond.value / 8,
+    headerBytes: pcie.headerBytes.value,
+    payloadBytes: pcie.payloadBytes.value,
+    inFlight: pcie.inFlight.value,
+    queues: {
+      atx: pcie.queues.atx.value,
+      arx: pcie.queues.arx.value,
+      tx: pcie.queues.tx.value,
+      rx: pcie.queues.rx.value,
+    },
+  };
 }

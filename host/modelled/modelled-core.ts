@@ -5,35 +5,36 @@
  *
  *   RX  wire -> pre -> RP1 -> protocol -> post -> DMA -> RP2 -> wire
  *                                                  `---> RP3 -> ARX -> host
- *   HC  doorbell -> ATX -> RP4 -> protocol ...       TX  scheduler -> pre -> protocol ...
+ *   HC  doorbell -> ATX -> pre -> RP4 -> protocol ...     TX  SCH -> pre -> protocol ...
  *
  * Invariant: every number that a reorder point gives out comes back; every item returns to its
  * pool. Streams are those of the batch executor; frames too when nothing is replicated and jitter
  * is 0 (test/unit/modelled).
  */
-import * as F from "../../bindings/abi/flow-state.ts";
-import { FLOW_GROUPS, TIMERS_PER_STEP, TURN_SEGMENTS_MAX } from "../../bindings/abi/limits.ts";
+import { FLOW_GROUPS, TIMERS_PER_STEP } from "../../bindings/abi/limits.ts";
 import * as M from "../../bindings/abi/memory-map.ts";
 import * as W from "../../bindings/abi/work.ts";
-import type { LayoutOptions } from "../../bindings/layout.ts";
-import { Prng } from "../prng.ts";
-import { CountedCore } from "./counted-core.ts";
-import { cyclesToNs, type Machine } from "./machine.ts";
-import { Memories, type MemoryView, RecordMap } from "./memory-levels.ts";
-import { type DmaQueue, PcieLink, type PcieTiming } from "./pcie-timing.ts";
-import type { Placement, Station as StationName } from "./placement.ts";
-import { type Cost, Processor } from "./processor.ts";
+import { DescriptorSource } from "./descriptor-source.ts";
+import type { MemoryView } from "./memory-levels.ts";
+import { Nic, type NicOptions } from "./nic.ts";
+import type { DmaQueue } from "./pcie-timing.ts";
+import type { Station as StationName } from "./placement.ts";
+import type { Cost } from "./processor.ts";
 import { ReorderPoint } from "./reorder-point.ts";
-import type { Simulation } from "./simulation.ts";
-import { LEAVES, SENDS, StageCalls, TELLS } from "./stage-calls.ts";
-import { StageMeter } from "./stage-meter.ts";
-import { type Seat, Station } from "./station.ts";
-import { fillPools, frameSpan, type Item, itemBytes, Pool } from "./work-items.ts";
+import { runAll } from "./run-to-completion.ts";
+import { DESCRIPTOR_BYTES, LEAVES, SENDS, TELLS } from "./stage-calls.ts";
+import type { Station } from "./station.ts";
+import { type SchedulerJob, TurnSource } from "./turn-source.ts";
+import type { Item } from "./work-items.ts";
 
-/** Bytes on the wire beside a frame: preamble, checksum, gap between frames. */
-export const WIRE_OVERHEAD = 24;
-/** Bytes of a descriptor in a context queue. */
-const DESCRIPTOR_BYTES = 32;
+/** Bytes on the wire beside an Ethernet frame: preamble, checksum, gap between frames. */
+const WIRE_OVERHEAD = 24;
+const ETHERNET_HEADER = 14;
+
+/** Nanoseconds of a frame on a wire; a frame without link header gets Ethernet's. */
+export function wireNs(bytes: number, medium: number, gigabits: number): number {
+  return ((bytes + WIRE_OVERHEAD + ETHERNET_HEADER - medium) * 8) / gigabits;
+}
 
 /** What the NIC tells the world around it. */
 export interface ModelledPorts {
@@ -45,37 +46,17 @@ export interface ModelledPorts {
 
 /** Extra time of single items, for experiments that need one of them to be slow; ns. */
 export interface Disturbance {
-  readonly stage?: (station: StationName, item: Item, word: (offset: number) => number) => number;
-  readonly dma?: (queue: DmaQueue, item: Item, word: (offset: number) => number) => number;
+  readonly stage?: (station: StationName, word: (offset: number) => number) => number;
+  readonly dma?: (queue: DmaQueue, word: (offset: number) => number) => number;
 }
 
-export interface ModelledOptions {
-  readonly simulation: Simulation;
-  /** From countedModule(). */
-  readonly module: WebAssembly.Module;
-  readonly machine: Machine;
-  readonly placement: Placement;
-  readonly hashKey: readonly [bigint, bigint];
-  readonly layout?: Partial<LayoutOptions>;
+export interface ModelledOptions extends NicOptions {
   readonly ports: ModelledPorts;
-  readonly seed?: number;
-  /** Default: the machine's. */
-  readonly jitter?: number;
   readonly disturbance?: Disturbance;
-  /** Default: a PcieLink of the machine's numbers. */
-  readonly pcie?: PcieTiming;
-}
-
-/** A job of the flow scheduler's core. */
-interface SchedulerJob {
-  readonly kind: "schedule" | "turn";
-  readonly connection: number;
-  readonly fresh: boolean;
-  /** Segments of the turn. */
-  items: Item[];
 }
 
 interface Group {
+  /** RP2 and RP3. */
   readonly netif: ReorderPoint<Item>;
   readonly notification: ReorderPoint<Item>;
   readonly protocol: readonly Station<Item>[];
@@ -84,143 +65,75 @@ interface Group {
 
 /** One NIC with one data path. */
 export class ModelledCore {
-  readonly simulation: Simulation;
-  readonly counted: CountedCore;
-  readonly machine: Machine;
-  readonly placement: Placement;
-  readonly meter: StageMeter;
-  readonly calls: StageCalls;
-  /** Frames that the carrier takes yet; transmission waits at 0. */
-  transmitCredit = Number.POSITIVE_INFINITY;
+  readonly nic: Nic;
+  /** SCH. */
+  readonly turns: TurnSource;
   /** Frames that found no buffer. */
   overruns = 0;
-  readonly #options: ModelledOptions;
-  readonly #rx: Pool;
-  readonly #tx: Pool;
-  readonly #hc: Pool;
-  readonly #pcie: PcieTiming;
-  readonly #memories: Memories;
-  readonly #processors: Processor[] = [];
-  readonly #stations: Station<unknown>[] = [];
+  readonly #ports: ModelledPorts;
+  readonly #disturbance: Disturbance;
   readonly #pre: Station<Item>;
   readonly #groups: readonly Group[];
   readonly #dma: Station<Item>;
-  readonly #atx: Station<Item>;
   readonly #arx: Station<Item>;
-  readonly #scheduler: Station<SchedulerJob>;
+  readonly #descriptors: DescriptorSource;
   /** RP1: one domain, in the order of the wire. */
   readonly #rp1: ReorderPoint<Item>;
   /** RP4, one for each context. */
   readonly #rp4: readonly ReorderPoint<Item>[];
-  /** Descriptors of each context on their way to being fetched. */
-  readonly #fetching: number[];
-  /** Doorbells that found no buffer. */
-  readonly #rung = new Set<number>();
   /** Redirected frames for which the host has no room. */
   #blocked: Item[] = [];
-  #turns = 0;
   #wheelAt = Number.POSITIVE_INFINITY;
   #lineFree = 0;
 
   constructor(options: ModelledOptions) {
-    const { machine, placement, simulation } = options;
-    this.#options = options;
-    this.simulation = simulation;
-    this.machine = machine;
-    this.placement = placement;
-    const sizes = [machine.rxPackets, machine.txPackets, machine.descriptors].map((c) => c.value);
-    const frameBytes = options.layout?.frameBytes ?? 1536;
-    const items = sizes.reduce((sum, size) => sum + size, 0);
-    const { module, hashKey, layout = {} } = options;
-    const reserve = itemBytes(items, frameBytes);
-    this.counted = new CountedCore({ module, hashKey, layout, reserve });
-    const [rx = 1, tx = 1, hc = 1] = sizes;
-    this.#rx = new Pool("rx", rx);
-    this.#tx = new Pool("tx", tx);
-    this.#hc = new Pool("hc", hc);
-    const at = this.counted.reserved;
-    fillPools([this.#rx, this.#tx, this.#hc], at, frameBytes);
-    const records = new RecordMap(this.counted.core.map, frameSpan(at, items, frameBytes));
-    const prng = new Prng(options.seed ?? 1);
-    const jitter = options.jitter ?? machine.jitter.value;
-    this.meter = new StageMeter(machine, this.counted, records, prng, jitter);
-    this.calls = new StageCalls(this.counted);
-    this.#pcie = options.pcie ?? new PcieLink(simulation, pcieOf(machine));
-    this.#memories = new Memories(machine);
+    this.nic = new Nic(options);
+    this.#ports = options.ports;
+    this.#disturbance = options.disturbance ?? {};
+    const { counted, calls, placement } = this.nic;
     const { reorder, cores, groups } = placement;
-    this.#rp1 = new ReorderPoint(reorder.protocol, (item) => this.#toProtocol(item));
-    const contexts = this.counted.core.map.options.contexts + 1;
-    this.#fetching = new Array<number>(contexts).fill(0);
+    const toProtocol = (item: Item): void => this.#toProtocol(item);
+    this.#rp1 = new ReorderPoint(reorder.protocol, toProtocol);
     this.#rp4 = Array.from(
-      { length: contexts },
-      () => new ReorderPoint<Item>(reorder.hostControl, (item) => this.#toProtocol(item)),
+      { length: counted.core.map.options.contexts + 1 },
+      () => new ReorderPoint<Item>(reorder.hostControl, toProtocol),
     );
-    this.#pre = this.#itemStation("pre", cores.pre * groups, 0);
+    this.#pre = this.#station("pre", cores.pre * groups, 0);
     this.#groups = Array.from({ length: groups }, (_, island) => this.#group(island));
-    const service = groups;
-    this.#dma = this.#itemStation("dma", cores.dma, service);
-    this.#atx = this.#itemStation("atx", cores.atx, service);
-    this.#arx = this.#itemStation("arx", cores.arx, service);
-    this.#scheduler = this.#station<SchedulerJob>(
-      "scheduler",
-      cores.scheduler,
-      service,
-      (job, view) => this.#runScheduler(job, view),
-      (job) => this.#scheduled(job),
+    // Islands of flow groups come first; the next one is the service island.
+    this.#dma = this.#station("dma", cores.dma, groups);
+    this.#arx = this.#station("arx", cores.arx, groups);
+    const atx = this.#station("atx", cores.atx, groups);
+    this.#descriptors = new DescriptorSource(counted, this.nic.hc, this.#rp4, (item) =>
+      atx.push(item),
     );
+    this.turns = new TurnSource(counted, calls, this.nic.tx, (item) => this.#pre.push(item));
+    this.turns.attach(this.#scheduler(cores.scheduler, groups));
   }
 
-  get #core(): number {
-    return this.counted.core.address;
-  }
-
-  // Construction.
-
-  #station<T>(
-    name: StationName,
-    cores: number,
-    island: number,
-    run: (item: T, view: MemoryView) => Cost,
-    done: (item: T) => void,
-  ): Station<T> {
-    const seats = Array.from({ length: cores }, (_, i): Seat => {
-      const [processor, index] = this.#processor();
-      // Pre-processors stand in all islands; the others in one.
-      const place = name === "pre" ? i % this.placement.groups : island;
-      return { processor, view: this.#memories.view(index, place) };
-    });
-    const station = new Station(name, seats, run, done);
-    this.#stations.push(station as Station<unknown>);
-    return station;
-  }
-
-  /** A core of its own, or the only one. */
-  #processor(): readonly [Processor, number] {
-    const [only] = this.#processors;
-    if (this.placement.runToCompletion && only !== undefined) return [only, 0];
-    const processor = new Processor(this.simulation, this.placement.threads, () => this.#freed());
-    return [processor, this.#processors.push(processor) - 1];
-  }
-
-  /** A core shared by all stations: whoever waits may have it. */
-  #freed(): void {
-    if (this.placement.runToCompletion) for (const station of this.#stations) station.pump();
-  }
-
-  #itemStation(name: StationName, cores: number, island: number): Station<Item> {
+  #station(name: StationName, cores: number, island: number): Station<Item> {
     const run = (item: Item, view: MemoryView): Cost => this.#run(name, item, view);
-    return this.#station(name, cores, island, run, (item) => this.#done(name, item));
+    return this.nic.station(name, cores, island, run, (item) => this.#done(name, item));
+  }
+
+  #scheduler(cores: number, island: number): Station<SchedulerJob> {
+    const run = (job: SchedulerJob, view: MemoryView): Cost => {
+      this.nic.setNow();
+      return this.turns.run(job, view, this.nic.meter, this.#queueCycles("scheduler"));
+    };
+    return this.nic.station("scheduler", cores, island, run, (job) => {
+      this.turns.done(job);
+      this.#watchWheel();
+    });
   }
 
   #group(island: number): Group {
-    const { reorder, cores } = this.placement;
+    const { reorder, cores } = this.nic.placement;
     return {
       netif: new ReorderPoint(reorder.netif, (item) => this.#transmit(item)),
-      notification: new ReorderPoint(reorder.notification, (item) => this.#arx.push(item)),
-      protocol: Array.from({ length: cores.protocol }, () =>
-        this.#itemStation("protocol", 1, island),
-      ),
-      post: this.#itemStation("post", cores.post, island),
+      notification: new ReorderPoint(reorder.notification, (item) => this.#notify(item)),
+      protocol: Array.from({ length: cores.protocol }, () => this.#station("protocol", 1, island)),
+      post: this.#station("post", cores.post, island),
     };
   }
 
@@ -228,61 +141,41 @@ export class ModelledCore {
 
   /** A frame's last bit is off the wire; false when the NIC has no buffer and drops it. */
   receive(frame: Uint8Array, netif = 0): boolean {
-    const item = this.#rx.take();
+    const item = this.nic.rx.take();
     if (item === undefined) {
       this.overruns += 1;
       return false;
     }
-    this.#setNow();
-    this.calls.arrive(item, frame, netif);
-    item.holds = 0;
+    this.nic.setNow();
+    this.nic.calls.arrive(item, frame, netif);
     item.egressNumber = -1;
     item.ingressNumber = this.#rp1.assign();
-    this.simulation.after(this.machine.netifNs.value, () => this.#pre.push(item));
+    this.nic.simulation.after(this.nic.machine.netifNs.value, () => this.#pre.push(item));
     return true;
-  }
-
-  /** Buffers for frames that receive() would take. */
-  get room(): number {
-    return this.#rx.free;
   }
 
   /** The host has moved a context's producer index; seen by the NIC a bus crossing later. */
   doorbell(context: number): void {
-    this.simulation.after(this.machine.pcie.latencyNs.value, () => this.#poll(context));
+    const { simulation, machine } = this.nic;
+    simulation.after(machine.pcie.latencyNs.value, () => this.#descriptors.poll(context));
   }
 
   /** The host has made room: for notifications, redirected frames, or frames to send. */
   resume(): void {
     const blocked = this.#blocked;
     this.#blocked = [];
-    for (const item of blocked) this.#arx.push(item);
-    if (this.counted.word(M.CORE_NOTIFYING) !== 0) this.#deliver();
-    this.#wakeTurns();
+    for (const item of blocked) this.#notify(item);
+    if (this.nic.counted.word(M.CORE_NOTIFYING) !== 0) this.#deliver();
+    this.turns.wake();
     this.#watchWheel();
   }
 
   /** True when nothing is on its way through the NIC. */
   get isIdle(): boolean {
-    const pools = [this.#rx, this.#tx, this.#hc];
-    return pools.every(({ free, size }) => free === size) && this.#turns === 0;
+    return this.nic.isIdle && this.turns.isIdle;
   }
 
-  /** Share of time that the busiest core of each station computed. */
-  utilisation(sinceNs: number, before: ReadonlyMap<Processor, number> = new Map()): string[] {
-    const span = this.simulation.now - sinceNs;
-    return this.#stations.map(({ name, seats }) => {
-      const busy = seats.map(({ processor: p }) => (p.busyNs - (before.get(p) ?? 0)) / span);
-      return `${name} ${Math.max(...busy).toFixed(2)}`;
-    });
-  }
-
-  /** Busy time of every core so far, for utilisation(). */
-  busy(): ReadonlyMap<Processor, number> {
-    return new Map(this.#processors.map((processor) => [processor, processor.busyNs]));
-  }
-
-  /** Items that came to a reorder point behind a later one: RP1, RP2, RP3, RP4. */
+  /** Items that came to RP1, RP2, RP3 and RP4 behind a later one. */
   overtaken(): readonly [number, number, number, number] {
     const sum = (points: readonly ReorderPoint<Item>[]): number =>
       points.reduce((all, point) => all + point.overtaken, 0);
@@ -296,109 +189,100 @@ export class ModelledCore {
 
   // Stations.
 
-  #setNow(): void {
-    this.counted.exports.setNow(this.#core, this.simulation.now);
-  }
-
   #queueCycles(name: StationName): number {
-    const { islandQueueCycles, machineQueueCycles } = this.machine;
-    // Within an island: protocol to post. All others cross.
+    const { islandQueueCycles, machineQueueCycles } = this.nic.machine;
+    // From protocol to post within an island; all others cross.
     return name === "post" ? islandQueueCycles.value : machineQueueCycles.value;
   }
 
   #call(name: StationName, item: Item): void {
-    const { calls } = this;
+    const { calls } = this.nic;
     if (name === "pre") calls.pre(item);
     else if (name === "protocol") calls.protocol(item);
     else if (name === "post") calls.post(item);
     else if (name === "dma") calls.dma(item);
     else if (name === "arx") calls.notify(item);
-    else this.#fetch(item);
-  }
-
-  #fetch(item: Item): void {
-    const { exports } = this.counted;
-    this.#fetching[item.source] = (this.#fetching[item.source] as number) - 1;
-    exports.fetchDescriptor(this.#core, item.source, item.work);
+    else this.#descriptors.fetch(item);
   }
 
   #run(name: StationName, item: Item, view: MemoryView): Cost {
-    this.#setNow();
-    if (this.placement.runToCompletion && name !== "atx") return this.#runAll(item, view);
-    const label = name === "atx" ? "atx" : `${name} ${this.calls.kindName(item)}`;
-    const cost = this.meter.run(label, view, this.#queueCycles(name), () => this.#call(name, item));
-    if (name === "protocol") this.#number(item);
-    const extra = this.#options.disturbance?.stage?.(name, item, (at) => this.calls.word(item, at));
-    return extra === undefined ? cost : { ...cost, stallNs: cost.stallNs + extra };
+    const { calls, meter, placement } = this.nic;
+    this.nic.setNow();
+    if (placement.runToCompletion && name !== "atx") {
+      return runAll(this.nic, item, view, () => this.#passed(item));
+    }
+    const label = name === "atx" ? "atx" : `${name} ${calls.kindName(item)}`;
+    const cost = meter.run(label, view, this.#queueCycles(name), () => this.#call(name, item));
+    if (name === "protocol") this.#passed(item);
+    const extra = this.#disturbance.stage?.(name, (at) => calls.word(item, at)) ?? 0;
+    return extra === 0 ? cost : { ...cost, stallNs: cost.stallNs + extra };
   }
 
   #done(name: StationName, item: Item): void {
     this.#watchWheel();
-    if (this.placement.runToCompletion && name !== "atx") return this.#finishAll(item);
-    if (name === "pre") this.#preDone(item);
+    if (name === "atx") this.#transfer("atx", DESCRIPTOR_BYTES, item, () => this.#pre.push(item));
+    else if (this.nic.placement.runToCompletion) this.#finishAll(item);
+    else if (name === "pre") this.#preDone(item);
     else if (name === "protocol") this.#protocolDone(item);
     else if (name === "post") this.#postDone(item);
     else if (name === "dma") this.#dmaDone(item);
-    else if (name === "arx") this.#arxDone(item);
-    else this.#fetched(item);
+    else this.#arxDone(item);
   }
 
   #preDone(item: Item): void {
-    const kind = this.calls.kind(item);
+    const kind = this.nic.calls.kind(item);
     if (kind === W.WorkKind.Rx) this.#rp1.submit(item.ingressNumber, item);
-    else if (kind === W.WorkKind.HostControl) this.#context(item).submit(item.ingressNumber, item);
+    else if (kind === W.WorkKind.HostControl) this.#descriptors.submit(item);
     else this.#toProtocol(item);
   }
 
-  #context(item: Item): ReorderPoint<Item> {
-    return this.#rp4[item.source] as ReorderPoint<Item>;
-  }
-
   #toProtocol(item: Item): void {
-    if ((this.calls.actions(item) & LEAVES) !== 0) {
+    const { calls } = this.nic;
+    if ((calls.actions(item) & LEAVES) !== 0) {
       item.group = 0;
       (this.#groups[0] as Group).post.push(item);
       return;
     }
-    item.group = (this.calls.word(item, W.WORK_GROUP) % FLOW_GROUPS) % this.#groups.length;
+    item.group = (calls.word(item, W.WORK_GROUP) % FLOW_GROUPS) % this.#groups.length;
     const { protocol } = this.#groups[item.group] as Group;
-    const connection = this.calls.word(item, W.WORK_CONNECTION);
+    const connection = calls.word(item, W.WORK_CONNECTION);
     (protocol[connection % protocol.length] as Station<Item>).push(item);
   }
 
   /** RP2 and RP3 share a number: what protocol ordered leaves and is notified in that order. */
-  #number(item: Item): void {
+  #passed(item: Item): void {
+    const { calls, placement } = this.nic;
     item.egressNumber = -1;
-    if ((this.calls.actions(item) & (SENDS | TELLS)) === 0) return;
+    item.last = calls.kind(item) !== W.WorkKind.Tx || this.turns.passed(item);
+    if (placement.runToCompletion || (calls.actions(item) & (SENDS | TELLS)) === 0) return;
     const group = this.#groups[item.group] as Group;
     item.egressNumber = group.netif.assign();
     group.notification.assign();
   }
 
   #protocolDone(item: Item): void {
-    const empty = (this.calls.actions(item) & W.ACTION_SEND) === 0;
-    // A turn that found nothing to send goes no further.
-    if (this.calls.kind(item) !== W.WorkKind.Tx || !empty) {
+    const { calls } = this.nic;
+    const isTurn = calls.kind(item) === W.WorkKind.Tx;
+    if (!isTurn || (calls.actions(item) & W.ACTION_SEND) !== 0) {
       (this.#groups[item.group] as Group).post.push(item);
       return;
     }
+    // A turn that found nothing to send goes no further.
     this.#reschedule(item);
     this.#free(item);
   }
 
   #postDone(item: Item): void {
     this.#reschedule(item);
-    if ((this.calls.actions(item) & (SENDS | W.ACTION_PLACE)) !== 0) this.#dma.push(item);
+    if ((this.nic.calls.actions(item) & (SENDS | W.ACTION_PLACE)) !== 0) this.#dma.push(item);
     else this.#complete(item);
   }
 
-  /** FS: the connection has something to send; only the last segment of a turn asks again. */
+  /** FS: the connection has something to send; of segments under way, the last one asks again. */
   #reschedule(item: Item): void {
-    if ((this.calls.actions(item) & W.ACTION_SCHEDULE) === 0) return;
-    const isTurn = this.calls.kind(item) === W.WorkKind.Tx;
-    if (isTurn && !item.last) return;
-    const connection = this.calls.word(item, W.WORK_CONNECTION);
-    this.#scheduler.push({ kind: "schedule", connection, fresh: !isTurn, items: [] });
+    const { calls } = this.nic;
+    if ((calls.actions(item) & W.ACTION_SCHEDULE) === 0 || !item.last) return;
+    this.turns.schedule(calls.word(item, W.WORK_CONNECTION), calls.kind(item) !== W.WorkKind.Tx);
   }
 
   #dmaDone(item: Item): void {
@@ -409,15 +293,15 @@ export class ModelledCore {
   }
 
   #transfer(queue: DmaQueue, bytes: number, item: Item, done: () => void): void {
-    const word = (at: number): number => this.calls.word(item, at);
-    const extra = this.#options.disturbance?.dma?.(queue, item, word) ?? 0;
-    const latency = this.machine.pcie.latencyNs.value;
-    this.#pcie.transfer(queue, bytes, extra + this.meter.vary(latency) - latency, done);
+    const { calls, machine, meter, pcie } = this.nic;
+    const extra = this.#disturbance.dma?.(queue, (at) => calls.word(item, at)) ?? 0;
+    const latency = machine.pcie.latencyNs.value;
+    pcie.transfer(queue, bytes, extra + meter.vary(latency) - latency, done);
   }
 
   /** The payload is where it belongs: the frame may leave and the host may hear of it. */
   #complete(item: Item): void {
-    const actions = this.calls.actions(item);
+    const actions = this.nic.calls.actions(item);
     const sends = (actions & SENDS) !== 0;
     const tells = (actions & TELLS) !== 0;
     item.holds = (sends ? 1 : 0) + (tells ? 1 : 0);
@@ -426,7 +310,7 @@ export class ModelledCore {
     if (item.holds === 0) this.#free(item);
     if (number < 0) {
       if (sends) this.#transmit(item);
-      if (tells) this.#arx.push(item);
+      if (tells) this.#notify(item);
       return;
     }
     netif.submit(number, sends ? item : undefined);
@@ -435,32 +319,36 @@ export class ModelledCore {
 
   /** NBI: the wire takes one frame after the other. */
   #transmit(item: Item): void {
-    const [bytes] = this.calls.frame(item);
-    const bits = (bytes.length + WIRE_OVERHEAD) * 8;
-    const { lineGigabits, netifNs } = this.machine;
-    const start = Math.max(this.#lineFree, this.simulation.now + netifNs.value);
-    this.#lineFree = start + bits / lineGigabits.value;
-    this.simulation.at(this.#lineFree, () => {
-      const [frame, netif] = this.calls.frame(item);
-      this.#options.ports.frame(frame, netif);
+    const { calls, counted, machine, simulation } = this.nic;
+    const [bytes, netif] = calls.frame(item);
+    const medium = counted.word(M.CORE_NETIF_MEDIUM + 4 * netif);
+    const start = Math.max(this.#lineFree, simulation.now + machine.netifNs.value);
+    this.#lineFree = start + wireNs(bytes.length, medium, machine.lineGigabits.value);
+    simulation.at(this.#lineFree, () => {
+      this.#ports.frame(calls.frame(item)[0], netif);
       this.#release(item);
     });
   }
 
+  #notify(item: Item): void {
+    if (this.nic.calls.hasRoom(item)) this.#arx.push(item);
+    else this.#blocked.push(item);
+  }
+
   #arxDone(item: Item): void {
-    const { told } = this.#options.ports;
-    if ((this.calls.actions(item) & W.ACTION_NOTIFY) === 0) {
-      told?.();
-      return this.#release(item);
+    if ((this.nic.calls.actions(item) & W.ACTION_NOTIFY) !== 0) {
+      this.#transfer("arx", DESCRIPTOR_BYTES, item, () => this.#deliver());
+    } else {
+      this.#ports.told?.();
     }
-    this.#transfer("arx", DESCRIPTOR_BYTES, item, () => this.#deliver());
     this.#release(item);
   }
 
   #deliver(): void {
-    this.#setNow();
-    this.counted.exports.deliverNotifications(this.#core);
-    this.#options.ports.told?.();
+    const { counted } = this.nic;
+    this.nic.setNow();
+    counted.exports.deliverNotifications(counted.core.address);
+    this.#ports.told?.();
   }
 
   #release(item: Item): void {
@@ -470,113 +358,30 @@ export class ModelledCore {
 
   #free(item: Item): void {
     item.pool.add(item);
-    if (item.pool === this.#tx) this.#wakeTurns();
-    if (item.pool !== this.#hc) return;
-    const rung = [...this.#rung];
-    this.#rung.clear();
-    for (const context of rung) this.#poll(context);
+    if (item.pool === this.nic.tx) this.turns.wake();
+    else if (item.pool === this.nic.hc) this.#descriptors.retry();
   }
 
-  // HC.
-
-  /** ATX: an item for each descriptor that is not on its way yet, as far as there are buffers. */
-  #poll(context: number): void {
-    const pending = this.counted.exports.pendingDescriptors(this.#core, context);
-    for (let left = pending - (this.#fetching[context] as number); left > 0; left -= 1) {
-      const item = this.#hc.take();
-      if (item === undefined) {
-        this.#rung.add(context);
-        return;
-      }
-      item.source = context;
-      item.egressNumber = -1;
-      item.ingressNumber = this.#context(item).assign();
-      this.#fetching[context] = (this.#fetching[context] as number) + 1;
-      this.#atx.push(item);
-    }
+  /** Run to completion: everything has happened; what it made goes out. */
+  #finishAll(item: Item): void {
+    const actions = this.nic.calls.actions(item);
+    this.#reschedule(item);
+    if ((actions & W.ACTION_NOTIFY) !== 0) this.#deliver();
+    else if ((actions & TELLS) !== 0) this.#ports.told?.();
+    item.holds = 1;
+    if ((actions & SENDS) !== 0) this.#transmit(item);
+    else this.#release(item);
   }
 
-  #fetched(item: Item): void {
-    this.#transfer("atx", DESCRIPTOR_BYTES, item, () => this.#pre.push(item));
-  }
-
-  // TX.
-
-  #runScheduler(job: SchedulerJob, view: MemoryView): Cost {
-    this.#setNow();
-    const { exports } = this.counted;
-    const label = `scheduler ${job.kind}`;
-    return this.meter.run(label, view, this.#queueCycles("scheduler"), () => {
-      if (job.kind === "schedule") {
-        exports.schedule(this.#core, job.connection, job.fresh ? 1 : 0);
-        return;
-      }
-      const connection = exports.nextTurn(this.#core);
-      if (connection !== 0) job.items = this.#turn(connection);
-    });
-  }
-
-  /** Segments of one turn, each an item; none when the connection has left meanwhile. */
-  #turn(connection: number): Item[] {
-    const { core } = this.counted;
-    const pre = (core.map.base.pre as number) + connection * F.PRE_SIZE;
-    if (core.view.getUint8(pre + F.PRE_STATE) !== F.PreState.Installed) return [];
-    const items: Item[] = [];
-    const most = Math.min(this.#sendable(connection), this.transmitCredit);
-    while (items.length < most) {
-      const item = this.#tx.take();
-      if (item === undefined) break;
-      item.source = connection;
-      item.last = false;
-      item.egressNumber = -1;
-      this.calls.put(item, W.WORK_KIND, W.WorkKind.Tx);
-      items.push(item);
-    }
-    const last = items.at(-1);
-    if (last !== undefined) last.last = true;
-    this.transmitCredit -= items.length;
-    return items;
-  }
-
-  /**
-   * Segments that a flow's turn is good for: FlexTOE's scheduler keeps a count of bytes for each
-   * flow, which protocol bumps; ours reads the same bytes where protocol keeps them.
-   */
-  #sendable(connection: number): number {
-    const { core } = this.counted;
-    const record = ((core.map.base.protocol as number) + connection * F.PROTOCOL_SIZE) >>> 2;
-    const word = (offset: number): number => core.words[record + (offset >>> 2)] as number;
-    const row = ((core.map.base.scheduler as number) + connection * F.SCHEDULER_SIZE) >>> 2;
-    const interval = row + (F.SCHEDULER_INTERVAL >>> 2);
-    if (core.words[interval] !== 0 || core.words[interval + 1] !== 0) return 1;
-    const avail = word(F.PROTOCOL_TX_AVAIL);
-    const mss = word(F.PROTOCOL_MSS) & 0xffff;
-    return Math.max(1, Math.min(TURN_SEGMENTS_MAX, Math.ceil(avail / Math.max(1, mss))));
-  }
-
-  #scheduled(job: SchedulerJob): void {
-    this.#watchWheel();
-    if (job.kind === "turn") this.#turns -= 1;
-    for (const item of job.items) this.#pre.push(item);
-    this.#wakeTurns();
-  }
-
-  /** One turn at a time is asked of the scheduler while flows wait and buffers are free. */
-  #wakeTurns(): void {
-    if (this.#turns > 0 || this.#tx.free === 0 || this.transmitCredit < 1) return;
-    if (this.counted.word(M.CORE_RR_HEAD) === 0) return;
-    this.#turns += 1;
-    this.#scheduler.push({ kind: "turn", connection: 0, fresh: false, items: [] });
-  }
-
-  // Timers: the wheel's hardware queue wakes nobody early.
+  // Timers: the wheel's hardware queues wake nobody early.
 
   #watchWheel(): void {
-    const next = this.counted.exports.nextDeadline(this.#core);
+    const { counted, simulation } = this.nic;
+    const next = counted.exports.nextDeadline(counted.core.address);
     if (next >= this.#wheelAt) return;
-    this.#wheelAt = Math.max(next, this.simulation.now);
-    const at = this.#wheelAt;
-    this.simulation.at(at, () => {
+    const at = Math.max(next, simulation.now);
+    this.#wheelAt = at;
+    simulation.at(at, () => {
       if (this.#wheelAt !== at) return;
       this.#wheelAt = Number.POSITIVE_INFINITY;
       this.#expire();
@@ -584,77 +389,25 @@ export class ModelledCore {
   }
 
   #expire(): void {
-    const { exports } = this.counted;
-    this.#setNow();
-    const due = exports.advanceTimers(this.#core, TIMERS_PER_STEP);
+    const { exports, core } = this.nic.counted;
+    this.nic.setNow();
+    const due = exports.advanceTimers(core.address, TIMERS_PER_STEP);
     for (let i = 0; i < due; i += 1) {
-      const connection = exports.expireTimer(this.#core, i);
+      const connection = exports.expireTimer(core.address, i);
       if (connection !== 0) this.#acknowledgeLate(connection);
     }
-    if (due > 0) this.#options.ports.told?.();
-    this.#wakeTurns();
+    if (due > 0) this.#ports.told?.();
+    this.turns.wake();
     this.#watchWheel();
   }
 
-  /** A delayed ACK that is due: an item like a turn. Without a buffer its timer is set again. */
+  /** A delayed ACK that is due: an item like a turn. Buffers are kept for it by their number. */
   #acknowledgeLate(connection: number): void {
-    const item = this.#tx.take() ?? this.#hc.take();
+    const item = this.nic.tx.take() ?? this.nic.hc.take();
     if (item === undefined) throw new Error("modelled: expected a buffer for an ACK, got none");
     item.source = connection;
-    item.last = true;
     item.egressNumber = -1;
-    this.calls.put(item, W.WORK_KIND, W.WorkKind.DelayedAck);
+    this.nic.calls.put(item, W.WORK_KIND, W.WorkKind.DelayedAck);
     this.#pre.push(item);
   }
-
-  // Run to completion: one core, one thread, all stages of an item, the bus awaited.
-
-  #runAll(item: Item, view: MemoryView): Cost {
-    const names: StationName[] = ["pre", "protocol", "post", "dma", "arx"];
-    let computeNs = 0;
-    let stallNs = cyclesToNs(this.machine, this.#queueCycles("pre"));
-    for (const name of names) {
-      if (name === "dma" && (this.calls.actions(item) & (SENDS | W.ACTION_PLACE)) === 0) continue;
-      if (name === "arx" && (this.calls.actions(item) & TELLS) === 0) continue;
-      const label = `${name} ${this.calls.kindName(item)}`;
-      const cost = this.meter.run(label, view, 0, () => this.#call(name, item));
-      computeNs += cost.computeNs;
-      stallNs += cost.stallNs;
-      if (name === "dma") stallNs += this.#busNs(item.placed) + this.#busNs(item.fetched);
-      if (name === "arx") stallNs += this.#busNs(DESCRIPTOR_BYTES);
-    }
-    return { computeNs, stallNs };
-  }
-
-  #busNs(bytes: number): number {
-    const { latencyNs, gigabitsPerSecond } = this.machine.pcie;
-    return bytes === 0 ? 0 : latencyNs.value + (bytes * 8) / gigabitsPerSecond.value;
-  }
-
-  #finishAll(item: Item): void {
-    const actions = this.calls.actions(item);
-    this.#reschedule(item);
-    if ((actions & W.ACTION_NOTIFY) !== 0) this.#deliver();
-    else if ((actions & TELLS) !== 0) this.#options.ports.told?.();
-    item.holds = 1;
-    if ((actions & SENDS) !== 0) this.#transmit(item);
-    else this.#release(item);
-  }
-}
-
-/** The machine's bus as PcieLink wants it. */
-function pcieOf({ pcie }: Machine): ConstructorParameters<typeof PcieLink>[1] {
-  return {
-    latencyNs: pcie.latencyNs.value,
-    bytesPerNs: pcie.gigabitsPerSecond.value / 8,
-    headerBytes: pcie.headerBytes.value,
-    payloadBytes: pcie.payloadBytes.value,
-    inFlight: pcie.inFlight.value,
-    queues: {
-      atx: pcie.queues.atx.value,
-      arx: pcie.queues.arx.value,
-      tx: pcie.queues.tx.value,
-      rx: pcie.queues.rx.value,
-    },
-  };
 }

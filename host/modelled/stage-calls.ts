@@ -13,6 +13,8 @@ export const SENDS = W.ACTION_ACK | W.ACTION_SEND;
 export const LEAVES = W.ACTION_DROP | W.ACTION_REDIRECT;
 const CONTROL =
   W.ACTION_FIN_RECEIVED | W.ACTION_FIN_ACKED | W.ACTION_RESET | W.ACTION_LATE_DATA;
+/** Bytes of a descriptor in a context queue. */
+export const DESCRIPTOR_BYTES = 32;
 export const TELLS = W.ACTION_NOTIFY | CONTROL | LEAVES;
 
 const KINDS = ["rx", "tx", "hc", "ack"];

@@ -44,6 +44,7 @@ export class StageMeter {
       const account = Math.floor(i / WIDTHS);
       if (account === Account.Payload && machine.payloadHardware) return 0;
       if (account === Account.Lookup && machine.lookupHardware) return 0;
+      if (account === Account.Wheel && machine.wheelHardware) return 0;
       return cyclesToNs(machine, cycles((i % WIDTHS) + 1));
     });
   }

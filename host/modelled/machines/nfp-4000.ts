@@ -50,12 +50,13 @@ export const NFP_4000: Machine = {
   cores: paper(60, "4.1.1"),
   threads: paper(8, "4.1.1"),
   islands: paper(5, "4.1.1: five general-purpose islands"),
-  cyclesPerInstruction: fitted(1, "throughput of row 3 of Table 4.4"),
+  cyclesPerInstruction: fitted(0.897, "throughput of row 3 of Table 4.4"),
   wideInstructions: assumed(2, "a 32-bit core (4.1.1): two instructions for 64 bits"),
   vectorInstructions: assumed(4, "a 32-bit core (4.1.1): four instructions for 128 bits"),
   payloadHardware: true,
   lookupHardware: true,
-  hardwareSource: "4.4.1.1: lookup engine; 4.1.1: DMA engine and CRC; checksums by the MAC (1.4)",
+  wheelHardware: true,
+  hardwareSource: "4.4.1.1: lookup engine, hardware queues of the time wheel; 4.1.1: DMA engine",
   records: {
     lookup: [
       {
