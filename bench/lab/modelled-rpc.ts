@@ -3,12 +3,16 @@
  * wire of the machine's rate, an application on modelled host cores, a closed loop of requests.
  * What the experiments of 4.5.1 and 4.5.2 share.
  */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { Counter } from "../../bindings/abi/counters.ts";
 import { ARX_CONNECTION, ARX_RX_BUMP, ARX_SIZE } from "../../bindings/abi/descriptor.ts";
 import { CONTEXT_ARX_BASE, CONTEXT_ARX_CONSUMER } from "../../bindings/abi/descriptor.ts";
 import { CONTEXT_ARX_MASK, CONTEXT_ARX_PRODUCER } from "../../bindings/abi/descriptor.ts";
 import { CONTEXT_SIZE, FRAME_LENGTH, FRAME_OFFSET, FRAME_SIZE } from "../../bindings/abi/descriptor.ts";
 import * as M from "../../bindings/abi/memory-map.ts";
 import { createCore } from "../../bindings/core.ts";
+import { countedModule } from "../../host/modelled/counted-core.ts";
 import type { Machine } from "../../host/modelled/machine.ts";
 import { type Disturbance, ModelledCore } from "../../host/modelled/modelled-core.ts";
 import { wireNs } from "../../host/modelled/modelled-core.ts";
@@ -16,6 +20,7 @@ import type { Placement } from "../../host/modelled/placement.ts";
 import { Simulation } from "../../host/modelled/simulation.ts";
 import type { StageCost } from "../../host/modelled/stage-table.ts";
 import { Prng } from "../../host/prng.ts";
+import { loadModule, repositoryRoot } from "../harness.ts";
 import { FlowCore, flowLayout, HASH_KEY } from "../flow-cores.ts";
 
 /** Builds of the data path: the clients' and the modelled one, already counted. */
@@ -47,6 +52,8 @@ export interface RpcPlan {
   readonly jitter?: number;
   readonly bufferShift?: number;
   readonly disturbance?: Disturbance;
+  /** Sees every frame that the NIC sends. */
+  readonly onFrame?: (frame: Uint8Array) => void;
 }
 
 export interface RpcResult {
@@ -58,7 +65,15 @@ export interface RpcResult {
   readonly utilisation: ReadonlyMap<string, number>;
   readonly costs: readonly StageCost[];
   readonly overtaken: readonly number[];
-  readonly outOfOrder: number;
+  /** Segments that came out of order, at the server and at the clients. */
+  readonly outOfOrder: readonly [server: number, clients: number];
+  readonly retransmissions: number;
+}
+
+/** Builds as they stand in build/. Throws Error when there is none. */
+export function loadModules(): RpcModules {
+  const path = join(repositoryRoot(), "build/flextoe.modelled.wasm");
+  return { batch: loadModule("flextoe.wasm"), counted: countedModule(readFileSync(path)) };
 }
 
 const CONTEXT = 1;
@@ -177,6 +192,17 @@ class RpcRun {
       : [];
   }
 
+  /** What reordering did to TCP. */
+  disorder(): Pick<RpcResult, "outOfOrder" | "retransmissions"> {
+    const ends = [this.#server, this.#clients.end] as const;
+    const [server, clients] = ends.map((end) => end.counter(Counter.OutOfOrderPlaced));
+    const again = ends.map((end) => end.counter(Counter.Retransmissions));
+    return {
+      outOfOrder: [server as number, clients as number],
+      retransmissions: (again[0] as number) + (again[1] as number),
+    };
+  }
+
   /** Requests start within the first microseconds, not all at once. */
   start(): void {
     const prng = new Prng(this.plan.seed).fork("start");
@@ -205,6 +231,7 @@ class RpcRun {
 
   #toClients(bytes: Uint8Array): void {
     const frame = bytes.slice();
+    this.plan.onFrame?.(frame);
     this.simulation.after(this.plan.clientNs / 2, () => {
       this.#clients.receive(frame);
       readArx(this.#clients.end, (flow, readable) => this.#answer(flow, readable));
@@ -274,6 +301,6 @@ export function runRpcs(plan: RpcPlan): RpcResult {
     utilisation: run.nic.nic.utilisation(since, busy),
     costs: run.nic.nic.meter.table.costs(),
     overtaken: run.nic.overtaken(),
-    outOfOrder: 0,
+    ...run.disorder(),
   };
 }
