@@ -39,6 +39,9 @@ interface Scenario {
 
 }
 
+/** Bytes of a request of the ACK scenario: one segment each. */
+const SHORT_BYTES = 64;
+
 type Word = (offset: number) => number;
 
 const SCENARIOS: readonly Scenario[] = [
@@ -61,11 +64,11 @@ const SCENARIOS: readonly Scenario[] = [
   },
   {
     id: "ACK",
-    title: "post-processing of a received segment is slow while a response leaves",
+    title: "post-processing of every other received segment is slow while a response leaves",
     disturbance: {
-      stage: (station, word) => (station === "post" && isReceivedData(word) ? SLOW_NS : 0),
+      stage: (station, word) => (station === "post" && isEverySecond(word) ? SLOW_NS : 0),
     },
-    plan: { requestBytes: 64, responseBytes: 64, inFlight: 4 },
+    plan: { requestBytes: SHORT_BYTES, responseBytes: SHORT_BYTES, inFlight: 4 },
   },
 ];
 
@@ -73,8 +76,10 @@ function isFull(word: Word): boolean {
   return word(W.WORK_KIND) === W.WorkKind.Rx && word(W.WORK_FRAME_LENGTH) > SEGMENT_BYTES;
 }
 
-function isReceivedData(word: Word): boolean {
-  return word(W.WORK_KIND) === W.WorkKind.Rx && word(W.WORK_PAYLOAD_LENGTH) > 0;
+/** Every other request, by its place in the stream. */
+function isEverySecond(word: Word): boolean {
+  if (word(W.WORK_KIND) !== W.WorkKind.Rx || word(W.WORK_PAYLOAD_LENGTH) === 0) return false;
+  return (word(W.WORK_SEQ) & SHORT_BYTES) !== 0;
 }
 
 /** [frames behind, segments out of order at the server, at the client]. */
