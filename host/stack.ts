@@ -10,7 +10,7 @@ import { ETHERNET_SIZE } from "../bindings/abi/ethernet.ts";
 import { BATCH_MAX, EGRESS_FRAMES_MAX, FRAME_HEADROOM } from "../bindings/abi/limits.ts";
 import { NETIFS_MAX } from "../bindings/abi/limits.ts";
 import * as M from "../bindings/abi/memory-map.ts";
-import { type Core, type CoreGroup, createCore } from "../bindings/core.ts";
+import { type Core, type CoreGroup, type CoreOptions, createCore } from "../bindings/core.ts";
 import type { LayoutOptions } from "../bindings/layout.ts";
 import { ControlPlane } from "./control-plane/control-plane.ts";
 import { profile as profileNamed } from "./control-plane/profile.ts";
@@ -48,6 +48,8 @@ export interface StackOptions {
   readonly profile?: ProfileName | Profile;
   readonly layout?: Partial<LayoutOptions>;
   readonly name?: string;
+  /** Makes the data path; default: the batch executor over `module`. */
+  readonly executor?: (options: CoreOptions) => Core;
   /** Trusted test seam: chooses every ISN (u32) in place of RFC 6528's hash. */
   readonly initialSequence?: () => number;
 }
@@ -104,7 +106,8 @@ export class Stack {
     this.name = options.name ?? "stack";
     const key = hashKey(options.entropy);
     const layout = options.layout === undefined ? {} : { layout: options.layout };
-    this.core = createCore({ module: options.module, hashKey: key, ...layout });
+    const executor = options.executor ?? createCore;
+    this.core = executor({ module: options.module, hashKey: key, ...layout });
     this.#header = this.core.address >>> 2;
     this.#words = this.core.words;
     this.#credit = this.#header + (M.CORE_NETIF_CREDIT >>> 2);

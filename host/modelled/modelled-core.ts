@@ -55,6 +55,8 @@ export interface ModelledOptions extends NicOptions {
   readonly disturbance?: Disturbance;
 }
 
+const NOTHING: Cost = { computeNs: 0, stallNs: 0 };
+
 interface Group {
   /** RP2 and RP3. */
   readonly netif: ReorderPoint<Item>;
@@ -208,6 +210,7 @@ export class ModelledCore {
   #run(name: StationName, item: Item, view: MemoryView): Cost {
     const { calls, meter, placement } = this.nic;
     this.nic.setNow();
+    if (this.#hasEnded(name, item)) return NOTHING;
     if (placement.runToCompletion && name !== "atx") {
       return runAll(this.nic, item, view, () => this.#passed(item));
     }
@@ -216,6 +219,17 @@ export class ModelledCore {
     if (name === "protocol") this.#passed(item);
     const extra = this.#disturbance.stage?.(name, (at) => calls.word(item, at)) ?? 0;
     return extra === 0 ? cost : { ...cost, stallNs: cost.stallNs + extra };
+  }
+
+  /** The connection was taken out of the data path while the item was on its way: it is void. */
+  #hasEnded(name: StationName, item: Item): boolean {
+    const { calls } = this.nic;
+    if (name === "pre" || name === "atx" || calls.isCurrent(item)) return false;
+    calls.put(item, W.WORK_ACTIONS, 0);
+    item.placed = 0;
+    item.fetched = 0;
+    if (name === "protocol") this.#passed(item);
+    return true;
   }
 
   #done(name: StationName, item: Item): void {

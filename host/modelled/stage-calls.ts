@@ -4,6 +4,7 @@
  * copies of a stage share nothing that the real ones would not.
  */
 import * as D from "../../bindings/abi/descriptor.ts";
+import * as F from "../../bindings/abi/flow-state.ts";
 import * as M from "../../bindings/abi/memory-map.ts";
 import * as W from "../../bindings/abi/work.ts";
 import type { CountedCore } from "./counted-core.ts";
@@ -48,6 +49,16 @@ export class StageCalls {
 
   kindName(item: Item): string {
     return KINDS[this.kind(item)] as string;
+  }
+
+  /** True while the item's connection is the one that pre-processing found, or it has none. */
+  isCurrent(item: Item): boolean {
+    if ((this.actions(item) & LEAVES) !== 0) return true;
+    const { core } = this.#counted;
+    const connection = this.word(item, W.WORK_CONNECTION);
+    const pre = (core.map.base.pre as number) + connection * F.PRE_SIZE;
+    if (core.bytes[pre + F.PRE_STATE] !== F.PreState.Installed) return false;
+    return core.words[(pre + F.PRE_GENERATION) >>> 2] === this.word(item, W.WORK_GENERATION);
   }
 
   /** RP0: a frame off the wire becomes a work record. The MAC does it. */

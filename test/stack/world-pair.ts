@@ -19,7 +19,7 @@ import { ERRNO } from "../../host/errors.ts";
 import type { SocketAddress } from "../../host/libtoe/calls.ts";
 import type { LibToe } from "../../host/libtoe/libtoe.ts";
 import type { Link } from "../../host/netif/link.ts";
-import { Stack } from "../../host/stack.ts";
+import { Stack, type StackOptions } from "../../host/stack.ts";
 import { type Host, World, type WorldLinkOptions } from "../../host/world.ts";
 import { loadModule, TEST_LAYOUT } from "../support/load-core.ts";
 
@@ -66,6 +66,8 @@ export interface WorldPairOptions {
   readonly profile?: ProfileName | Profile;
   readonly layout?: Partial<LayoutOptions>;
   readonly link?: Partial<WorldLinkOptions>;
+  /** Data paths of client and server; default: the batch executor. */
+  readonly executors?: readonly [client: StackOptions["executor"], server: StackOptions["executor"]];
   /** ISNs of client and server. */
   readonly sequences?: readonly [number, number];
   /** One macrotask, for tests with promises. */
@@ -147,12 +149,14 @@ export class WorldPair {
   #host(side: 0 | 1, options: WorldPairOptions): ApplicationHost {
     const name = side === 0 ? "client" : "server";
     const { profile, sequences } = options;
+    const executor = options.executors?.[side];
     const stack = new Stack({
       module: loadModule(),
       name,
       netifs: [{ netif: this.link.ends[side], addresses: [`${ADDRESSES[side]}/24`] }],
       entropy: this.world.entropy(name),
       layout: { ...TEST_LAYOUT, ...options.layout },
+      ...(executor === undefined ? {} : { executor }),
       ...(profile === undefined ? {} : { profile }),
       ...(sequences === undefined ? {} : { initialSequence: () => sequences[side] }),
     });
