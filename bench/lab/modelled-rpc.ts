@@ -6,7 +6,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Counter } from "../../bindings/abi/counters.ts";
-import { ARX_CONNECTION, ARX_RX_BUMP, ARX_SIZE } from "../../bindings/abi/descriptor.ts";
+import { ARX_CONNECTION, ARX_RX_BUMP, ARX_SIZE, ARX_TX_BUMP } from "../../bindings/abi/descriptor.ts";
 import { CONTEXT_ARX_BASE, CONTEXT_ARX_CONSUMER } from "../../bindings/abi/descriptor.ts";
 import { CONTEXT_ARX_MASK, CONTEXT_ARX_PRODUCER } from "../../bindings/abi/descriptor.ts";
 import { CONTEXT_SIZE, FRAME_LENGTH, FRAME_OFFSET, FRAME_SIZE } from "../../bindings/abi/descriptor.ts";
@@ -80,8 +80,11 @@ const CONTEXT = 1;
 /** Room for transmission that never ends. */
 const CREDIT = 64;
 
-/** Bytes that became readable since the last call, by flow. */
-function readArx(end: FlowCore, each: (flow: number, bytes: number) => void): void {
+/** Takes the notifications of an end: bytes that became readable, by flow, and bytes freed. */
+export function readArx(
+  end: FlowCore,
+  each: (flow: number, readable: number, freed: number) => void,
+): void {
   const { words, map } = end.core;
   const record = ((map.base.contextTable as number) + CONTEXT * CONTEXT_SIZE) >>> 2;
   const at = (offset: number): number => words[record + (offset >>> 2)] as number;
@@ -90,8 +93,8 @@ function readArx(end: FlowCore, each: (flow: number, bytes: number) => void): vo
   for (; consumer !== producer; consumer = (consumer + 1) >>> 0) {
     const slot = (consumer & at(CONTEXT_ARX_MASK)) * ARX_SIZE;
     const entry = (at(CONTEXT_ARX_BASE) + slot) >>> 2;
-    const bytes = words[entry + (ARX_RX_BUMP >>> 2)] as number;
-    if (bytes > 0) each(words[entry + (ARX_CONNECTION >>> 2)] as number, bytes);
+    const word = (offset: number): number => words[entry + (offset >>> 2)] as number;
+    each(word(ARX_CONNECTION), word(ARX_RX_BUMP), word(ARX_TX_BUMP));
   }
   words[record + (CONTEXT_ARX_CONSUMER >>> 2)] = consumer;
 }
