@@ -35,6 +35,7 @@ export interface RpcPlan {
   readonly placement: Placement;
   readonly flows: number;
   readonly requestBytes: number;
+  /** 0: the server only takes; a request is done when its application has it. */
   readonly responseBytes: number;
   readonly mss: number;
   /** Requests of one connection at once. */
@@ -77,6 +78,8 @@ export function loadModules(): RpcModules {
 }
 
 const CONTEXT = 1;
+/** How soon a paused switch tries again; ns. */
+const PAUSE_NS = 200;
 /** Room for transmission that never ends. */
 const CREDIT = 64;
 
@@ -167,6 +170,7 @@ class RpcRun {
   readonly #asked: Float64Array;
   readonly latencies: number[] = [];
   done = 0;
+  readonly #switch: Uint8Array[] = [];
   #wireFree = 0;
   #hostFree: number[];
 
@@ -229,7 +233,18 @@ class RpcRun {
     const half = this.plan.clientNs / 2;
     const start = Math.max(this.#wireFree, this.simulation.now + half);
     this.#wireFree = start + wireNs(frame.length, 0, lineGigabits.value);
-    this.simulation.at(this.#wireFree, () => this.nic.receive(frame));
+    this.simulation.at(this.#wireFree, () => {
+      this.#switch.push(frame);
+      if (this.#switch.length === 1) this.#drain();
+    });
+  }
+
+  /** The last switch: it waits while the NIC has no buffer (pause frames), and loses nothing. */
+  #drain(): void {
+    while (this.#switch.length > 0 && this.nic.nic.rx.free > 0) {
+      this.nic.receive(this.#switch.shift() as Uint8Array);
+    }
+    if (this.#switch.length > 0) this.simulation.after(PAUSE_NS, () => this.#drain());
   }
 
   #toClients(bytes: Uint8Array): void {
@@ -244,12 +259,9 @@ class RpcRun {
   #answer(flow: number, readable: number): void {
     const { responseBytes } = this.plan;
     this.#answered[flow] = (this.#answered[flow] as number) + readable;
-    while ((this.#answered[flow] as number) >= responseBytes) {
+    while (responseBytes > 0 && (this.#answered[flow] as number) >= responseBytes) {
       this.#answered[flow] = (this.#answered[flow] as number) - responseBytes;
-      const sent = (this.#sent[flow] as number[]).shift() as number;
-      this.latencies.push(this.simulation.now - sent);
-      this.done += 1;
-      this.#request(flow, responseBytes);
+      this.#finish(flow, responseBytes);
     }
   }
 
@@ -278,6 +290,16 @@ class RpcRun {
     this.#server.describe(flow, this.plan.requestBytes, this.plan.responseBytes);
     this.#server.ring();
     this.nic.doorbell(CONTEXT);
+    if (this.plan.responseBytes > 0) return;
+    // A sink: the request is done when the application has it.
+    this.#finish(flow, 0);
+  }
+
+  #finish(flow: number, credit: number): void {
+    const sent = (this.#sent[flow] as number[]).shift() as number;
+    this.latencies.push(this.simulation.now - sent);
+    this.done += 1;
+    this.#request(flow, credit);
   }
 }
 

@@ -39,6 +39,13 @@ export function machineGiven(machine: Machine): Given[] {
   }));
 }
 
+/** The machine with all threads of the flow scheduler taking turns: how much hangs on that. */
+export function manyTurns(machine: Machine): Machine {
+  const { threads } = machine;
+  const source = "to see how much hangs on turnsAtOnce";
+  return { ...machine, turnsAtOnce: { value: threads.value, origin: "assumed", source } };
+}
+
 /** A closed loop of echoes; what an experiment varies is its own. */
 export function echoPlan(
   modules: RpcModules,

@@ -79,6 +79,8 @@ export interface Machine {
   readonly rxPackets: Constant;
   readonly txPackets: Constant;
   readonly descriptors: Constant;
+  /** Turns that the flow scheduler has under way at most. */
+  readonly turnsAtOnce: Constant;
   /** Share of a memory's and the bus's time that is random: mean of an exponential. */
   readonly jitter: Constant;
 }

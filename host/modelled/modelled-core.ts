@@ -109,7 +109,8 @@ export class ModelledCore {
     this.#descriptors = new DescriptorSource(counted, this.nic.hc, this.#rp4, (item) =>
       atx.push(item),
     );
-    this.turns = new TurnSource(counted, calls, this.nic.tx, (item) => this.#pre.push(item));
+    const most = this.nic.machine.turnsAtOnce.value;
+    this.turns = new TurnSource(counted, calls, this.nic.tx, most, (item) => this.#pre.push(item));
     this.turns.attach(this.#scheduler(cores.scheduler, groups));
   }
 

@@ -1,7 +1,6 @@
 /**
  * The flow scheduler's core (SCH, 4.3.4): takes flows in that have something to send, and gives
- * turns out as items for the TX pipeline. One thread serves the round robin, as in FlexTOE's public
- * code, so turns do not overlap; that bounds transmissions of short messages.
+ * turns out as items for the TX pipeline. How many turns overlap is the machine's constant.
  */
 import * as F from "../../bindings/abi/flow-state.ts";
 import { TURN_SEGMENTS_MAX } from "../../bindings/abi/limits.ts";
@@ -35,14 +34,17 @@ export class TurnSource {
   readonly #underway: Int32Array;
   #station: Station<SchedulerJob> | undefined;
   #turns = 0;
+  readonly #most: number;
 
-  /** `send` takes each segment's item to pre-processing. */
+  /** `send` takes each segment's item to pre-processing; `turnsAtOnce` are under way at most. */
   constructor(
     counted: CountedCore,
     calls: StageCalls,
     pool: Pool,
+    turnsAtOnce: number,
     send: (item: Item) => void,
   ) {
+    this.#most = turnsAtOnce;
     this.#counted = counted;
     this.#calls = calls;
     this.#pool = pool;
@@ -64,9 +66,9 @@ export class TurnSource {
     this.#station?.push({ kind: "schedule", connection, fresh, items: [] });
   }
 
-  /** One turn at a time is asked for while flows wait, buffers are free and the carrier takes. */
+  /** Another turn is asked for while flows wait, buffers are free and the carrier takes. */
   wake(): void {
-    if (this.#turns > 0 || this.#pool.free === 0 || this.credit < 1) return;
+    if (this.#turns >= this.#most || this.#pool.free === 0 || this.credit < 1) return;
     if (this.#counted.word(M.CORE_RR_HEAD) === 0) return;
     this.#turns += 1;
     this.#station?.push({ kind: "turn", connection: 0, fresh: false, items: [] });

@@ -111,5 +111,6 @@ export const NFP_4000: Machine = {
   rxPackets: assumed(512, "packets in island memory, FlexTOE's public code"),
   txPackets: assumed(512, "as for reception"),
   descriptors: assumed(512, "descriptor pool, FlexTOE's public code"),
+  turnsAtOnce: assumed(1, "FlexTOE's public code: one thread serves a list of waiting flows"),
   jitter: assumed(0.1, "contention of memories and bus; not in the paper"),
 };
