@@ -36,7 +36,6 @@ interface Scenario {
   readonly title: string;
   readonly disturbance: Disturbance;
   readonly plan: Pick<RpcPlan, "requestBytes" | "responseBytes" | "inFlight">;
-
 }
 
 /** Bytes of a request of the ACK scenario: one segment each. */

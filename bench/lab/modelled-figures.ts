@@ -9,7 +9,13 @@ import { FLEXTOE, type Placement } from "../../host/modelled/placement.ts";
 import { anchor } from "./anchors.ts";
 import type { Experiment, LabOptions, LabReport, LabRow, PlotSeries } from "./experiment.ts";
 import { loadModules, type RpcModules, type RpcResult, runRpcs } from "./modelled-rpc.ts";
-import { echoPlan, HOST_CYCLES_PER_NS, machineGiven, manyTurns, SETTING } from "./modelled-setting.ts";
+import {
+  echoPlan,
+  HOST_CYCLES_PER_NS,
+  machineGiven,
+  manyTurns,
+  SETTING,
+} from "./modelled-setting.ts";
 import { percentile } from "./statistics.ts";
 
 /** "the protocol stage, which uses 8 FPCs in this benchmark" (4.5.2). */
@@ -101,21 +107,25 @@ function runFigure9(options: LabOptions): LabReport {
     note: "95 % of the most, among the points above",
   });
   const rows: LabRow[] = [
-    ...points.map(([n, rate], i): LabRow => ({
-      name: `${n} host cores`,
-      ours: rate / 1e6,
-      unit: "M requests/s",
-      origin: "predicted",
-      note: `SCH on all threads ${((turning[i]?.[1] ?? 0) / 1e6).toFixed(2)} M`,
-    })),
-    ...["tas", "chelsio", "linux"].map((stack): LabRow => ({
-      name: `most over ${stack}`,
-      ours: against(stack),
-      unit: "x",
-      origin: "predicted",
-      anchor: `fig4.9.tput_vs_${stack}`,
-      note: "the other stack: its cycles of Table 2.1 on as many cores, no locks",
-    })),
+    ...points.map(
+      ([n, rate], i): LabRow => ({
+        name: `${n} host cores`,
+        ours: rate / 1e6,
+        unit: "M requests/s",
+        origin: "predicted",
+        note: `SCH on all threads ${((turning[i]?.[1] ?? 0) / 1e6).toFixed(2)} M`,
+      }),
+    ),
+    ...["tas", "chelsio", "linux"].map(
+      (stack): LabRow => ({
+        name: `most over ${stack}`,
+        ours: against(stack),
+        unit: "x",
+        origin: "predicted",
+        anchor: `fig4.9.tput_vs_${stack}`,
+        note: "the other stack: its cycles of Table 2.1 on as many cores, no locks",
+      }),
+    ),
     knee("", points),
     knee(", SCH on all threads", turning),
   ];
@@ -238,23 +248,24 @@ function runFigure13(options: LabOptions): LabReport {
     }
     return line(name, points);
   });
-  return report(
-    rows,
-    "One connection, large RPCs (Figure 4.13)",
-    ["RPC bytes", "Gbit/s"],
-    series,
-    ["The paper compares with Chelsio's TOE only, which is not modelled."],
-  );
+  return report(rows, "One connection, large RPCs (Figure 4.13)", ["RPC bytes", "Gbit/s"], series, [
+    "The paper compares with Chelsio's TOE only, which is not modelled.",
+  ]);
 }
 
-function scaling(modules: RpcModules, options: LabOptions, machine: Machine, flows: number): number {
+function scaling(
+  modules: RpcModules,
+  options: LabOptions,
+  machine: Machine,
+  flows: number,
+): number {
   const result = echo(modules, options, {
     machine,
     placement: TWO_PROTOCOL,
     flows,
     requestBytes: 64,
-    warmUp: 2 * flows,
-    rpcs: Math.max(2000, 2 * flows),
+    warmUp: flows,
+    rpcs: Math.max(2000, flows),
     bufferShift: 10,
   });
   return result.rpcsPerSecond;
@@ -262,25 +273,27 @@ function scaling(modules: RpcModules, options: LabOptions, machine: Machine, flo
 
 function runFigure14(options: LabOptions): LabReport {
   const modules = loadModules();
-  const counts = options.quick ? [1024, 4096] : [256, 512, 1024, 2048, 4096, 8192, 16_384];
+  const counts = options.quick ? [512, 2048] : [512, 2048, 4096, 8192, 16_384];
   const points = counts.map((n) => [n, scaling(modules, options, NFP_4000, n)] as const);
   const larger = counts.map((n) => [n, scaling(modules, options, NFP_LX, n)] as const);
   const turning = counts.map(
     (n) => [n, scaling(modules, options, manyTurns(NFP_4000), n)] as const,
   );
-  const low = options.quick ? 1024 : 2048;
-  const high = options.quick ? 4096 : 8192;
+  const low = options.quick ? 512 : 2048;
+  const high = options.quick ? 2048 : 8192;
   const drop = (curve: readonly (readonly [number, number])[]): number => {
     const at = (n: number): number => curve.find(([count]) => count === n)?.[1] ?? 0;
     return (1 - at(high) / at(low)) * 100;
   };
-  const rows = points.map(([n, rate], i): LabRow => ({
-    name: `${n} connections`,
-    ours: rate / 1e6,
-    unit: "M requests/s",
-    origin: "predicted",
-    note: `nfp-lx ${((larger[i]?.[1] ?? 0) / 1e6).toFixed(2)} M`,
-  }));
+  const rows = points.map(
+    ([n, rate], i): LabRow => ({
+      name: `${n} connections`,
+      ours: rate / 1e6,
+      unit: "M requests/s",
+      origin: "predicted",
+      note: `nfp-lx ${((larger[i]?.[1] ?? 0) / 1e6).toFixed(2)} M`,
+    }),
+  );
   const drops = [["", points] as const, [", SCH on all threads", turning] as const];
   for (const [name, curve] of drops) {
     rows.push({

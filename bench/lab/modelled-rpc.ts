@@ -6,10 +6,20 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Counter } from "../../bindings/abi/counters.ts";
-import { ARX_CONNECTION, ARX_RX_BUMP, ARX_SIZE, ARX_TX_BUMP } from "../../bindings/abi/descriptor.ts";
+import {
+  ARX_CONNECTION,
+  ARX_RX_BUMP,
+  ARX_SIZE,
+  ARX_TX_BUMP,
+} from "../../bindings/abi/descriptor.ts";
 import { CONTEXT_ARX_BASE, CONTEXT_ARX_CONSUMER } from "../../bindings/abi/descriptor.ts";
 import { CONTEXT_ARX_MASK, CONTEXT_ARX_PRODUCER } from "../../bindings/abi/descriptor.ts";
-import { CONTEXT_SIZE, FRAME_LENGTH, FRAME_OFFSET, FRAME_SIZE } from "../../bindings/abi/descriptor.ts";
+import {
+  CONTEXT_SIZE,
+  FRAME_LENGTH,
+  FRAME_OFFSET,
+  FRAME_SIZE,
+} from "../../bindings/abi/descriptor.ts";
 import * as M from "../../bindings/abi/memory-map.ts";
 import { createCore } from "../../bindings/core.ts";
 import { countedModule } from "../../host/modelled/counted-core.ts";

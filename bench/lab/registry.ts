@@ -6,7 +6,13 @@ import { MODELLED_FIGURES } from "./modelled-figures.ts";
 import { TABLE_4_1 } from "./table-4-1.ts";
 import { TABLE_4_4 } from "./table-4-4.ts";
 
-export const EXPERIMENTS: readonly Experiment[] = [TABLE_4_1, FIGURE_4_7, TABLE_4_4, ...MODELLED_FIGURES, FIGURE_4_15];
+export const EXPERIMENTS: readonly Experiment[] = [
+  TABLE_4_1,
+  FIGURE_4_7,
+  TABLE_4_4,
+  ...MODELLED_FIGURES,
+  FIGURE_4_15,
+];
 
 /** The experiment of a name. Throws RangeError with the list when there is none. */
 export function experiment(name: string): Experiment {

@@ -99,6 +99,23 @@ for (const [d, c] of CASES)
   for (const m of ["on", "off", "window"] as const) {
     const t = performance.now();
     const o = incast(d, c, m, process.argv[2] === "q" ? QUICK : FULL, 1);
-    console.log(d, c, m, (o.throughput/1e9).toFixed(2), "tail", (o.tail/1e6).toFixed(2), "med", (o.median/1e6).toFixed(3), "jfi", o.fairness.toFixed(3), o.requests, "drop", o.dropped, "mark", o.marked, ((performance.now() - t)/1e3).toFixed(1)+"s");
+    console.log(
+      d,
+      c,
+      m,
+      (o.throughput / 1e9).toFixed(2),
+      "tail",
+      (o.tail / 1e6).toFixed(2),
+      "med",
+      (o.median / 1e6).toFixed(3),
+      "jfi",
+      o.fairness.toFixed(3),
+      o.requests,
+      "drop",
+      o.dropped,
+      "mark",
+      o.marked,
+      ((performance.now() - t) / 1e3).toFixed(1) + "s",
+    );
   }
 export type X = [Experiment, Given, LabOptions, LabReport, LabRow, Plot];

@@ -7,10 +7,10 @@ import { type Core, type CoreExports, createCore } from "../../bindings/core.ts"
 import type { LayoutOptions } from "../../bindings/layout.ts";
 import * as M from "../../bindings/abi/memory-map.ts";
 import { counterName, instrument, TRACE_AT, TRACE_END } from "./instrument.ts";
-import { Width, WIDTHS } from "./wasm-format.ts";
+import { type Width, WIDTHS } from "./wasm-format.ts";
 
 /** Whose work an instruction is. */
-export const enum Account {
+export enum Account {
   /** The stage's own. */
   Control = 0,
   /** Checksums and copies of payload: a NIC's MAC and DMA engine do them. */
@@ -54,9 +54,7 @@ export interface StageExports extends CoreExports {
 
 /** The module of a build with counting and tracing; of the modelled build, or of one like it. */
 export function countedModule(binary: Uint8Array): WebAssembly.Module {
-  return new WebAssembly.Module(
-    instrument(binary, { accounts: ACCOUNTS, accountOf, trace: true }),
-  );
+  return new WebAssembly.Module(instrument(binary, { accounts: ACCOUNTS, accountOf, trace: true }));
 }
 
 export interface CountedOptions {

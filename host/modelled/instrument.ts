@@ -279,7 +279,13 @@ function changed(sections: readonly Section[], plan: Plan): Map<number, Uint8Arr
   const traced = plan.note >= 0;
   const types = new Reader((of(SectionId.Type) as Section).bytes).u32();
   const result = new Map<number, Uint8Array>([
-    [SectionId.Global, extended(of(SectionId.Global), fresh.map(() => FRESH_GLOBAL))],
+    [
+      SectionId.Global,
+      extended(
+        of(SectionId.Global),
+        fresh.map(() => FRESH_GLOBAL),
+      ),
+    ],
     [SectionId.Export, extended(of(SectionId.Export), exported)],
     [SectionId.Code, rewriteCode(of(SectionId.Code) as Section, plan, traced)],
   ]);

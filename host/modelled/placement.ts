@@ -4,15 +4,7 @@
  */
 
 /** Stages that have cores of their own (Figure 4.8). */
-export const STATIONS = [
-  "pre",
-  "protocol",
-  "post",
-  "dma",
-  "atx",
-  "arx",
-  "scheduler",
-] as const;
+export const STATIONS = ["pre", "protocol", "post", "dma", "atx", "arx", "scheduler"] as const;
 export type Station = (typeof STATIONS)[number];
 
 export interface ReorderSwitches {

@@ -12,8 +12,7 @@ import type { Item } from "./work-items.ts";
 
 export const SENDS = W.ACTION_ACK | W.ACTION_SEND;
 export const LEAVES = W.ACTION_DROP | W.ACTION_REDIRECT;
-const CONTROL =
-  W.ACTION_FIN_RECEIVED | W.ACTION_FIN_ACKED | W.ACTION_RESET | W.ACTION_LATE_DATA;
+const CONTROL = W.ACTION_FIN_RECEIVED | W.ACTION_FIN_ACKED | W.ACTION_RESET | W.ACTION_LATE_DATA;
 /** Bytes of a descriptor in a context queue. */
 export const DESCRIPTOR_BYTES = 32;
 export const TELLS = W.ACTION_NOTIFY | CONTROL | LEAVES;
@@ -163,6 +162,9 @@ export class StageCalls {
     const row = item.entry >>> 2;
     const at = item.egress + (core.words[row + (D.FRAME_OFFSET >>> 2)] as number);
     const length = core.words[row + (D.FRAME_LENGTH >>> 2)] as number;
-    return [core.bytes.subarray(at, at + length), core.words[row + (D.FRAME_NETIF >>> 2)] as number];
+    return [
+      core.bytes.subarray(at, at + length),
+      core.words[row + (D.FRAME_NETIF >>> 2)] as number,
+    ];
   }
 }

@@ -7,7 +7,7 @@
 export const MAGIC: readonly number[] = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0];
 
 /** Sections by their numbers (5.5.2). */
-export const enum SectionId {
+export enum SectionId {
   Custom = 0,
   Type = 1,
   Import = 2,
@@ -18,7 +18,7 @@ export const enum SectionId {
 }
 
 /** What a counted instruction works on; a machine says what each costs. */
-export const enum Width {
+export enum Width {
   /** Names a register, an immediate or a place: no instruction of a register machine. */
   None = 0,
   /** 32 bits, and control flow. */

@@ -101,4 +101,3 @@ export function fillPools(pools: readonly Pool[], at: number, frameBytes: number
     }
   }
 }
-

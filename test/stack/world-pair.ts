@@ -67,7 +67,10 @@ export interface WorldPairOptions {
   readonly layout?: Partial<LayoutOptions>;
   readonly link?: Partial<WorldLinkOptions>;
   /** Data paths of client and server; default: the batch executor. */
-  readonly executors?: readonly [client: StackOptions["executor"], server: StackOptions["executor"]];
+  readonly executors?: readonly [
+    client: StackOptions["executor"],
+    server: StackOptions["executor"],
+  ];
   /** ISNs of client and server. */
   readonly sequences?: readonly [number, number];
   /** One macrotask, for tests with promises. */

@@ -114,9 +114,7 @@ test("a trace holds the address of every access, as far as its ring goes", () =>
 
 test("what is no module, or holds an unknown instruction, is refused by name", () => {
   expect(() => instrument(Uint8Array.of(1, 2, 3))).toThrow("expected a WebAssembly module");
-  const { buffer } = wabt
-    .parseWat("t.wat", "(module (func i32.const 1 drop))", {})
-    .toBinary({});
+  const { buffer } = wabt.parseWat("t.wat", "(module (func i32.const 1 drop))", {}).toBinary({});
   const broken = new Uint8Array(buffer.slice());
   // i32.const becomes an opcode of the threads proposal.
   broken[broken.lastIndexOf(0x41)] = 0xfe;
