@@ -3,13 +3,23 @@
  * and its stages one by one. A host takes items, calls a stage when a modelled core has the item,
  * and keeps the order. Nothing is decided here and no stage is written twice.
  */
+import { append, armTimer, bind, cancelTimer, carry, consume, flush, forget } from "./index.ts";
+import { initialize, inspect, install, layoutHash, lookup, nextDeadline } from "./index.ts";
+import { nextReady, put, quotes, receive, release, step, take, transmit, turn } from "./index.ts";
+import { unbind, uninstall } from "./index.ts";
+import { count } from "./base/counter.ts";
 import { wheelAdvance } from "./base/timer-wheel.ts";
 import * as queue from "./flextoe/context-queue.ts";
+import { timerExpired } from "./flextoe/expiry.ts";
 import * as scheduler from "./flextoe/flow-scheduler.ts";
 import * as stages from "./flextoe/stages.ts";
+import { Counter } from "../bindings/abi/counters.ts";
 import * as M from "../bindings/abi/memory-map.ts";
 
-export * from "./index";
+export { append, armTimer, bind, cancelTimer, carry, consume, flush, forget };
+export { initialize, inspect, install, layoutHash, lookup, nextDeadline };
+export { nextReady, put, quotes, receive, release, step, take, transmit, turn };
+export { unbind, uninstall };
 
 /** Time of the stages that follow; ns since start. */
 export function setNow(core: usize, now: f64): void {
@@ -88,5 +98,6 @@ export function advanceTimers(core: usize, most: u32): u32 {
 
 /** Timer `index` of those; the connection whose delayed ACK is due then, 0 otherwise. */
 export function expireTimer(core: usize, index: u32): u32 {
-  return stages.timerExpired(core, load<u32>(<usize>load<u32>(core, M.CORE_SCRATCH) + index * 4));
+  count(core, Counter.TimersFired);
+  return timerExpired(core, load<u32>(<usize>load<u32>(core, M.CORE_SCRATCH) + index * 4));
 }

@@ -106,9 +106,15 @@ export interface Core {
   readonly view: DataView;
 }
 
+/** What makes a core in a way of its own: the executor with threads. */
+export interface CoreSource {
+  /** The core over a key of the connection database's hash. */
+  create(hashKey: readonly [bigint, bigint]): Core;
+}
+
 export interface CoreOptions {
   /** A build, or a group that has a place left: the core then shares its memory. */
-  readonly module: WebAssembly.Module | CoreGroup;
+  readonly module: WebAssembly.Module | CoreGroup | CoreSource;
   /** Not with a group, which has chosen already. */
   readonly layout?: Partial<LayoutOptions>;
   /** Key of the connection database's hash, from the platform's entropy. */
@@ -178,9 +184,10 @@ function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory): Co
 /** Instantiates a data path. Throws RangeError on a bad option, Error on a foreign build. */
 export function createCore(options: CoreOptions): Core {
   const { module } = options;
-  if (module instanceof CoreGroup && options.layout !== undefined) {
-    throw new RangeError("createCore: expected no layout beside a group, got one");
+  if (!(module instanceof WebAssembly.Module) && options.layout !== undefined) {
+    throw new RangeError("createCore: expected no layout beside a group or executor, got one");
   }
+  if ("create" in module) return module.create(options.hashKey);
   const group =
     module instanceof CoreGroup ? module : new CoreGroup(module, [options.layout ?? {}]);
   const map = group.take();

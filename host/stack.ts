@@ -10,7 +10,7 @@ import { ETHERNET_SIZE } from "../bindings/abi/ethernet.ts";
 import { BATCH_MAX, EGRESS_FRAMES_MAX, FRAME_HEADROOM } from "../bindings/abi/limits.ts";
 import { NETIFS_MAX } from "../bindings/abi/limits.ts";
 import * as M from "../bindings/abi/memory-map.ts";
-import { type Core, type CoreGroup, type CoreOptions, createCore } from "../bindings/core.ts";
+import { type Core, type CoreGroup, type CoreSource, createCore } from "../bindings/core.ts";
 import type { LayoutOptions } from "../bindings/layout.ts";
 import { ControlPlane } from "./control-plane/control-plane.ts";
 import { profile as profileNamed } from "./control-plane/profile.ts";
@@ -40,16 +40,17 @@ export interface StackNetif {
 }
 
 export interface StackOptions {
-  /** A build of the data path: `await platform.loadCore()`; or a group of cores in one memory. */
-  readonly module: WebAssembly.Module | CoreGroup;
+  /**
+   * A build of the data path: `await platform.loadCore()`; a group of cores in one memory; an
+   * executor with threads: `await platform.startWorkers(...)`; or one on a modelled machine.
+   */
+  readonly module: WebAssembly.Module | CoreGroup | CoreSource;
   readonly netifs: readonly StackNetif[];
   /** Fills a buffer with random bytes: keys, sequence numbers, ports. Seeded in a world. */
   readonly entropy: (bytes: Uint8Array) => void;
   readonly profile?: ProfileName | Profile;
   readonly layout?: Partial<LayoutOptions>;
   readonly name?: string;
-  /** Makes the data path; default: the batch executor over `module`. */
-  readonly executor?: (options: CoreOptions) => Core;
   /** Trusted test seam: chooses every ISN (u32) in place of RFC 6528's hash. */
   readonly initialSequence?: () => number;
 }
@@ -108,8 +109,7 @@ export class Stack {
     this.name = options.name ?? "stack";
     const key = hashKey(options.entropy);
     const layout = options.layout === undefined ? {} : { layout: options.layout };
-    const executor = options.executor ?? createCore;
-    this.core = executor({ module: options.module, hashKey: key, ...layout });
+    this.core = createCore({ module: options.module, hashKey: key, ...layout });
     this.#header = this.core.address >>> 2;
     this.#words = this.core.words;
     this.#credit = this.#header + (M.CORE_NETIF_CREDIT >>> 2);
@@ -351,19 +351,9 @@ export class Stack {
 
   /** When poll() has something to do without input: ns; Infinity when never. */
   nextDeadline(): number {
-    // poll() does nothing until a carrier takes what is held back: no other time counts.
-    if (this.#waiting !== 0) return this.#creditDeadline();
     if (this.#sockets.hasWork() || this.#commanded() || this.control.pending) return this.#now;
     let next = this.core.exports.nextDeadline(this.core.address);
     for (const netif of this.netifs) next = Math.min(next, netif.nextDeadline());
     return Math.min(next, this.toe.nextDeadline());
-  }
-
-  #creditDeadline(): number {
-    let next = Number.POSITIVE_INFINITY;
-    for (const netif of this.netifs) {
-      next = Math.min(next, netif.creditDeadline?.() ?? netif.nextDeadline());
-    }
-    return next;
   }
 }

@@ -38,6 +38,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "assembly/flextoe/pipeline.ts": [...STAGE, "assembly/flextoe/"],
   // The stages under one name each, for every executor.
   "assembly/flextoe/stages.ts": [...STAGE, "assembly/flextoe/"],
+  "assembly/flextoe/expiry.ts": [...STAGE, "assembly/flextoe/"],
+  // The executor with threads.
+  "assembly/workers/": [...STAGE, "assembly/flextoe/", "assembly/libtoe/", "assembly/workers/"],
   // Header prediction is the executor's: it makes the decisions of all stages at once.
   "assembly/flextoe/predicted-": [...STAGE, "assembly/flextoe/"],
   "assembly/libtoe/": [...STAGE, "assembly/libtoe/"],

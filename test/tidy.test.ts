@@ -67,12 +67,12 @@ test("the top level holds what the layout names and nothing else", () => {
 
 /** Programs and files that a tool or a user opens by name. */
 const ENTRIES = [
-  /^assembly\/(index|testing)\.ts$/,
-  /^bindings\/\w+\.ts$/,
+  /^assembly\/(index|modelled|testing|workers)\.ts$/,
+  /^bindings\/[\w-]+\.ts$/,
   /^bindings\/abi\/portable\.d\.ts$/,
   /^host\/index\.ts$/,
   /^host\/netif\/tun\.ts$/,
-  /^test\/(.*\.test|.*\.config|fuzz\/run)\.ts$/,
+  /^test\/(.*\.test|.*\.config|fuzz\/run|workers\/stalls)\.ts$/,
   /^test\/platform\//,
   /^bench\//,
   /^examples\//,

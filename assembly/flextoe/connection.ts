@@ -22,7 +22,6 @@ import { TCP_SIZE, TIMESTAMP_OPTION_BYTES } from "../../bindings/abi/tcp.ts";
 import { TimerKind } from "../../bindings/abi/timer.ts";
 import { cancelTimer } from "./protocol-state.ts";
 
-const GROUP_SHIFT: u32 = 30;
 /** log2 of the largest buffer: CHUNKS_PER_BUFFER_MAX chunks of at most 1 MiB. */
 const BUFFER_SHIFT_MAX: u32 = 26;
 
@@ -64,7 +63,7 @@ export function bind(core: usize): u32 {
   store<u32>(pre, ports, F.PRE_PORTS);
   store<u32>(pre, hash, F.PRE_HASH);
   store<u32>(pre, load<u32>(record, D.INSTALL_GENERATION), F.PRE_GENERATION);
-  store<u8>(pre, <u8>(hash >>> GROUP_SHIFT) & <u8>(L.FLOW_GROUPS - 1), F.PRE_GROUP);
+  store<u8>(pre, <u8>(hash >>> F.GROUP_SHIFT), F.PRE_GROUP);
   store<u8>(pre, load<u8>(record, D.INSTALL_NETIF) & <u8>(L.NETIFS_MAX - 1), F.PRE_NETIF);
   store<u8>(pre, load<u8>(record, D.INSTALL_FAMILY), F.PRE_FAMILY);
   if (!insert(core, connection)) return D.InstallStatus.TableFull;

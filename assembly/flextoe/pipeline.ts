@@ -8,8 +8,10 @@
  *
  * Invariant: every sequence number that is assigned is released in the same call, in order.
  */
+import { count } from "../base/counter.ts";
 import { wheelAdvance, wheelNext } from "../base/timer-wheel.ts";
 import { preOf } from "../flow/flow-state.ts";
+import { Counter } from "../../bindings/abi/counters.ts";
 import * as D from "../../bindings/abi/descriptor.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
 import * as L from "../../bindings/abi/limits.ts";
@@ -17,13 +19,14 @@ import * as M from "../../bindings/abi/memory-map.ts";
 import { ReorderPoint } from "../../bindings/abi/stage.ts";
 import * as W from "../../bindings/abi/work.ts";
 import * as queue from "./context-queue.ts";
+import { expire } from "./expiry.ts";
 import * as scheduler from "./flow-scheduler.ts";
 import { egressRoom } from "./post-processing.ts";
 import { receivePredicted } from "./predicted-receive.ts";
 import { sendPredicted } from "./predicted-send.ts";
 import { assignSequence, releaseSequence } from "./sequencer.ts";
 import { actionsOf, SENDS, stageDma, stageNetif, stageNotify, stagePost } from "./stages.ts";
-import { stagePre, stageProtocol, stageTurn, timerExpired, wireBytes } from "./stages.ts";
+import { stagePre, stageProtocol, stageTurn, wireBytes } from "./stages.ts";
 
 // @ts-ignore: decorator
 @inline
@@ -34,8 +37,7 @@ function workAt(core: usize, index: u32): usize {
 /** One crossing from the host; returns STEP_* bits. */
 export function runStep(core: usize, now: u64): u32 {
   store<u64>(core, now, M.CORE_NOW);
-  // The timestamp clock: 2^20 ns a tick, within RFC 7323's 1 ms to 1 s (5.4).
-  store<u32>(core, <u32>(now >> 20), M.CORE_NOW_TICKS);
+  store<u32>(core, <u32>(now >> <u64>M.TICK_SHIFT), M.CORE_NOW_TICKS);
   // Small bursts are common: a part without work costs a load and a compare, not a call.
   if (load<u32>(core, M.CORE_INGRESS_COUNT) != 0) receiveBurst(core);
   let more: u32 = 0;
@@ -205,7 +207,11 @@ function expireTimers(core: usize, now: u64): bool {
   const fired = wheelAdvance(wheel, timers, now, due, most);
   let items: u32 = 0;
   for (let i: u32 = 0; i < fired; i++) {
-    if (expire(core, load<u32>(due + i * 4), workAt(core, items))) items++;
+    count(core, Counter.TimersFired);
+    if (expire(core, load<u32>(due + i * 4), workAt(core, items))) {
+      assignEgress(core, workAt(core, items));
+      items++;
+    }
     if (items == L.BATCH_MAX) {
       finish(core, 0, items);
       items = 0;
@@ -214,17 +220,6 @@ function expireTimers(core: usize, now: u64): bool {
   finish(core, 0, items);
   // The wheel also stops at its own bound of work; what is due then stays due.
   return fired == most || wheelNext(wheel) <= now;
-}
-
-/** One expired timer; true when the work record holds an item to finish. */
-function expire(core: usize, timer: u32, work: usize): bool {
-  const connection = timerExpired(core, timer);
-  if (connection == 0) return false;
-  stageTurn(core, work, connection, W.WorkKind.DelayedAck);
-  stageProtocol(core, work);
-  if ((actionsOf(work) & SENDS) == 0) return false;
-  assignEgress(core, work);
-  return true;
 }
 
 /** TX: turns of the flow scheduler, within credit; true when flows are waiting for a next call. */

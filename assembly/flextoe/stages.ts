@@ -8,19 +8,18 @@
  * record, so two stages may work on two items of one connection at the same time.
  */
 import { count, countBy, countDrop } from "../base/counter.ts";
-import { preOf, protocolOf } from "../flow/flow-state.ts";
+import { preOf } from "../flow/flow-state.ts";
 import { Counter } from "../../bindings/abi/counters.ts";
 import * as D from "../../bindings/abi/descriptor.ts";
 import { DropReason } from "../../bindings/abi/drop-reason.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
 import { NETIFS_MAX } from "../../bindings/abi/limits.ts";
 import * as M from "../../bindings/abi/memory-map.ts";
-import { TIMERS_PER_CONNECTION, TimerKind } from "../../bindings/abi/timer.ts";
 import * as W from "../../bindings/abi/work.ts";
 import { payloadLimit, setHeader, setLink } from "./connection.ts";
 import { authorise, contextOf, notify, pushEvent, refuse } from "./context-queue.ts";
 import { dmaFetch, dmaPlace } from "./dma.ts";
-import { paceExpired, setPacingInterval } from "./flow-scheduler.ts";
+import { setPacingInterval } from "./flow-scheduler.ts";
 import { buildSegment, postProcessRx, postProcessTx } from "./post-processing.ts";
 import { preProcessHostControl, preProcessRx, preProcessTx } from "./pre-processing.ts";
 import { protocolDelayedAck, protocolHostControl } from "./protocol-host-control.ts";
@@ -217,29 +216,3 @@ export function wireBytes(work: usize): u32 {
 
 /** IPv4 and TCP headers with timestamps, for pacing. */
 const RATE_OVERHEAD: u32 = 52;
-
-/** An expired timer; the connection whose delayed ACK is due then (stageTurn), 0 otherwise. */
-export function timerExpired(core: usize, timer: u32): u32 {
-  const connection = timer / TIMERS_PER_CONNECTION;
-  const kind = timer % TIMERS_PER_CONNECTION;
-  const pre = preOf(core, connection);
-  const generation = load<u32>(pre, F.PRE_GENERATION);
-  count(core, Counter.TimersFired);
-  if (kind == TimerKind.Control) {
-    pushEvent(core, D.EventKind.Timer, connection, generation, kind, 0, 0, 0);
-    return 0;
-  }
-  if (load<u8>(pre, F.PRE_STATE) != <u8>F.PreState.Installed) return 0;
-  if (kind == TimerKind.Pacing) {
-    paceExpired(core, connection);
-  } else if (kind == TimerKind.Retransmit) {
-    const p = protocolOf(core, connection);
-    const persist: u32 = (<u32>load<u16>(p, F.PROTOCOL_FLAGS) & F.FLOW_PERSIST) != 0 ? 1 : 0;
-    const sent = load<u32>(p, F.PROTOCOL_TX_SENT);
-    const avail = load<u32>(p, F.PROTOCOL_TX_AVAIL);
-    pushEvent(core, D.EventKind.Timer, connection, generation, kind, sent, avail, persist);
-  } else {
-    return connection;
-  }
-  return 0;
-}

@@ -182,7 +182,7 @@ class RpcRun {
   done = 0;
   readonly #switch: Uint8Array[] = [];
   #wireFree = 0;
-  #hostFree: number[];
+  readonly #hostFree: number[];
 
   constructor(plan: RpcPlan) {
     this.plan = plan;

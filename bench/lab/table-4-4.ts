@@ -28,7 +28,7 @@ function measure(
   machine: Machine = NFP_4000,
 ): RpcResult {
   const slow = placement.runToCompletion;
-  const rpcs = options.quick ? (slow ? 300 : 1500) : slow ? 4000 : 24_000;
+  const rpcs = options.quick ? (slow ? 300 : 1000) : slow ? 4000 : 24_000;
   const { seed } = options;
   const workload = { flows: FLOWS, requestBytes: RPC_BYTES, rpcs, seed };
   return runRpcs(echoPlan(modules, { machine, placement, ...workload }));

@@ -164,6 +164,8 @@ export const enum InstallStatus {
   NoBuffers = 3,
   /** A field is out of its range. */
   Invalid = 4,
+  /** The data path has stopped for good: a thread of it died. */
+  Down = 5,
 }
 
 // INFO: written by inspect(); times f64 in ns.

@@ -51,5 +51,7 @@ export const enum DropReason {
   NeighborUnreachable = 42,
   RateLimited = 43,
   LinkMalformed = 44,
+  /** Workers executor: netif and pre-processing disagree on the flow group. */
+  FlowGroup = 45,
 }
-export const DROP_REASONS: u32 = 45;
+export const DROP_REASONS: u32 = 46;

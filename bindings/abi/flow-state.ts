@@ -20,7 +20,7 @@ export const PRE_LOCAL_ADDRESS: u32 = 16; // 16 bytes
 export const PRE_PORTS: u32 = 32; // u32
 export const PRE_GENERATION: u32 = 36; // u32
 export const PRE_STATE: u32 = 40; // u8: PreState
-export const PRE_GROUP: u32 = 41; // u8
+export const PRE_GROUP: u32 = 41; // u8: hash of the 4-tuple >>> GROUP_SHIFT
 /** Bytes of the template up to the TCP header, and of its link part. */
 export const PRE_HEADER_LENGTH: u32 = 42; // u8
 export const PRE_LINK_LENGTH: u32 = 43; // u8
@@ -35,6 +35,8 @@ export const PRE_IDENTIFICATION: u32 = 56; // u32: next IPv4 identification
 export const PRE_HASH: u32 = 60; // u32
 export const PRE_TEMPLATE: u32 = 64; // 64 bytes: Ethernet, VLAN tag, IP
 export const PRE_SIZE: u32 = 128;
+/** The upper bits of the 4-tuple's hash are the flow group: netif numbers frames by them too. */
+export const GROUP_SHIFT: u32 = 30;
 export const PRE_TEMPLATE_MAX: u32 = 64;
 
 /** Who answers for a connection's segments. */

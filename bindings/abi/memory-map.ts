@@ -83,6 +83,8 @@ export const CORE_SEQUENCE_DOMAINS: u32 = 32;
 export const CORE_SEQUENCE_FAULTS: u32 = 1408; // u32
 export const CORE_SIZE: u32 = 1472;
 
+/** log2 of the timestamp clock's tick in ns: within RFC 7323's 1 ms to 1 s (5.4). */
+export const TICK_SHIFT: u32 = 20;
 export const CORE_MAGIC_VALUE: u32 = 0x746f656c; // "toel"
 /** Guard strips between regions hold this word; a test looks at them after each fuzz case. */
 export const GUARD_BYTES: u32 = 64;

@@ -74,19 +74,19 @@ function bindEphemeral(plane: Plane, id: number, local: number, remote: number):
   };
   const port = plane.ports.choose(local, remote, rows.get(id, R.ROW_REMOTE_PORT), taken);
   if (port === 0) return -ERRNO.EADDRNOTAVAIL;
-  return status === InstallStatus.Ok ? 0 : -ERRNO.ENOBUFS;
+  return bindError(status);
+}
+
+/** 0 or -errno of a bind that did not meet another connection. */
+function bindError(status: number): number {
+  if (status === InstallStatus.Ok) return 0;
+  return status === InstallStatus.Down ? -ERRNO.ENETDOWN : -ERRNO.ENOBUFS;
 }
 
 function bindChosen(plane: Plane, id: number, port: number): number {
   plane.rows.set(id, R.ROW_LOCAL_PORT, port);
-  switch (bindRow(plane, id)) {
-    case InstallStatus.Ok:
-      return 0;
-    case InstallStatus.Exists:
-      return -ERRNO.EADDRINUSE;
-    default:
-      return -ERRNO.ENOBUFS;
-  }
+  const status = bindRow(plane, id);
+  return status === InstallStatus.Exists ? -ERRNO.EADDRINUSE : bindError(status);
 }
 
 /** Fills and binds a row for an active open; 0 or -errno. */

@@ -4,15 +4,16 @@
  * over. The stack above does not know; its virtual time is the machine's.
  *
  * ```ts
- * const executor = modelledExecutor({ module: countedModule(bytes), machine: NFP_4000 });
- * const stack = new Stack({ executor, module, netifs, entropy });
+ * const module = modelledExecutor({ module: countedModule(bytes), machine: NFP_4000 });
+ * const stack = new Stack({ module, netifs, entropy });
  * ```
  */
 import * as D from "../../bindings/abi/descriptor.ts";
 import { EGRESS_FRAMES_MAX } from "../../bindings/abi/limits.ts";
 import * as M from "../../bindings/abi/memory-map.ts";
 import * as S from "../../bindings/abi/socket.ts";
-import type { Core, CoreOptions } from "../../bindings/core.ts";
+import type { Core, CoreSource } from "../../bindings/core.ts";
+import type { LayoutOptions } from "../../bindings/layout.ts";
 import type { Machine } from "./machine.ts";
 import { ModelledCore } from "./modelled-core.ts";
 import { FLEXTOE, type Placement } from "./placement.ts";
@@ -27,6 +28,7 @@ export interface ExecutorChoice {
   readonly seed?: number;
   /** Default: the machine's. */
   readonly jitter?: number;
+  readonly layout?: Partial<LayoutOptions>;
 }
 
 interface Leaving {
@@ -42,9 +44,8 @@ class ModelledExecutor {
   #leaving: Leaving[] = [];
   readonly #rung: number[];
 
-  constructor(choice: ExecutorChoice, options: CoreOptions) {
+  constructor(choice: ExecutorChoice, hashKey: readonly [bigint, bigint]) {
     const { machine, module, placement = FLEXTOE, ...rest } = choice;
-    const { hashKey, layout = {} } = options;
     this.#model = new ModelledCore({
       ...rest,
       simulation: this.#simulation,
@@ -52,7 +53,6 @@ class ModelledExecutor {
       module,
       placement,
       hashKey,
-      layout,
       ports: { frame: (bytes, netif) => void this.#leaving.push({ bytes: bytes.slice(), netif }) },
     });
     const { core } = this.#model.nic.counted;
@@ -177,7 +177,7 @@ class ModelledExecutor {
   }
 }
 
-/** An executor for StackOptions.executor. */
-export function modelledExecutor(choice: ExecutorChoice): (options: CoreOptions) => Core {
-  return (options) => new ModelledExecutor(choice, options).core;
+/** An executor for StackOptions.module. */
+export function modelledExecutor(choice: ExecutorChoice): CoreSource {
+  return { create: (hashKey) => new ModelledExecutor(choice, hashKey).core };
 }

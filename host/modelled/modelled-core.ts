@@ -302,9 +302,9 @@ export class ModelledCore {
 
   #dmaDone(item: Item): void {
     const { placed, fetched } = item;
-    if (placed === 0 && fetched === 0) return this.#complete(item);
     const queue = placed > 0 ? "rx" : "tx";
-    this.#transfer(queue, placed + fetched, item, () => this.#complete(item));
+    if (placed === 0 && fetched === 0) this.#complete(item);
+    else this.#transfer(queue, placed + fetched, item, () => this.#complete(item));
   }
 
   #transfer(queue: DmaQueue, bytes: number, item: Item, done: () => void): void {

@@ -53,7 +53,7 @@ const ONE: Readonly<Record<Station, number>> = {
   arx: 1,
   scheduler: 1,
 };
-/** The service island of the public code: 2 + 2 DMA managers for payload, one each of the others. */
+/** The service island of the public code: 2 + 2 payload DMA managers, one of each other kind. */
 const SERVICE: Readonly<Record<Station, number>> = { ...ONE, dma: 4 };
 
 /** The rows of Table 4.4, by the ids of the paper's figures. */

@@ -9,79 +9,17 @@ import type { ProfileName } from "../../host/control-plane/profile.ts";
 import type { FaultOptions } from "../../host/netif/fault-injector.ts";
 import type { Stack } from "../../host/stack.ts";
 import { seedOf } from "../support/env.ts";
-import { StreamEnd, type StreamOptions } from "./stream-end.ts";
+import { expectWhole, transfer } from "./transfer.ts";
 import { SECOND, WorldPair, type WorldPairOptions } from "./world-pair.ts";
 
-const PORT = 80;
 const KIB = 1024;
 const SEED = seedOf(20260);
 const FAULTS: FaultOptions = { loss: 0.02, reorder: 0.05, duplicate: 0.01, corrupt: 0.005 };
 const SEQUENCES = [0, 1, 2 ** 31 - 1, 2 ** 31, 2 ** 32 - 1] as const;
 const PAIRS = SEQUENCES.flatMap((client) => SEQUENCES.map((server) => [client, server] as const));
 
-interface Transfer {
-  readonly up: number;
-  readonly down: number;
-  readonly client?: Partial<StreamOptions>;
-  readonly server?: Partial<StreamOptions>;
-}
-
 function counterOf({ core }: Stack, counter: Counter): number {
   return Number(core.view.getBigUint64((core.map.base.counters as number) + 8 * counter, true));
-}
-
-/** Transfers both ways at once; each end closes its half when it has sent all. */
-function transfer(pair: WorldPair, { up, down, client, server }: Transfer): StreamEnd[] {
-  const listener = pair.listen(PORT);
-  const fds = pair.establish(listener, PORT);
-  const ends = [
-    new StreamEnd(pair.clientToe, fds.client, {
-      bytes: up,
-      expect: down,
-      seed: 1,
-      expectSeed: 2,
-      ...client,
-    }),
-    new StreamEnd(pair.serverToe, fds.server, {
-      bytes: down,
-      expect: up,
-      seed: 2,
-      expectSeed: 1,
-      ...server,
-    }),
-  ];
-  [pair.client, pair.server].forEach((host, side) => {
-    const end = ends[side] as StreamEnd;
-    host.applications.push(() => {
-      const { now } = pair.world;
-      const worked = end.run(now);
-      if (end.pausedUntil > now) host.wakeAt = end.pausedUntil;
-      return worked;
-    });
-  });
-  pair.until(() => ends.every(({ finished }) => finished), "the end of both streams");
-  expect(pair.clientToe.close(fds.client)).toBe(0);
-  expect(pair.serverToe.close(fds.server)).toBe(0);
-  expect(pair.serverToe.close(listener)).toBe(0);
-  return ends;
-}
-
-/** Each end got all that the other sent, unharmed, and nothing is left of it. */
-function expectWhole(pair: WorldPair, ends: readonly StreamEnd[], up: number, down: number): void {
-  const summary = ends.map(({ sent, received, wrongAt, error }) => ({
-    sent,
-    received,
-    wrongAt,
-    error,
-  }));
-  expect([pair.seed, summary]).toEqual([
-    pair.seed,
-    [
-      { sent: up, received: down, wrongAt: -1, error: 0 },
-      { sent: down, received: up, wrongAt: -1, error: 0 },
-    ],
-  ]);
-  expect(pair.leftovers()).toEqual([]);
 }
 
 function pairOf(options: WorldPairOptions): WorldPair {

@@ -13,13 +13,14 @@ import {
   CORE_SEQUENCE_RELEASED,
 } from "../../bindings/abi/memory-map.ts";
 import { WHEEL_COUNT } from "../../bindings/abi/timer.ts";
+import type { CoreSource } from "../../bindings/core.ts";
 import { brokenGuards, type LayoutOptions } from "../../bindings/layout.ts";
 import type { Profile, ProfileName } from "../../host/control-plane/profile.ts";
 import { ERRNO } from "../../host/errors.ts";
 import type { SocketAddress } from "../../host/libtoe/calls.ts";
 import type { LibToe } from "../../host/libtoe/libtoe.ts";
 import type { Link } from "../../host/netif/link.ts";
-import { Stack, type StackOptions } from "../../host/stack.ts";
+import { Stack } from "../../host/stack.ts";
 import { type Host, World, type WorldLinkOptions } from "../../host/world.ts";
 import { loadModule, TEST_LAYOUT } from "../support/load-core.ts";
 
@@ -66,13 +67,10 @@ export interface WorldPairOptions {
   readonly profile?: ProfileName | Profile;
   readonly layout?: Partial<LayoutOptions>;
   readonly link?: Partial<WorldLinkOptions>;
-  /** Data paths of client and server; default: the batch executor. */
-  readonly executors?: readonly [
-    client: StackOptions["executor"],
-    server: StackOptions["executor"],
-  ];
   /** ISNs of client and server. */
   readonly sequences?: readonly [number, number];
+  /** Executors with threads for client and server; undefined: the build under test. */
+  readonly executors?: readonly [CoreSource | undefined, CoreSource | undefined];
   /** One macrotask, for tests with promises. */
   readonly turn?: () => Promise<void>;
 }
@@ -153,13 +151,13 @@ export class WorldPair {
     const name = side === 0 ? "client" : "server";
     const { profile, sequences } = options;
     const executor = options.executors?.[side];
+    const layout = { layout: { ...TEST_LAYOUT, ...options.layout } };
     const stack = new Stack({
-      module: loadModule(),
+      module: executor ?? loadModule(),
       name,
       netifs: [{ netif: this.link.ends[side], addresses: [`${ADDRESSES[side]}/24`] }],
       entropy: this.world.entropy(name),
-      layout: { ...TEST_LAYOUT, ...options.layout },
-      ...(executor === undefined ? {} : { executor }),
+      ...(executor === undefined ? layout : {}),
       ...(profile === undefined ? {} : { profile }),
       ...(sequences === undefined ? {} : { initialSequence: () => sequences[side] }),
     });

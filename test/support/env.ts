@@ -4,8 +4,11 @@ import { fileURLToPath } from "node:url";
 /** Which Wasm build the tests load: the vitest project sets it. */
 export type Build = "release" | "debug";
 
+/** From the compiled copy in dist/ it is one folder further. */
+const UP = import.meta.url.endsWith(".js") ? "../../.." : "../..";
+
 /** The repository's root, with a slash at the end. */
-export const ROOT: string = fileURLToPath(new URL("../..", import.meta.url));
+export const ROOT: string = fileURLToPath(new URL(UP, import.meta.url));
 
 /** The build under test. Throws when the variable holds something else. */
 export function buildUnderTest(): Build {

@@ -5,7 +5,7 @@
  */
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import type { StackOptions } from "../../../host/stack.ts";
+import type { CoreSource } from "../../../bindings/core.ts";
 import { modelledExecutor } from "../../../host/modelled/executor.ts";
 import { countedModule } from "../../../host/modelled/counted-core.ts";
 import { NFP_4000 } from "../../../host/modelled/machines/nfp-4000.ts";
@@ -14,6 +14,7 @@ import type { FaultOptions } from "../../../host/netif/fault-injector.ts";
 import { StreamEnd } from "../../stack/stream-end.ts";
 import { WorldPair } from "../../stack/world-pair.ts";
 import { ROOT, seedOf } from "../../support/env.ts";
+import { TEST_LAYOUT } from "../../support/load-core.ts";
 
 const PORT = 80;
 const KIB = 1024;
@@ -21,11 +22,10 @@ const SEED = seedOf(4711);
 const FAULTS: FaultOptions = { loss: 0.02, reorder: 0.05, duplicate: 0.01, corrupt: 0.005 };
 const module = countedModule(readFileSync(`${ROOT}build/flextoe.modelled.wasm`));
 
-type Executor = NonNullable<StackOptions["executor"]>;
-
-function executor(id: string, jitter: number, seed: number): Executor {
+function executor(id: string, jitter: number, seed: number): CoreSource {
   const placement = TABLE_4_4_ROWS[id] as Placement;
-  return modelledExecutor({ module, machine: NFP_4000, placement, jitter, seed });
+  const layout = TEST_LAYOUT;
+  return modelledExecutor({ module, machine: NFP_4000, placement, layout, jitter, seed });
 }
 
 /** Transfers both ways at once, then closes; what each end saw. */

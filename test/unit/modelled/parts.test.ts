@@ -76,7 +76,7 @@ test("the bus keeps to its bounds in flight, of all and of each queue", () => {
   expect(bus.peak).toBe(3);
 });
 
-test("a reorder point releases in order, what left early included; switched off it does not", () => {
+test("a reorder point releases in order, what left early included; off it does not", () => {
   for (const isOn of [true, false]) {
     const released: string[] = [];
     const point = new ReorderPoint<string>(isOn, (item) => released.push(item));

@@ -1,0 +1,340 @@
+/**
+ * The workers executor seen from the host: a core whose stages run on threads. A Stack over it is
+ * the Stack over one thread; turn() offers and collects in place of running the stages.
+ *
+ * Invariants: tables that stages read are changed while the pipeline is paused and empty; nothing
+ * waits for a thread without a bound; after a thread has died no thread runs (the fence), every
+ * connection is reset, and new ones are refused.
+ */
+import { CONTEXT_ATX_CONSUMER, CONTEXT_ATX_PRODUCER } from "./abi/descriptor.ts";
+import { CONTEXT_SIZE, InstallStatus } from "./abi/descriptor.ts";
+import { PRE_GROUP, PRE_SIZE } from "./abi/flow-state.ts";
+import { EGRESS_FRAMES_MAX } from "./abi/limits.ts";
+import * as M from "./abi/memory-map.ts";
+import { Stage } from "./abi/stage.ts";
+import { TIMERS_PER_CONNECTION, TimerKind } from "./abi/timer.ts";
+import * as X from "./abi/workers.ts";
+import type { Core, CoreExports, CoreSource } from "./core.ts";
+import { type Layout, type LayoutOptions, layout, writeHeader } from "./layout.ts";
+import type { ThreadStart } from "./worker-loop.ts";
+import { unreleased } from "./workers-inspection.ts";
+import * as W from "./workers-layout.ts";
+import { instantiateWorkers, type WorkersExports } from "./workers-module.ts";
+
+/** A thread of the runtime. */
+export interface WorkerHandle {
+  /** Ends the thread, whatever it is doing. */
+  terminate(): void;
+}
+
+/** Starts a thread that calls runWorker(start). `onExit` is told when it ends by itself. */
+export type SpawnWorker = (
+  start: ThreadStart,
+  onExit: (reason: string) => void,
+) => Promise<WorkerHandle>;
+
+export interface WorkersOptions {
+  /** The build with threads: `await platform.loadWorkersCore()`. */
+  readonly module: WebAssembly.Module;
+  readonly spawn: SpawnWorker;
+  readonly layout?: Partial<LayoutOptions>;
+  readonly plan?: W.WorkersPlan;
+  /**
+   * True: a turn does not wait for the pipeline, so that host and stages work at the same time.
+   * False (default): each turn ends with the pipeline at rest, as virtual time wants it.
+   */
+  readonly overlap?: boolean;
+  /** Empty rounds of a thread before it sleeps. */
+  readonly spins?: number;
+  /** False where a thread may not block, as in a page's main thread; true by default. */
+  readonly mayBlock?: boolean;
+}
+
+const SPINS = 200;
+/** Looks at the pipeline before the host's thread sleeps, and its longest sleep. */
+const HOST_SPINS = 500;
+const HOST_SLEEP_MS = 2;
+/** Sleeps without progress until a turn gives up, and turns that gave up until the fence. */
+const PATIENCE = 25;
+const STUCK_TURNS = 20;
+/** Frames that are worth a turn's end: half of what the egress burst takes. */
+const ENOUGH_FRAMES = EGRESS_FRAMES_MAX / 2;
+
+export class WorkersExecutor implements CoreSource {
+  readonly map: Layout;
+  readonly memory: WebAssembly.Memory;
+  readonly layout: W.WorkersLayout;
+  readonly #exports: WorkersExports;
+  readonly #words: Int32Array;
+  readonly #overlap: boolean;
+  readonly #mayBlock: boolean;
+  #handles: WorkerHandle[] = [];
+  #taken = false;
+  #started = false;
+  #stuck = 0;
+  #fence: string | undefined;
+  /** Row that the next turn after a fence goes on with. */
+  #reset = 1;
+  /** Told of a fence: the stack has something to do. */
+  onFence: ((reason: string) => void) | undefined;
+
+  private constructor(options: WorkersOptions) {
+    this.map = layout(options.layout ?? {});
+    const plan = options.plan ?? {};
+    const most = W.workersPages(this.map, plan);
+    // A dry placement tells how many replicas there are, and so what they need for themselves.
+    const pages = most + W.replicaPages(plan);
+    this.memory = new WebAssembly.Memory({ initial: pages, maximum: 65535, shared: true });
+    this.layout = W.place(new DataView(this.memory.buffer), this.map, plan);
+    this.#exports = instantiateWorkers(options.module, this.memory);
+    this.#words = new Int32Array(this.memory.buffer);
+    this.#overlap = options.overlap === true;
+    this.#mayBlock = options.mayBlock !== false;
+  }
+
+  /**
+   * Lays the memory out and starts the threads; they sleep until the first turn. Throws RangeError
+   * on a bad option or plan, and Error where memory cannot be shared.
+   */
+  static async start(options: WorkersOptions): Promise<WorkersExecutor> {
+    const executor = new WorkersExecutor(options);
+    const { shared, threads, placement } = executor.layout;
+    const starts = placement.map((_, index): ThreadStart => {
+      const thread = threads + (index + 1) * X.THREAD_SIZE;
+      const { memory } = executor;
+      return { module: options.module, memory, shared, thread, spins: options.spins ?? SPINS };
+    });
+    const spawned = starts.map((start, index) =>
+      options.spawn(start, (reason) => executor.fence(`thread ${index + 1} ${reason}`)),
+    );
+    const settled = await Promise.allSettled(spawned);
+    for (const one of settled) if (one.status === "fulfilled") executor.#handles.push(one.value);
+    const failed = settled.find((one) => one.status === "rejected");
+    if (failed !== undefined) {
+      executor.close();
+      throw failed.reason;
+    }
+    return executor;
+  }
+
+  /** Why the executor was fenced; undefined while it runs. */
+  get fenced(): string | undefined {
+    return this.#fence;
+  }
+
+  /** Ends the threads. A stack that still runs over it is fenced. */
+  close(): void {
+    this.fence("closed");
+  }
+
+  /** No thread runs from here on; the next turns reset what is open. */
+  fence(reason: string): void {
+    if (this.#fence !== undefined) return;
+    this.#fence = reason;
+    Atomics.store(this.#words, (this.layout.shared + X.SHARED_STOP) >>> 2, 1);
+    for (const handle of this.#handles) handle.terminate();
+    this.#handles = [];
+    this.onFence?.(reason);
+  }
+
+  /** Ends one thread, as a crash would; for tests of the fence. Numbers count from 1. */
+  kill(thread: number): void {
+    this.#handles[thread - 1]?.terminate();
+  }
+
+  /** The core for one stack. Throws RangeError when it was taken already. */
+  create(hashKey: readonly [bigint, bigint]): Core {
+    if (this.#taken) throw new RangeError("workers: expected 1 stack an executor, got one more");
+    this.#taken = true;
+    const { map, memory } = this;
+    const { buffer } = memory;
+    const view = new DataView(buffer);
+    writeHeader(view, map, hashKey);
+    this.#exports.initialize(map.core);
+    return {
+      exports: this.#wrapped(),
+      address: map.core,
+      map,
+      memory,
+      bytes: new Uint8Array(buffer),
+      words: new Uint32Array(buffer),
+      ints: new Int32Array(buffer),
+      view,
+    };
+  }
+
+  /** The core's exports, with what threads change about them. */
+  #wrapped(): CoreExports {
+    const own = this.#exports;
+    const paused =
+      <A extends unknown[], R>(call: (...args: A) => R) =>
+      (...args: A): R => {
+        this.#pause();
+        return call(...args);
+      };
+    const { shared } = this.layout;
+    return {
+      ...own,
+      step: () => {
+        throw new Error("workers: expected turn(), got step()");
+      },
+      turn: (library, now) => this.#turn(library, now),
+      bind: (core) => (this.#fence === undefined ? own.bind(core) : InstallStatus.Down),
+      install: paused(own.install),
+      uninstall: paused(own.uninstall),
+      unbind: paused(own.unbind),
+      inspect: paused(own.inspect),
+      quotes: paused(own.quotes),
+      armTimer: (_, timer, deadline) => this.#armTimer(timer, deadline),
+      nextDeadline: () => (this.#reset === 0 ? Infinity : own.workersDeadline(shared)),
+      carry: () => 0,
+    };
+  }
+
+  /** The control plane's timers are in the host's wheel, a connection's in its flow group's. */
+  #armTimer(timer: number, deadline: number): void {
+    const { core } = this.map;
+    if (timer % TIMERS_PER_CONNECTION === TimerKind.Control) {
+      this.#exports.armTimer(core, timer, deadline);
+      return;
+    }
+    this.#pause();
+    const connection = Math.floor(timer / TIMERS_PER_CONNECTION);
+    const groups = this.layout.replicas.filter(({ kind }) => kind === Stage.Protocol);
+    const pre = (this.map.base.pre as number) + connection * PRE_SIZE;
+    const group = new Uint8Array(this.memory.buffer)[pre + PRE_GROUP] as number;
+    const replica = groups[group % groups.length] as W.Replica;
+    this.#exports.armTimer(replica.header, timer, deadline);
+  }
+
+  #turn(library: number, now: number): number {
+    const { shared } = this.layout;
+    const own = this.#exports;
+    if (this.#fence !== undefined) return this.#fencedTurn(library, now);
+    if (!this.#started) this.#start();
+    own.workersOffer(shared, library, now);
+    // Most turns of a stack that waits for something have nothing for the pipeline.
+    if (own.hasSource(shared) === 0 && own.inFlight(shared) === 0) {
+      return own.workersCollect(shared, library, now);
+    }
+    own.setPaused(shared, 0);
+    own.wakeSources(shared);
+    const rests = this.#overlap || this.#settle();
+    const bits = own.workersCollect(shared, library, now);
+    if (!rests) return this.#giveUp(bits);
+    this.#stuck = 0;
+    if (own.hasSource(shared) !== 0) return bits | M.STEP_MORE;
+    return this.#overlap && own.inFlight(shared) !== 0 ? bits | M.STEP_MORE : bits;
+  }
+
+  /** Netifs are attached by now: what the header says of them goes into the replicas' headers. */
+  #start(): void {
+    this.#started = true;
+    const { buffer } = this.memory;
+    W.writeReplicaHeaders(new DataView(buffer), new Uint32Array(buffer), this.map, this.layout);
+    for (const { kind, header } of this.layout.replicas) {
+      const wheel = this.#words[(header + M.CORE_WHEEL) >>> 2] as number;
+      if (kind === Stage.Protocol) this.#exports.initializeWheel(wheel >>> 0);
+    }
+  }
+
+  /** Until nothing is in flight and no source has anything, or there are frames to take. */
+  #settle(): boolean {
+    const { shared } = this.layout;
+    const own = this.#exports;
+    const rests = this.#await(() => {
+      if (own.egressWaiting(shared) >= ENOUGH_FRAMES) return true;
+      return own.inFlight(shared) === 0 && own.hasSource(shared) === 0;
+    });
+    return rests && this.#pause();
+  }
+
+  /** Paused and empty; false when a thread does not answer: the executor is fenced soon. */
+  #pause(): boolean {
+    const { shared } = this.layout;
+    if (this.#fence !== undefined || !this.#started) return true;
+    this.#exports.setPaused(shared, 1);
+    if (this.#await(() => this.#exports.isQuiet(shared) !== 0)) return true;
+    if (this.#overlap) this.fence("does not answer");
+    return false;
+  }
+
+  /** A thread may have died: the runtime tells in a later turn of the event loop, if at all. */
+  #giveUp(bits: number): number {
+    this.#stuck += 1;
+    if (this.#stuck >= STUCK_TURNS) this.fence("does not answer");
+    return bits | M.STEP_MORE;
+  }
+
+  /** Spins, then sleeps, until `done`; false after PATIENCE sleeps in which no thread moved. */
+  #await(done: () => boolean): boolean {
+    for (let spin = 0; spin < HOST_SPINS; spin += 1) if (done()) return true;
+    if (!this.#mayBlock) return done();
+    const state = (this.layout.threads + X.THREAD_SLEEPING) >>> 2;
+    const words = this.#words;
+    let before = this.#heartbeats();
+    let still = 0;
+    while (still < PATIENCE) {
+      Atomics.store(words, state, X.THREAD_DROWSY);
+      if (done()) break;
+      const drowsy = X.THREAD_DROWSY;
+      if (Atomics.compareExchange(words, state, drowsy, X.THREAD_ASLEEP) === drowsy) {
+        Atomics.wait(words, state, X.THREAD_ASLEEP, HOST_SLEEP_MS);
+      }
+      const after = this.#heartbeats();
+      still = after === before ? still + 1 : 0;
+      before = after;
+    }
+    Atomics.store(words, state, X.THREAD_AWAKE);
+    return done();
+  }
+
+  /** Moves while any thread does anything. */
+  #heartbeats(): number {
+    const { threads, placement } = this.layout;
+    let sum = 0;
+    for (let i = 1; i <= placement.length; i += 1) {
+      const at = (threads + i * X.THREAD_SIZE + X.THREAD_HEARTBEAT) >>> 2;
+      sum = (sum + Atomics.load(this.#words, at)) | 0;
+    }
+    return sum;
+  }
+
+  /** The host alone: connections are reset, what the application asks for is dropped. */
+  #fencedTurn(library: number, now: number): number {
+    const { shared } = this.layout;
+    const own = this.#exports;
+    const words = this.#words;
+    own.setPaused(shared, 1);
+    if (this.#reset !== 0) this.#reset = own.resetAll(shared, this.#reset);
+    words[(this.map.core + M.CORE_INGRESS_COUNT) >>> 2] = 0;
+    own.flush(library);
+    this.#dropDescriptors();
+    const bits = own.workersCollect(shared, library, now);
+    return this.#reset === 0 ? bits : bits | M.STEP_MORE;
+  }
+
+  /** Nobody will fetch them: the rings look empty. */
+  #dropDescriptors(): void {
+    const words = this.#words;
+    const contexts = words[(this.map.core + M.CORE_CONTEXTS) >>> 2] as number;
+    for (let context = 0; context < contexts; context += 1) {
+      const record = ((this.map.base.contextTable as number) + context * CONTEXT_SIZE) >>> 2;
+      const producer = words[record + (CONTEXT_ATX_PRODUCER >>> 2)] as number;
+      words[record + (CONTEXT_ATX_CONSUMER >>> 2)] = producer;
+    }
+  }
+
+  /**
+   * Numbers that were given out and not released ("RP2 of group 1: 7 assigned, 5 released"), and
+   * items that are not back home; empty when the pipeline is at rest and whole (4.3.2).
+   */
+  unreleased(): string[] {
+    return unreleased(this.#words, this.layout);
+  }
+
+  /** Brings the core's counters up to date: replicas count for themselves. */
+  fold(): void {
+    if (this.#started && this.#pause()) this.#exports.foldCounters(this.layout.shared);
+  }
+}
