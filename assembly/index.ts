@@ -1,5 +1,6 @@
 /** Everything that the Wasm core exports, and nothing else. Addresses are bytes. */
 import { wheelArm, wheelCancel, wheelInitialize } from "./base/timer-wheel.ts";
+import { carouselInitialize } from "./flextoe/carousel.ts";
 import { carry } from "./flextoe/carry.ts";
 import { bind, install, lookup, unbind, uninstall } from "./flextoe/connection.ts";
 import { inspect, quotes } from "./flextoe/inspect.ts";
@@ -18,6 +19,7 @@ export { bind, carry, inspect, install, layoutHash, lookup, quotes, unbind, unin
 /** Prepares the tables of a map that the host has laid out. */
 export function initialize(core: usize): void {
   arenaInitialize(core);
+  carouselInitialize(core);
   wheelInitialize(<usize>load<u32>(core, CORE_WHEEL), 0);
 }
 

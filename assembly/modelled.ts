@@ -11,6 +11,7 @@ import { count } from "./base/counter.ts";
 import { wheelAdvance } from "./base/timer-wheel.ts";
 import * as queue from "./flextoe/context-queue.ts";
 import { timerExpired } from "./flextoe/expiry.ts";
+import { packetBytes } from "./flextoe/post-processing.ts";
 import * as scheduler from "./flextoe/flow-scheduler.ts";
 import * as stages from "./flextoe/stages.ts";
 import { Counter } from "../bindings/abi/counters.ts";
@@ -24,7 +25,7 @@ export { unbind, uninstall };
 /** Time of the stages that follow; ns since start. */
 export function setNow(core: usize, now: f64): void {
   store<u64>(core, <u64>now, M.CORE_NOW);
-  store<u32>(core, <u32>(<u64>now >> 20), M.CORE_NOW_TICKS);
+  store<u32>(core, <u32>(<u64>now >> <u64>M.TICK_SHIFT), M.CORE_NOW_TICKS);
 }
 
 /** RP0: an entry of an ingress table as a work record. */
@@ -73,9 +74,9 @@ export function deliverNotifications(core: usize): bool {
   return queue.deliverNotifications(core);
 }
 
-/** SCH: the connection has something to send. */
-export function schedule(core: usize, connection: u32, fresh: bool): void {
-  scheduler.schedule(core, connection, fresh);
+/** SCH: what an item's actions ask of the flow scheduler. */
+export function stageSchedule(core: usize, work: usize): void {
+  stages.stageSchedule(core, work);
 }
 
 /** SCH: whose turn it is, taken out of the round robin; 0 when there is none. */
@@ -85,7 +86,14 @@ export function nextTurn(core: usize): u32 {
 
 /** SCH: a segment of this item counts against its flow's rate. */
 export function paceSegment(core: usize, connection: u32, work: usize): void {
-  scheduler.pace(core, connection, stages.wireBytes(work));
+  if (scheduler.isPaced(core, connection)) {
+    scheduler.pace(core, connection, packetBytes(core, work));
+  }
+}
+
+/** SCH: flows whose time has come, and those whose carrier woke up, join the round robin. */
+export function gatherTurns(core: usize): bool {
+  return scheduler.gatherTurns(core);
 }
 
 /** Timers that are due, at most `most`, into CORE_SCRATCH; how many. */

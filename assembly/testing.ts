@@ -41,3 +41,15 @@ export { copyAndSum, fold, sumSmall, sumWords, swapSum };
 export { count, countBy, countDrop };
 export { hashTuple, hashTupleIpv4 };
 export { wheelAdvance, wheelArm, wheelCancel, wheelInitialize, wheelNext };
+
+// Flow scheduler: queues and wheel.
+import { carouselInitialize } from "./flextoe/carousel.ts";
+import {
+  forgetFlow, gatherTurns, keepTurn, mustWait, nextPaced, nextTurn, pace, parkTurn, resetFlow,
+  schedule, setPacingInterval, turnSegments,
+} from "./flextoe/flow-scheduler.ts";
+export { carouselInitialize };
+export {
+  forgetFlow, gatherTurns, keepTurn, mustWait, nextPaced, nextTurn, pace, parkTurn, resetFlow,
+  schedule, setPacingInterval, turnSegments,
+};

@@ -6,7 +6,7 @@ import { append, armTimer, bind, cancelTimer, carry, consume, flush, forget } fr
 import { initialize, inspect, install, layoutHash, lookup, nextDeadline } from "./index.ts";
 import { nextReady, put, quotes, receive, release, step, take, transmit, turn } from "./index.ts";
 import { unbind, uninstall } from "./index.ts";
-import { initializeWheel } from "./workers/start.ts";
+import { initializeGroup, leaveGroup } from "./workers/start.ts";
 import { collect, egressWaiting, foldCounters, hasSource, inFlight } from "./workers/host.ts";
 import { isQuiet, nextWorkersDeadline, offer, resetAll, setPaused } from "./workers/host.ts";
 import { wakeSources } from "./workers/host.ts";
@@ -16,8 +16,8 @@ export { append, armTimer, bind, cancelTimer, carry, consume, flush, forget };
 export { initialize, inspect, install, layoutHash, lookup, nextDeadline };
 export { nextReady, put, quotes, receive, release, step, take, transmit, turn };
 export { unbind, uninstall };
-export { egressWaiting, foldCounters, hasSource, inFlight, initializeWheel, isQuiet, resetAll };
-export { runThread, setPaused, wakeSources };
+export { egressWaiting, foldCounters, hasSource, inFlight, initializeGroup, isQuiet, leaveGroup };
+export { resetAll, runThread, setPaused, wakeSources };
 
 /** Time, the ingress burst and doorbells into the pipeline. `now` in ns. */
 export function workersOffer(shared: usize, library: usize, now: f64): void {

@@ -5,6 +5,7 @@
  */
 import { parseArgs } from "node:util";
 import { bulk } from "./bulk.ts";
+import { carousel } from "./carousel.ts";
 import { checksum } from "./checksum.ts";
 import { FULL, QUICK, machine, type Bar, type BenchReport, type BenchScale } from "./harness.ts";
 import { rpc } from "./rpc.ts";
@@ -18,6 +19,7 @@ export const BENCHES: ReadonlyMap<string, BenchBody> = new Map<string, BenchBody
   ["rpc", rpc],
   ["segment", segment],
   ["checksum", checksum],
+  ["carousel", carousel],
 ]);
 
 const USAGE = `bench: expected a name of ${[...BENCHES.keys()].join(", ")}`;

@@ -92,7 +92,7 @@ export const CORE_EXPORT_NAMES: readonly (keyof CoreExports)[] = [
 ];
 
 /** One data path with its memory. Views stay valid: the memory never grows. */
-export interface Core {
+export interface Core extends CoreExtras {
   readonly exports: CoreExports;
   /** Address of the header: the first argument of every export. */
   readonly address: number;
@@ -104,6 +104,15 @@ export interface Core {
   /** The same words, signed: rings are read through it, where unsigned ones cost V8 a check. */
   readonly ints: Int32Array;
   readonly view: DataView;
+}
+
+/** What an executor with buffers of its own adds to a core. */
+interface CoreExtras {
+  /**
+   * Takes the ingress burst although frames wait to leave, so that two stacks that wait for each
+   * other's room go on.
+   */
+  readonly admit?: (library: number, now: number) => void;
 }
 
 /** What makes a core in a way of its own: the executor with threads. */

@@ -4,6 +4,8 @@
  */
 import * as L from "./abi/limits.ts";
 import * as M from "./abi/memory-map.ts";
+import { CAROUSEL_SIZE, CAROUSEL_SLOT_BITS } from "./abi/carousel.ts";
+import { PACING_SLOT_BITS_MAX, PACING_SLOT_BITS_MIN } from "./abi/carousel.ts";
 import { CONTEXT_SIZE, ATX_SIZE, ARX_SIZE, EVENT_SIZE, INFO_SIZE } from "./abi/descriptor.ts";
 import { CONTEXT_ARX_BASE, CONTEXT_ARX_MASK, CONTEXT_ATX_BASE } from "./abi/descriptor.ts";
 import { CONTEXT_ATX_MASK, FRAME_SIZE, INSTALL_SIZE } from "./abi/descriptor.ts";
@@ -31,6 +33,8 @@ export interface LayoutOptions {
   readonly frameBytes: number;
   /** Bytes of registered buffers, which the application allocates (LibToe.allocate). */
   readonly bufferBytes: number;
+  /** Nanoseconds of a slot of the pacing wheel; a power of two. */
+  readonly pacingSlotNs: number;
 }
 
 export const LAYOUT_DEFAULTS: LayoutOptions = {
@@ -41,6 +45,7 @@ export const LAYOUT_DEFAULTS: LayoutOptions = {
   payloadBytes: 128 * 1024 * 1024,
   frameBytes: 1536,
   bufferBytes: 65536,
+  pacingSlotNs: 1024,
 };
 
 export interface Region {
@@ -88,6 +93,8 @@ function checkOptions(o: LayoutOptions): void {
   within("payloadBytes", o.chunkBytes, LARGEST);
   within("frameBytes", 576, L.FRAME_BYTES_MAX);
   within("bufferBytes", 0, L.BUFFER_BYTES_MAX);
+  within("pacingSlotNs", 2 ** PACING_SLOT_BITS_MIN, 2 ** PACING_SLOT_BITS_MAX);
+  check(powerOfTwo(o.pacingSlotNs), "pacingSlotNs", "a power of two", o.pacingSlotNs);
   check(powerOfTwo(o.queueDescriptors), "queueDescriptors", "a power of two", o.queueDescriptors);
   check(powerOfTwo(o.chunkBytes), "chunkBytes", "a power of two", o.chunkBytes);
 }
@@ -115,6 +122,7 @@ function sizes(o: LayoutOptions, hashEntries: number, spanBytes: number): [strin
     ["arx", contexts * o.queueDescriptors * ARX_SIZE],
     ["buffers", o.bufferBytes],
     ["wheel", WHEEL_SIZE],
+    ["carousel", CAROUSEL_SIZE],
     ["hash", hashEntries * HASH_SIZE],
     ["pre", rows * PRE_SIZE],
     ["protocol", rows * PROTOCOL_SIZE],
@@ -182,6 +190,7 @@ const BASES: readonly (readonly [number, string])[] = [
   [M.CORE_SOCKETS, "sockets"],
   [M.CORE_LIBTOE, "libtoe"],
   [M.CORE_BUFFERS, "buffers"],
+  [M.CORE_CAROUSEL, "carousel"],
 ];
 
 /** Writes the header, the context records and the guard strips into fresh (zeroed) memory. */
@@ -200,6 +209,8 @@ export function writeHeader(view: DataView, map: Layout, hashKey: readonly [bigi
   put(M.CORE_BUFFERS_BYTES, options.bufferBytes);
   for (const [offset, name] of BASES) put(offset, base[name] as number);
   put(M.CORE_END, map.pages * PAGE);
+  const slotBits = (base.carousel as number) + CAROUSEL_SLOT_BITS;
+  view.setUint32(slotBits, Math.log2(options.pacingSlotNs), true);
   view.setBigUint64(core + M.CORE_HASH_KEY, hashKey[0], true);
   view.setBigUint64(core + M.CORE_HASH_KEY + 8, hashKey[1], true);
   for (let context = 0; context <= options.contexts; context += 1) {

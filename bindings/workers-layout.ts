@@ -5,9 +5,10 @@
 import { COUNTERS } from "./abi/counters.ts";
 import { EVENT_SIZE, FRAME_SIZE } from "./abi/descriptor.ts";
 import { DROP_REASONS } from "./abi/drop-reason.ts";
-import { BATCH_MAX, FRAME_HEADROOM } from "./abi/limits.ts";
+import { BATCH_MAX, EGRESS_FRAMES_MAX, FRAME_HEADROOM } from "./abi/limits.ts";
 import * as M from "./abi/memory-map.ts";
 import { ReorderPoint, Stage } from "./abi/stage.ts";
+import { CAROUSEL_SIZE, CAROUSEL_SLOT_BITS } from "./abi/carousel.ts";
 import { WHEEL_SIZE } from "./abi/timer.ts";
 import { WORK_SIZE } from "./abi/work.ts";
 import * as X from "./abi/workers.ts";
@@ -53,11 +54,16 @@ export interface WorkersLayout {
   readonly pages: number;
 }
 
-/** Items of each source. The sum is below every ring's and reorder point's capacity. */
-export const NETIF_ITEMS = X.SPANS * BATCH_MAX;
+/**
+ * Items of each source. Of the netif's, as many as all spans hold are in the pipeline, and as many
+ * again, with EGRESS_FRAMES_MAX more, may wait for a carrier before answers are given up: one is
+ * always left, so reception never waits for transmission.
+ */
+export const NETIF_ITEMS = 2 * X.SPANS * BATCH_MAX + EGRESS_FRAMES_MAX + BATCH_MAX;
 export const OWN_ITEMS = 128;
-const PLACES = 1024;
-/** Events: four for each received item that may be in flight, and as many again. */
+/** Above the sum of all items: no ring is ever full, no reorder point lapped. */
+const PLACES = 2048;
+/** Events: four for each received frame in the spans, and the redirects that wait already. */
 const CONTEXT_EVENTS = 2048;
 const GROUP_EVENTS = 256;
 const SCRATCH_EVENTS = 64;
@@ -391,6 +397,11 @@ export function writeReplicaHeaders(
     put(M.CORE_EVENT_COUNT, 0);
     put(M.CORE_INTERRUPTS, 0);
     put(M.CORE_WHEEL, take(kind === Stage.Protocol ? WHEEL_SIZE : 0));
+    const carousel = take(kind === Stage.Protocol ? CAROUSEL_SIZE : 0);
+    put(M.CORE_CAROUSEL, carousel);
+    if (kind === Stage.Protocol) {
+      view.setUint32(carousel + CAROUSEL_SLOT_BITS, Math.log2(map.options.pacingSlotNs), true);
+    }
     put(M.CORE_SCRATCH, take(256));
     if (kind === Stage.PostProcessing) put(M.CORE_EGRESS_CAPACITY, map.options.frameBytes);
     if (kind === Stage.ContextQueue) {
@@ -407,6 +418,6 @@ function privateBase(layout: WorkersLayout): number {
 /** Pages that writeReplicaHeaders() uses behind the layout. */
 export function replicaPages(plan: WorkersPlan): number {
   const tables = COUNTERS * 8 + DROP_REASONS * 4 + SCRATCH_EVENTS * EVENT_SIZE + 256;
-  const each = tables + WHEEL_SIZE + 8 * X.CACHE_LINE;
+  const each = tables + WHEEL_SIZE + CAROUSEL_SIZE + 9 * X.CACHE_LINE;
   return Math.ceil((replicaNames(countsOf(plan)).length * each) / PAGE);
 }

@@ -28,8 +28,10 @@ export interface WorkersExports extends CoreExports {
   resetAll(shared: number, from: number): number;
   /** Adds the replicas' counters to the host's; quiet only. */
   foldCounters(shared: number): void;
-  /** Prepares a flow group's wheel. */
-  initializeWheel(wheel: number): void;
+  /** Prepares a flow group's timers and scheduler; `header`: its private core header. */
+  initializeGroup(header: number): void;
+  /** Takes a connection out of its flow group's scheduler; quiet only. */
+  leaveGroup(header: number, connection: number): void;
 }
 
 /** An instance for one thread. Throws Error on a build of another contract. */

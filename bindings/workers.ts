@@ -153,6 +153,7 @@ export class WorkersExecutor implements CoreSource {
     this.#exports.initialize(map.core);
     return {
       exports: this.#wrapped(),
+      admit: (library, now) => this.#admit(library, now),
       address: map.core,
       map,
       memory,
@@ -181,8 +182,8 @@ export class WorkersExecutor implements CoreSource {
       turn: (library, now) => this.#turn(library, now),
       bind: (core) => (this.#fence === undefined ? own.bind(core) : InstallStatus.Down),
       install: paused(own.install),
-      uninstall: paused(own.uninstall),
-      unbind: paused(own.unbind),
+      uninstall: paused((core, connection) => this.#leave(own.uninstall, core, connection)),
+      unbind: paused((core, connection) => this.#leave(own.unbind, core, connection)),
       inspect: paused(own.inspect),
       quotes: paused(own.quotes),
       armTimer: (_, timer, deadline) => this.#armTimer(timer, deadline),
@@ -199,12 +200,22 @@ export class WorkersExecutor implements CoreSource {
       return;
     }
     this.#pause();
-    const connection = Math.floor(timer / TIMERS_PER_CONNECTION);
+    const header = this.#groupHeader(Math.floor(timer / TIMERS_PER_CONNECTION));
+    this.#exports.armTimer(header, timer, deadline);
+  }
+
+  /** The private header of a connection's flow group. */
+  #groupHeader(connection: number): number {
     const groups = this.layout.replicas.filter(({ kind }) => kind === Stage.Protocol);
     const pre = (this.map.base.pre as number) + connection * PRE_SIZE;
     const group = new Uint8Array(this.memory.buffer)[pre + PRE_GROUP] as number;
-    const replica = groups[group % groups.length] as W.Replica;
-    this.#exports.armTimer(replica.header, timer, deadline);
+    return (groups[group % groups.length] as W.Replica).header;
+  }
+
+  /** A connection is in the queues of its group's scheduler, not in the host's. */
+  #leave(call: (core: number, connection: number) => void, core: number, connection: number): void {
+    if (this.#started) this.#exports.leaveGroup(this.#groupHeader(connection), connection);
+    call(core, connection);
   }
 
   #turn(library: number, now: number): number {
@@ -227,14 +238,22 @@ export class WorkersExecutor implements CoreSource {
     return this.#overlap && own.inFlight(shared) !== 0 ? bits | M.STEP_MORE : bits;
   }
 
+  #admit(library: number, now: number): void {
+    if (this.#fence !== undefined || !this.#started) return;
+    const { shared } = this.layout;
+    this.#exports.workersOffer(shared, library, now);
+    if (this.#exports.hasSource(shared) === 0) return;
+    this.#exports.setPaused(shared, 0);
+    this.#exports.wakeSources(shared);
+  }
+
   /** Netifs are attached by now: what the header says of them goes into the replicas' headers. */
   #start(): void {
     this.#started = true;
     const { buffer } = this.memory;
     W.writeReplicaHeaders(new DataView(buffer), new Uint32Array(buffer), this.map, this.layout);
     for (const { kind, header } of this.layout.replicas) {
-      const wheel = this.#words[(header + M.CORE_WHEEL) >>> 2] as number;
-      if (kind === Stage.Protocol) this.#exports.initializeWheel(wheel >>> 0);
+      if (kind === Stage.Protocol) this.#exports.initializeGroup(header);
     }
   }
 

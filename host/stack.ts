@@ -21,6 +21,9 @@ import { type CloseOptions, type Connection, connect } from "./libtoe/web-stream
 import { type ConnectOptions, type Listener, listen } from "./libtoe/web-streams.ts";
 import type { ListenOptions } from "./libtoe/web-streams.ts";
 import { Burst, type Netif } from "./netif/netif.ts";
+import { BatchMeter } from "./pcie/batch-meter.ts";
+import { CountedInterconnect, type Interconnect } from "./pcie/interconnect.ts";
+import type { InterconnectDescription } from "./pcie/interconnect.ts";
 
 /** Rounds of one poll: step, control plane, sockets, carriers. */
 const ROUNDS_MAX = 16;
@@ -51,6 +54,8 @@ export interface StackOptions {
   readonly profile?: ProfileName | Profile;
   readonly layout?: Partial<LayoutOptions>;
   readonly name?: string;
+  /** Counts what host and data path would exchange over it, as `contextQueuePairs()`. */
+  readonly interconnect?: InterconnectDescription;
   /** Trusted test seam: chooses every ISN (u32) in place of RFC 6528's hash. */
   readonly initialSequence?: () => number;
 }
@@ -70,6 +75,9 @@ export class Stack {
   /** POSIX-like calls. */
   readonly toe: LibToe;
   readonly netifs: readonly Netif[];
+  /** What the polls so far would have cost on the option's interconnect. */
+  readonly interconnect: Interconnect | undefined;
+  readonly #meter: BatchMeter | undefined;
   readonly #ingress: Burst;
   readonly #egress: Burst;
   readonly #header: number;
@@ -135,6 +143,9 @@ export class Stack {
     options.netifs.forEach((config, index) => this.#addNetif(config, index));
     this.#only = this.netifs.length === 1 ? this.netifs[0] : undefined;
     this.#only?.couple?.();
+    if (options.interconnect === undefined) return;
+    this.interconnect = new CountedInterconnect(options.interconnect);
+    this.#meter = new BatchMeter(this.core, this.interconnect);
   }
 
   #burst(span: string, table: string, frames: number, state: number): Burst {
@@ -214,11 +225,15 @@ export class Stack {
   poll(now: number): boolean {
     this.#now = now;
     this.control.setNow(now);
-    if (this.#waiting !== 0 && !this.#drain(now)) return false;
+    if (this.#waiting !== 0 && !this.#drain(now)) {
+      this.core.admit?.(this.#library, now);
+      return false;
+    }
     this.#controlDue = this.control.pending;
     if (this.#only !== undefined) this.#only.receive(now);
     else for (let i = 0; i < this.netifs.length; i += 1) (this.netifs[i] as Netif).receive(now);
     const more = this.#rounds(now);
+    if (this.#meter !== undefined) this.#meter.poll();
     if (this.#waiting !== 0) return false;
     if (this.#drainWaiters.length > 0) this.#tellDrained();
     return more;

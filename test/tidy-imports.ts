@@ -33,7 +33,12 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "assembly/tcp/": ["assembly/base/", "assembly/tcp/", "bindings/abi/"],
   "assembly/flextoe/": STAGE,
   // Not stages: the control plane's way into the tables, in the protocol stage's own terms.
-  "assembly/flextoe/connection.ts": [...STAGE, "assembly/flextoe/protocol-state.ts"],
+  "assembly/flextoe/connection.ts": [
+    ...STAGE,
+    "assembly/flextoe/protocol-state.ts",
+    // A row that is taken away or handed out anew is in no queue.
+    "assembly/flextoe/flow-scheduler.ts",
+  ],
   "assembly/flextoe/inspect.ts": [...STAGE, "assembly/flextoe/protocol-state.ts"],
   "assembly/flextoe/pipeline.ts": [...STAGE, "assembly/flextoe/"],
   // The stages under one name each, for every executor.

@@ -4,12 +4,14 @@
  * bugs stay inside a connection.
  */
 import { fold, sumWords } from "../base/checksum.ts";
+import { count } from "../base/counter.ts";
 import { congestionInitialize } from "../tcp/congestion/congestion-control.ts";
 import { rttSample } from "../tcp/round-trip-time.ts";
 import { find, hashAddresses, insert, remove } from "../flow/connection-database.ts";
 import { chunkListOf, isConnection, postOf, preOf, protocolOf } from "../flow/flow-state.ts";
-import { recoveryOf, schedulerOf } from "../flow/flow-state.ts";
+import { recoveryOf } from "../flow/flow-state.ts";
 import { arenaGive, arenaTake } from "../flow/payload-arena.ts";
+import { Counter } from "../../bindings/abi/counters.ts";
 import * as D from "../../bindings/abi/descriptor.ts";
 import { ETHERNET_DESTINATION, ETHERNET_SIZE } from "../../bindings/abi/ethernet.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
@@ -20,6 +22,7 @@ import * as L from "../../bindings/abi/limits.ts";
 import * as M from "../../bindings/abi/memory-map.ts";
 import { TCP_SIZE, TIMESTAMP_OPTION_BYTES } from "../../bindings/abi/tcp.ts";
 import { TimerKind } from "../../bindings/abi/timer.ts";
+import { forgetFlow, resetFlow } from "./flow-scheduler.ts";
 import { cancelTimer } from "./protocol-state.ts";
 
 /** log2 of the largest buffer: CHUNKS_PER_BUFFER_MAX chunks of at most 1 MiB. */
@@ -100,12 +103,10 @@ export function install(core: usize): u32 {
   installHeader(pre, record);
   installProtocol(core, connection, record);
   installPost(core, connection, record, list);
-  const s = schedulerOf(core, connection);
-  store<u64>(s, 0, F.SCHEDULER_INTERVAL);
-  store<u64>(s, 0, F.SCHEDULER_DEADLINE);
-  store<u32>(s, 0, F.SCHEDULER_FRACTION);
+  resetFlow(core, connection);
   store<u8>(pre, <u8>F.PreState.Installed, F.PRE_STATE);
   store<u32>(core, load<u32>(core, M.CORE_INSTALLED) + 1, M.CORE_INSTALLED);
+  count(core, Counter.Installs);
   return D.InstallStatus.Ok;
 }
 
@@ -283,11 +284,6 @@ export function uninstall(core: usize, connection: u32): void {
   store<u32>(post, 0, F.POST_PENDING_FLAGS);
   cancelTimer(core, connection, TimerKind.Retransmit);
   cancelTimer(core, connection, TimerKind.DelayedAck);
-  cancelTimer(core, connection, TimerKind.Pacing);
-  const s = schedulerOf(core, connection);
-  // In the round robin the flow stays linked; its turn finds nothing to do.
-  if (load<u32>(s, F.SCHEDULER_STATE) == F.SchedulerState.Wheel) {
-    store<u32>(s, F.SchedulerState.Idle, F.SCHEDULER_STATE);
-  }
+  forgetFlow(core, connection);
   store<u32>(core, load<u32>(core, M.CORE_INSTALLED) - 1, M.CORE_INSTALLED);
 }

@@ -207,4 +207,5 @@ export function pushEvent(
   store<u32>(event, c, D.EVENT_C);
   store<u32>(event, d, D.EVENT_D);
   store<u32>(core, index + 1, CORE_EVENT_COUNT);
+  count(core, Counter.Events);
 }

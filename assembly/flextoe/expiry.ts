@@ -8,7 +8,6 @@ import * as F from "../../bindings/abi/flow-state.ts";
 import { TIMERS_PER_CONNECTION, TimerKind } from "../../bindings/abi/timer.ts";
 import { WorkKind } from "../../bindings/abi/work.ts";
 import { pushEvent } from "./context-queue.ts";
-import { paceExpired } from "./flow-scheduler.ts";
 import { actionsOf, SENDS, stageProtocol, stageTurn } from "./stages.ts";
 
 /** One expired timer; true when the work record holds an item that has been through protocol. */
@@ -31,10 +30,6 @@ export function timerExpired(core: usize, timer: u32): u32 {
     return 0;
   }
   if (load<u8>(pre, F.PRE_STATE) != <u8>F.PreState.Installed) return 0;
-  if (kind == TimerKind.Pacing) {
-    paceExpired(core, connection);
-    return 0;
-  }
   if (kind == TimerKind.Retransmit) {
     tellRetransmit(core, connection, generation);
     return 0;

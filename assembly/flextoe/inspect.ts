@@ -2,7 +2,9 @@
  * Snapshots for the control plane (TCP_INFO): TypeScript reads INFO, never live protocol state
  * (day-one decision 10). Floating point appears only to hand nanoseconds over as f64.
  */
+import { count } from "../base/counter.ts";
 import { isConnection, postOf, preOf, protocolOf, recoveryOf } from "../flow/flow-state.ts";
+import { Counter } from "../../bindings/abi/counters.ts";
 import * as D from "../../bindings/abi/descriptor.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
 import { CORE_INFO } from "../../bindings/abi/memory-map.ts";
@@ -29,6 +31,7 @@ export function inspect(core: usize, connection: u32): bool {
   inspectProtocol(info, protocolOf(core, connection));
   inspectRecovery(info, recoveryOf(core, connection));
   inspectPost(info, postOf(core, connection));
+  count(core, Counter.Inspections);
   return true;
 }
 

@@ -21,12 +21,12 @@ import * as W from "../../bindings/abi/work.ts";
 import * as queue from "./context-queue.ts";
 import { expire } from "./expiry.ts";
 import * as scheduler from "./flow-scheduler.ts";
-import { egressRoom } from "./post-processing.ts";
+import { egressRoom, packetBytes } from "./post-processing.ts";
 import { receivePredicted } from "./predicted-receive.ts";
 import { sendPredicted } from "./predicted-send.ts";
 import { assignSequence, releaseSequence } from "./sequencer.ts";
-import { actionsOf, SENDS, stageDma, stageNetif, stageNotify, stagePost } from "./stages.ts";
-import { stagePre, stageProtocol, stageTurn, wireBytes } from "./stages.ts";
+import { actionsOf, SCHEDULES, SENDS, stageDma, stageNetif, stageNotify } from "./stages.ts";
+import { stagePost, stagePre, stageProtocol, stageSchedule, stageTurn } from "./stages.ts";
 
 // @ts-ignore: decorator
 @inline
@@ -44,7 +44,8 @@ export function runStep(core: usize, now: u64): u32 {
   if (serveContexts(core)) more = M.STEP_MORE;
   const wheel = <usize>load<u32>(core, M.CORE_WHEEL);
   if (wheelNext(wheel) <= now && expireTimers(core, now)) more = M.STEP_MORE;
-  if (load<u32>(core, M.CORE_RR_HEAD) != 0 && transmit(core)) more = M.STEP_MORE;
+  // Both words at once: a flow has a turn, or flows wait for their time or their carrier.
+  if (load<u64>(core, M.CORE_RR_HEAD) != 0 && transmit(core)) more = M.STEP_MORE;
   if (queue.deliverNotifications(core)) more |= M.STEP_NOTIFIED;
   return more | reportOf(core);
 }
@@ -64,7 +65,7 @@ function reportOf(core: usize): u32 {
 
 /** Time at which step() has work without input, for the host: ns, or the largest u64. */
 export function deadline(core: usize): u64 {
-  return wheelNext(<usize>load<u32>(core, M.CORE_WHEEL));
+  return min(wheelNext(<usize>load<u32>(core, M.CORE_WHEEL)), scheduler.nextPaced(core));
 }
 
 /** RX: the frames that the host put into the ingress burst. */
@@ -130,10 +131,7 @@ function finish(core: usize, first: u32, end: u32): void {
       const group = load<u32>(work, W.WORK_GROUP);
       releaseSequence(core, ReorderPoint.Netif, group, load<u32>(work, W.WORK_EGRESS_SEQ));
     }
-    if ((actions & W.ACTION_SCHEDULE) != 0) {
-      const fresh = load<u32>(work, W.WORK_KIND) != W.WorkKind.Tx;
-      scheduler.schedule(core, load<u32>(work, W.WORK_CONNECTION), fresh);
-    }
+    if ((actions & SCHEDULES) != 0) stageSchedule(core, work);
   }
   for (let i = first; i < end; i++) {
     const work = workAt(core, i);
@@ -180,11 +178,12 @@ function serveContext(core: usize, context: u32, record: usize): bool {
   return pending != 0;
 }
 
-/** No flow waits for a turn: whoever comes may go at once. */
+/** No flow waits for a turn or for its carrier: whoever comes may go at once. */
 // @ts-ignore: decorator
 @inline
 function isUnloaded(core: usize): bool {
-  return (load<u32>(core, M.CORE_RR_HEAD) | load<u32>(core, M.CORE_STAGES_ONLY)) == 0;
+  const waits = load<u32>(core, M.CORE_RR_HEAD) | load<u8>(core, M.CORE_WAITING);
+  return (waits | load<u32>(core, M.CORE_STAGES_ONLY)) == 0;
 }
 
 /** One descriptor through pre-processing and protocol, in the order of its context (RP4). */
@@ -224,27 +223,25 @@ function expireTimers(core: usize, now: u64): bool {
 
 /** TX: turns of the flow scheduler, within credit; true when flows are waiting for a next call. */
 function transmit(core: usize): bool {
+  const due = scheduler.gatherTurns(core);
   let budget = L.TRANSMIT_MAX;
-  let skipped: u32 = 0;
+  let turns = L.TURNS_PER_STEP;
   while (budget != 0) {
     let items: u32 = 0;
-    while (items < budget && items < L.BATCH_MAX && skipped < L.BATCH_MAX) {
+    while (items < budget && items < L.BATCH_MAX && turns != 0) {
       const room = egressRoom(core) > items ? egressRoom(core) - items : 0;
       if (room == 0) break;
       const connection = scheduler.nextTurn(core);
       if (connection == 0) break;
-      const sent = takeTurn(core, connection, items, min(room, budget - items));
-      if (sent == NO_CREDIT) skipped++;
-      else items += sent;
+      items += takeTurn(core, connection, items, min(room, budget - items));
+      turns--;
     }
     if (items == 0) break;
     finish(core, 0, items);
     budget -= items;
   }
-  return load<u32>(core, M.CORE_RR_HEAD) != 0 && skipped == 0;
+  return due || load<u32>(core, M.CORE_RR_HEAD) != 0;
 }
-
-const NO_CREDIT: u32 = 0xffffffff;
 
 /** One turn: up to TURN_SEGMENTS_MAX segments of a flow, from work record `first` on. */
 function takeTurn(core: usize, connection: u32, first: u32, room: u32): u32 {
@@ -253,10 +250,11 @@ function takeTurn(core: usize, connection: u32, first: u32, room: u32): u32 {
   const credit = core + M.CORE_NETIF_CREDIT + <u32>load<u8>(pre, F.PRE_NETIF) * 4;
   const left = load<u32>(credit);
   if (left == 0) {
-    scheduler.skipTurn(core, connection);
-    return NO_CREDIT;
+    scheduler.parkTurn(core, connection);
+    return 0;
   }
-  const most = min(min(room, L.BATCH_MAX - first), min(left, L.TURN_SEGMENTS_MAX));
+  const turn = scheduler.turnSegments(core, connection);
+  const most = min(min(room, L.BATCH_MAX - first), min(left, turn));
   let items: u32 = 0;
   while (items < most) {
     const work = workAt(core, first + items);
@@ -265,12 +263,15 @@ function takeTurn(core: usize, connection: u32, first: u32, room: u32): u32 {
     const actions = actionsOf(work);
     if ((actions & W.ACTION_SEND) == 0) break;
     assignEgress(core, work);
-    scheduler.pace(core, connection, wireBytes(work));
+    if (scheduler.isPaced(core, connection)) {
+      scheduler.pace(core, connection, packetBytes(core, work));
+    }
     items++;
     if ((actions & W.ACTION_SCHEDULE) == 0) break;
     if (scheduler.mustWait(core, connection)) break;
     // Not the last of the turn: the flow is put back once, with its last segment.
     if (items < most) store<u32>(work, actions & ~W.ACTION_SCHEDULE, W.WORK_ACTIONS);
+    else if (items < turn) scheduler.keepTurn(core, connection, turn - items);
   }
   store<u32>(credit, left - items);
   return items;

@@ -103,6 +103,14 @@ export function postProcessTx(core: usize, work: usize): void {
   }
 }
 
+/** Bytes of the IP packet that this item becomes: what a pacing rate counts. */
+export function packetBytes(core: usize, work: usize): u32 {
+  const pre = preOf(core, load<u32>(work, W.WORK_CONNECTION));
+  const network = <u32>load<u8>(pre, F.PRE_HEADER_LENGTH) - <u32>load<u8>(pre, F.PRE_LINK_LENGTH);
+  const payload = load<u32>(work, W.WORK_OUT_PAYLOAD_LENGTH);
+  return network + T.TCP_SIZE + optionBytes(work) + payload;
+}
+
 /**
  * Allocates the frame and writes link, IP and TCP headers; the TCP checksum field holds 0 and the
  * DMA stage completes it. False, and the work is dropped, when the egress burst is full.

@@ -101,8 +101,8 @@ function isSendable(core: usize, connection: u32, p: usize, credit: u32, append:
 @inline
 function hasCarrier(core: usize, connection: u32, append: u32): bool {
   const s = schedulerOf(core, connection);
-  const state: u64 = load<u32>(s, F.SCHEDULER_STATE) ^ F.SchedulerState.Idle;
-  if ((load<u64>(s, F.SCHEDULER_INTERVAL) | state) != 0) return false;
+  const queue: u64 = load<u16>(s, F.SCHEDULER_QUEUE);
+  if ((load<u64>(s, F.SCHEDULER_INTERVAL) | queue) != 0) return false;
   const pre = preOf(core, connection);
   const credit = core + M.CORE_NETIF_CREDIT + <u32>load<u8>(pre, F.PRE_NETIF) * 4;
   const left = load<u32>(credit);
@@ -140,10 +140,6 @@ function send(core: usize, connection: u32, p: usize, credit: u32, append: u32):
   store<u32>(p, sent + append, F.PROTOCOL_TX_MAX);
   rttStartTiming(r, seq + append, now);
   store<u64>(r, now, F.RECOVERY_LAST_SEND);
-  // As a turn of the flow scheduler would have begun: pacing that starts later starts from here.
-  const s = schedulerOf(core, connection);
-  store<u64>(s, now, F.SCHEDULER_DEADLINE);
-  store<u32>(s, 0, F.SCHEDULER_FRACTION);
   startRetransmit(core, connection);
   write(core, connection, p, seq, append, announceWindow(core, connection, p));
   noteSent(core, postOf(core, connection), append);

@@ -19,11 +19,12 @@ import * as W from "../../bindings/abi/work.ts";
 import { payloadLimit, setHeader, setLink } from "./connection.ts";
 import { authorise, contextOf, notify, pushEvent, refuse } from "./context-queue.ts";
 import { dmaFetch, dmaPlace } from "./dma.ts";
-import { setPacingInterval } from "./flow-scheduler.ts";
+import { schedule, setPacingInterval } from "./flow-scheduler.ts";
 import { buildSegment, postProcessRx, postProcessTx } from "./post-processing.ts";
 import { preProcessHostControl, preProcessRx, preProcessTx } from "./pre-processing.ts";
 import { protocolDelayedAck, protocolHostControl } from "./protocol-host-control.ts";
 import { protocolRx } from "./protocol-receive.ts";
+import { act } from "./protocol-state.ts";
 import { protocolTx } from "./protocol-transmit.ts";
 
 /** A frame will leave because of this item. */
@@ -112,9 +113,7 @@ function hostControl(core: usize, work: usize): void {
   const opcode = load<u32>(work, W.WORK_OPCODE);
   const low = load<u32>(work, W.WORK_ARGUMENT_LOW);
   const high = load<u32>(work, W.WORK_ARGUMENT_HIGH);
-  if (opcode == D.AtxOpcode.SetInterval) {
-    setPacingInterval(core, connection, (<u64>high << 32) | low);
-  } else if (opcode == D.AtxOpcode.SetHeader) {
+  if (opcode == D.AtxOpcode.SetHeader) {
     setHeader(core, connection, low, high);
   } else if (opcode == D.AtxOpcode.SetLink) {
     setLink(core, connection, low, high);
@@ -122,6 +121,7 @@ function hostControl(core: usize, work: usize): void {
     store<u32>(work, payloadLimit(core, connection, low), W.WORK_ARGUMENT_LOW);
   }
   protocolHostControl(core, work);
+  if (opcode == D.AtxOpcode.SetInterval) act(work, W.ACTION_INTERVAL);
 }
 
 /** Post-processing: statistics, and the headers of the frame that leaves. */
@@ -142,6 +142,22 @@ function postReceived(core: usize, work: usize): void {
   const identified = load<u32>(work, W.WORK_GENERATION) != NOT_IDENTIFIED;
   if ((actions & W.ACTION_REDIRECT) == 0 && identified) postProcessRx(core, work);
   if ((actions & W.ACTION_DROP) != 0) countDrop(core, load<u32>(work, W.WORK_REASON));
+}
+
+/** What of an item's actions is the flow scheduler's. */
+export const SCHEDULES: u32 = W.ACTION_SCHEDULE | W.ACTION_INTERVAL;
+
+/** Flow scheduler: a new interval, or something to send. Its queues are of one thread. */
+export function stageSchedule(core: usize, work: usize): void {
+  const connection = load<u32>(work, W.WORK_CONNECTION);
+  if ((actionsOf(work) & W.ACTION_INTERVAL) != 0) {
+    const low = <u64>load<u32>(work, W.WORK_ARGUMENT_LOW);
+    const high = <u64>load<u32>(work, W.WORK_ARGUMENT_HIGH);
+    setPacingInterval(core, connection, (high << 32) | low);
+  }
+  if ((actionsOf(work) & W.ACTION_SCHEDULE) == 0) return;
+  // A flow that had nothing to send has saved up no credit; a turn's flow keeps its schedule.
+  schedule(core, connection, load<u32>(work, W.WORK_KIND) != W.WorkKind.Tx);
 }
 
 /** DMA: payload to and from the socket buffers. */
@@ -195,6 +211,7 @@ function redirect(core: usize, work: usize, connection: u32): void {
   const ip = load<u32>(work, W.WORK_PAYLOAD);
   const generation = connection == 0 ? 0 : load<u32>(preOf(core, connection), F.PRE_GENERATION);
   count(core, Counter.Redirects);
+  countBy(core, Counter.RedirectedBytes, load<u32>(work, W.WORK_FRAME_LENGTH));
   pushEvent(
     core,
     D.EventKind.Redirect,
@@ -206,13 +223,3 @@ function redirect(core: usize, work: usize, connection: u32): void {
     ip == 0 ? 0xffff : ip - frame,
   );
 }
-
-/** Bytes that count against a rate: payload and headers. */
-// @ts-ignore: decorator
-@inline
-export function wireBytes(work: usize): u32 {
-  return load<u32>(work, W.WORK_OUT_PAYLOAD_LENGTH) + RATE_OVERHEAD;
-}
-
-/** IPv4 and TCP headers with timestamps, for pacing. */
-const RATE_OVERHEAD: u32 = 52;

@@ -7,7 +7,7 @@ import { POST_SIZE, POST_TX_ORIGIN, PRE_SIZE } from "../../bindings/abi/flow-sta
 import { PRE_TEMPLATE, PRE_TEMPLATE_MAX } from "../../bindings/abi/flow-state.ts";
 import { PROTOCOL_ECHO, PROTOCOL_SIZE } from "../../bindings/abi/flow-state.ts";
 import { RECOVERY_CONGESTION, RECOVERY_SIZE } from "../../bindings/abi/flow-state.ts";
-import { SCHEDULER_FRACTION, SCHEDULER_SIZE } from "../../bindings/abi/flow-state.ts";
+import { SCHEDULER_CHARGED, SCHEDULER_SIZE } from "../../bindings/abi/flow-state.ts";
 import { CHUNKS_PER_BUFFER_MAX } from "../../bindings/abi/limits.ts";
 import { CORE_CHUNK_LISTS, CORE_CONNECTIONS, CORE_POST } from "../../bindings/abi/memory-map.ts";
 import { CORE_PRE, CORE_PROTOCOL, CORE_RECOVERY } from "../../bindings/abi/memory-map.ts";
@@ -21,7 +21,7 @@ if (PROTOCOL_SIZE != 64) ERROR("PROTOCOL: one cache line");
 if (RECOVERY_CONGESTION + 64 != RECOVERY_SIZE) ERROR("RECOVERY: congestion state ends it");
 if (RECOVERY_SIZE % 64 != 0) ERROR("RECOVERY: whole cache lines");
 if (POST_TX_ORIGIN + 4 > POST_SIZE || POST_SIZE % 64 != 0) ERROR("POST: whole cache lines");
-if (SCHEDULER_FRACTION + 4 > SCHEDULER_SIZE) ERROR("SCHEDULER: fields must fit");
+if (SCHEDULER_CHARGED + 2 != SCHEDULER_SIZE) ERROR("SCHEDULER: fields must fit");
 if (HASH_CONNECTION + 4 != HASH_SIZE) ERROR("HASH: fields must fill the entry");
 if (CHUNKS_PER_BUFFER_MAX * 4 != CHUNK_LIST_SIZE) ERROR("chunk list: one word a chunk");
 

@@ -5,7 +5,9 @@
  * Invariants: a descriptor is whole before the doorbell shows it; an entry is read once, and names
  * a socket only while id, generation and state agree; a full ring refuses and loses nothing.
  */
+import { count } from "../base/counter.ts";
 import { isConnection } from "../flow/flow-state.ts";
+import { Counter } from "../../bindings/abi/counters.ts";
 import * as D from "../../bindings/abi/descriptor.ts";
 import * as S from "../../bindings/abi/socket.ts";
 import { coreOf, markClean, markDirty, markReady, rowOf } from "./socket.ts";
@@ -43,6 +45,7 @@ function putRow(library: usize, record: usize, connection: u32, row: usize, flag
 @inline
 function ring(library: usize, record: usize): void {
   store<u32>(record, load<u32>(library, S.LIBTOE_ATX_PRODUCER), D.CONTEXT_ATX_PRODUCER);
+  count(coreOf(library), Counter.Doorbells);
 }
 
 /** One descriptor with ATX_* flags, at once; false when the ring is full: nothing has changed. */
@@ -130,14 +133,15 @@ export function take(library: usize): u32 {
   let consumer = load<u32>(library, S.LIBTOE_ARX_CONSUMER);
   // More than a ring of entries would mean that the data path overwrote some.
   const waiting = min(load<u32>(record, D.CONTEXT_ARX_PRODUCER) - consumer, mask + 1);
-  const count = min(waiting, S.READY_MAX - load<u32>(library, S.LIBTOE_READY_COUNT));
-  for (let i: u32 = 0; i < count; i++) {
+  const taken = min(waiting, S.READY_MAX - load<u32>(library, S.LIBTOE_READY_COUNT));
+  for (let i: u32 = 0; i < taken; i++) {
     notified(library, core, base + (consumer & mask) * D.ARX_SIZE);
     consumer++;
   }
   store<u32>(library, consumer, S.LIBTOE_ARX_CONSUMER);
   store<u32>(record, consumer, D.CONTEXT_ARX_CONSUMER);
-  return count;
+  count(core, Counter.NotificationReads);
+  return taken;
 }
 
 /** One notification into its row. */

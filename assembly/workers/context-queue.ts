@@ -61,6 +61,7 @@ function finish(stage: usize, shared: usize, header: usize, index: u32): void {
   const work = item.workOf(shared, index);
   if ((actionsOf(work) & W.ACTION_REDIRECT) != 0) keepFrame(stage, shared, header, work);
   stageNotify(header, work);
+  item.releaseSpan(item.sideOf(shared, index));
   item.releaseItem(shared, index, stage + X.STAGE_RETURNS);
   atomic.store<u32>(stage, load<u32>(stage, X.STAGE_RELEASED) + 1, X.STAGE_RELEASED);
 }

@@ -8,6 +8,7 @@ import { wheelAdvance, wheelNext } from "../base/timer-wheel.ts";
 import { countBy } from "../base/counter.ts";
 import { contextOf, eventRoom, pendingDescriptors, pushEvent } from "../flextoe/context-queue.ts";
 import { expire } from "../flextoe/expiry.ts";
+import { nextPaced } from "../flextoe/flow-scheduler.ts";
 import { copyBytes } from "../base/bytes.ts";
 import { preOf } from "../flow/flow-state.ts";
 import { COUNTERS } from "../../bindings/abi/counters.ts";
@@ -49,7 +50,7 @@ export function offer(shared: usize, library: usize, now: u64): void {
 /** The carriers' burst as a span of its own; it stays with the host when no span is free. */
 function offerBurst(shared: usize, core: usize): void {
   const index = freeSpan(shared);
-  if (index == X.SPANS || !hasTakenEvents(shared)) return;
+  if (index == X.SPANS || !hasRedirectRoom(shared)) return;
   const span = <usize>load<u32>(shared, X.SHARED_SPANS) + index * X.SPAN_SIZE;
   const count = min(load<u32>(core, M.CORE_INGRESS_COUNT), L.BATCH_MAX);
   const table = <usize>load<u32>(core, M.CORE_INGRESS_TABLE);
@@ -63,6 +64,8 @@ function offerBurst(shared: usize, core: usize): void {
   push(ring, index);
   publish(ring);
   store<u32>(core, 0, M.CORE_INGRESS_COUNT);
+  // The carriers have all room again, unless the control plane still has to read frames there.
+  if (load<u32>(core, M.CORE_EVENT_COUNT) == 0) store<u32>(core, 0, M.CORE_INGRESS_BYTES);
 }
 
 /** End of the last frame in the ingress span; the netif stage refuses rows outside of it. */
@@ -88,9 +91,13 @@ function freeSpan(shared: usize): u32 {
   return X.SPANS;
 }
 
-/** Redirected frames wait in as many places as spans have rows: the host reads them first. */
-function hasTakenEvents(shared: usize): bool {
-  return waiting(<usize>load<u32>(shared, X.SHARED_EVENT_RINGS)) == 0;
+/**
+ * Redirected frames that wait for the host, and all that the spans in use may become, must find
+ * places. The host takes them when its ingress burst is empty, so they must not stop an offer
+ * sooner than that.
+ */
+function hasRedirectRoom(shared: usize): bool {
+  return waiting(<usize>load<u32>(shared, X.SHARED_EVENT_RINGS)) <= X.REDIRECT_SLOTS / 2;
 }
 
 /** Wakes threads with something to do that no ring told them of; sources are not paused. */
@@ -116,9 +123,16 @@ function isSourceReady(shared: usize, core: usize, stage: usize, now: u64): bool
   const header = item.headerOf(stage);
   if (kind == Stage.Protocol) {
     if (atomic.load<u32>(header, M.CORE_RR_HEAD) != 0) return true;
-    return wheelNext(<usize>load<u32>(header, M.CORE_WHEEL)) <= now;
+    return groupDeadline(header) <= now;
   }
   return kind == Stage.ContextQueue && hasDescriptors(core);
+}
+
+/** When a flow group has something to do without input: ns. */
+// @ts-ignore: decorator
+@inline
+function groupDeadline(header: usize): u64 {
+  return min(wheelNext(<usize>load<u32>(header, M.CORE_WHEEL)), nextPaced(header));
 }
 
 function hasDescriptors(core: usize): bool {
@@ -321,7 +335,7 @@ export function nextWorkersDeadline(shared: usize): u64 {
   for (let i: u32 = 0; i < stages; i++) {
     const stage = stageAt(shared, i);
     if (load<u32>(stage, X.STAGE_KIND) != Stage.Protocol) continue;
-    next = min(next, wheelNext(<usize>load<u32>(item.headerOf(stage), M.CORE_WHEEL)));
+    next = min(next, groupDeadline(item.headerOf(stage)));
   }
   return next;
 }

@@ -130,10 +130,18 @@ export function admit(stage: usize, side: usize, source: u32, group: u32): void 
 export function releaseItem(shared: usize, item: u32, returns: usize): void {
   const side = sideOf(shared, item);
   if (atomic.sub<u32>(side, 1, X.SIDE_PENDING) != 1) return;
-  const span = <usize>load<u32>(side, X.SIDE_SPAN);
-  if (span != 0) atomic.sub<u32>(span, 1, X.SPAN_USERS);
-  store<u32>(side, 0, X.SIDE_SPAN);
   const ring = <usize>load<u32>(returns + (load<u32>(side, X.SIDE_SOURCE) << 2));
   push(ring, item);
   publish(ring);
+}
+
+/**
+ * The received frame of an item is not needed any more. Its answer may wait long for the carrier,
+ * so that spans must not: two stacks that answer each other would stop for good.
+ */
+export function releaseSpan(side: usize): void {
+  const span = <usize>load<u32>(side, X.SIDE_SPAN);
+  if (span == 0) return;
+  store<u32>(side, 0, X.SIDE_SPAN);
+  atomic.sub<u32>(span, 1, X.SPAN_USERS);
 }

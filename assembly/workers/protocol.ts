@@ -9,12 +9,13 @@ import { count } from "../base/counter.ts";
 import { eventRoom } from "../flextoe/context-queue.ts";
 import { expire } from "../flextoe/expiry.ts";
 import * as scheduler from "../flextoe/flow-scheduler.ts";
-import { actionsOf, stageProtocol, stageTurn } from "../flextoe/stages.ts";
+import { packetBytes } from "../flextoe/post-processing.ts";
+import { actionsOf, SCHEDULES, stageProtocol, stageSchedule } from "../flextoe/stages.ts";
+import { stageTurn } from "../flextoe/stages.ts";
 import { preOf } from "../flow/flow-state.ts";
 import { Counter } from "../../bindings/abi/counters.ts";
 import { DropReason } from "../../bindings/abi/drop-reason.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
-import { TURN_SEGMENTS_MAX } from "../../bindings/abi/limits.ts";
 import * as M from "../../bindings/abi/memory-map.ts";
 import { ReorderPoint } from "../../bindings/abi/stage.ts";
 import * as W from "../../bindings/abi/work.ts";
@@ -23,9 +24,6 @@ import { flushEvents } from "./event-ring.ts";
 import * as item from "./item.ts";
 import { assign, due, release } from "./reorder-buffer.ts";
 import { push } from "./ring.ts";
-
-/** Bytes of IP and TCP headers that count against a rate, as in the batch executor. */
-const RATE_OVERHEAD: u32 = 52;
 
 /** Items handled. */
 export function pollProtocol(stage: usize): u32 {
@@ -38,7 +36,7 @@ export function pollProtocol(stage: usize): u32 {
     if (wheelNext(<usize>load<u32>(header, M.CORE_WHEEL)) <= now) {
       done += expireTimers(stage, shared, header, now);
     }
-    if (load<u32>(header, M.CORE_RR_HEAD) != 0) done += transmit(stage, shared, header);
+    if (load<u64>(header, M.CORE_RR_HEAD) != 0) done += transmit(stage, shared, header);
   }
   if (done != 0) item.publishOutputs(stage);
   return done + flushEvents(stage, header);
@@ -77,10 +75,7 @@ function checkGroup(stage: usize, shared: usize, work: usize): void {
 function forward(stage: usize, header: usize, work: usize, index: u32): void {
   const group = load<u32>(stage, X.STAGE_INDEX);
   store<u32>(work, assign(item.reorderOf(stage, ReorderPoint.Netif, group)), W.WORK_EGRESS_SEQ);
-  if ((actionsOf(work) & W.ACTION_SCHEDULE) != 0) {
-    const fresh = load<u32>(work, W.WORK_KIND) != W.WorkKind.Tx;
-    scheduler.schedule(header, load<u32>(work, W.WORK_CONNECTION), fresh);
-  }
+  if ((actionsOf(work) & SCHEDULES) != 0) stageSchedule(header, work);
   push(item.nextOutput(stage), index);
 }
 
@@ -118,31 +113,30 @@ function begin(stage: usize, shared: usize, header: usize, work: usize, index: u
 
 /** Turns of the flow scheduler, as many as there are items. */
 function transmit(stage: usize, shared: usize, header: usize): u32 {
-  let done: u32 = 0;
+  // More that is due counts: the thread comes back before it sleeps.
+  let done: u32 = scheduler.gatherTurns(header) ? 1 : 0;
   while (done < X.POLL_ITEMS) {
     const connection = scheduler.nextTurn(header);
     if (connection == 0) break;
     const sent = takeTurn(stage, shared, header, connection);
-    if (sent == item.NONE) {
-      scheduler.skipTurn(header, connection);
-      break;
-    }
+    if (sent == item.NONE) break;
     // A turn without anything to send counts too: the loop is bounded.
     done += max(sent, 1);
   }
   return done;
 }
 
-/** Up to TURN_SEGMENTS_MAX segments of a flow; NONE when no item was left for the first. */
+/** A turn: segments of a flow; NONE when no item was left for the first. */
 function takeTurn(stage: usize, shared: usize, header: usize, connection: u32): u32 {
   if (load<u8>(preOf(header, connection), F.PRE_STATE) != <u8>F.PreState.Installed) return 0;
+  const turn = scheduler.turnSegments(header, connection);
   let sent: u32 = 0;
-  while (sent < TURN_SEGMENTS_MAX) {
+  while (sent < turn) {
     const index = item.takeItem(stage);
     if (index == item.NONE) {
-      if (sent == 0) return item.NONE;
+      scheduler.keepTurn(header, connection, turn - sent);
       scheduler.schedule(header, connection, false);
-      break;
+      return sent == 0 ? item.NONE : sent;
     }
     const work = item.workOf(shared, index);
     stageTurn(header, work, connection, W.WorkKind.Tx);
@@ -153,11 +147,12 @@ function takeTurn(stage: usize, shared: usize, header: usize, connection: u32): 
       break;
     }
     sent++;
-    const bytes = load<u32>(work, W.WORK_OUT_PAYLOAD_LENGTH) + RATE_OVERHEAD;
-    scheduler.pace(header, connection, bytes);
+    if (scheduler.isPaced(header, connection)) {
+      scheduler.pace(header, connection, packetBytes(header, work));
+    }
     const more = (actions & W.ACTION_SCHEDULE) != 0 && !scheduler.mustWait(header, connection);
     // Not the last of the turn: the flow is put back once, with its last segment.
-    if (more && sent < TURN_SEGMENTS_MAX) {
+    if (more && sent < turn) {
       store<u32>(work, actions & ~W.ACTION_SCHEDULE, W.WORK_ACTIONS);
     }
     begin(stage, shared, header, work, index);

@@ -3,7 +3,10 @@
  * Each takes items from its rings in any order and passes them on; the reorder points behind them
  * restore the order (4.3.2), also for what was dropped or redirected.
  */
+import { countDrop } from "../base/counter.ts";
 import { actionsOf, SENDS, stageDma, stagePost, stagePre } from "../flextoe/stages.ts";
+import { DropReason } from "../../bindings/abi/drop-reason.ts";
+import { EGRESS_FRAMES_MAX } from "../../bindings/abi/limits.ts";
 import * as M from "../../bindings/abi/memory-map.ts";
 import { ReorderPoint } from "../../bindings/abi/stage.ts";
 import * as W from "../../bindings/abi/work.ts";
@@ -66,6 +69,9 @@ function wakeGroups(stage: usize, shared: usize): void {
 export function pollPost(stage: usize): u32 {
   const shared = item.sharedOf(stage);
   item.syncNow(shared, item.headerOf(stage));
+  // A carrier that takes nothing must not stop reception: its pure ACKs are given up, and later
+  // ones acknowledge the same (as EGRESS_FRAMES_MAX bounds the batch executor's burst).
+  const congested = waiting(<usize>load<u32>(shared, X.SHARED_EGRESS_RING)) > EGRESS_FRAMES_MAX;
   const inputs = load<u32>(stage, X.STAGE_INPUTS);
   let done: u32 = 0;
   for (let i: u32 = 0; i < inputs; i++) {
@@ -73,7 +79,7 @@ export function pollPost(stage: usize): u32 {
     const count = batchOf(ring);
     for (let n: u32 = 0; n < count; n++) {
       const index = first(ring);
-      postProcess(stage, shared, index);
+      postProcess(stage, shared, index, congested);
       push(item.nextOutput(stage), index);
       pop(ring);
     }
@@ -84,16 +90,28 @@ export function pollPost(stage: usize): u32 {
 }
 
 /** The private header's egress burst is the item's frame: one row, one span. */
-function postProcess(stage: usize, shared: usize, index: u32): void {
+function postProcess(stage: usize, shared: usize, index: u32, congested: bool): void {
   const header = item.headerOf(stage);
   const side = item.sideOf(shared, index);
   store<u32>(header, <u32>item.slotOf(shared, index), M.CORE_EGRESS);
   store<u32>(header, <u32>side + X.SIDE_FRAME, M.CORE_EGRESS_TABLE);
   store<u64>(header, 0, M.CORE_EGRESS_COUNT);
   const work = item.workOf(shared, index);
+  if (congested && isAnswer(work)) giveUpAnswer(header, work);
   stagePost(header, work);
   // A frame is let go by the host, the item by the context queue: two releases.
   if ((actionsOf(work) & SENDS) != 0) store<u32>(side, 2, X.SIDE_PENDING);
+}
+
+/** A pure ACK of a received segment. */
+function isAnswer(work: usize): bool {
+  if (load<u32>(work, W.WORK_KIND) != W.WorkKind.Rx) return false;
+  return (actionsOf(work) & SENDS) == W.ACTION_ACK;
+}
+
+function giveUpAnswer(header: usize, work: usize): void {
+  store<u32>(work, actionsOf(work) & ~SENDS, W.WORK_ACTIONS);
+  countDrop(header, DropReason.EgressFull);
 }
 
 /** DMA: payload, then RP2 for the frame and RP3 for the notification. */

@@ -34,5 +34,19 @@ export const enum Counter {
   /** Segments received and sent by header prediction, among those counted above. */
   PredictedIn = 30,
   PredictedOut = 31,
+  // What crosses between host and data path beside the above, for models of the interconnect:
+  /** Stores of a producer index by libTOE, and of a consumer index. */
+  Doorbells = 32,
+  NotificationReads = 33,
+  /** Bytes of the frames that Redirects counts. */
+  RedirectedBytes = 34,
+  /** Frames that the control plane sends itself. */
+  ControlFramesOut = 35,
+  ControlBytesOut = 36,
+  /** Connections put into the data path, and looked at by the control plane. */
+  Installs = 37,
+  Inspections = 38,
+  /** Events for the control plane, redirected frames included. */
+  Events = 39,
 }
-export const COUNTERS: u32 = 32;
+export const COUNTERS: u32 = 40;

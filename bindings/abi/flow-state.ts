@@ -6,7 +6,7 @@
  *   PROTOCOL       64  protocol (one per group)  TCP state machine, one cache line
  *   RECOVERY      192  protocol                  out-of-order intervals, RTT, congestion control
  *   POST          128  post-processing           buffers, context queue, statistics
- *   SCHEDULER      32  flow scheduler            queue link, pacing
+ *   SCHEDULER      32  flow scheduler            place in a queue, pacing
  *
  * A payload buffer is a power of two long; the byte with sequence number s stands at
  * (s - origin) & mask, so that no buffer position is part of the state (the paper's rx_pos and
@@ -175,21 +175,16 @@ export const POST_TX_ORIGIN: u32 = 112; // u32
 export const POST_SIZE: u32 = 128;
 
 // SCHEDULER.
-export const SCHEDULER_NEXT: u32 = 0; // u32: next in the round robin, 0 ends it
-export const SCHEDULER_STATE: u32 = 4; // u32: SchedulerState
+export const SCHEDULER_NEXT: u32 = 0; // u32: next in its queue, 0 ends it
+export const SCHEDULER_PREVIOUS: u32 = 4; // u32: before it; has no meaning for the first
 /** Nanoseconds per byte, fixed point with 24 fractional bits; 0 = not paced. */
 export const SCHEDULER_INTERVAL: u32 = 8; // u64
 export const SCHEDULER_DEADLINE: u32 = 16; // u64: nanoseconds; the next segment may leave then
 export const SCHEDULER_FRACTION: u32 = 24; // u32: of the deadline, 24 bits
+export const SCHEDULER_QUEUE: u32 = 28; // u16: QUEUE_* (carousel.ts); a flow is in at most one
+export const SCHEDULER_CHARGED: u32 = 30; // u16: bytes of the segment that the deadline waits for
 export const SCHEDULER_SIZE: u32 = 32;
 export const INTERVAL_FRACTION_BITS: u32 = 24;
-
-/** A flow is in at most one place. */
-export const enum SchedulerState {
-  Idle = 0,
-  RoundRobin = 1,
-  Wheel = 2,
-}
 
 /** Hash entry of the connection database; the full key is compared in PRE. */
 export const HASH_VALUE: u32 = 0; // u32

@@ -4,11 +4,12 @@
  */
 import { ARX_SIZE, ATX_SIZE, CONTEXT_SIZE, EVENT_SIZE, FRAME_SIZE } from "./descriptor.ts";
 import { INFO_ALGORITHM, INFO_SIZE, INSTALL_SIZE, INSTALL_TEMPLATE } from "./descriptor.ts";
+import { CAROUSEL_QUEUES, CAROUSEL_SIZE } from "./carousel.ts";
 import { COUNTERS } from "./counters.ts";
 import { DROP_REASONS } from "./drop-reason.ts";
 import { CHUNK_LIST_SIZE, HASH_SIZE, POST_SIZE, POST_TX_ORIGIN, PRE_SIZE } from "./flow-state.ts";
 import { PROTOCOL_ECHO, PROTOCOL_SIZE, RECOVERY_CONGESTION, RECOVERY_SIZE } from "./flow-state.ts";
-import { SCHEDULER_FRACTION, SCHEDULER_SIZE } from "./flow-state.ts";
+import { SCHEDULER_CHARGED, SCHEDULER_SIZE } from "./flow-state.ts";
 import { BATCH_MAX, CONTEXTS_MAX, EGRESS_FRAMES_MAX, FLOW_GROUPS, NETIFS_MAX } from "./limits.ts";
 import { OOO_INTERVALS_MAX } from "./limits.ts";
 import { CORE_SEQUENCE_FAULTS, CORE_SIZE, GUARD_BYTES } from "./memory-map.ts";
@@ -25,7 +26,9 @@ const RECORDS: u32 =
     (POST_SIZE << 11) ^
     (POST_TX_ORIGIN << 12) ^
     (SCHEDULER_SIZE << 13) ^
-    (SCHEDULER_FRACTION << 15) ^
+    (SCHEDULER_CHARGED << 15) ^
+    (CAROUSEL_SIZE << 8) ^
+    (CAROUSEL_QUEUES << 18) ^
     (HASH_SIZE << 17) ^
     (CHUNK_LIST_SIZE << 19)) >>>
   0;

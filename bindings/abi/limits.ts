@@ -29,6 +29,10 @@ export const OPTION_STEPS_MAX: u32 = 40;
 export const DESCRIPTORS_PER_STEP: u32 = 256;
 /** Timer expiries and cascades handled in one call. */
 export const TIMERS_PER_STEP: u32 = 256;
+/** Slots of the pacing wheel handed over, and flows moved between its levels, in one call. */
+export const SLOTS_PER_STEP: u32 = 256;
+/** Turns of the flow scheduler in one call, those in which a flow sends nothing included. */
+export const TURNS_PER_STEP: u32 = 256;
 /** Payload chunks in one socket buffer. */
 export const CHUNKS_PER_BUFFER_MAX: u32 = 64;
 /** Bytes that a sender's or a receiver's window may span (RFC 7323, 2.3: below 2^30). */

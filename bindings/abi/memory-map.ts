@@ -45,6 +45,7 @@ export const CORE_LIBTOE: u32 = 160; // u32: libTOE's records, one a context
 export const CORE_BUFFERS: u32 = 164; // u32: registered buffers of the application
 export const CORE_BUFFERS_BYTES: u32 = 168; // u32
 export const CORE_BUFFERS_USED: u32 = 172; // u32: bytes given out; host's
+export const CORE_CAROUSEL: u32 = 180; // u32: queues of the flow scheduler
 // Exchanged at each call.
 export const CORE_INGRESS_COUNT: u32 = 192; // u32: frames offered; host writes, step() zeroes
 export const CORE_INGRESS_BYTES: u32 = 196; // u32: bytes used in the ingress span; host's, turn()'s
@@ -66,8 +67,9 @@ export const CORE_LINK_FRAMES: u32 = 312; // u64
 export const CORE_NOW: u32 = 320; // u64: nanoseconds since start
 export const CORE_NOW_TICKS: u32 = 328; // u32: timestamp clock, 2^20 ns a tick
 export const CORE_CHUNK_FREE_COUNT: u32 = 332; // u32
-export const CORE_RR_HEAD: u32 = 336; // u32: round robin of the flow scheduler
-export const CORE_RR_TAIL: u32 = 340; // u32
+/** A turn that room or credit cut short: the flow goes on first, for so many segments. */
+export const CORE_TURN_FLOW: u32 = 336; // u32: 0 = none
+export const CORE_TURN_LEFT: u32 = 340; // u32
 export const CORE_CONTEXT_TURN: u32 = 344; // u32: context served next
 export const CORE_INSTALLED: u32 = 348; // u32: connections in the data path
 export const CORE_BOUND: u32 = 352; // u32: entries in the connection database
@@ -75,6 +77,10 @@ export const CORE_CHALLENGE_TICK: u32 = 356; // u32: tick of the challenge-ACK b
 export const CORE_CHALLENGE_LEFT: u32 = 360; // u32
 export const CORE_LAST_CONNECTION: u32 = 364; // u32: of the last predicted segment; a hint
 export const CORE_NOTIFYING: u32 = 368; // u32: not 0 while a context has pending notifications
+/** Round robin of the flow scheduler, as a queue of carousel.ts: tail, then head. */
+export const CORE_RR_TAIL: u32 = 372; // u32
+export const CORE_RR_HEAD: u32 = 376; // u32: with CORE_WAITING one u64, 0 = nothing to transmit
+export const CORE_WAITING: u32 = 380; // u32: WAITING_PACED and a bit a netif with parked flows
 /** Next number to assign and next number to release, per reorder point and flow group. */
 export const CORE_SEQUENCE_ASSIGNED: u32 = 384; // 4 points x 32 x u32
 export const CORE_SEQUENCE_RELEASED: u32 = 896; // 4 points x 32 x u32

@@ -1,5 +1,6 @@
 /**
- * The timer wheel (4.3.4, Carousel): three levels of 1,024 slots over 64-bit nanoseconds.
+ * The timer wheel: three levels of 1,024 slots over 64-bit nanoseconds. Pacing has a wheel of its
+ * own (carousel.ts): there a slot keeps the order of its flows and is handed over as a whole.
  *
  *   level  slot            horizon
  *       0  2^10 ns, 1 us   2^20 ns, 1.05 ms
@@ -15,15 +16,13 @@ export const TIMER_SLOT: u32 = 16; // u32: slot index + 1 over all levels; 0 = n
 export const TIMER_DUE: u32 = 24; // u64: tick at which its slot comes up, while linked
 export const TIMER_SIZE: u32 = 32;
 
-/** Timers of one connection: timer index = connection * TIMERS_PER_CONNECTION + kind. */
+/** Timers of one connection: timer index = connection * TIMERS_PER_CONNECTION + kind; 2 is free. */
 export const TIMERS_PER_CONNECTION: u32 = 4;
 export const enum TimerKind {
   /** RTO or, with FLOW_PERSIST, the persist timer: an event for the control plane. */
   Retransmit = 0,
   /** Handled in the data path. */
   DelayedAck = 1,
-  /** Handled in the data path: the flow scheduler. */
-  Pacing = 2,
   /** The control plane's: handshake, keep-alive, TIME-WAIT, user timeout. */
   Control = 3,
 }

@@ -102,5 +102,8 @@ export const ACTION_LATE_DATA: u32 = 0x8000;
 /** A challenge ACK (RFC 5961): subject to throttling. */
 export const ACTION_CHALLENGE: u32 = 0x10000;
 
+/** The control plane has set the connection's pacing interval: tell the flow scheduler. */
+export const ACTION_INTERVAL: u32 = 0x20000;
+
 /** Above the eight TCP flags in WORK_OUT_FLAGS: the segment carries timestamps. */
 export const OUT_TIMESTAMPS: u32 = 0x100;

@@ -19,8 +19,8 @@ export const WORKER_THREADS_MAX: u32 = 16;
 export const THREAD_STAGES_MAX: u32 = 20;
 /** Bursts that the host may have handed over and that are not free again. */
 export const SPANS: u32 = 4;
-/** Redirected frames that may wait for the host: a row each of all spans. A power of two. */
-export const REDIRECT_SLOTS: u32 = 256;
+/** Redirected frames that may wait for the host: twice the rows of all spans. A power of two. */
+export const REDIRECT_SLOTS: u32 = 512;
 /** Items that one poll of a stage takes from each of its sources. */
 export const POLL_ITEMS: u32 = 32;
 

@@ -9,7 +9,7 @@ import { optionFlags, segmentBytes } from "./install.ts";
 import type { ConnectionOptions } from "./interface.ts";
 import { restartKeepAlive } from "./keep-alive.ts";
 import type { Plane } from "./plane.ts";
-import { startRate } from "./rate-control.ts";
+import { limitRate, startRate } from "./rate-control.ts";
 import * as R from "./row-table.ts";
 
 const MILLISECOND = 1e6;
@@ -94,6 +94,7 @@ export function configureRow(plane: Plane, id: number, options: ConnectionOption
   }
   const choice = rows.get(id, R.ROW_CONGESTION);
   if (choice !== congestion) push(AtxOpcode.SetAlgorithm, congestionAt(choice).algorithm, 0);
-  if (choice !== congestion || pacing !== options.pacingRate) startRate(plane, id);
+  if (choice !== congestion) startRate(plane, id);
+  else if (pacing !== options.pacingRate) limitRate(plane, id);
   restartKeepAlive(plane, id);
 }

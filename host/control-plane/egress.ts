@@ -5,6 +5,7 @@
  */
 import { ARP_SIZE } from "../../bindings/abi/arp.ts";
 import type { Core } from "../../bindings/core.ts";
+import { Counter } from "../../bindings/abi/counters.ts";
 import { DropReason } from "../../bindings/abi/drop-reason.ts";
 import { ETHERNET_SIZE, ETHER_TYPE_ARP, ETHER_TYPE_IPV4 } from "../../bindings/abi/ethernet.ts";
 import { VLAN_SIZE } from "../../bindings/abi/ethernet.ts";
@@ -17,7 +18,7 @@ import { writeLinkHeader, type LinkHeader } from "../wire/ethernet.ts";
 import { makeEchoReply, writeUnreachable } from "../wire/icmp.ts";
 import { writeIpv4Header } from "../wire/ipv4.ts";
 import { ControlSegment } from "../wire/tcp.ts";
-import { countDrop } from "./plane.ts";
+import { countDrop, countEvent } from "./plane.ts";
 import type { Interface } from "./route.ts";
 
 /** Link header with tag, IPv4 header, TCP header with all its options. */
@@ -155,7 +156,12 @@ export class ControlEgress {
 
   #reserve(length: number, netif: number): number {
     const at = this.#burst.reserve(length, netif);
-    if (at < 0) countDrop(this.#core, DropReason.EgressFull);
+    if (at < 0) {
+      countDrop(this.#core, DropReason.EgressFull);
+      return at;
+    }
+    countEvent(this.#core, Counter.ControlFramesOut);
+    countEvent(this.#core, Counter.ControlBytesOut, length);
     return at;
   }
 

@@ -100,12 +100,12 @@ export function countDrop(core: Core, reason: DropReason): void {
   core.words[at] = (core.words[at] as number) + 1;
 }
 
-/** Adds one to a 64-bit counter of the core. */
-export function countEvent(core: Core, counter: Counter): void {
+/** Adds `n`, below 2^32, to a 64-bit counter of the core. */
+export function countEvent(core: Core, counter: Counter, n: number = 1): void {
   const at = ((core.words[(core.address + CORE_COUNTERS) >>> 2] as number) >>> 2) + counter * 2;
-  const low = ((core.words[at] as number) + 1) >>> 0;
+  const low = ((core.words[at] as number) + n) >>> 0;
   core.words[at] = low;
-  if (low === 0) core.words[at + 1] = (core.words[at + 1] as number) + 1;
+  if (low < n) core.words[at + 1] = (core.words[at + 1] as number) + 1;
 }
 
 export function stateOf(plane: Plane, id: number): ConnectionState {

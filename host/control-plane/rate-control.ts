@@ -69,6 +69,14 @@ export function startRate(plane: Plane, id: number): void {
   setDeadline(plane, id, R.TIME_INTERVAL, plane.now + INTERVAL_IDLE);
 }
 
+/** SO_MAX_PACING_RATE changed: a policy goes on from its own rate. */
+export function limitRate(plane: Plane, id: number): void {
+  const { rows } = plane;
+  const { policy } = congestionAt(rows.get(id, R.ROW_CONGESTION));
+  if (policy === undefined) startRate(plane, id);
+  else send(plane, id, rows.time(id, R.RATE_NOW));
+}
+
 /** A retransmission timeout counts as loss in the running interval. */
 export function noteTimeout(plane: Plane, id: number): void {
   const { rows } = plane;

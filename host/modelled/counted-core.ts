@@ -45,7 +45,8 @@ export interface StageExports extends CoreExports {
   pendingDescriptors(core: number, context: number): number;
   fetchDescriptor(core: number, context: number, work: number): void;
   deliverNotifications(core: number): number;
-  schedule(core: number, connection: number, fresh: number): void;
+  stageSchedule(core: number, work: number): void;
+  gatherTurns(core: number): number;
   nextTurn(core: number): number;
   paceSegment(core: number, connection: number, work: number): void;
   advanceTimers(core: number, most: number): number;

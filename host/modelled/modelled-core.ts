@@ -22,7 +22,7 @@ import type { Station as StationName } from "./placement.ts";
 import type { Cost } from "./processor.ts";
 import { ReorderPoint } from "./reorder-point.ts";
 import { runAll } from "./run-to-completion.ts";
-import { DESCRIPTOR_BYTES, LEAVES, SENDS, TELLS } from "./stage-calls.ts";
+import { DESCRIPTOR_BYTES, LEAVES, SCHEDULES, SENDS, TELLS } from "./stage-calls.ts";
 import type { Station } from "./station.ts";
 import { type SchedulerJob, TurnSource } from "./turn-source.ts";
 import type { Item } from "./work-items.ts";
@@ -169,6 +169,7 @@ export class ModelledCore {
     this.#blocked = [];
     for (const item of blocked) this.#notify(item);
     if (this.nic.counted.word(M.CORE_NOTIFYING) !== 0) this.#deliver();
+    this.nic.counted.exports.gatherTurns(this.nic.counted.core.address);
     this.turns.wake();
     this.#watchWheel();
   }
@@ -295,9 +296,7 @@ export class ModelledCore {
 
   /** FS: the connection has something to send; of segments under way, the last one asks again. */
   #reschedule(item: Item): void {
-    const { calls } = this.nic;
-    if ((calls.actions(item) & W.ACTION_SCHEDULE) === 0 || !item.last) return;
-    this.turns.schedule(calls.word(item, W.WORK_CONNECTION), calls.kind(item) !== W.WorkKind.Tx);
+    if ((this.nic.calls.actions(item) & SCHEDULES) !== 0 && item.last) this.turns.schedule(item);
   }
 
   #dmaDone(item: Item): void {
@@ -412,6 +411,7 @@ export class ModelledCore {
       if (connection !== 0) this.#acknowledgeLate(connection);
     }
     if (due > 0) this.#ports.told?.();
+    exports.gatherTurns(core.address);
     this.turns.wake();
     this.#watchWheel();
   }

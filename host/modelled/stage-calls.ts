@@ -11,6 +11,7 @@ import type { CountedCore } from "./counted-core.ts";
 import type { Item } from "./work-items.ts";
 
 export const SENDS = W.ACTION_ACK | W.ACTION_SEND;
+export const SCHEDULES = W.ACTION_SCHEDULE | W.ACTION_INTERVAL;
 export const LEAVES = W.ACTION_DROP | W.ACTION_REDIRECT;
 const CONTROL = W.ACTION_FIN_RECEIVED | W.ACTION_FIN_ACKED | W.ACTION_RESET | W.ACTION_LATE_DATA;
 /** Bytes of a descriptor in a context queue. */

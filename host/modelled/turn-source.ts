@@ -17,11 +17,20 @@ import type { Item, Pool } from "./work-items.ts";
 /** A job of the scheduler's core. */
 export interface SchedulerJob {
   readonly kind: "schedule" | "turn";
-  readonly connection: number;
-  readonly fresh: boolean;
+  /** Words of the item that asked, by their offsets: it goes on and may be another's by then. */
+  readonly words: readonly (readonly [offset: number, value: number])[];
   /** Segments of the turn. */
   items: Item[];
 }
+
+/** What of a work record the scheduler's stage reads. */
+const ASKED = [
+  W.WORK_KIND,
+  W.WORK_CONNECTION,
+  W.WORK_ACTIONS,
+  W.WORK_ARGUMENT_LOW,
+  W.WORK_ARGUMENT_HIGH,
+];
 
 export class TurnSource {
   /** Frames that the carrier takes yet; transmission waits at 0. */
@@ -61,9 +70,10 @@ export class TurnSource {
     return this.#turns === 0;
   }
 
-  /** FS: the connection has something to send. */
-  schedule(connection: number, fresh: boolean): void {
-    this.#station?.push({ kind: "schedule", connection, fresh, items: [] });
+  /** FS: what an item's actions ask of the scheduler. */
+  schedule(item: Item): void {
+    const words = ASKED.map((offset) => [offset, this.#calls.word(item, offset)] as const);
+    this.#station?.push({ kind: "schedule", words, items: [] });
   }
 
   /** Another turn is asked for while flows wait, buffers are free and the carrier takes. */
@@ -71,14 +81,17 @@ export class TurnSource {
     if (this.#turns >= this.#most || this.#pool.free === 0 || this.credit < 1) return;
     if (this.#counted.word(M.CORE_RR_HEAD) === 0) return;
     this.#turns += 1;
-    this.#station?.push({ kind: "turn", connection: 0, fresh: false, items: [] });
+    this.#station?.push({ kind: "turn", words: [], items: [] });
   }
 
   run(job: SchedulerJob, view: MemoryView, meter: StageMeter, queueCycles: number): Cost {
     const { exports, core } = this.#counted;
+    // The batch executor's work array serves nobody here.
+    const scratch = core.map.base.work as number;
+    for (const [offset, value] of job.words) core.words[(scratch + offset) >>> 2] = value;
     return meter.run(`scheduler ${job.kind}`, view, queueCycles, () => {
       if (job.kind === "schedule") {
-        exports.schedule(core.address, job.connection, job.fresh ? 1 : 0);
+        exports.stageSchedule(core.address, scratch);
         return;
       }
       const connection = exports.nextTurn(core.address);

@@ -20,6 +20,7 @@ import { ERRNO } from "../../host/errors.ts";
 import type { SocketAddress } from "../../host/libtoe/calls.ts";
 import type { LibToe } from "../../host/libtoe/libtoe.ts";
 import type { Link } from "../../host/netif/link.ts";
+import type { InterconnectDescription } from "../../host/pcie/interconnect.ts";
 import { Stack } from "../../host/stack.ts";
 import { type Host, World, type WorldLinkOptions } from "../../host/world.ts";
 import { loadModule, TEST_LAYOUT } from "../support/load-core.ts";
@@ -71,6 +72,8 @@ export interface WorldPairOptions {
   readonly sequences?: readonly [number, number];
   /** Executors with threads for client and server; undefined: the build under test. */
   readonly executors?: readonly [CoreSource | undefined, CoreSource | undefined];
+  /** Counted by both stacks. */
+  readonly interconnect?: InterconnectDescription;
   /** One macrotask, for tests with promises. */
   readonly turn?: () => Promise<void>;
 }
@@ -149,7 +152,7 @@ export class WorldPair {
 
   #host(side: 0 | 1, options: WorldPairOptions): ApplicationHost {
     const name = side === 0 ? "client" : "server";
-    const { profile, sequences } = options;
+    const { profile, sequences, interconnect } = options;
     const executor = options.executors?.[side];
     const layout = { layout: { ...TEST_LAYOUT, ...options.layout } };
     const stack = new Stack({
@@ -159,6 +162,7 @@ export class WorldPair {
       entropy: this.world.entropy(name),
       ...(executor === undefined ? layout : {}),
       ...(profile === undefined ? {} : { profile }),
+      ...(interconnect === undefined ? {} : { interconnect }),
       ...(sequences === undefined ? {} : { initialSequence: () => sequences[side] }),
     });
     return this.world.addHost(name, new ApplicationHost(stack));

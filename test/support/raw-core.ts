@@ -146,6 +146,8 @@ export class RawCore {
   readonly medium: FrameMedium;
   /** Time of the next crossing in ns. */
   now = 1e9;
+  /** Frames that each carrier but number 0 takes; what a crossing is given is for number 0. */
+  otherCredit = 0;
 
   constructor(core: Core, medium: FrameMedium = "ethernet") {
     this.core = core;
@@ -305,7 +307,7 @@ export class RawCore {
 
   #cross(offsets: readonly number[], credit: number): Outcome {
     for (let netif = 0; netif < NETIFS_MAX; netif += 1) {
-      this.#put(M.CORE_NETIF_CREDIT + 4 * netif, netif === 0 ? credit : 0);
+      this.#put(M.CORE_NETIF_CREDIT + 4 * netif, netif === 0 ? credit : this.otherCredit);
     }
     const before = this.drops();
     const status = this.core.exports.step(this.core.address, this.now);

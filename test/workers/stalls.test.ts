@@ -1,4 +1,4 @@
-/** The workers executor under stalls at every stage: see stall-run.ts; `npm run stalls` for more. */
+/** The workers executor under stalls at every stage (stall-run.ts); `npm run stalls` for more. */
 import { expect, test } from "vitest";
 import { seedOf } from "../support/env.ts";
 import { stallRun } from "./stall-run.ts";

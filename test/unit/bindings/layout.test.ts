@@ -140,6 +140,8 @@ const REFUSED: readonly (readonly [choice: Partial<LayoutOptions>, message: stri
   [{ payloadBytes: 100 }, "layout: expected payloadBytes 16384..4294901760, got 100"],
   [{ frameBytes: 575 }, "layout: expected frameBytes 576..9216, got 575"],
   [{ frameBytes: 9217 }, "layout: expected frameBytes 576..9216, got 9217"],
+  [{ pacingSlotNs: 32 }, "layout: expected pacingSlotNs 64..65536, got 32"],
+  [{ pacingSlotNs: 1000 }, "layout: expected pacingSlotNs a power of two, got 1000"],
   [{ payloadBytes: 4294901760 }, "layout: expected all regions below 4 GiB, got"],
 ];
 

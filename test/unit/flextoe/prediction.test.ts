@@ -116,7 +116,7 @@ function watched({ map }: Core): Uint32Array {
   const rows = map.options.connections + 1;
   for (let row = 0; row < rows; row += 1) {
     const scheduler = region("scheduler") + row * F.SCHEDULER_SIZE;
-    add(scheduler + F.SCHEDULER_STATE, F.SCHEDULER_SIZE - F.SCHEDULER_STATE);
+    add(scheduler + F.SCHEDULER_INTERVAL, F.SCHEDULER_SIZE - F.SCHEDULER_INTERVAL);
     for (let kind = 0; kind < TIMERS_PER_CONNECTION; kind += 1) {
       add(region("timers") + (TIMERS_PER_CONNECTION * row + kind) * TIMER_SIZE, 8);
     }

@@ -2,6 +2,7 @@
  * What assembly/libtoe has to do to the sockets' rows, in plain objects and lists, and the memory
  * that it must leave.
  */
+import { Counter } from "../../../bindings/abi/counters.ts";
 import * as D from "../../../bindings/abi/descriptor.ts";
 import * as S from "../../../bindings/abi/socket.ts";
 import type { Core } from "../../../bindings/core.ts";
@@ -51,6 +52,9 @@ export class Reference {
   readonly image: Uint8Array;
   readonly words: Uint32Array;
   readonly base: Readonly<Record<string, number>>;
+  /** Stores of a producer index, and of a consumer index. */
+  doorbells = 0;
+  reads = 0;
   readonly queue: number;
   readonly connections: number;
   readonly transmit = this.#copy.bind(this, "tx");
@@ -86,12 +90,15 @@ export class Reference {
       row.queued &= ~S.QUEUED_DIRTY;
       side.dirty.shift();
     }
+    if (count > 0) this.doorbells += 1;
     return count;
   }
 
   put(side: Side, id: number, flags: number): number {
     const done = this.#write(side, id, flags);
-    if (done !== 0) this.#clean(side, id);
+    if (done === 0) return 0;
+    this.#clean(side, id);
+    this.doorbells += 1;
     return done;
   }
 
@@ -126,6 +133,7 @@ export class Reference {
     const count = Math.min(side.inbox.length, this.queue, S.READY_MAX - side.ready.length);
     for (const notice of side.inbox.splice(0, count)) this.#notified(side, notice);
     side.taken = (side.taken + count) >>> 0;
+    this.reads += 1;
     return count;
   }
 
@@ -220,6 +228,8 @@ export class Reference {
     const put = (address: number, value = now[address >>> 2] as number): void => {
       this.words[address >>> 2] = value;
     };
+    put((this.base.counters as number) + 8 * Counter.Doorbells, this.doorbells);
+    put((this.base.counters as number) + 8 * Counter.NotificationReads, this.reads);
     const rowAt = (id: number): number => (this.base.sockets as number) + id * S.SOCKET_SIZE;
     for (const [id, row] of this.rows) {
       for (const name of NAMES) put(rowAt(id) + FIELDS[name], row[name]);
