@@ -366,9 +366,19 @@ export class Stack {
 
   /** When poll() has something to do without input: ns; Infinity when never. */
   nextDeadline(): number {
+    // poll() does nothing until a carrier takes what is held back: no other time counts.
+    if (this.#waiting !== 0) return this.#creditDeadline();
     if (this.#sockets.hasWork() || this.#commanded() || this.control.pending) return this.#now;
     let next = this.core.exports.nextDeadline(this.core.address);
     for (const netif of this.netifs) next = Math.min(next, netif.nextDeadline());
     return Math.min(next, this.toe.nextDeadline());
+  }
+
+  #creditDeadline(): number {
+    let next = Number.POSITIVE_INFINITY;
+    for (const netif of this.netifs) {
+      next = Math.min(next, netif.creditDeadline?.() ?? netif.nextDeadline());
+    }
+    return next;
   }
 }

@@ -77,6 +77,15 @@ interface Entry {
   due: boolean;
   /** Number of the step that polled it last: breaks ties. */
   polled: number;
+  /** Arrival that the last poll left on a link; Infinity when it left none. */
+  left: number;
+}
+
+/** When the first frame reaches the host; Infinity when none is on its way. */
+function arrivalTime({ ends }: Entry): number {
+  let time = Number.POSITIVE_INFINITY;
+  for (const end of ends) time = Math.min(time, end.nextDeadline());
+  return time;
 }
 
 /** Hosts and links on one virtual clock. */
@@ -114,7 +123,14 @@ export class World {
     if (this.#hosts.some((entry) => entry.name === name)) {
       throw new Error(`world.addHost: expected a new name, got "${name}" again`);
     }
-    const entry: Entry = { name, host, ends: this.#endsOf(name), due: true, polled: 0 };
+    const entry: Entry = {
+      name,
+      host,
+      ends: this.#endsOf(name),
+      due: true,
+      polled: 0,
+      left: Infinity,
+    };
     this.#hosts.push(entry);
     host.onWake?.(() => {
       entry.due = true;
@@ -298,13 +314,17 @@ export class World {
     entry.polled = this.#steps;
     entry.due = false;
     if (entry.host.poll(this.now)) entry.due = true;
+    const arrival = arrivalTime(entry);
+    entry.left = arrival <= this.now ? arrival : Number.POSITIVE_INFINITY;
   }
 
   #dueTime(entry: Entry): number {
     if (entry.due) return this.now;
-    let time = entry.host.nextDeadline();
-    for (const end of entry.ends) time = Math.min(time, end.nextDeadline());
-    return Math.max(time, this.now);
+    const time = entry.host.nextDeadline();
+    // What the host did not take it will take when it says so: a stack that holds frames back
+    // because its own NIC is full does not read. Polling it would not move time.
+    const arrival = arrivalTime(entry);
+    return Math.max(arrival === entry.left ? time : Math.min(time, arrival), this.now);
   }
 
   /** The host whose event is the earliest; equal times: the one polled longest ago. */

@@ -1,8 +1,8 @@
 /**
  * What an experiment of the lab is: a name, the place in the dissertation, and a function from
  * options to rows. Invariant: what the paper printed is never typed into an experiment; a row names
- * an anchor of figures.csv, or none, and then it reads `no published value`. Same seed, same report:
- * time comes from a world or a model, never from this machine's clock.
+ * an anchor of figures.csv, or none, and then it reads `no published value`. Same seed, same
+ * report: time comes from a world or a model, never from this machine's clock.
  */
 
 export interface LabOptions {

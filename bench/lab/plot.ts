@@ -21,7 +21,10 @@ const SERIES_TYPES = { line: "line", bars: "bar", marks: "scatter" } as const;
 function axis(spec: PlotAxis, index: number, gap: number): Record<string, unknown> {
   const type = AXIS_TYPES[spec.scale];
   const place = { name: spec.label, nameLocation: "middle", nameGap: gap };
-  return { type, gridIndex: index, ...place, axisLine: { show: true } };
+  // Long names of categories are broken, not left out.
+  const labels =
+    spec.scale === "category" ? { axisLabel: { interval: 0, width: 140, overflow: "break" } } : {};
+  return { type, gridIndex: index, ...place, axisLine: { show: true }, ...labels };
 }
 
 function series(spec: PlotSeries, plot: Plot, index: number): Record<string, unknown> {

@@ -3,13 +3,19 @@ import type { Experiment } from "./experiment.ts";
 import { FIGURE_4_15 } from "./figure-4-15.ts";
 import { FIGURE_4_7 } from "./figure-4-7.ts";
 import { MODELLED_FIGURES } from "./modelled-figures.ts";
+import { FIGURE_4_16 } from "./figure-4-16.ts";
+import { FIGURE_4_17 } from "./figure-4-17.ts";
 import { TABLE_4_1 } from "./table-4-1.ts";
 import { TABLE_4_4 } from "./table-4-4.ts";
+import { TABLE_4_5 } from "./table-4-5.ts";
 
 export const EXPERIMENTS: readonly Experiment[] = [
   TABLE_4_1,
-  FIGURE_4_7,
+  TABLE_4_5,
+  FIGURE_4_16,
+  FIGURE_4_17,
   TABLE_4_4,
+  FIGURE_4_7,
   ...MODELLED_FIGURES,
   FIGURE_4_15,
 ];

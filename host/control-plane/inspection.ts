@@ -19,7 +19,8 @@ export interface Inspection {
   tsRecent: number;
   ackedBytes: number;
   ecnBytes: number;
-  retransmits: number;
+  /** Times recovery began by duplicate ACKs (Table 4.1: cnt_fretx). */
+  fastRetransmits: number;
   srtt: number;
   rto: number;
   lastReceive: number;
@@ -35,7 +36,7 @@ const SEEN: Inspection = {
   tsRecent: 0,
   ackedBytes: 0,
   ecnBytes: 0,
-  retransmits: 0,
+  fastRetransmits: 0,
   srtt: 0,
   rto: 0,
   lastReceive: 0,
@@ -62,7 +63,7 @@ export function inspect(plane: Plane, id: number): Inspection | undefined {
   SEEN.tsRecent = words[(at + D.INFO_TS_RECENT) >>> 2] as number;
   SEEN.ackedBytes = words[(at + D.INFO_ACKED_BYTES) >>> 2] as number;
   SEEN.ecnBytes = words[(at + D.INFO_ECN_BYTES) >>> 2] as number;
-  SEEN.retransmits = words[(at + D.INFO_RETRANSMITS) >>> 2] as number;
+  SEEN.fastRetransmits = words[(at + D.INFO_FAST_RETRANSMITS) >>> 2] as number;
   SEEN.srtt = view.getFloat64(at + D.INFO_SRTT, true);
   SEEN.rto = view.getFloat64(at + D.INFO_RTO, true);
   SEEN.lastReceive = view.getFloat64(at + D.INFO_LAST_RECEIVE, true);

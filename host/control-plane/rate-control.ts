@@ -7,6 +7,7 @@ import { congestionAt } from "./congestion/algorithm.ts";
 import { intervalWords, type RateState } from "./congestion/policy.ts";
 import { inspect, type Inspection } from "./inspection.ts";
 import { setDeadline } from "./deadlines.ts";
+import { segmentBytes } from "./install.ts";
 import type { Plane } from "./plane.ts";
 import * as R from "./row-table.ts";
 
@@ -17,7 +18,10 @@ const INTERVAL_IDLE = 10e6;
 
 const SLOW_START = 1;
 const LOST = 2;
-/** Upper bits of ROW_RATE_FLAGS: retransmissions seen so far, modulo 2^28. */
+/**
+ * Upper bits of ROW_RATE_FLAGS: recoveries seen so far, modulo 2^28. Not segments sent again:
+ * go-back-N repeats a window over many intervals, and one loss would halve the rate in each.
+ */
 const SEEN_SHIFT = 4;
 const SEEN_MASK = 0x0fffffff;
 
@@ -39,12 +43,12 @@ function load(plane: Plane, id: number): RateState {
   };
 }
 
-function save(plane: Plane, id: number, state: RateState, retransmits: number): void {
+function save(plane: Plane, id: number, state: RateState, recoveries: number): void {
   const { rows } = plane;
   rows.setTime(id, R.RATE_NOW, state.rate);
   rows.setTime(id, R.RATE_MARKED, state.marked);
   rows.setTime(id, R.RATE_ACTUAL, state.actual);
-  const seen = ((retransmits & SEEN_MASK) << SEEN_SHIFT) >>> 0;
+  const seen = ((recoveries & SEEN_MASK) << SEEN_SHIFT) >>> 0;
   rows.set(id, R.ROW_RATE_FLAGS, seen | (state.slowStart ? SLOW_START : 0));
 }
 
@@ -84,10 +88,16 @@ export function noteTimeout(plane: Plane, id: number): void {
   rows.set(id, R.ROW_RATE_FLAGS, rows.get(id, R.ROW_RATE_FLAGS) | LOST);
 }
 
-function nextInterval(seen: Inspection): number {
-  const isIdle = seen.ackedBytes === 0 && seen.txSent === 0;
+/**
+ * Two round-trip times, and at least a segment's time at the rate: a slow connection has nothing in
+ * flight for most of it and is not idle for that. Were it looked at as rarely as an idle one, those
+ * that happen to be fast would keep the link (the incast of 4.5.3: JFI 0.2 at 128 connections).
+ */
+function nextInterval(plane: Plane, id: number, seen: Inspection, rate: number): number {
+  const isIdle = seen.ackedBytes === 0 && seen.txSent === 0 && seen.txAvail === 0;
   if (isIdle || seen.srtt === 0) return INTERVAL_IDLE;
-  return Math.max(INTERVAL_MIN, 2 * seen.srtt);
+  const segment = rate > 0 ? (segmentBytes(plane, id) * 1e9) / rate : 0;
+  return Math.max(INTERVAL_MIN, 2 * seen.srtt, Math.min(segment, INTERVAL_IDLE));
 }
 
 /** The interval of a connection's policy is over. */
@@ -106,11 +116,11 @@ export function intervalPassed(plane: Plane, id: number): void {
     elapsed,
     ackedBytes: seen.ackedBytes,
     ecnBytes: seen.ecnBytes,
-    lost: (flags & LOST) !== 0 || (seen.retransmits & SEEN_MASK) !== flags >>> SEEN_SHIFT,
+    lost: (flags & LOST) !== 0 || (seen.fastRetransmits & SEEN_MASK) !== flags >>> SEEN_SHIFT,
     limited: seen.txAvail > 0,
     srtt: seen.srtt,
   });
-  save(plane, id, state, seen.retransmits);
+  save(plane, id, state, seen.fastRetransmits);
   if (state.rate !== before) send(plane, id, state.rate);
-  setDeadline(plane, id, R.TIME_INTERVAL, plane.now + nextInterval(seen));
+  setDeadline(plane, id, R.TIME_INTERVAL, plane.now + nextInterval(plane, id, seen, state.rate));
 }

@@ -4,6 +4,7 @@
  * buffer, and when the application is told. RFC 9293 SHLD-31, RFC 5681 4.2.
  */
 import { expect, test } from "vitest";
+import { DropReason } from "../../bindings/abi/drop-reason.ts";
 import { ACK, buildFrame, PSH, streamBytes, type FrameMedium } from "../support/frames.ts";
 import { judgeSegment } from "../support/judge-segment.ts";
 import { testCore } from "../support/load-core.ts";
@@ -142,4 +143,18 @@ test("4.3.1.3 one interval: a segment outside it is dropped and answered", () =>
   // #5 was not kept: it must come again.
   expect(receiver.receive(4)).toEqual({ acks: [receiver.at(4)], announced: LENGTH });
   expect(receiver.receive(5)).toEqual({ acks: [receiver.at(5)], announced: LENGTH });
+});
+
+test("no interval: all out of order is dropped and answered; in order goes on", () => {
+  for (const row of CASES) {
+    const receiver = new Receiver({ ...row, flow: { ...row.flow, intervals: 0 } });
+    expect(receiver.receive(1)).toEqual({ acks: [receiver.at(1)], announced: LENGTH });
+    const { frames, drops } = receiver.raw.offer([receiver.frame(3)]);
+    expect(frames.map((frame) => judgeSegment(frame, row.medium).ack)).toEqual([receiver.at(1)]);
+    expect(drops).toEqual(new Map([[DropReason.IntervalLimit, 1]]));
+    expect(receiver.raw.inspect()).toMatchObject({ intervalCount: 0, outOfOrder: 0 });
+    expect(receiver.receive(2)).toEqual({ acks: [receiver.at(2)], announced: LENGTH });
+    expect(receiver.receive(3)).toEqual({ acks: [receiver.at(3)], announced: LENGTH });
+    for (const number of [1, 2, 3]) receiver.expectPlaced(number);
+  }
 });

@@ -55,3 +55,48 @@ test.each([2, 8, 64])("a queue of %i frames with backpressure loses nothing", as
   }
   expect(world.now).toBeLessThan(LONGEST);
 });
+
+test("time goes on while frames are held back and applications write", () => {
+  const world = new World({ seed: 1 });
+  const nic = { rate: 1e8, delay: 1e4, queue: { frames: 3 }, backpressure: true };
+  const link = world.addLink({ a: "a", b: "b", ...nic });
+  const [a, b] = ([0, 1] as const).map((side) => {
+    const name = side === 0 ? "a" : "b";
+    const netifs = [{ netif: link.ends[side], addresses: [`10.0.0.${side + 1}/24`] }];
+    const entropy = world.entropy(name);
+    const stack = new Stack({ module: loadModule(), name, entropy, netifs, layout: TEST_LAYOUT });
+    return world.addHost(name, stack);
+  }) as [Stack, Stack];
+  const listener = b.toe.socket();
+  b.toe.bind(listener, { address: "10.0.0.2", port: PORT });
+  b.toe.listen(listener, 8);
+  const buffer = new Uint8Array(65536);
+  const got = new Map<number, number>();
+  // Both ends write whenever they may, so that ACKs meet a full queue.
+  const flood = ({ toe }: Stack, fd: number, key: number): void => {
+    toe.setWatcher(fd, () => {
+      const bytes = toe.recv(fd, buffer, 0, buffer.length);
+      if (bytes > 0) got.set(key, (got.get(key) ?? 0) + bytes);
+      toe.send(fd, buffer, 0, buffer.length);
+    });
+  };
+  for (let i = 0; i < 8; i += 1) {
+    const fd = a.toe.socket();
+    a.toe.connect(fd, { address: "10.0.0.2", port: PORT });
+    let peer = -1;
+    world.run(() => {
+      peer = b.toe.accept(listener);
+      return peer >= 0;
+    });
+    flood(a, fd, i);
+    flood(b, peer, 100 + i);
+  }
+  const [from, steps] = [world.now, world.steps];
+  world.run(from + 100e6);
+  expect(got.size).toBe(16);
+  const bytes = [...got.values()].reduce((sum, each) => sum + each, 0);
+  expect(bytes).toBeGreaterThan(1_000_000);
+  // A step for each frame at each end, and some for timers and credit.
+  const frames = link.counters(0).frames + link.counters(1).frames;
+  expect(world.steps - steps).toBeLessThan(4 * frames);
+});

@@ -144,9 +144,9 @@ export function congestionOnTimeout(
 
 /**
  * An ACK carries ECE; `inFlight` bytes are still unacknowledged after it. May be called for every
- * such ACK. Returns true when CWR is to be sent: when cwnd was reduced, which is once a window; with
- * None always, since the policy that cuts the rate does so later, and a peer that echoes until it
- * sees CWR (RFC 3168, 6.1.3) would have its mark counted for ever.
+ * such ACK. Returns true when CWR is to be sent: when cwnd was reduced, which is once a window;
+ * with None always, since the policy that cuts the rate does so later, and the mark of a peer that
+ * echoes until it sees CWR (RFC 3168, 6.1.3) would be counted for ever.
  */
 export function congestionOnEcn(
   protocol: usize, recovery: usize, inFlight: u32, now: u64,

@@ -2,7 +2,8 @@
  * Rate-based DCTCP as the paper's control plane runs it (dissertation 4.2, after TAS): slow start
  * doubles; marks cut by half of their average share (RFC 8257, 3.3); loss halves; else additive
  * increase. Invariant: the rate stays between RATE_MIN and RATE_MAX and within 1.2 times of what
- * is delivered, so that an idle connection does not save up a burst.
+ * is delivered, so that an idle connection does not save up a burst; an application that sends
+ * little keeps the rate that it began with, or short answers would wait for their own pacing.
  */
 import type { IntervalStatistics, RatePolicy, RateState } from "./policy.ts";
 
@@ -29,7 +30,8 @@ function measure(state: RateState, statistics: IntervalStatistics): void {
     state.marked += (share - state.marked) * MARKED_GAIN;
   }
   if (!statistics.limited && state.actual > 0) {
-    state.rate = Math.min(state.rate, Math.max(delivered, state.actual) * HEADROOM);
+    const used = Math.max(delivered, state.actual) * HEADROOM;
+    state.rate = Math.min(state.rate, Math.max(used, RATE_INITIAL));
   }
 }
 

@@ -11,7 +11,7 @@ export interface IntervalStatistics {
   readonly ackedBytes: number;
   /** Of them, acknowledged with ECN-echo. */
   readonly ecnBytes: number;
-  /** True when something was retransmitted or timed out in the interval. */
+  /** True when a recovery by duplicate ACKs began or the timer expired in the interval. */
   readonly lost: boolean;
   /** True when the rate, not the application or the peer, held the connection back. */
   readonly limited: boolean;

@@ -100,13 +100,29 @@ describe("dctcp-rate", () => {
     state.rate = 1e9;
     DCTCP_RATE.onInterval(state, {
       elapsed: 1e6,
-      ackedBytes: 1000,
+      ackedBytes: 4000,
       ecnBytes: 0,
       lost: false,
       limited: false,
       srtt: 5e5,
     });
-    expect(state.rate).toBeCloseTo(1.2e6 + 1.25e6, 0);
+    expect(state.rate).toBeCloseTo(4.8e6 + 1.25e6, 0);
+  });
+
+  test("short answers now and then do not lower the rate below where it began", () => {
+    const state = fresh();
+    state.slowStart = false;
+    for (let i = 0; i < 50; i += 1) {
+      DCTCP_RATE.onInterval(state, {
+        elapsed: 1e7,
+        ackedBytes: 32,
+        ecnBytes: 0,
+        lost: false,
+        limited: false,
+        srtt: 5e5,
+      });
+      expect(state.rate).toBe(1.25e6 + 1.25e6);
+    }
   });
 });
 

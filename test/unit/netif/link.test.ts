@@ -109,6 +109,28 @@ test("the queue drops at its tail: by bytes and by frames", () => {
   }
 });
 
+test("a frame that finds more than markBytes waiting is marked, if it is ECN-capable", () => {
+  const queue = { markBytes: 2000 };
+  // The queue that each frame of 1,000 bytes finds: 0, 1,000, 2,000, 3,000, ...
+  const link = createLink({ medium: "ip", rate: 8e6, queue });
+  const ingress = burst(16);
+  link.ends[1].attach(ingress, 0);
+  const out = burst(16);
+  [2, 2, 2, 2, 0, 1, 3].forEach((tos) => {
+    const frame = new Uint8Array(1000);
+    frame.set([0x45, tos]);
+    out.push(frame, 0);
+  });
+  for (let i = 0; i < 7; i += 1) link.ends[0].send(out, i, 0);
+  link.ends[1].receive(1e9);
+  const codes = Array.from({ length: 7 }, (_, i) => ingress.bytes[ingress.offset(i) + 1]);
+  expect(codes).toEqual([2, 2, 2, 3, 0, 3, 3]);
+  expect(link.counters(0)).toMatchObject({ marked: 3, delivered: 7 });
+  expect(() => createLink({ queue: { markBytes: -1 } })).toThrow(
+    "link.queue.markBytes: expected at least 0, got -1",
+  );
+});
+
 test("with backpressure credit falls to 0, comes back on time, and nothing is dropped", () => {
   for (const queue of [{ bytes: 4000 }, { frames: 2 }, { bytes: 1 }]) {
     const link = createLink({ medium: "ip", rate: 7e6, queue, backpressure: true });
@@ -119,6 +141,7 @@ test("with backpressure credit falls to 0, comes back on time, and nothing is dr
       const credit = sender.credit(now);
       if (credit === 0) {
         const back = sender.nextDeadline();
+        expect(sender.creditDeadline?.()).toBe(back);
         expect(back).toBeGreaterThan(now);
         now = back;
         expect(sender.credit(now), `at ${now}`).toBeGreaterThan(0);
@@ -129,6 +152,7 @@ test("with backpressure credit falls to 0, comes back on time, and nothing is dr
     expect(link.counters(0).dropped.queue).toBe(0);
     expect(drain(link, 1, () => 1500).length).toBe(50);
     sender.credit(now + 1e12);
+    expect(sender.creditDeadline?.()).toBe(Number.POSITIVE_INFINITY);
     expect(sender.nextDeadline()).toBe(Number.POSITIVE_INFINITY);
   }
 });

@@ -119,7 +119,7 @@ test("None keeps cwnd at the maximum through everything", () => {
     () => flow.ack(MSS, 10 * MSS),
     () => flow.timeout(10 * MSS),
     () => flow.idle(),
-    () => flow.ecn(10 * MSS),
+    () => expect(flow.ecn(10 * MSS)).toBe(true),
     () => flow.loss(10 * MSS),
     () => flow.exit(0),
   ];
