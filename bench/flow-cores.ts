@@ -4,6 +4,7 @@
  * install record are written as bindings/abi lays them out.
  */
 import { createCore, type Core } from "../bindings/core.ts";
+import type { LayoutOptions } from "../bindings/layout.ts";
 import { ATX_CONNECTION, ATX_FLAGS, ATX_GENERATION } from "../bindings/abi/descriptor.ts";
 import { ATX_OPCODE, ATX_RX_CREDIT, ATX_SIZE, ATX_TX_APPEND } from "../bindings/abi/descriptor.ts";
 import { CONTEXT_ARX_CONSUMER, CONTEXT_ARX_PRODUCER } from "../bindings/abi/descriptor.ts";
@@ -33,30 +34,39 @@ export interface FlowPlan {
   readonly flows: number;
   /** Payload bytes of each data segment; also the flows' MSS. */
   readonly payload: number;
+  /** log2 of each payload buffer; default BUFFER_SHIFT. */
+  readonly bufferShift?: number;
 }
 
 /** log2 of each payload buffer: 8 KiB, so that 10,000 flows touch 160 MiB on each side. */
 export const BUFFER_SHIFT = 13;
 const BUFFER_BYTES = 1 << BUFFER_SHIFT;
+/** Windows above 64 KiB are announced scaled. */
+const UNSCALED_SHIFT = 15;
+
+/** Key of the connection database: fixed, so that flows fall into the same groups every time. */
+export const HASH_KEY: readonly [bigint, bigint] = [0x0123_4567_89ab_cdefn, 0xfedc_ba98_7654_3211n];
+
+/** The map that the flows of a plan need: a receive buffer, a transmit buffer and its list. */
+export function flowLayout(plan: Omit<FlowPlan, "module">): Partial<LayoutOptions> {
+  const bytes = 1 << (plan.bufferShift ?? BUFFER_SHIFT);
+  const chunkBytes = Math.min(bytes, 1 << 20);
+  return { connections: plan.flows, chunkBytes, payloadBytes: plan.flows * 3 * bytes };
+}
 
 /** One core and the host's side of its context queue. */
 export class FlowCore {
   readonly core: Core;
   readonly #context: number;
   readonly #record: number;
+  readonly #shift: number;
   #producer = 0;
 
-  constructor(plan: FlowPlan, client: boolean) {
-    this.core = createCore({
-      module: plan.module,
-      hashKey: [0x0123_4567_89ab_cdefn, 0xfedc_ba98_7654_3211n],
-      layout: {
-        connections: plan.flows,
-        chunkBytes: BUFFER_BYTES,
-        // Receive buffer, transmit buffer and its list.
-        payloadBytes: plan.flows * 3 * BUFFER_BYTES,
-      },
-    });
+  /** `core`: one laid out by flowLayout(), where the caller makes it; otherwise its own. */
+  constructor(plan: FlowPlan, client: boolean, core?: Core) {
+    this.#shift = plan.bufferShift ?? BUFFER_SHIFT;
+    this.core =
+      core ?? createCore({ module: plan.module, hashKey: HASH_KEY, layout: flowLayout(plan) });
     this.#context = (this.core.map.base.contextTable as number) + CONTEXT * CONTEXT_SIZE;
     this.#record = this.core.map.base.install as number;
     this.#setWord(M.CORE_NETIF_MEDIUM, 0);
@@ -117,8 +127,11 @@ export class FlowCore {
     view.setUint8(at + D.INSTALL_ALGORITHM, CongestionAlgorithm.None);
     view.setUint8(at + D.INSTALL_ACK_THRESHOLD, 1);
     view.setUint8(at + D.INSTALL_INTERVAL_LIMIT, 4);
-    view.setUint8(at + D.INSTALL_RX_SHIFT, BUFFER_SHIFT);
-    view.setUint8(at + D.INSTALL_TX_SHIFT, BUFFER_SHIFT);
+    view.setUint8(at + D.INSTALL_RX_SHIFT, this.#shift);
+    view.setUint8(at + D.INSTALL_TX_SHIFT, this.#shift);
+    const scale = Math.max(0, this.#shift - UNSCALED_SHIFT);
+    view.setUint8(at + D.INSTALL_PEER_SCALE, scale);
+    view.setUint8(at + D.INSTALL_LOCAL_SCALE, scale);
     view.setUint16(at + D.INSTALL_FLAGS, FLOW_TIMESTAMPS | FLOW_NODELAY, true);
     view.setUint16(at + D.INSTALL_MSS, payload, true);
     view.setUint32(at + D.INSTALL_CWND, 1 << 20, true);
@@ -139,8 +152,9 @@ export class FlowCore {
     const rxSeq = client ? SERVER_SEQ : CLIENT_SEQ;
     put(D.INSTALL_TX_SEQ, client ? CLIENT_SEQ : SERVER_SEQ);
     put(D.INSTALL_RX_SEQ, rxSeq);
-    put(D.INSTALL_PEER_WINDOW, BUFFER_BYTES);
-    put(D.INSTALL_RX_EDGE, (rxSeq + BUFFER_BYTES) >>> 0);
+    const window = 2 ** this.#shift;
+    put(D.INSTALL_PEER_WINDOW, window);
+    put(D.INSTALL_RX_EDGE, (rxSeq + window) >>> 0);
     put(D.INSTALL_WL1, (rxSeq - 1) >>> 0);
   }
 

@@ -4,7 +4,7 @@
  * them. Invariant: frames that were sent are never dropped here; a full carrier stops the stack
  * from reading until it takes them (day-one decision 13).
  */
-import { CONTEXT_ATX_CONSUMER, CONTEXT_ATX_PRODUCER } from "../bindings/abi/descriptor.ts";
+import { CONTEXT_ATX_PRODUCER } from "../bindings/abi/descriptor.ts";
 import { FRAME_SIZE } from "../bindings/abi/descriptor.ts";
 import { ETHERNET_SIZE } from "../bindings/abi/ethernet.ts";
 import { BATCH_MAX, EGRESS_FRAMES_MAX, FRAME_HEADROOM } from "../bindings/abi/limits.ts";
@@ -44,8 +44,8 @@ export interface StackNetif {
 
 export interface StackOptions {
   /**
-   * A build of the data path: `await platform.loadCore()`; a group of cores in one memory; or an
-   * executor with threads: `await platform.startWorkers(...)`.
+   * A build of the data path: `await platform.loadCore()`; a group of cores in one memory; an
+   * executor with threads: `await platform.startWorkers(...)`; or one on a modelled machine.
    */
   readonly module: WebAssembly.Module | CoreGroup | CoreSource;
   readonly netifs: readonly StackNetif[];
@@ -94,6 +94,8 @@ export class Stack {
   readonly #library: number;
   /** Word index of context 0's record: the control plane's queue. */
   readonly #commands: number;
+  /** The control plane's producer index at the last crossing. */
+  #shown = 0;
   /** The only carrier, when there is one. */
   readonly #only: Netif | undefined;
   /** Credit of the only carrier, as it said before the last step. */
@@ -273,6 +275,7 @@ export class Stack {
     if (only === undefined) this.#takeCredit(now);
     // A coupled carrier's credit is taken inside.
     else if (words[this.#link] === 0) words[this.#credit] = this.#onlyCredit = only.credit(now) | 0;
+    this.#shown = words[this.#commands + (CONTEXT_ATX_PRODUCER >>> 2)] as number;
     const result = this.#turn(this.#library, now) | 0;
     this.#waiting = result >>> M.STEP_EGRESS_SHIFT;
     return result;
@@ -318,12 +321,12 @@ export class Stack {
     return true;
   }
 
-  /** True when the control plane has descriptors for the data path. */
+  /**
+   * True when the control plane has descriptors that the data path has not been shown. It may take
+   * them later: a turn that leaves some behind says so, or has a deadline for them.
+   */
   #commanded(): boolean {
-    const words = this.#words;
-    const producer = words[this.#commands + (CONTEXT_ATX_PRODUCER >>> 2)];
-    const consumer = words[this.#commands + (CONTEXT_ATX_CONSUMER >>> 2)];
-    return producer !== consumer;
+    return this.#words[this.#commands + (CONTEXT_ATX_PRODUCER >>> 2)] !== this.#shown;
   }
 
   /** Gives egress frames to the carriers; true when none are left. */

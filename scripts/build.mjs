@@ -23,6 +23,8 @@ const SCRIPTS = "build/scripts";
 const PRODUCTS = [
   ["flextoe.wasm", "assembly/index.ts", "release"],
   ["flextoe.debug.wasm", "assembly/index.ts", "debug"],
+  // Function names are kept: they say which work a modelled machine has hardware for.
+  ["flextoe.modelled.wasm", "assembly/modelled.ts", "modelled"],
   ["workers.wasm", "assembly/workers.ts", "threads"],
   ["workers.debug.wasm", "assembly/workers.ts", "threads-debug"],
   ["testing.wasm", "assembly/testing.ts", "release"],

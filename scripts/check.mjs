@@ -21,6 +21,7 @@ const CHECKS = [
   ["tsc", ["node_modules/typescript/bin/tsc", "-p", ".", "--noEmit", "--pretty", "false"]],
   ["biome", ["node_modules/@biomejs/biome/bin/biome", "lint", "--error-on-warnings"]],
   asc("assembly/index.ts", "debug"),
+  asc("assembly/modelled.ts", "modelled"),
   asc("assembly/workers.ts", "threads"),
   ...(existsSync(join(ROOT, "assembly/testing.ts")) ? [asc("assembly/testing.ts", "debug")] : []),
   [

@@ -67,7 +67,7 @@ test("the top level holds what the layout names and nothing else", () => {
 
 /** Programs and files that a tool or a user opens by name. */
 const ENTRIES = [
-  /^assembly\/(index|testing|workers)\.ts$/,
+  /^assembly\/(index|modelled|testing|workers)\.ts$/,
   /^bindings\/[\w-]+\.ts$/,
   /^bindings\/abi\/portable\.d\.ts$/,
   /^host\/index\.ts$/,

@@ -12,22 +12,29 @@ import { actionsOf, SENDS, stageProtocol, stageTurn } from "./stages.ts";
 
 /** One expired timer; true when the work record holds an item that has been through protocol. */
 export function expire(core: usize, timer: u32, work: usize): bool {
+  const connection = timerExpired(core, timer);
+  if (connection == 0) return false;
+  stageTurn(core, work, connection, WorkKind.DelayedAck);
+  stageProtocol(core, work);
+  return (actionsOf(work) & SENDS) != 0;
+}
+
+/** One expired timer; the connection whose delayed ACK is due (stageTurn), 0 for all others. */
+export function timerExpired(core: usize, timer: u32): u32 {
   const connection = timer / TIMERS_PER_CONNECTION;
   const kind = timer % TIMERS_PER_CONNECTION;
   const pre = preOf(core, connection);
   const generation = load<u32>(pre, F.PRE_GENERATION);
   if (kind == TimerKind.Control) {
     pushEvent(core, EventKind.Timer, connection, generation, kind, 0, 0, 0);
-    return false;
+    return 0;
   }
-  if (load<u8>(pre, F.PRE_STATE) != <u8>F.PreState.Installed) return false;
+  if (load<u8>(pre, F.PRE_STATE) != <u8>F.PreState.Installed) return 0;
   if (kind == TimerKind.Retransmit) {
     tellRetransmit(core, connection, generation);
-    return false;
+    return 0;
   }
-  stageTurn(core, work, connection, WorkKind.DelayedAck);
-  stageProtocol(core, work);
-  return (actionsOf(work) & SENDS) != 0;
+  return connection;
 }
 
 /** RTO or persist: whether and how to go on is the control plane's policy. */

@@ -12,7 +12,7 @@ import { preOf } from "../flow/flow-state.ts";
 import { Counter } from "../../bindings/abi/counters.ts";
 import * as D from "../../bindings/abi/descriptor.ts";
 import { DropReason } from "../../bindings/abi/drop-reason.ts";
-import { PRE_GENERATION } from "../../bindings/abi/flow-state.ts";
+import * as F from "../../bindings/abi/flow-state.ts";
 import { NETIFS_MAX } from "../../bindings/abi/limits.ts";
 import * as M from "../../bindings/abi/memory-map.ts";
 import * as W from "../../bindings/abi/work.ts";
@@ -214,7 +214,7 @@ function refuseItem(core: usize, work: usize): void {
 function redirect(core: usize, work: usize, connection: u32): void {
   const frame = load<u32>(work, W.WORK_FRAME);
   const ip = load<u32>(work, W.WORK_PAYLOAD);
-  const generation = connection == 0 ? 0 : load<u32>(preOf(core, connection), PRE_GENERATION);
+  const generation = connection == 0 ? 0 : load<u32>(preOf(core, connection), F.PRE_GENERATION);
   count(core, Counter.Redirects);
   countBy(core, Counter.RedirectedBytes, load<u32>(work, W.WORK_FRAME_LENGTH));
   pushEvent(

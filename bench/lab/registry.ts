@@ -1,11 +1,24 @@
 /** Every experiment of the lab, in the paper's order. A new one is a file and a line here. */
 import type { Experiment } from "./experiment.ts";
+import { FIGURE_4_15 } from "./figure-4-15.ts";
+import { FIGURE_4_7 } from "./figure-4-7.ts";
+import { MODELLED_FIGURES } from "./modelled-figures.ts";
 import { FIGURE_4_16 } from "./figure-4-16.ts";
 import { FIGURE_4_17 } from "./figure-4-17.ts";
 import { TABLE_4_1 } from "./table-4-1.ts";
+import { TABLE_4_4 } from "./table-4-4.ts";
 import { TABLE_4_5 } from "./table-4-5.ts";
 
-export const EXPERIMENTS: readonly Experiment[] = [TABLE_4_1, TABLE_4_5, FIGURE_4_16, FIGURE_4_17];
+export const EXPERIMENTS: readonly Experiment[] = [
+  TABLE_4_1,
+  TABLE_4_5,
+  FIGURE_4_16,
+  FIGURE_4_17,
+  TABLE_4_4,
+  FIGURE_4_7,
+  ...MODELLED_FIGURES,
+  FIGURE_4_15,
+];
 
 /** The experiment of a name. Throws RangeError with the list when there is none. */
 export function experiment(name: string): Experiment {
