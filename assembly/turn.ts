@@ -76,7 +76,10 @@ function takeCredit(core: usize, peer: usize): void {
   const frame = load<u32>(core, M.CORE_LINK_FRAME);
   // An empty burst has room for all rows: no division.
   const fits = bytes >= BATCH_MAX * frame ? BATCH_MAX : bytes / frame;
-  store<u32>(core, min(rows, fits), M.CORE_NETIF_CREDIT);
+  const credit = min(rows, fits);
+  // Frames that wait in the egress burst go first.
+  const waiting = load<u32>(core, M.CORE_EGRESS_COUNT);
+  store<u32>(core, credit > waiting ? credit - waiting : 0, M.CORE_NETIF_CREDIT);
 }
 
 /** The egress burst to the other core; what the turn is to return then. */

@@ -7,6 +7,7 @@ import { parseArgs } from "node:util";
 import { bulk } from "./bulk.ts";
 import { carousel } from "./carousel.ts";
 import { checksum } from "./checksum.ts";
+import { connect } from "./connect.ts";
 import { FULL, QUICK, machine, type Bar, type BenchReport, type BenchScale } from "./harness.ts";
 import { rpc } from "./rpc.ts";
 import { segment } from "./segment.ts";
@@ -17,6 +18,7 @@ type BenchBody = (scale: BenchScale) => BenchReport | Promise<BenchReport>;
 export const BENCHES: ReadonlyMap<string, BenchBody> = new Map<string, BenchBody>([
   ["bulk", bulk],
   ["rpc", rpc],
+  ["connect", connect],
   ["segment", segment],
   ["checksum", checksum],
   ["carousel", carousel],

@@ -9,14 +9,15 @@ import { CoreGroup } from "../bindings/core.ts";
 import { AF_INET, SOCK_NONBLOCK, SOCK_STREAM } from "../host/libtoe/constants.ts";
 import { SO_RCVBUF, SO_SNDBUF, SOL_SOCKET } from "../host/libtoe/constants.ts";
 import type { LibToe } from "../host/libtoe/libtoe.ts";
+import type { LayoutOptions } from "../bindings/layout.ts";
 import { joinDirect } from "../host/netif/direct-link.ts";
 import { Stack } from "../host/stack.ts";
 import { loadModule } from "./harness.ts";
 import { MarkedNetif } from "./marked-link.ts";
 
 const CLIENT = "10.0.0.1";
-const SERVER = "10.0.0.2";
-const PORT = 80;
+export const SERVER = "10.0.0.2";
+export const PORT = 80;
 const WINDOW = 65_536;
 /** Nanoseconds of virtual time a turn. */
 const TURN_NS = 2000;
@@ -26,6 +27,17 @@ const STUCK_TURNS = 10_000;
 export interface PairOptions {
   readonly timestamps: boolean;
   readonly connections: number;
+  /** In place of one for so many connections. */
+  readonly layout?: Partial<LayoutOptions>;
+  /** Buffer bytes each way; 0 leaves the stack's defaults. */
+  readonly buffers?: number;
+  /** Addresses of the client: 10.0.0.1 and those behind SERVER. */
+  readonly addresses?: number;
+}
+
+/** The client's addresses. */
+export function clientAddresses(count: number): string[] {
+  return Array.from({ length: count }, (_, i) => (i === 0 ? CLIENT : `10.0.0.${i + 2}`));
 }
 
 /** A result of a POSIX-like call that has to be good. Throws Error with the call's name. */
@@ -57,13 +69,14 @@ export function dropsOf(stack: Stack, reason: DropReason): number {
   return stack.core.view.getUint32((stack.core.map.base.drops as number) + 4 * reason, true);
 }
 
-function createStack(group: CoreGroup, link: MarkedNetif, address: string): Stack {
+function createStack(group: CoreGroup, link: MarkedNetif, addresses: string[]): Stack {
+  const address = addresses[0] as string;
   return new Stack({
     module: group,
     name: address,
     profile: "internet",
     entropy: seededEntropy(address),
-    netifs: [{ netif: link, addresses: [`${address}/24`] }],
+    netifs: [{ netif: link, addresses: addresses.map((each) => `${each}/24`) }],
   });
 }
 
@@ -76,6 +89,7 @@ export class StackPair {
   /** Connected descriptors: index i of one is joined to index i of the other. */
   readonly clientFds: number[] = [];
   readonly serverFds: number[] = [];
+  readonly #buffers: number;
   #now = 1e6;
   #idle = 0;
 
@@ -84,12 +98,14 @@ export class StackPair {
     this.clientLink = new MarkedNetif(0, link);
     this.serverLink = new MarkedNetif(1, link);
     joinDirect(this.clientLink, this.serverLink);
-    const layout = { connections: options.connections * 2 + 16 };
+    const layout = options.layout ?? { connections: options.connections * 2 + 16 };
     const group = new CoreGroup(loadModule("flextoe.wasm"), [layout, layout]);
-    this.client = createStack(group, this.clientLink, CLIENT);
-    this.server = createStack(group, this.serverLink, SERVER);
+    this.#buffers = options.buffers ?? WINDOW;
+    const addresses = clientAddresses(options.addresses ?? 1);
+    this.client = createStack(group, this.clientLink, addresses);
+    this.server = createStack(group, this.serverLink, [SERVER]);
     this.serverLink.stripping = !options.timestamps;
-    this.#connect(options.connections);
+    if (options.connections > 0) this.#connect(options.connections);
     this.serverLink.stripping = false;
   }
 
@@ -99,10 +115,11 @@ export class StackPair {
 
   /**
    * One turn: each stack polled once. `progress` says whether the application did anything since
-   * the last turn; time jumps when nobody has anything to do. Throws Error when stuck.
+   * the last turn; time jumps when nobody has anything to do. `step`: ns of virtual time. Throws
+   * Error when stuck.
    */
-  turn(progress: boolean): void {
-    const now = this.#now + TURN_NS;
+  turn(progress: boolean, step?: number): void {
+    const now = this.#now + (step ?? TURN_NS);
     this.#now = now;
     const client = this.client.poll(now);
     const server = this.server.poll(now);
@@ -118,8 +135,9 @@ export class StackPair {
 
   #socket(toe: LibToe): number {
     const fd = must(toe.socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), "socket");
-    must(toe.setsockopt(fd, SOL_SOCKET, SO_RCVBUF, WINDOW), "setsockopt");
-    must(toe.setsockopt(fd, SOL_SOCKET, SO_SNDBUF, WINDOW), "setsockopt");
+    if (this.#buffers === 0) return fd;
+    must(toe.setsockopt(fd, SOL_SOCKET, SO_RCVBUF, this.#buffers), "setsockopt");
+    must(toe.setsockopt(fd, SOL_SOCKET, SO_SNDBUF, this.#buffers), "setsockopt");
     return fd;
   }
 

@@ -2,7 +2,7 @@
  * A stack: one data path with its control plane, sockets and netifs. Sans-IO: `poll(now)` does
  * bounded work, `nextDeadline()` says when it wants to be called again; a world or a driver calls
  * them. Invariant: frames that were sent are never dropped here; a full carrier stops the stack
- * from reading until it takes them (day-one decision 13).
+ * from reading once there is no room left for answers to what it reads (day-one decision 13).
  */
 import { CONTEXT_ATX_PRODUCER } from "../bindings/abi/descriptor.ts";
 import { FRAME_SIZE } from "../bindings/abi/descriptor.ts";
@@ -225,7 +225,7 @@ export class Stack {
   poll(now: number): boolean {
     this.#now = now;
     this.control.setNow(now);
-    if (this.#waiting !== 0 && !this.#drain(now)) {
+    if (this.#waiting !== 0 && !this.#drain(now) && !this.#mayAnswer()) {
       this.core.admit?.(this.#library, now);
       return false;
     }
@@ -237,6 +237,18 @@ export class Stack {
     if (this.#waiting !== 0) return false;
     if (this.#drainWaiters.length > 0) this.#tellDrained();
     return more;
+  }
+
+  /**
+   * Frames wait for a carrier. Two stacks that wait for each other would do so for ever, so what
+   * has arrived is read as long as the egress burst has room for an answer to each frame.
+   */
+  #mayAnswer(): boolean {
+    const egress = this.#egress;
+    if (this.#taken !== 0) egress.drop(this.#taken);
+    this.#taken = 0;
+    this.#waiting = egress.count;
+    return egress.room() >= BATCH_MAX;
   }
 
   #tellDrained(): void {
@@ -274,7 +286,7 @@ export class Stack {
     const only = this.#only;
     if (only === undefined) this.#takeCredit(now);
     // A coupled carrier's credit is taken inside.
-    else if (words[this.#link] === 0) words[this.#credit] = this.#onlyCredit = only.credit(now) | 0;
+    else if (words[this.#link] === 0) this.#takeOnlyCredit(now, only);
     this.#shown = words[this.#commands + (CONTEXT_ATX_PRODUCER >>> 2)] as number;
     const result = this.#turn(this.#library, now) | 0;
     this.#waiting = result >>> M.STEP_EGRESS_SHIFT;
@@ -287,10 +299,18 @@ export class Stack {
     return this.#sockets.hasWork() || this.#controlDue || this.#commanded();
   }
 
+  #takeOnlyCredit(now: number, only: Netif): void {
+    const credit = only.credit(now) | 0;
+    this.#onlyCredit = credit;
+    // Frames that wait go first.
+    this.#words[this.#credit] = credit > this.#waiting ? credit - this.#waiting : 0;
+  }
+
   /** Tells the core how many frames each carrier takes. */
   #takeCredit(now: number): void {
     for (let i = 0; i < this.netifs.length; i += 1) {
-      this.#words[this.#credit + i] = (this.netifs[i] as Netif).credit(now);
+      const credit = (this.netifs[i] as Netif).credit(now) - this.#waiting;
+      this.#words[this.#credit + i] = Math.max(0, credit);
     }
   }
 

@@ -11,6 +11,7 @@ import { ETHERNET_SIZE, ETHER_TYPE_ARP, ETHER_TYPE_IPV4 } from "../../bindings/a
 import { VLAN_SIZE } from "../../bindings/abi/ethernet.ts";
 import { IPV4_SIZE, PROTOCOL_ICMP, PROTOCOL_TCP } from "../../bindings/abi/ip.ts";
 import { ICMP_QUOTE } from "../../bindings/abi/icmp.ts";
+import { BATCH_MAX } from "../../bindings/abi/limits.ts";
 import { CORE_VLAN } from "../../bindings/abi/memory-map.ts";
 import type { Burst } from "../netif/netif.ts";
 import { writeArp, type ArpPacket } from "../wire/arp.ts";
@@ -47,10 +48,10 @@ export class ControlEgress {
     this.#view = new DataView(buffer, byteOffset, byteLength);
   }
 
-  /** True when the burst takes one more control segment. */
+  /** True when the burst takes one more segment, and an answer to each frame of a whole burst. */
   hasRoom(): boolean {
     const { bytes, used } = this.#burst;
-    return this.#burst.room() > 0 && used + SEGMENT_BYTES_MAX <= bytes.length;
+    return this.#burst.room() > BATCH_MAX && used + SEGMENT_BYTES_MAX <= bytes.length;
   }
 
   /** Bytes of link header in front of an IP packet. */

@@ -97,6 +97,20 @@ export class Burst {
     this.count = 0;
     this.used = 0;
   }
+
+  /** Takes the first `frames` out, fewer than there are: the others move to the front. */
+  drop(frames: number): void {
+    const { table, bytes } = this;
+    const left = this.count - frames;
+    const moved = this.offset(frames);
+    bytes.copyWithin(0, moved, this.used);
+    table.copyWithin(0, frames * WORDS, this.count * WORDS);
+    for (let row = 0; row < left * WORDS; row += WORDS) {
+      table[row] = (table[row] as number) - moved;
+    }
+    this.count = left;
+    this.used -= moved;
+  }
 }
 
 export type Medium = "ethernet" | "ip";
