@@ -186,7 +186,11 @@ export async function connect(scale: BenchScale): Promise<BenchReport> {
   const run = new ConnectRun();
   run.run(Math.max(BATCH, Math.round(WARM * Math.min(1, scale.work * 4))));
   const rates = await measure(scale, count, run);
-  const [ours, cpu, kernel] = [quartiles(rates.ours), quartiles(rates.cpu), quartiles(rates.kernel)];
+  const [ours, cpu, kernel] = [
+    quartiles(rates.ours),
+    quartiles(rates.cpu),
+    quartiles(rates.kernel),
+  ];
   const hash = new WorkHash();
   hash.add(count, RECORDS, PAIRS, BATCH);
   const thousand = (values: readonly number[]): string =>

@@ -8,7 +8,7 @@
  */
 import { WorkList } from "../work-list.ts";
 import { ATX_FIN, ATX_RX_SHUT } from "../../bindings/abi/descriptor.ts";
-import { SOCKET_RX_SHUT, SOCKET_SENDABLE, SOCKET_TX_FULL } from "../../bindings/abi/socket.ts";
+import { SOCKET_RX_SHUT, SOCKET_SENDABLE } from "../../bindings/abi/socket.ts";
 import type { Core } from "../../bindings/core.ts";
 import type { ConnectionEvents, ControlPlaneApi } from "../control-plane/interface.ts";
 import { ERRNO } from "../errors.ts";
@@ -19,8 +19,9 @@ import { Outbox } from "./outbox.ts";
 import type { SocketOptions } from "./options.ts";
 import { PayloadMemory, pendingBytes } from "./payload-buffer.ts";
 import { SocketRows } from "./socket-rows.ts";
-import { ANYTHING, DescriptorTable, READABLE, Socket, WRITABLE } from "./socket.ts";
+import { ANYTHING, DescriptorTable, READABLE, Socket } from "./socket.ts";
 import { SOCKET_CLOSED, SOCKET_CONNECTED, SOCKET_CONNECTING, SOCKET_IDLE } from "./socket.ts";
+import { StarvedSockets } from "./starved.ts";
 import { SOCKET_LISTENING } from "./socket.ts";
 
 export class Connections implements ConnectionEvents {
@@ -38,9 +39,7 @@ export class Connections implements ConnectionEvents {
   readonly #sockets: (Socket | undefined)[] = [];
   readonly #listeners = new Map<number, Socket>();
   readonly #outbox = new Outbox();
-  /** Sockets that wait for chunks of the arena. */
-  readonly #starved = new Set<Socket>();
-  #starving = false;
+  readonly #starved: StarvedSockets;
   /** Connections that are over and not yet given back to the control plane. */
   #finished: number[] = [];
   readonly #touched = new WorkList<Socket>();
@@ -57,6 +56,7 @@ export class Connections implements ConnectionEvents {
     this.core = core;
     this.context = new ContextQueue(core, context);
     this.rows = new SocketRows(core, this.context.library);
+    this.#starved = new StarvedSockets(this.rows);
     this.contextIndex = context;
     this.control = control;
     this.defaults = defaults;
@@ -101,20 +101,7 @@ export class Connections implements ConnectionEvents {
   /** send() found no chunk for its bytes: -EAGAIN, and writable again when there are some. */
   starve(socket: Socket): number {
     this.#starved.add(socket);
-    this.#starving = true;
     return -ERRNO.EAGAIN;
-  }
-
-  /** Chunks went back to the arena: whoever waited for some may try again. */
-  #feed(): void {
-    if (this.rows.spare() === 0) return;
-    for (const socket of this.#starved) {
-      this.rows.change(socket.row, 0, SOCKET_TX_FULL);
-      this.touch(socket, WRITABLE);
-    }
-    this.#starved.clear();
-    this.#starving = false;
-    this.rows.satisfied();
   }
 
   /** Tells the driver, once between two flushes, that the stack has work. */
@@ -126,7 +113,7 @@ export class Connections implements ConnectionEvents {
 
   /** True when flush() or poll() has something to do; after a kick a descriptor may wait. */
   hasWork(): boolean {
-    if (this.#starving === true && this.rows.spare() !== 0) return true;
+    if (this.#starved.any === true && this.#starved.canFeed()) return true;
     if (this.#kicked === true || this.#touched.count !== 0) return true;
     return this.rows.busy();
   }
@@ -398,7 +385,7 @@ export class Connections implements ConnectionEvents {
     this.#polling = true;
     if (this.#outbox.holding || this.deadlines.active) this.#passTime(now);
     if (this.#finished.length > 0) this.#giveBack();
-    if (this.#starving === true) this.#feed();
+    if (this.#starved.any === true) this.#starved.feed((one, cause) => this.touch(one, cause));
     if (this.rows.ready !== 0) this.#dispatchReady();
     if (this.#touched.count !== 0) this.#dispatchTouched();
     this.#polling = false;

@@ -2,7 +2,7 @@
  * From the addresses that a stage touched to the time it waited: addresses become records by the
  * memory map, records are looked for in the caches of the core, the island and the machine.
  */
-import { CHUNK_LIST_SIZE, HASH_SIZE, POST_SIZE, PRE_SIZE } from "../../bindings/abi/flow-state.ts";
+import { HASH_SIZE, POST_SIZE, PRE_SIZE } from "../../bindings/abi/flow-state.ts";
 import { PROTOCOL_SIZE, RECOVERY_SIZE, SCHEDULER_SIZE } from "../../bindings/abi/flow-state.ts";
 import type { Layout } from "../../bindings/layout.ts";
 import { type Cache, DirectCache, LruCache } from "./cache.ts";
@@ -15,7 +15,7 @@ const FRAME = RECORD_GROUPS.indexOf("frame");
  * Region of the map -> group and bytes of a record. What is not here waits for nothing: the core's
  * own header and counters (local memory, and the statistics engine that counts by itself), the work
  * record (it came through the queue), timers (armed by a write that nobody waits for), and the
- * host's memory, which is DMA's.
+ * host's memory, which is DMA's, with the chunk lists in it: FlexTOE has base and mask there.
  */
 const REGIONS: Readonly<Record<string, readonly [RecordGroup, number]>> = {
   hash: ["lookup", HASH_SIZE],
@@ -23,7 +23,6 @@ const REGIONS: Readonly<Record<string, readonly [RecordGroup, number]>> = {
   protocol: ["protocol", PROTOCOL_SIZE],
   recovery: ["protocol", RECOVERY_SIZE],
   post: ["application", POST_SIZE],
-  chunkLists: ["application", 2 * CHUNK_LIST_SIZE],
   scheduler: ["scheduler", SCHEDULER_SIZE],
 };
 

@@ -6,7 +6,8 @@
 import type * as C from "../../bindings/abi/counters.ts";
 import * as D from "../../bindings/abi/descriptor.ts";
 import { DROP_REASONS, type DropReason } from "../../bindings/abi/drop-reason.ts";
-import { CongestionAlgorithm, POST_RX_LIST, POST_TX_LIST, PROTOCOL_SIZE, PROTOCOL_TX_SHIFT } from "../../bindings/abi/flow-state.ts";
+import { CongestionAlgorithm, POST_RX_LIST, POST_TX_LIST } from "../../bindings/abi/flow-state.ts";
+import { PROTOCOL_SIZE, PROTOCOL_TX_SHIFT } from "../../bindings/abi/flow-state.ts";
 import { POST_RX_ORIGIN, POST_SIZE, POST_TX_ORIGIN } from "../../bindings/abi/flow-state.ts";
 import { BATCH_MAX, NETIFS_MAX } from "../../bindings/abi/limits.ts";
 import * as M from "../../bindings/abi/memory-map.ts";
@@ -467,7 +468,7 @@ export class RawCore {
     if (view.getUint32(entry, true) !== 0) return;
     // One buffer and one chunk back, all has been acknowledged.
     const protocol = this.#base(M.CORE_PROTOCOL) + connection * PROTOCOL_SIZE;
-    const chunks = 1 << (this.core.bytes[protocol + PROTOCOL_TX_SHIFT] as number) >>> shift;
+    const chunks = (1 << (this.core.bytes[protocol + PROTOCOL_TX_SHIFT] as number)) >>> shift;
     const old = list + 4 * (((offset >>> shift) - chunks - 1) & slots);
     if (view.getUint32(old, true) !== 0) this.#giveChunk(view.getUint32(old, true));
     view.setUint32(old, 0, true);

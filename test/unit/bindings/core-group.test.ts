@@ -130,7 +130,7 @@ const REFUSALS: readonly (readonly [name: string, act: () => unknown, text: stri
   [
     "a layout beside a group",
     () => createCore({ module: groupOf([SMALL]), layout: {}, hashKey: TEST_HASH_KEY }),
-    "createCore: expected no layout beside a group, got one",
+    "createCore: expected no layout beside a group or executor, got one",
   ],
   [
     "a bad option of the second",

@@ -98,7 +98,7 @@ const ROWS: readonly Partial<Variant>[] = [
 ];
 
 /** Regions that must agree to the last word; of others some words do. */
-const WHOLE = "drops contextTable arx hash pre protocol recovery post chunkLists".split(" ");
+const WHOLE = "drops contextTable arx hash pre protocol recovery post".split(" ");
 
 /** Words that must agree, as indexes into the memory: both twins have the same map. */
 function watched({ map }: Core): Uint32Array {

@@ -9,14 +9,13 @@ import { ARX_RX_CLOSED, ATX_FIN } from "../../../bindings/abi/descriptor.ts";
 import { POST_RX_LIST, POST_SIZE, POST_TX_LIST } from "../../../bindings/abi/flow-state.ts";
 import * as S from "../../../bindings/abi/socket.ts";
 import { brokenGuards } from "../../../bindings/layout.ts";
-import { address } from "../../../host/address.ts";
-import type { ControlPlaneApi } from "../../../host/control-plane/interface.ts";
 import { ERRNO, SocketError } from "../../../host/errors.ts";
 import * as C from "../../../host/libtoe/constants.ts";
 import { LibToe } from "../../../host/libtoe/libtoe.ts";
 import { seedOf } from "../../support/env.ts";
 import { Random } from "../../support/random.ts";
 import { FakeDataPath, type Update } from "./fake-data-path.ts";
+import { idleControlPlane } from "./idle-control-plane.ts";
 
 const SEED = 0x4e6;
 const CHUNK = 1024;
@@ -27,15 +26,6 @@ const ARENA = 17 * CHUNK;
 const ID = 3;
 const GENERATION = 7;
 const REMOTE = { address: "10.0.0.2", port: 80 };
-
-const control = {
-  open: () => ID,
-  local: () => ({ address: address("10.0.0.1"), port: 1 }),
-  remote: () => ({ address: address("10.0.0.2"), port: 80 }),
-  shutdownSend: () => undefined,
-  release: () => undefined,
-  abort: () => undefined,
-} as unknown as ControlPlaneApi;
 
 const ends: End[] = [];
 afterEach(() => {
@@ -63,7 +53,7 @@ class End {
         return count;
       };
     }
-    this.toe = new LibToe(this.path.core, 1, control);
+    this.toe = new LibToe(this.path.core, 1, idleControlPlane(ID));
     this.fd = this.toe.socket();
     this.toe.connect(this.fd, REMOTE);
     this.path.install(ID, BUFFER, BUFFER, rxSeq, txSeq);
@@ -219,16 +209,16 @@ test("allocate() refuses what is not a size, and what does not fit", () => {
 
 test("the last bytes of a region that is no multiple of 16 are given once", () => {
   const path = new FakeDataPath(SEED, { bufferBytes: 100 });
-  const toe = new LibToe(path.core, 1, control);
+  const toe = new LibToe(path.core, 1, idleControlPlane(ID));
   expect(toe.allocate(96).byteOffset).toBe(path.core.map.base.buffers);
   expect([toe.allocate(4).length, codeOf(() => toe.allocate(1))]).toEqual([4, "ENOMEM"]);
-  const none = new LibToe(new FakeDataPath(SEED, { bufferBytes: 0 }).core, 1, control);
+  const none = new LibToe(new FakeDataPath(SEED, { bufferBytes: 0 }).core, 1, idleControlPlane(ID));
   expect(codeOf(() => none.allocate(1))).toBe("ENOMEM");
 });
 
 test("buffers of two contexts are aligned, zeroed, in the region, and never overlap", () => {
   const { path, toe } = new End();
-  const toes = [toe, new LibToe(path.core, 2, control)];
+  const toes = [toe, new LibToe(path.core, 2, idleControlPlane(ID))];
   const first = path.core.map.base.buffers as number;
   let end = first;
   for (const [i, bytes] of [1, 15, 16, 17, 31, 1000, 33, 4096, 7, 9999].entries()) {
