@@ -46,7 +46,11 @@ const PORT = 5001;
 export const NIC_QUEUE_BYTES = 32 * 1024;
 /** Of the switch's port towards the client: only ACKs and short answers go there. */
 const BACK_QUEUE_BYTES = 4 * 1024 * 1024;
-const CHUNK_BYTES = 16_384;
+const CHUNK_BYTES = 8192;
+/** Beside those of a buffer's bytes: one that they begin within, and the list. */
+const CHUNKS_MORE = 2;
+/** A connection's first window takes at most half of what is free: with this much it gets all. */
+const ARENA_SPARE = 2;
 /** A handshake that takes longer has failed. */
 const HANDSHAKE_NS = 1e9;
 
@@ -126,7 +130,7 @@ export class SimulatedNetwork {
     const { machine, connections, buffer } = this.#options;
     const name = side === 0 ? "client" : "server";
     const netif = side === 0 ? this.up.ends[0] : this.down.ends[1];
-    const chunks = 2 * Math.max(1, Math.ceil(buffer / CHUNK_BYTES));
+    const chunks = 2 * ARENA_SPARE * (Math.ceil(buffer / CHUNK_BYTES) + CHUNKS_MORE);
     const stack = new Stack({
       module: loadModule("flextoe.wasm"),
       name,

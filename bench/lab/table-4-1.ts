@@ -42,7 +42,11 @@ const COUNTERPARTS: readonly (readonly [id: string, ours: readonly string[], not
   ["t4.1.post.opaque", ["POST_OPAQUE"]],
   ["t4.1.post.context", ["PRE_CONTEXT"], "in PRE, where descriptors are checked for their owner"],
   ["t4.1.post.rx_tx_base", ["POST_RX_LIST", "POST_TX_LIST"], "32-bit addresses of chunk lists"],
-  ["t4.1.post.rx_tx_size", ["POST_RX_MASK", "POST_TX_MASK"]],
+  [
+    "t4.1.post.rx_tx_size",
+    ["PROTOCOL_RX_SHIFT", "PROTOCOL_TX_SHIFT"],
+    "log2 of the bytes; in PROTOCOL, which bounds the windows by them",
+  ],
   ["t4.1.post.cnt_ackb_ecnb", ["POST_ACKED_BYTES", "POST_ECN_BYTES"]],
   ["t4.1.post.cnt_fretx", ["POST_FAST_RETRANSMITS"], "32 bits: it is never reset"],
   ["t4.1.post.rtt_est", ["RECOVERY_SRTT"], "nanoseconds"],
@@ -82,9 +86,17 @@ const ADDED: readonly (readonly [name: string, why: string, fields: readonly str
       "PROTOCOL_WL1",
       "PROTOCOL_PEER_SCALE",
       "PROTOCOL_LOCAL_SCALE",
-      "PROTOCOL_RX_SHIFT",
-      "PROTOCOL_TX_SHIFT",
     ],
+  ],
+  [
+    "chunk lists",
+    "buffers take memory when bytes need it",
+    ["POST_RX_SLOTS", "POST_TX_SLOTS", "POST_RX_FIRST"],
+  ],
+  [
+    "receive-buffer autotuning",
+    "the paper's buffers have one size",
+    ["RECOVERY_RX_LIMIT", "POST_TUNE_OFFSET", "POST_TUNE_TIME"],
   ],
   [
     "options and segments",
