@@ -14,7 +14,7 @@ import type { BenchReport, BenchScale } from "./harness.ts";
 import { clientAddresses, must, PORT, SERVER, StackPair } from "./stack-pair.ts";
 
 /** N: TIME-WAIT records that the client keeps at once. */
-const RECORDS = 65_536;
+const RECORDS = 16_384;
 /** K: address pairs; each has 49,152 ephemeral ports. */
 const PAIRS = 4;
 /** Connections under way at once. */
@@ -22,7 +22,7 @@ const BATCH = 48;
 /** 2 MSL of the profile. */
 const TIME_WAIT_NS = 60e9;
 /** Records for connections that are not in TIME-WAIT yet. */
-const SPARE = 4096;
+const SPARE = 2048;
 const CONNECTIONS = 200_000;
 const WARM = 100_000;
 /** Connections a second. */
@@ -47,11 +47,12 @@ export class ConnectRun {
   /** `records`: N, `pairs`: K. */
   constructor(records = RECORDS, pairs = PAIRS) {
     this.#rows = records + SPARE;
-    const layout = { connections: this.#rows, queueDescriptors: 4096, payloadBytes: 32 << 20 };
+    const layout = { connections: this.#rows, payloadBytes: 16 << 20 };
     this.#pair = new StackPair({
       timestamps: true,
       connections: 0,
       layout,
+      serverLayout: { ...layout, connections: SPARE },
       addresses: pairs,
       buffers: 0,
     });

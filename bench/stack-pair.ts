@@ -27,8 +27,9 @@ const STUCK_TURNS = 10_000;
 export interface PairOptions {
   readonly timestamps: boolean;
   readonly connections: number;
-  /** In place of one for so many connections. */
+  /** In place of one for so many connections; and another one for the server. */
   readonly layout?: Partial<LayoutOptions>;
+  readonly serverLayout?: Partial<LayoutOptions>;
   /** Buffer bytes each way; 0 leaves the stack's defaults. */
   readonly buffers?: number;
   /** Addresses of the client: 10.0.0.1 and those behind SERVER. */
@@ -99,7 +100,10 @@ export class StackPair {
     this.serverLink = new MarkedNetif(1, link);
     joinDirect(this.clientLink, this.serverLink);
     const layout = options.layout ?? { connections: options.connections * 2 + 16 };
-    const group = new CoreGroup(loadModule("flextoe.wasm"), [layout, layout]);
+    const group = new CoreGroup(loadModule("flextoe.wasm"), [
+      layout,
+      options.serverLayout ?? layout,
+    ]);
     this.#buffers = options.buffers ?? WINDOW;
     const addresses = clientAddresses(options.addresses ?? 1);
     this.client = createStack(group, this.clientLink, addresses);

@@ -73,10 +73,11 @@ export const PAGE = 65536;
 const FIRST = 32768;
 const LARGEST = 0xffff0000;
 
-/** Bytes of the largest socket buffer: half of the chunks whose addresses fit a chunk. */
-export function largestBuffer(chunkBytes: number): number {
-  const chunks = Math.min(chunkBytes / 8, L.CHUNKS_PER_BUFFER_MAX);
-  return Math.min(chunks * chunkBytes, 2 ** L.BUFFER_SHIFT_MAX);
+/** log2 of the largest socket buffer's bytes: half of the chunks whose addresses fit a chunk. */
+export function largestBufferShift(chunkBytes: number): number {
+  const shift = 31 - Math.clz32(chunkBytes);
+  const chunks = Math.min(shift - 3, 31 - Math.clz32(L.CHUNKS_PER_BUFFER_MAX));
+  return Math.min(shift + chunks, L.BUFFER_SHIFT_MAX);
 }
 
 function powerOfTwo(value: number): boolean {

@@ -18,6 +18,25 @@ export function parseAddress(text: string): Uint8Array | undefined {
   return address;
 }
 
+/** Texts that AddressCache keeps. */
+const CACHED_MAX = 256;
+
+/** parseAddress() for callers that meet the same few texts again and again. */
+export class AddressCache {
+  readonly #known = new Map<string, Uint8Array>();
+
+  /** The bytes are shared: nobody writes to them. */
+  parse(text: string): Uint8Array | undefined {
+    const known = this.#known.get(text);
+    if (known !== undefined) return known;
+    const parsed = parseAddress(text);
+    if (parsed === undefined) return undefined;
+    if (this.#known.size >= CACHED_MAX) this.#known.clear();
+    this.#known.set(text, parsed);
+    return parsed;
+  }
+}
+
 /** A mapped IPv4 address from text; throws RangeError otherwise. */
 export function address(text: string): Uint8Array {
   const parsed = parseAddress(text);

@@ -4,7 +4,7 @@
 import { AtxOpcode } from "../../bindings/abi/descriptor.ts";
 import { FLOW_CORK, FLOW_NODELAY, FLOW_QUICK_ACK } from "../../bindings/abi/flow-state.ts";
 import { WINDOW_SCALE_MAX } from "../../bindings/abi/limits.ts";
-import { largestBuffer } from "../../bindings/layout.ts";
+import { largestBufferShift } from "../../bindings/layout.ts";
 import { congestionAt, congestionIndex } from "./congestion/algorithm.ts";
 import { optionFlags, segmentBytes } from "./install.ts";
 import type { ConnectionOptions } from "./interface.ts";
@@ -21,7 +21,8 @@ const LARGEST_MSS = 65495;
 /** log2 of the buffer that `bytes` asks for: whole chunks, a power of two, within the limit. */
 export function bufferShift(bytes: number, chunkBytes: number): number {
   if (!(bytes > chunkBytes)) return 31 - Math.clz32(chunkBytes);
-  return 32 - Math.clz32(Math.min(bytes, largestBuffer(chunkBytes)) - 1);
+  const most = largestBufferShift(chunkBytes);
+  return bytes >= 1 << most ? most : 32 - Math.clz32(bytes - 1);
 }
 
 /** Smallest shift that brings a buffer of 2^`shift` bytes into 16 bits (RFC 7323, 2.3). */
@@ -73,7 +74,8 @@ export function writeOptions(plane: Plane, id: number, options: ConnectionOption
   rows.set(id, R.ROW_TX_SHIFT, bufferShift(options.sendBuffer, chunkBytes));
   // RFC 7323, 2.3: once and for all, so for the largest window that there may be.
   rows.set(id, R.ROW_LOCAL_SCALE, windowScale(Math.max(rxShift, most)));
-  rows.set(id, R.ROW_ANNOUNCED, Math.min(65535, 2 ** granted));
+  // Shifts: a power by ** is a call.
+  rows.set(id, R.ROW_ANNOUNCED, granted < 16 ? 1 << granted : 65535);
   const retries = options.synRetries > 0 ? options.synRetries : profile.synRetries;
   rows.set(id, R.ROW_SYN_RETRIES, retries);
   writeLive(plane, id, options);

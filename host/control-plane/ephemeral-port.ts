@@ -16,12 +16,19 @@ export const PORT_RANGE_DEFAULT: PortRange = { low: 16384, high: 65535 };
 
 const TABLE = 256;
 const WORDS = 3;
+/** Remote endpoints whose hash is kept; a power of two. */
+const KNOWN = 64;
+const KNOWN_WORDS = 5;
 
 export class EphemeralPorts {
   readonly #hash: KeyedHash;
   readonly #range: PortRange;
   readonly #counters = new Uint32Array(TABLE);
   readonly #words = new Uint32Array(WORDS);
+  /** Remote endpoints seen last: the three words, then offset and index. */
+  readonly #known = new Uint32Array(KNOWN * KNOWN_WORDS).fill(0xffffffff);
+  #offset = 0;
+  #index = 0;
 
   /** `entropy` fills the table. Throws RangeError on a range outside 1024..65535. */
   constructor(hash: KeyedHash, entropy: (bytes: Uint8Array) => void, range: PortRange) {
@@ -35,6 +42,25 @@ export class EphemeralPorts {
     entropy(new Uint8Array(this.#counters.buffer));
   }
 
+  /** The hash's say for a remote endpoint; the last few answers are kept. */
+  #look(local: number, remote: number, remotePort: number): void {
+    const slot = ((local ^ remote ^ remotePort) & (KNOWN - 1)) * KNOWN_WORDS;
+    const known = this.#known;
+    if (known[slot] === local && known[slot + 1] === remote && known[slot + 2] === remotePort) {
+      this.#offset = known[slot + 3] as number;
+      this.#index = known[slot + 4] as number;
+      return;
+    }
+    const words = this.#words;
+    words[0] = local;
+    words[1] = remote;
+    words[2] = remotePort;
+    this.#hash.hash(words, WORDS);
+    this.#offset = this.#hash.low;
+    this.#index = this.#hash.high % TABLE;
+    known.set([local, remote, remotePort, this.#offset, this.#index], slot);
+  }
+
   /**
    * The first port from the sequence of this remote endpoint that `taken` refuses to call taken,
    * or 0 when all are. `remotePort` 0 and `remote` 0 choose a port to listen on.
@@ -45,14 +71,10 @@ export class EphemeralPorts {
     remotePort: number,
     taken: (port: number) => boolean,
   ): number {
-    const words = this.#words;
-    words[0] = local;
-    words[1] = remote;
-    words[2] = remotePort;
-    this.#hash.hash(words, WORDS);
+    this.#look(local, remote, remotePort);
     const count = this.#range.high - this.#range.low + 1;
-    const index = this.#hash.high % TABLE;
-    const offset = this.#hash.low;
+    const index = this.#index;
+    const offset = this.#offset;
     for (let tried = 0; tried < count; tried += 1) {
       const step = this.#counters[index] as number;
       this.#counters[index] = step + 1;

@@ -66,7 +66,8 @@ export function chooseSequence(plane: Plane, id: number, beyond?: number): void 
 
 function backoff(plane: Plane, id: number): number {
   const { rows, profile } = plane;
-  const wait = profile.rtoInitial * 2 ** rows.get(id, R.ROW_RETRIES);
+  // TCP_SYNCNT is at most 127; the longest wait is reached long before the shift's end.
+  const wait = profile.rtoInitial * (1 << Math.min(30, rows.get(id, R.ROW_RETRIES)));
   return Math.min(wait, Math.max(SYN_INTERVAL_MAX, profile.rtoInitial));
 }
 

@@ -90,7 +90,7 @@ function writeTuple(
 }
 
 function writeRowTuple(plane: Plane, id: number): number {
-  const { rows, core } = plane;
+  const { rows } = plane;
   const at = writeTuple(
     plane,
     rows.get(id, R.ROW_LOCAL_IPV4),
@@ -98,6 +98,11 @@ function writeRowTuple(plane: Plane, id: number): number {
     rows.get(id, R.ROW_LOCAL_PORT),
     rows.get(id, R.ROW_REMOTE_PORT),
   );
+  return writeRow(plane, id, at);
+}
+
+function writeRow(plane: Plane, id: number, at: number): number {
+  const { rows, core } = plane;
   core.words[(at + INSTALL_CONNECTION) >>> 2] = id;
   core.words[(at + INSTALL_GENERATION) >>> 2] = rows.get(id, R.ROW_GENERATION);
   core.view.setUint8(at + INSTALL_NETIF, rows.get(id, R.ROW_NETIF));
@@ -226,7 +231,8 @@ function writePolicy(plane: Plane, id: number, at: number): void {
 /** Hands a bound row to the data path. */
 export function installRow(plane: Plane, id: number, via: Interface): InstallStatus {
   const { core, rows } = plane;
-  const at = writeRowTuple(plane, id);
+  // The 4-tuple is bound: the record says which row it is of.
+  const at = writeRow(plane, id, record(plane));
   core.words[(at + INSTALL_OPAQUE_LOW) >>> 2] = id;
   core.words[(at + INSTALL_OPAQUE_HIGH) >>> 2] = rows.get(id, R.ROW_GENERATION);
   writeTemplate(plane, id, at, via);

@@ -56,7 +56,7 @@ export interface ListenRequest {
 export interface OpenRequest {
   readonly remote: Endpoint;
   /** Unset: chosen by route and RFC 6056. */
-  readonly local?: Endpoint;
+  readonly local?: Endpoint | undefined;
   readonly options: ConnectionOptions;
   readonly context: number;
 }

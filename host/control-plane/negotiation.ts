@@ -47,6 +47,6 @@ export function noteWindow(plane: Plane, id: number): void {
   const { rows, segment } = plane;
   // RFC 7323, 2.2: the window of a SYN is not scaled.
   const shift = (segment.flags & TCP_SYN) !== 0 ? 0 : rows.get(id, R.ROW_PEER_SCALE);
-  rows.set(id, R.ROW_PEER_WINDOW, segment.window * 2 ** shift);
+  rows.set(id, R.ROW_PEER_WINDOW, segment.window * (1 << shift));
   rows.set(id, R.ROW_WL1, segment.seq);
 }

@@ -127,6 +127,8 @@ export class RouteTable {
   #routes: Route[] = [];
   /** Every address of ours: few, so a scan beats a hash. */
   #own: number[] = [];
+  /** Every directed broadcast address. */
+  #broadcasts: number[] = [];
 
   /** Adds an interface with its connected routes. Throws RangeError on a bad configuration. */
   add(config: NetifConfig): Interface {
@@ -144,6 +146,7 @@ export class RouteTable {
     }
     this.#interfaces[added.index] = added;
     this.#own.push(...added.addresses.map(({ address }) => address));
+    this.#listBroadcasts();
     // Stable: of equal prefixes the one added first wins.
     this.#routes = [...this.#routes, ...routes].sort((a, b) => b.mask - a.mask);
     return added;
@@ -156,6 +159,7 @@ export class RouteTable {
     this.#interfaces[index] = undefined;
     this.#routes = this.#routes.filter(({ via }) => via !== removed);
     this.#own = this.#own.filter((own) => !removed.addresses.some((a) => a.address === own));
+    this.#listBroadcasts();
   }
 
   at(index: number): Interface | undefined {
@@ -172,11 +176,14 @@ export class RouteTable {
   /** True for limited and directed broadcast of any interface. */
   isBroadcast(address: number): boolean {
     if (address === BROADCAST) return true;
-    for (const candidate of this.#interfaces) {
-      if (candidate === undefined) continue;
-      for (const own of candidate.addresses) if (own.broadcast === address) return true;
-    }
+    const broadcasts = this.#broadcasts;
+    for (let i = 0; i < broadcasts.length; i += 1) if (broadcasts[i] === address) return true;
     return false;
+  }
+
+  #listBroadcasts(): void {
+    const all = this.#interfaces.flatMap((each) => each?.addresses ?? []);
+    this.#broadcasts = [...new Set(all.map(({ broadcast }) => broadcast))];
   }
 
   /** True when a segment may come from, or a connection be opened to, this address. */

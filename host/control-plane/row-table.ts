@@ -74,6 +74,13 @@ export const RATE_MARKED = 16; // of the congestion policy: EWMA of the marked s
 export const RATE_ACTUAL = 17; // of the congestion policy: EWMA of the delivered rate
 export const RATE_SINCE = 18; // start of the congestion policy's interval
 const ROW_TIMES = 19;
+/** A row is one record: its words, then its times. */
+const ROW_DOUBLES = ROW_WORDS / 2 + ROW_TIMES;
+const WORDS_STRIDE = ROW_DOUBLES * 2;
+const TIMES_AT = ROW_WORDS / 2;
+
+/** Bytes of memory for each row, its place in the free list included. */
+export const ROW_BYTES = ROW_DOUBLES * 8 + 4;
 
 // ROW_FLAGS.
 export const ROW_IS_USED = 0x0001;
@@ -127,11 +134,10 @@ export class RowTable {
 
   /** `count` rows, row 0 included. */
   constructor(count: number) {
-    const wordBytes = count * ROW_WORDS * 4;
-    const region = new ArrayBuffer(wordBytes + count * ROW_TIMES * 8);
+    const region = new ArrayBuffer(count * ROW_DOUBLES * 8);
     this.count = count;
-    this.#words = new Uint32Array(region, 0, count * ROW_WORDS);
-    this.#times = new Float64Array(region, wordBytes, count * ROW_TIMES);
+    this.#words = new Uint32Array(region);
+    this.#times = new Float64Array(region);
     this.#free = new Uint32Array(count);
     for (let id = 1; id < count; id += 1) this.#free[this.#freeCount++] = id;
   }
@@ -142,33 +148,33 @@ export class RowTable {
   }
 
   get(id: number, word: number): number {
-    return this.#words[id * ROW_WORDS + word] as number;
+    return this.#words[id * WORDS_STRIDE + word] as number;
   }
 
   set(id: number, word: number, value: number): void {
-    this.#words[id * ROW_WORDS + word] = value;
+    this.#words[id * WORDS_STRIDE + word] = value;
   }
 
   time(id: number, field: number): number {
-    return this.#times[id * ROW_TIMES + field] as number;
+    return this.#times[id * ROW_DOUBLES + TIMES_AT + field] as number;
   }
 
   setTime(id: number, field: number, value: number): void {
-    this.#times[id * ROW_TIMES + field] = value;
+    this.#times[id * ROW_DOUBLES + TIMES_AT + field] = value;
   }
 
   /** True when all bits of `flags` are set. */
   has(id: number, flags: number): boolean {
-    return ((this.#words[id * ROW_WORDS + ROW_FLAGS] as number) & flags) === flags;
+    return ((this.#words[id * WORDS_STRIDE + ROW_FLAGS] as number) & flags) === flags;
   }
 
   raise(id: number, flags: number): void {
-    const at = id * ROW_WORDS + ROW_FLAGS;
+    const at = id * WORDS_STRIDE + ROW_FLAGS;
     this.#words[at] = (this.#words[at] as number) | flags;
   }
 
   lower(id: number, flags: number): void {
-    const at = id * ROW_WORDS + ROW_FLAGS;
+    const at = id * WORDS_STRIDE + ROW_FLAGS;
     this.#words[at] = (this.#words[at] as number) & ~flags;
   }
 
@@ -183,24 +189,25 @@ export class RowTable {
     const id = this.#free[this.#freeHead] as number;
     this.#freeHead = this.#freeHead + 1 === this.count ? 0 : this.#freeHead + 1;
     this.#freeCount -= 1;
-    const words = id * ROW_WORDS;
+    const words = id * WORDS_STRIDE;
     const generation = (this.#words[words + ROW_GENERATION] as number) + 1;
-    // A loop: fill() costs a call into the engine, more than so few words.
-    for (let at = words; at < words + ROW_WORDS; at += 1) this.#words[at] = 0;
+    const times = this.#times;
+    // A loop: fill() costs a call into the engine, more than so few; two words in one store.
+    const first = id * ROW_DOUBLES;
+    for (let at = first; at < first + ROW_DOUBLES; at += 1) times[at] = 0;
     this.#words[words + ROW_GENERATION] = generation;
     this.#words[words + ROW_FLAGS] = ROW_IS_USED;
-    const times = id * ROW_TIMES;
-    for (let at = times; at < times + ROW_TIMES; at += 1) this.#times[at] = 0;
-    for (let field = TIME_STATE; field <= TIME_ARMED; field += 1) {
-      this.#times[times + field] = Infinity;
+    const deadlines = first + TIMES_AT + TIME_STATE;
+    for (let at = deadlines; at <= deadlines + TIME_ARMED - TIME_STATE; at += 1) {
+      times[at] = Infinity;
     }
     return id;
   }
 
   /** Gives a row back; its generation stays until it is allocated again. */
   release(id: number): void {
-    this.#words[id * ROW_WORDS + ROW_FLAGS] = 0;
-    this.#words[id * ROW_WORDS + ROW_STATE] = 0;
+    this.#words[id * WORDS_STRIDE + ROW_FLAGS] = 0;
+    this.#words[id * WORDS_STRIDE + ROW_STATE] = 0;
     let tail = this.#freeHead + this.#freeCount;
     if (tail >= this.count) tail -= this.count;
     this.#free[tail] = id;

@@ -5,7 +5,7 @@
  *
  * Invariant: a descriptor that was closed, or never opened, answers -EBADF (threats U01-U03).
  */
-import { formatAddress, parseAddress } from "../address.ts";
+import { AddressCache, formatAddress, parseAddress } from "../address.ts";
 import type { Endpoint } from "../control-plane/interface.ts";
 import { ERRNO } from "../errors.ts";
 import { closeSocket } from "./close-socket.ts";
@@ -30,12 +30,12 @@ const BACKLOG_MAX = 4096;
 /** 0.0.0.0, port chosen by the control plane. */
 const UNBOUND: Endpoint = { address: parseAddress("0.0.0.0") as Uint8Array, port: 0 };
 
-function toEndpoint(from: SocketAddress): Endpoint | number {
+function toEndpoint(from: SocketAddress, cache: AddressCache): Endpoint | number {
   if (typeof from !== "object" || from === null) return -ERRNO.EFAULT;
   const { address, port } = from;
   if (typeof address !== "string" || !Number.isInteger(port)) return -ERRNO.EINVAL;
   if (port < 0 || port > 65535) return -ERRNO.EINVAL;
-  const bytes = parseAddress(address);
+  const bytes = cache.parse(address);
   if (bytes !== undefined) return { address: bytes, port };
   return address.includes(":") ? -ERRNO.EAFNOSUPPORT : -ERRNO.EINVAL;
 }
@@ -48,6 +48,7 @@ export class SocketCalls {
   /** For the awaitable forms in this folder; not part of the API. */
   readonly internals: Connections;
   readonly #table: DescriptorTable;
+  readonly #addresses = new AddressCache();
 
   constructor(internals: Connections) {
     this.internals = internals;
@@ -70,7 +71,7 @@ export class SocketCalls {
     const socket = this.#table.get(fd);
     if (socket === undefined) return -ERRNO.EBADF;
     if (socket.state === SOCKET_EPOLL) return -C.ENOTSOCK;
-    const endpoint = toEndpoint(local);
+    const endpoint = toEndpoint(local, this.#addresses);
     if (typeof endpoint === "number") return endpoint;
     if (socket.state !== SOCKET_IDLE || socket.bound !== undefined) return -ERRNO.EINVAL;
     socket.bound = endpoint;
@@ -124,7 +125,7 @@ export class SocketCalls {
     const socket = this.#table.get(fd);
     if (socket === undefined) return -ERRNO.EBADF;
     if (socket.state === SOCKET_EPOLL) return -C.ENOTSOCK;
-    const endpoint = toEndpoint(remote);
+    const endpoint = toEndpoint(remote, this.#addresses);
     if (typeof endpoint === "number") return endpoint;
     if (endpoint.port === 0) return -ERRNO.EINVAL;
     if (socket.state === SOCKET_CONNECTING) return -ERRNO.EALREADY;
@@ -138,10 +139,7 @@ export class SocketCalls {
     const { internals } = this;
     const { bound, options } = socket;
     const context = internals.contextIndex;
-    const request = { remote, options, context };
-    const connection = internals.control.open(
-      bound === undefined ? request : { ...request, local: bound },
-    );
+    const connection = internals.control.open({ local: bound, remote, options, context });
     if (connection <= 0) return connection === 0 ? -ERRNO.EADDRNOTAVAIL : connection;
     internals.opening(socket, connection);
     internals.kick();

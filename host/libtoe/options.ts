@@ -5,7 +5,7 @@
  */
 import { INFO_RX_BUFFER, INFO_TX_BUFFER } from "../../bindings/abi/descriptor.ts";
 import { CORE_INFO } from "../../bindings/abi/memory-map.ts";
-import { largestBuffer } from "../../bindings/layout.ts";
+import { largestBufferShift } from "../../bindings/layout.ts";
 import type { ConnectionInfo, ConnectionOptions } from "../control-plane/interface.ts";
 import { ERRNO } from "../errors.ts";
 import type { Connections } from "./connections.ts";
@@ -115,7 +115,7 @@ function range(name: NumberName, low: number, high: number, unit = 1): OptionRow
 
 /** Buffer bytes as the arena gives them: a power of two, one chunk or more. */
 export function bufferBytes(bytes: number, chunkBytes: number): number {
-  const most = largestBuffer(chunkBytes);
+  const most = 1 << largestBufferShift(chunkBytes);
   let size = chunkBytes;
   while (size < bytes && size < most) size *= 2;
   return size;
