@@ -56,7 +56,7 @@ function expectCounts(report: LabReport): void {
     "pre tx": 10,
     "protocol rx": 256,
     "protocol tx": 260,
-    "protocol hc": 135,
+    "protocol hc": 158,
     "post rx": 147,
     "post tx": 205,
     "dma rx": 133,

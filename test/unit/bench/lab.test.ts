@@ -97,7 +97,7 @@ for (const { name } of EXPERIMENTS) {
     const { status, lines, files } = await quick(name);
     expect(status).toBe(0);
     const rows = await rowsOf(name);
-    expect(rows.length).toBeGreaterThan(3);
+    expect(rows.length).toBeGreaterThanOrEqual(2);
     for (const row of rows) {
       expect(["calibrated", "predicted", "counted"]).toContain(row.origin);
       expect(row.ours === null || Number.isFinite(row.ours)).toBe(true);
