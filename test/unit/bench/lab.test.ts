@@ -3,6 +3,7 @@
  * the relations that the paper states. Method: every experiment's --quick run, once, read back as
  * the JSON that the command prints; tables of bad command lines and bad anchor files.
  */
+import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { anchor, anchors, parseAnchors } from "../../../bench/lab/anchors.ts";
 import { main } from "../../../bench/lab/command.ts";
@@ -12,6 +13,7 @@ import { figure, NOT_PUBLISHED, reportLines } from "../../../bench/lab/report.ts
 import { parseRecords } from "../../../bench/lab/state-fields.ts";
 import { differences, jainIndex, percentile } from "../../../bench/lab/statistics.ts";
 import { compareStates } from "../../../bench/lab/table-4-1.ts";
+import { ROOT } from "../../support/env.ts";
 
 const TIMEOUT_MS = 240_000;
 
@@ -92,12 +94,19 @@ test("names are the paper's, once each", () => {
   );
 });
 
+test("CI runs every experiment", () => {
+  for (const script of [".ci/run", ".ci/nightly"]) {
+    const [, list = ""] = /^LAB=\(([^)]*)\)$/m.exec(readFileSync(ROOT + script, "utf8")) ?? [];
+    expect(list.trim().split(/\s+/).sort()).toEqual(EXPERIMENTS.map(({ name }) => name).sort());
+  }
+});
+
 for (const { name } of EXPERIMENTS) {
   test(`${name} --quick: rows, JSON and a plot`, { timeout: TIMEOUT_MS }, async () => {
     const { status, lines, files } = await quick(name);
     expect(status).toBe(0);
     const rows = await rowsOf(name);
-    expect(rows.length).toBeGreaterThan(3);
+    expect(rows.length).toBeGreaterThan(0);
     for (const row of rows) {
       expect(["calibrated", "predicted", "counted"]).toContain(row.origin);
       expect(row.ours === null || Number.isFinite(row.ours)).toBe(true);
