@@ -3,6 +3,7 @@
  * the relations that the paper states. Method: every experiment's --quick run, once, read back as
  * the JSON that the command prints; tables of bad command lines and bad anchor files.
  */
+import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { anchor, anchors, parseAnchors } from "../../../bench/lab/anchors.ts";
 import { main } from "../../../bench/lab/command.ts";
@@ -12,6 +13,7 @@ import { figure, NOT_PUBLISHED, reportLines } from "../../../bench/lab/report.ts
 import { parseRecords } from "../../../bench/lab/state-fields.ts";
 import { differences, jainIndex, percentile } from "../../../bench/lab/statistics.ts";
 import { compareStates } from "../../../bench/lab/table-4-1.ts";
+import { ROOT } from "../../support/env.ts";
 
 const TIMEOUT_MS = 240_000;
 
@@ -90,6 +92,13 @@ test("names are the paper's, once each", () => {
   expect(names).toEqual(
     expect.arrayContaining(["table-4.1", "table-4.5", "figure-4.16", "figure-4.17"]),
   );
+});
+
+test("CI runs every experiment", () => {
+  for (const script of [".ci/run", ".ci/nightly"]) {
+    const [, list = ""] = /^LAB=\(([^)]*)\)$/m.exec(readFileSync(ROOT + script, "utf8")) ?? [];
+    expect(list.trim().split(/\s+/).sort()).toEqual(EXPERIMENTS.map(({ name }) => name).sort());
+  }
 });
 
 for (const { name } of EXPERIMENTS) {
