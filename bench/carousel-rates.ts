@@ -110,6 +110,7 @@ export function runRate(
       else from = raw.now;
     }
     const next = raw.core.exports.nextDeadline(raw.core.address);
+    if (next === Infinity) throw new Error("carousel: expected a deadline, got none");
     const late = polling.random ? jitter.below(polling.late + 1) : polling.late;
     raw.now = Math.max(raw.now, next) + late;
   }
