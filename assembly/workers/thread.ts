@@ -9,6 +9,7 @@ import { pollContextQueue } from "./context-queue.ts";
 import { pollNetif } from "./netif.ts";
 import { pollProtocol } from "./protocol.ts";
 import { pollDma, pollPost, pollPre } from "./replicas.ts";
+import { wake } from "./ring.ts";
 
 /** Longest stall that a test may ask for, in turns of an empty loop. */
 const STALL_TURNS: u32 = 4096;
@@ -33,7 +34,10 @@ function runRound(shared: usize, thread: usize): u32 {
   for (let i: u32 = 0; i < stages; i++) {
     done += pollStage(<usize>load<u32>(thread + (i << 2), X.THREAD_STAGES));
   }
+  const before = load<u32>(thread, X.THREAD_EPOCH);
   atomic.store<u32>(thread, epoch, X.THREAD_EPOCH);
+  // The host may be asleep until every thread has seen the pause.
+  if (before != epoch) wake(<usize>load<u32>(shared, X.SHARED_THREAD));
   return done;
 }
 
