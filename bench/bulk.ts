@@ -1,7 +1,8 @@
 /**
  * `npm run bench -- bulk`: one connection, one direction, through send() and recv(), beside lwIP in
- * Wasm and native. Method: bench/README.md. The received stream is verified by a running sum over
- * each period of the sent pattern, and corrupted frames have to be dropped.
+ * Wasm and native, and beside the bare path: what the copies, checksums and link alone take.
+ * Method: bench/README.md. The received stream is verified by a running sum over each period of the
+ * sent pattern, and corrupted frames have to be dropped.
  */
 import { Counter } from "../bindings/abi/counters.ts";
 import { DropReason } from "../bindings/abi/drop-reason.ts";
@@ -10,26 +11,25 @@ import { Stopwatch, WorkHash } from "./harness.ts";
 import type { Bar, BenchReport, BenchScale, Quartiles } from "./harness.ts";
 import { bulkFigures, lwipBuilt, lwipBulk, type BulkFigures } from "./peers/lwip.ts";
 import { counterOf, dropsOf, StackPair } from "./stack-pair.ts";
-import { assembleLoops, loopedChecksum, type LoopedChecksum } from "./wasm-loops.ts";
+import { assembleBarePath, barePath, type BarePath } from "./bare-path.ts";
+import { assembleWordSum, type WordSum, wordSum } from "./wasm-loops.ts";
 
 /** Payload bytes of a segment at MTU 1500, without and with timestamps. */
 const SEGMENT = { off: 1460, on: 1448 } as const;
 /** The sent pattern repeats after so many segments, as lwIP's harness does it. */
 const PERIOD_SEGMENTS = 44;
-const WARM_BYTES = 16 << 20;
+/** V8 goes on optimising for this long; lwIP moves 16 MiB before its clock starts. */
+const WARM_BYTES = 768 << 20;
 const BYTES = 256 << 20;
-/** Where the application's buffers stand in testing.wasm's memory. */
-const SOURCE = 4096;
-const SINK = SOURCE + 65_536 + 320;
-/** Shipped when toeloop reaches lwIP in Wasm; raised by later issues. */
-const BAR = 1;
+/** What toeloop has to reach, times each peer. */
+const BARS = { wasm: 1.5, native: 1 } as const;
 
 type Timestamps = keyof typeof SEGMENT;
 
 /** One connection that a transfer can be asked of again and again. */
 export class BulkRun {
   readonly #pair: StackPair;
-  readonly #app: LoopedChecksum;
+  readonly #sum: WordSum;
   readonly #period: number;
   readonly #expected: bigint;
   readonly #source: Uint8Array;
@@ -39,13 +39,14 @@ export class BulkRun {
 
   constructor(timestamps: Timestamps) {
     this.#pair = new StackPair({ timestamps: timestamps === "on", connections: 1 });
-    this.#app = loopedChecksum();
+    const { client, server } = this.#pair;
+    // Both stacks' cores share one memory.
+    this.#sum = wordSum(server.core.memory);
     this.#period = SEGMENT[timestamps] * PERIOD_SEGMENTS;
-    const { bytes } = this.#app;
-    this.#source = bytes.subarray(SOURCE, SOURCE + this.#period);
-    this.#sink = bytes.subarray(SINK, SINK + this.#period);
+    this.#source = client.toe.allocate(this.#period);
+    this.#sink = server.toe.allocate(this.#period);
     for (let i = 0; i < this.#period; i += 1) this.#source[i] = (i * 7 + (i >> 8)) & 255;
-    this.#expected = this.#app.functions.sumWords(SOURCE, this.#period);
+    this.#expected = this.#sum(this.#source.byteOffset, this.#period);
   }
 
   /** Sends and receives `bytes` more; figures of this transfer alone. */
@@ -103,7 +104,7 @@ export class BulkRun {
   }
 
   #check(): void {
-    const sum = this.#app.functions.sumWords(SINK, this.#period);
+    const sum = this.#sum(this.#sink.byteOffset, this.#period);
     if (sum !== this.#expected) {
       throw new Error(`bulk: expected payload sum ${this.#expected}, got ${sum}`);
     }
@@ -122,13 +123,21 @@ export class BulkRun {
 interface Compared {
   readonly timestamps: Timestamps;
   readonly figures: ReadonlyMap<string, readonly BulkFigures[]>;
+  /** Nanoseconds a data segment of the bare path, round by round. */
+  readonly bare: readonly number[];
 }
 
 function compare(timestamps: Timestamps, scale: BenchScale): Compared {
   const bytes = Math.max(1 << 16, Math.round(BYTES * scale.work));
   const run = new BulkRun(timestamps);
-  run.transfer(Math.min(WARM_BYTES, bytes));
-  const sides = new Map<string, () => BulkFigures>([["toeloop", () => run.transfer(bytes)]]);
+  const path = barePath(SEGMENT[timestamps], PERIOD_SEGMENTS);
+  const bare: number[] = [];
+  run.transfer(Math.min(WARM_BYTES, bytes * 3));
+  const toeloop = (): BulkFigures => {
+    bare.push(timeBare(path, bytes));
+    return run.transfer(bytes);
+  };
+  const sides = new Map<string, () => BulkFigures>([["toeloop", toeloop]]);
   for (const form of ["wasm", "native"] as const) {
     if (!scale.peers || !lwipBuilt(form, timestamps === "on")) continue;
     sides.set(`lwip-${form}`, () => lwipBulk(form, timestamps === "on", bytes));
@@ -136,7 +145,29 @@ function compare(timestamps: Timestamps, scale: BenchScale): Compared {
   scale.say(`bulk: timestamps ${timestamps}, ${scale.rounds} rounds of ${[...sides.keys()]}`);
   const figures = interleave(scale.rounds, sides);
   run.finish();
-  return { timestamps, figures };
+  return { timestamps, figures, bare };
+}
+
+/** Nanoseconds a data segment of the bare path, about as much of it as `bytes` are. */
+function timeBare(path: BarePath, bytes: number): number {
+  const periods = Math.max(1, Math.round(bytes / path.period));
+  const watch = new Stopwatch();
+  path.run(periods);
+  return (watch.read().seconds * 1e9) / (periods * PERIOD_SEGMENTS);
+}
+
+/** The bare path's time over ours, for the same data segments. */
+function share(compared: Compared): Quartiles {
+  const ours = compared.figures.get("toeloop") as readonly BulkFigures[];
+  const each = ours.map(({ gbps }) => (SEGMENT[compared.timestamps] * 8) / gbps);
+  return pairRatio(compared.bare, each);
+}
+
+function bareLine(compared: Compared): string {
+  const { median } = quartiles(compared.bare);
+  const part = formatQuartiles(share(compared), 2);
+  const timestamps = `timestamps ${compared.timestamps}`;
+  return `bare path, ${timestamps}: ${median.toFixed(0)} ns a data segment; of ours ${part}`;
 }
 
 function medians(runs: readonly BulkFigures[]): BulkFigures {
@@ -190,6 +221,7 @@ function valuesOf(compared: Compared): Record<string, unknown> {
   return {
     ...medians(compared.figures.get("toeloop") as readonly BulkFigures[]),
     segmentBytes: SEGMENT[compared.timestamps],
+    barePath: { nsPerDataSegment: quartiles(compared.bare), share: share(compared) },
     peers: Object.fromEntries(
       peers.map(([side, runs]) => [
         side,
@@ -199,28 +231,32 @@ function valuesOf(compared: Compared): Record<string, unknown> {
   };
 }
 
+function barsOf(compared: Compared): Bar[] {
+  return (["wasm", "native"] as const).map((form) => ({
+    name: `bulk, timestamps ${compared.timestamps}, toeloop / lwip-${form}`,
+    least: BARS[form],
+    ratio: ratio(compared, `lwip-${form}`)?.median,
+  }));
+}
+
 /** Timestamps off and on. The JSON's own figures are those with timestamps off. */
 export async function bulk(scale: BenchScale): Promise<BenchReport> {
-  await assembleLoops();
+  await assembleWordSum();
+  await assembleBarePath();
   const all = (["off", "on"] as const).map((timestamps) => compare(timestamps, scale));
   const [off, on] = all as [Compared, Compared];
   const head = ["", "timestamps", "Gbit/s", "Mseg/s", "ns/seg", "CPU ns/seg", "data/ACK"];
   head.push("toeloop / peer", "by CPU time");
   const hash = new WorkHash();
   for (const { figures } of all) hash.add((figures.get("toeloop") as BulkFigures[])[0]?.bytes ?? 0);
-  const bars: Bar[] = all.map((compared) => ({
-    name: `bulk, timestamps ${compared.timestamps}, toeloop / lwip-wasm`,
-    least: BAR,
-    ratio: ratio(compared, "lwip-wasm")?.median,
-  }));
   return {
-    lines: [...table([head, ...all.flatMap(rowsOf)]), `work ${hash}`],
+    lines: [...table([head, ...all.flatMap(rowsOf)]), ...all.map(bareLine), `work ${hash}`],
     values: {
       ...valuesOf(off),
       rounds: scale.rounds,
       timestamps: { off: valuesOf(off), on: valuesOf(on) },
       work: hash.toString(),
     },
-    bars,
+    bars: all.flatMap(barsOf),
   };
 }

@@ -46,6 +46,46 @@ const SOURCE = `(module
   ${loop("copyAndSum", COPY_AND_SUM)}
   ${loop("copy", COPY)})`;
 
+const SUM_SOURCE = `(module
+  (import "env" "memory" (memory 1 65535))
+  (func (export "sum") (param $at i32) (param $length i32) (result i64)
+    (local $end i32) (local $word v128) (local $low v128) (local $high v128)
+    (local.set $end (i32.add (local.get $at) (local.get $length)))
+    (loop $again
+      (local.set $word (v128.load (local.get $at)))
+      (local.set $low
+        (i64x2.add (local.get $low) (i64x2.extend_low_i32x4_u (local.get $word))))
+      (local.set $high
+        (i64x2.add (local.get $high) (i64x2.extend_high_i32x4_u (local.get $word))))
+      (br_if $again (i32.lt_u
+        (local.tee $at (i32.add (local.get $at) (i32.const 16))) (local.get $end))))
+    (local.set $low (i64x2.add (local.get $low) (local.get $high)))
+    (i64.add (i64x2.extract_lane 0 (local.get $low)) (i64x2.extract_lane 1 (local.get $low)))))`;
+
+/** Sum of the little-endian 32-bit words of `length` bytes, a multiple of 16 and not 0. */
+export type WordSum = (at: number, length: number) => bigint;
+
+let summing: WebAssembly.Module | undefined;
+
+export async function assembleWordSum(): Promise<void> {
+  summing ??= await assemble("sum.wat", SUM_SOURCE);
+}
+
+/** The summing application's code, over a memory that it shares with a stack. */
+export function wordSum(memory: WebAssembly.Memory): WordSum {
+  if (summing === undefined) throw new Error("bench: expected assembleWordSum() first");
+  return new WebAssembly.Instance(summing, { env: { memory } }).exports["sum"] as WordSum;
+}
+
+/** Assembles a module in the text format; wabt itself is only used before anything is measured. */
+export async function assemble(name: string, source: string): Promise<WebAssembly.Module> {
+  const { parseWat } = await wabt();
+  const parsed = parseWat(name, source, { bulk_memory: true, simd: true });
+  const module = new WebAssembly.Module(Uint8Array.from(parsed.toBinary({}).buffer));
+  parsed.destroy();
+  return module;
+}
+
 /** build/testing.wasm over a memory of its own, and the loops over the same memory. */
 export interface LoopedChecksum {
   readonly bytes: Uint8Array;
@@ -55,26 +95,30 @@ export interface LoopedChecksum {
 
 let assembled: WebAssembly.Module | undefined;
 
-/** Assembles the loops; wabt itself is only used here, before anything is measured. */
+/** Assembles the loops. */
 export async function assembleLoops(): Promise<void> {
   if (assembled !== undefined) return;
-  const { parseWat } = await wabt();
-  const parsed = parseWat("loops.wat", SOURCE, { bulk_memory: true });
-  assembled = new WebAssembly.Module(Uint8Array.from(parsed.toBinary({}).buffer));
-  parsed.destroy();
+  assembled = await assemble("loops.wat", SOURCE);
 }
 
-/** Instantiates both. Throws Error before assembleLoops(), or when testing.wasm is not built. */
-export function loopedChecksum(pages = 16): LoopedChecksum {
-  if (assembled === undefined) throw new Error("bench: expected assembleLoops() first");
+/** build/testing.wasm over a memory of its own. */
+export function instantiateTesting(pages: number): {
+  readonly memory: WebAssembly.Memory;
+  readonly testing: WebAssembly.Instance;
+} {
   const memory = new WebAssembly.Memory({ initial: pages, maximum: 65535 });
   const table = new WebAssembly.Table({ initial: 16, element: "anyfunc" });
   const abort = (): never => {
     throw new Error("testing.wasm: assertion failed");
   };
-  const testing = new WebAssembly.Instance(loadModule("testing.wasm"), {
-    env: { memory, table, abort },
-  });
+  const module = loadModule("testing.wasm");
+  return { memory, testing: new WebAssembly.Instance(module, { env: { memory, table, abort } }) };
+}
+
+/** Instantiates both. Throws Error before assembleLoops(), or when testing.wasm is not built. */
+export function loopedChecksum(pages = 16): LoopedChecksum {
+  if (assembled === undefined) throw new Error("bench: expected assembleLoops() first");
+  const { memory, testing } = instantiateTesting(pages);
   const looped = new WebAssembly.Instance(assembled, {
     env: { memory },
     testing: testing.exports,

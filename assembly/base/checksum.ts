@@ -20,23 +20,37 @@
  * when all bytes are 0, so the folded value is the same whichever routine made it.
  */
 
-/** Bytes of one turn of the SIMD loops: two vectors, each with an accumulator of its own. */
-const STRIDE: u32 = 32;
+/** Bytes of one turn of the SIMD loops: four vectors in two accumulators. */
+const STRIDE: u32 = 64;
 /**
- * Largest length of one sum. Each turn adds at most 2 x 65,535 to a 32-bit lane and the two
- * accumulators meet in it, so the lane stays below 2^30 up to here.
+ * Largest length of one sum. Each vector adds at most 65,536 to the magnitude of a 32-bit lane, so
+ * the lane stays below 2^29 up to here.
  */
 const LENGTH_MAX: u32 = 65535;
+/** What bias() takes off the eight words of a vector, all together. */
+const BIAS: u64 = 8 * 32768;
 
-/** Sum of the four 32-bit lanes, unsigned. */
+/**
+ * The words of a vector, 32,768 less each and so signed, added in pairs: the multiplying addition
+ * is signed, and one instruction, where widening unsigned words takes four on x86.
+ */
 // @ts-ignore: decorator
 @inline
-function sumLanes(lanes: v128): u64 {
+function addWords(sum: v128, words: v128): v128 {
+  const biased = v128.xor(words, i16x8.splat(i16.MIN_VALUE));
+  return i32x4.add(sum, i32x4.dot_i16x8_s(biased, i16x8.splat(1)));
+}
+
+/** Sum of the four 32-bit lanes, signed, and what the bias of `bytes` whole vectors took off. */
+// @ts-ignore: decorator
+@inline
+function sumLanes(lanes: v128, bytes: usize): u64 {
   const pairs = i64x2.add(
-    i64x2.extend_low_i32x4_u(lanes),
-    i64x2.extend_high_i32x4_u(lanes),
+    i64x2.extend_low_i32x4_s(lanes),
+    i64x2.extend_high_i32x4_s(lanes),
   );
-  return i64x2.extract_lane(pairs, 0) + i64x2.extract_lane(pairs, 1);
+  const sum = i64x2.extract_lane(pairs, 0) + i64x2.extract_lane(pairs, 1);
+  return <u64>sum + <u64>(bytes >>> 4) * BIAS;
 }
 
 /** Both 32-bit halves of a word of memory, added: congruent to the sum of its four u16s. */
@@ -102,14 +116,21 @@ export function sumWords(address: usize, length: usize): u64 {
   let odd = i32x4.splat(0);
   const strides = at + (length & ~(STRIDE - 1));
   for (; at < strides; at += STRIDE) {
-    even = i32x4.add(even, i32x4.extadd_pairwise_i16x8_u(v128.load(at)));
-    odd = i32x4.add(odd, i32x4.extadd_pairwise_i16x8_u(v128.load(at, 16)));
+    even = addWords(even, v128.load(at));
+    odd = addWords(odd, v128.load(at, 16));
+    even = addWords(even, v128.load(at, 32));
+    odd = addWords(odd, v128.load(at, 48));
+  }
+  if (length & 32) {
+    even = addWords(even, v128.load(at));
+    odd = addWords(odd, v128.load(at, 16));
+    at += 32;
   }
   if (length & 16) {
-    even = i32x4.add(even, i32x4.extadd_pairwise_i16x8_u(v128.load(at)));
+    even = addWords(even, v128.load(at));
     at += 16;
   }
-  let sum = sumLanes(i32x4.add(even, odd));
+  let sum = sumLanes(i32x4.add(even, odd), length);
   if (length & 8) {
     sum += sumHalves(load<u64>(at));
     at += 8;
@@ -136,21 +157,37 @@ export function copyAndSum(destination: usize, source: usize, length: usize): u6
   let odd = i32x4.splat(0);
   const strides = from + (length & ~(STRIDE - 1));
   for (; from < strides; from += STRIDE, to += STRIDE) {
-    const low = v128.load(from);
-    const high = v128.load(from, 16);
-    v128.store(to, low);
-    v128.store(to, high, 16);
-    even = i32x4.add(even, i32x4.extadd_pairwise_i16x8_u(low));
-    odd = i32x4.add(odd, i32x4.extadd_pairwise_i16x8_u(high));
+    const first = v128.load(from);
+    const second = v128.load(from, 16);
+    const third = v128.load(from, 32);
+    const fourth = v128.load(from, 48);
+    v128.store(to, first);
+    v128.store(to, second, 16);
+    v128.store(to, third, 32);
+    v128.store(to, fourth, 48);
+    even = addWords(even, first);
+    odd = addWords(odd, second);
+    even = addWords(even, third);
+    odd = addWords(odd, fourth);
+  }
+  if (length & 32) {
+    const first = v128.load(from);
+    const second = v128.load(from, 16);
+    v128.store(to, first);
+    v128.store(to, second, 16);
+    even = addWords(even, first);
+    odd = addWords(odd, second);
+    from += 32;
+    to += 32;
   }
   if (length & 16) {
     const last = v128.load(from);
     v128.store(to, last);
-    even = i32x4.add(even, i32x4.extadd_pairwise_i16x8_u(last));
+    even = addWords(even, last);
     from += 16;
     to += 16;
   }
-  let sum = sumLanes(i32x4.add(even, odd));
+  let sum = sumLanes(i32x4.add(even, odd), length);
   if (length & 8) {
     const word = load<u64>(from);
     store<u64>(to, word);

@@ -87,17 +87,22 @@ export function scatter(core: usize, post: usize, seq: u32, from: usize, length:
 /** Payload to the outgoing frame, and the finished checksum. */
 export function dmaFetch(core: usize, work: usize): void {
   const tcp = <usize>load<u32>(work, W.WORK_OUT_TCP);
+  const header = load<u32>(work, W.WORK_OUT_PAYLOAD) - <u32>tcp;
   completeSegment(
     core,
     load<u32>(work, W.WORK_CONNECTION),
     tcp,
-    load<u32>(work, W.WORK_OUT_PAYLOAD) - <u32>tcp,
+    header,
+    sumSmall(tcp, header),
     load<u32>(work, W.WORK_OUT_SEQ),
     load<u32>(work, W.WORK_OUT_PAYLOAD_LENGTH),
   );
 }
 
-/** `length` bytes from `seq` on behind `header` bytes, and the checksum (RFC 9293 MUST-2). */
+/**
+ * `length` bytes from `seq` on behind `header` bytes, whose partial sum is `headerSum`, and the
+ * checksum (RFC 9293 MUST-2).
+ */
 // @ts-ignore: decorator
 @inline
 export function completeSegment(
@@ -105,11 +110,12 @@ export function completeSegment(
   connection: u32,
   tcp: usize,
   header: u32,
+  headerSum: u64,
   seq: u32,
   length: u32,
 ): void {
   const pseudo = load<u32>(preOf(core, connection), PRE_PSEUDO_SUM);
-  let sum = sumSmall(tcp, header) + pseudo + bswap<u16>(<u16>(header + length));
+  let sum = headerSum + pseudo + bswap<u16>(<u16>(header + length));
   if (length != 0) sum += gather(core, postOf(core, connection), tcp + header, seq, length);
   store<u16>(tcp, <u16>~fold(sum), TCP_CHECKSUM);
 }

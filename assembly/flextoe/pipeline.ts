@@ -10,7 +10,7 @@
  */
 import { count } from "../base/counter.ts";
 import { wheelAdvance, wheelNext } from "../base/timer-wheel.ts";
-import { preOf } from "../flow/flow-state.ts";
+import { preOf, protocolOf } from "../flow/flow-state.ts";
 import { Counter } from "../../bindings/abi/counters.ts";
 import * as D from "../../bindings/abi/descriptor.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
@@ -24,6 +24,8 @@ import * as scheduler from "./flow-scheduler.ts";
 import { egressRoom, packetBytes } from "./post-processing.ts";
 import { receivePredicted } from "./predicted-receive.ts";
 import { sendPredicted } from "./predicted-send.ts";
+import { isPlainTurn, transmitPredicted } from "./predicted-transmit.ts";
+import { hasSendable } from "./protocol-state.ts";
 import { assignSequence, releaseSequence } from "./sequencer.ts";
 import { actionsOf, SCHEDULES, SENDS, stageDma, stageNetif, stageNotify } from "./stages.ts";
 import { stagePost, stagePre, stageProtocol, stageSchedule, stageTurn } from "./stages.ts";
@@ -162,7 +164,11 @@ function serveContexts(core: usize): bool {
 function serveContext(core: usize, context: u32, record: usize): bool {
   let budget = L.DESCRIPTORS_PER_STEP;
   let pending = queue.pendingDescriptors(core, record);
-  if (pending == 1 && isUnloaded(core) && sendPredicted(core, context, record)) return false;
+  while (pending != 0 && budget != 0 && isUnloaded(core)) {
+    if (!sendPredicted(core, context, record)) break;
+    pending--;
+    budget--;
+  }
   while (pending != 0 && budget != 0) {
     const items = min(min(pending, budget), min(L.BATCH_MAX, egressRoom(core)));
     if (items == 0) break;
@@ -233,8 +239,14 @@ function transmit(core: usize): bool {
       if (room == 0) break;
       const connection = scheduler.nextTurn(core);
       if (connection == 0) break;
-      items += takeTurn(core, connection, items, min(room, budget - items));
       turns--;
+      const most = min(room, budget - items);
+      // Behind turns that are still in the stages it would overtake them.
+      if (items == 0 && isPlainTurn(core, connection)) {
+        budget -= takePlainTurn(core, connection, most);
+      } else {
+        items += takeTurn(core, connection, items, most);
+      }
     }
     if (items == 0) break;
     finish(core, 0, items);
@@ -243,11 +255,35 @@ function transmit(core: usize): bool {
   return due || load<u32>(core, M.CORE_RR_HEAD) != 0;
 }
 
+/** Where the credit of a connection's carrier stands. */
+// @ts-ignore: decorator
+@inline
+function creditOf(core: usize, connection: u32): usize {
+  return core + M.CORE_NETIF_CREDIT + <u32>load<u8>(preOf(core, connection), F.PRE_NETIF) * 4;
+}
+
+/** One turn, all at once: the segments that were sent, none of them left in the stages. */
+function takePlainTurn(core: usize, connection: u32, room: u32): u32 {
+  const credit = creditOf(core, connection);
+  const left = load<u32>(credit);
+  if (left == 0) {
+    scheduler.parkTurn(core, connection);
+    return 0;
+  }
+  const turn = scheduler.turnSegments(core, connection);
+  const items = transmitPredicted(core, connection, min(min(room, left), turn));
+  store<u32>(credit, left - items);
+  if (items == 0 || !hasSendable(protocolOf(core, connection))) return items;
+  if (items < turn) scheduler.keepTurn(core, connection, turn - items);
+  scheduler.schedule(core, connection, false);
+  return items;
+}
+
 /** One turn: up to TURN_SEGMENTS_MAX segments of a flow, from work record `first` on. */
 function takeTurn(core: usize, connection: u32, first: u32, room: u32): u32 {
   const pre = preOf(core, connection);
   if (load<u8>(pre, F.PRE_STATE) != <u8>F.PreState.Installed) return 0;
-  const credit = core + M.CORE_NETIF_CREDIT + <u32>load<u8>(pre, F.PRE_NETIF) * 4;
+  const credit = creditOf(core, connection);
   const left = load<u32>(credit);
   if (left == 0) {
     scheduler.parkTurn(core, connection);

@@ -4,7 +4,7 @@
  * Reads the work result, PRE and POST; never PROTOCOL. Statistics commute, so copies of this
  * stage may run in any order.
  */
-import { store16be, store32be } from "../base/bytes.ts";
+import { store32be } from "../base/bytes.ts";
 import { fold } from "../base/checksum.ts";
 import { count, countBy, countDrop } from "../base/counter.ts";
 import { postOf, preOf } from "../flow/flow-state.ts";
@@ -83,20 +83,20 @@ function countRare(core: usize, post: usize, actions: u32): void {
   }
 }
 
-/** A segment with `length` payload bytes leaves. */
+/** `segments` with `length` payload bytes in all leave; without bytes they are ACKs. */
 // @ts-ignore: decorator
 @inline
-export function noteSent(core: usize, post: usize, length: u32): void {
-  store<u32>(post, load<u32>(post, F.POST_SEGMENTS_OUT) + 1, F.POST_SEGMENTS_OUT);
-  if (length == 0) return count(core, Counter.AcksOut);
-  count(core, Counter.DataSegmentsOut);
+export function noteSent(core: usize, post: usize, segments: u32, length: u32): void {
+  store<u32>(post, load<u32>(post, F.POST_SEGMENTS_OUT) + segments, F.POST_SEGMENTS_OUT);
+  if (length == 0) return countBy(core, Counter.AcksOut, segments);
+  countBy(core, Counter.DataSegmentsOut, segments);
   countBy(core, Counter.PayloadBytesOut, length);
 }
 
 /** Statistics of a segment that leaves. */
 export function postProcessTx(core: usize, work: usize): void {
   const post = postOf(core, load<u32>(work, W.WORK_CONNECTION));
-  noteSent(core, post, load<u32>(work, W.WORK_OUT_PAYLOAD_LENGTH));
+  noteSent(core, post, 1, load<u32>(work, W.WORK_OUT_PAYLOAD_LENGTH));
   if ((load<u32>(work, W.WORK_ACTIONS) & W.ACTION_RETRANSMISSION) != 0) {
     store<u32>(post, load<u32>(post, F.POST_RETRANSMITS) + 1, F.POST_RETRANSMITS);
     count(core, Counter.Retransmissions);
@@ -132,12 +132,13 @@ export function buildSegment(core: usize, work: usize): bool {
     tcp,
     load<u32>(work, W.WORK_OUT_SEQ),
     load<u32>(work, W.WORK_OUT_ACK),
-    ((T.TCP_SIZE + options) << 2) | (flags << 8),
+    ((T.TCP_SIZE + options) << 2) | ((flags & 0xff) << 8),
     load<u32>(work, W.WORK_OUT_WINDOW),
   );
   let at = tcp + T.TCP_SIZE;
   if ((flags & W.OUT_TIMESTAMPS) != 0) {
-    at = writeTimestamps(core, connection, at, load<u32>(work, W.WORK_OUT_TS_ECR));
+    writeTimestamps(core, connection, at, load<u32>(work, W.WORK_OUT_TS_ECR));
+    at += T.TIMESTAMP_OPTION_BYTES;
   }
   writeSack(work, at);
   store<u32>(work, <u32>tcp, W.WORK_OUT_TCP);
@@ -209,7 +210,10 @@ function writeNetworkHeader(pre: usize, frame: usize, length: u32, ecn: u32): vo
   store<u16>(ip, <u16>~fold(sum), IPV4_CHECKSUM);
 }
 
-/** `control`: data offset in the low byte, flags in the next. The checksum field becomes 0. */
+/**
+ * `control`: data offset in the low byte, flags in the next. The checksum field becomes 0. Returns
+ * the partial sum of the header.
+ */
 // @ts-ignore: decorator
 @inline
 export function writeTcpHeader(
@@ -219,25 +223,31 @@ export function writeTcpHeader(
   ack: u32,
   control: u32,
   window: u32,
-): void {
+): u64 {
   // A received segment's source is our destination.
-  store<u32>(tcp, rotl<u32>(load<u32>(pre, F.PRE_PORTS), 16), T.TCP_SOURCE_PORT);
-  store32be(tcp, seq, T.TCP_SEQ);
-  store32be(tcp, ack, T.TCP_ACK);
-  store<u16>(tcp, <u16>control, T.TCP_DATA_OFFSET);
-  store16be(tcp, window, T.TCP_WINDOW);
+  const ports = rotl<u32>(load<u32>(pre, F.PRE_PORTS), 16);
+  const number = bswap<u32>(seq);
+  const expected = bswap<u32>(ack);
+  const rest = control | (<u32>bswap<u16>(<u16>window) << 16);
+  store<u32>(tcp, ports, T.TCP_SOURCE_PORT);
+  store<u32>(tcp, number, T.TCP_SEQ);
+  store<u32>(tcp, expected, T.TCP_ACK);
+  store<u32>(tcp, rest, T.TCP_DATA_OFFSET);
   store<u32>(tcp, 0, T.TCP_CHECKSUM);
+  return <u64>ports + number + expected + rest;
 }
 
-/** Timestamps (RFC 7323, 3.2) at the start of the options; the address behind them. */
+/** Timestamps (RFC 7323, 3.2) at the start of the options; returns their partial sum. */
 // @ts-ignore: decorator
 @inline
-export function writeTimestamps(core: usize, connection: u32, at: usize, echo: u32): usize {
+export function writeTimestamps(core: usize, connection: u32, at: usize, echo: u32): u64 {
   const offset = load<u32>(postOf(core, connection), F.POST_TS_OFFSET);
+  const value = bswap<u32>(load<u32>(core, M.CORE_NOW_TICKS) + offset);
+  const echoed = bswap<u32>(echo);
   store32be(at, T.TIMESTAMP_OPTION_PREFIX);
-  store32be(at, load<u32>(core, M.CORE_NOW_TICKS) + offset, 4);
-  store32be(at, echo, 8);
-  return at + T.TIMESTAMP_OPTION_BYTES;
+  store<u32>(at, value, 4);
+  store<u32>(at, echoed, 8);
+  return <u64>bswap<u32>(T.TIMESTAMP_OPTION_PREFIX) + value + echoed;
 }
 
 /** SACK (RFC 2018, section 3). */

@@ -25,13 +25,14 @@ import { ReorderPoint } from "../../bindings/abi/stage.ts";
 import * as T from "../../bindings/abi/tcp.ts";
 import * as W from "../../bindings/abi/work.ts";
 import { settleRetransmit, updateWindow } from "./protocol-ack.ts";
-import { acknowledge, countUnacked } from "./protocol-acknowledge.ts";
-import { flagsOf, noteSendable, startDelayedAck } from "./protocol-state.ts";
-import { dmaFetch, scatter } from "./dma.ts";
+import { announceWindow, countUnacked } from "./protocol-acknowledge.ts";
+import { flagsOf, noteSendable, peerWindow, startDelayedAck } from "./protocol-state.ts";
+import { scatter } from "./dma.ts";
 import { notifyBumps } from "./context-queue.ts";
 import * as scheduler from "./flow-scheduler.ts";
-import { buildSegment, noteReceived, postProcessTx } from "./post-processing.ts";
-import { assignSequence, releaseSequence } from "./sequencer.ts";
+import { noteReceived, noteSent } from "./post-processing.ts";
+import { writeSegment } from "./predicted-frame.ts";
+import { passSequence } from "./sequencer.ts";
 
 const HEADERS: u32 = I.IPV4_SIZE + T.TCP_SIZE;
 const VERSION_AND_LENGTH: u32 = 0x45;
@@ -67,7 +68,7 @@ export function receivePredicted(core: usize, entry: usize, work: usize): bool {
   if (!hasChecksum(pre, tcp, total - I.IPV4_SIZE)) return false;
   commit(core, entry, connection, p, tcp, header, length, acked);
   if (acked != 0) advance(core, connection, p, acked);
-  if (length != 0) place(core, work, connection, p, tcp + header, length);
+  if (length != 0) place(core, connection, p, tcp + header, length);
   const post = postOf(core, connection);
   noteReceived(core, post, length, length, acked);
   notifyBumps(core, connection, post, length, acked, 0);
@@ -194,8 +195,7 @@ function commit(
   length: u32,
   acked: u32,
 ): void {
-  const number = assignSequence(core, ReorderPoint.Protocol, 0);
-  releaseSequence(core, ReorderPoint.Protocol, 0, number);
+  passSequence(core, ReorderPoint.Protocol, 0, 1);
   count(core, Counter.FramesIn);
   count(core, Counter.PredictedIn);
   countBy(core, Counter.BytesIn, load<u32>(entry, D.FRAME_LENGTH));
@@ -227,33 +227,25 @@ function advance(core: usize, connection: u32, p: usize, acked: u32): void {
 /** Payload at rxNextSeq: placed, and acknowledged now or soon (RFC 9293 SHLD-18, SHLD-19). */
 // @ts-ignore: decorator
 @inline
-function place(
-  core: usize,
-  work: usize,
-  connection: u32,
-  p: usize,
-  payload: usize,
-  length: u32,
-): void {
+function place(core: usize, connection: u32, p: usize, payload: usize, length: u32): void {
   const seq = load<u32>(p, F.PROTOCOL_RX_NEXT_SEQ);
   scatter(core, postOf(core, connection), seq, payload, length);
   store<u32>(p, seq + length, F.PROTOCOL_RX_NEXT_SEQ);
   store<u32>(p, load<u32>(p, F.PROTOCOL_RX_AVAIL) - length, F.PROTOCOL_RX_AVAIL);
-  if (countUnacked(p)) sendAcknowledgment(core, work, connection, p);
+  if (countUnacked(p)) sendAcknowledgment(core, connection, p);
   else startDelayedAck(core, connection);
 }
 
-/** The stages' own way from the decision to the frame. */
-function sendAcknowledgment(core: usize, work: usize, connection: u32, p: usize): void {
-  clear(core, work, connection);
-  acknowledge(core, work, connection, p);
-  const group = load<u32>(work, W.WORK_GROUP);
-  const number = assignSequence(core, ReorderPoint.Netif, group);
-  if (buildSegment(core, work)) {
-    postProcessTx(core, work);
-    dmaFetch(core, work);
-  }
-  releaseSequence(core, ReorderPoint.Netif, group, number);
+/** What acknowledge() decides and the stages build from it. */
+// @ts-ignore: decorator
+@inline
+function sendAcknowledgment(core: usize, connection: u32, p: usize): void {
+  passSequence(core, ReorderPoint.Netif, load<u8>(preOf(core, connection), F.PRE_GROUP), 1);
+  const sent = min(load<u32>(p, F.PROTOCOL_TX_MAX), peerWindow(p));
+  const seq = load<u32>(p, F.PROTOCOL_TX_UNA) + sent;
+  const window = announceWindow(core, connection, p);
+  if (!writeSegment(core, connection, p, seq, T.TCP_ACK_FLAG, window, 0)) return;
+  noteSent(core, postOf(core, connection), 1, 0);
 }
 
 function clear(core: usize, work: usize, connection: u32): void {

@@ -1,11 +1,12 @@
 /**
- * Header prediction, HC and TX workflows: the only descriptor of a context appends what fits one
+ * Header prediction, HC and TX workflows: the next descriptor of a context appends what fits one
  * segment, no flow waits for a turn, and nothing unusual goes on with its connection: it becomes
  * that segment at once, without a turn of the flow scheduler (4.3.1.1, 4.3.1.2). Everything is
  * tested before anything is changed: what differs in any way goes through the stages, which would
  * have sent the same frame. A test holds the two ways to the same frames and the same state. Only
- * the order between contexts, which nobody is promised, may differ: the segment leaves before
- * what another context's descriptor in the same step causes.
+ * the order between connections, which nobody is promised, may differ: the segment leaves before
+ * what a later descriptor of the same step causes. (Two appends of one connection in one step are
+ * two segments here; libTOE merges what is appended between two flushes.)
  */
 import { count } from "../base/counter.ts";
 import { isConnection, postOf, preOf, protocolOf, recoveryOf } from "../flow/flow-state.ts";
@@ -16,26 +17,25 @@ import { sendableBytes } from "../tcp/window.ts";
 import { Counter } from "../../bindings/abi/counters.ts";
 import * as D from "../../bindings/abi/descriptor.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
-import { ECN_ECT0, ECN_NOT_ECT } from "../../bindings/abi/ip.ts";
 import * as L from "../../bindings/abi/limits.ts";
 import * as M from "../../bindings/abi/memory-map.ts";
 import { ReorderPoint } from "../../bindings/abi/stage.ts";
 import * as T from "../../bindings/abi/tcp.ts";
-import { completeSegment } from "./dma.ts";
 import { announceWindow } from "./protocol-acknowledge.ts";
 import { flagsOf, peerWindow, startRetransmit } from "./protocol-state.ts";
-import { noteSent, openFrame, writeTcpHeader, writeTimestamps } from "./post-processing.ts";
-import { assignSequence, releaseSequence } from "./sequencer.ts";
+import { noteSent } from "./post-processing.ts";
+import { writeSegment } from "./predicted-frame.ts";
+import { passSequence } from "./sequencer.ts";
 
 /** Connections with one of these are the protocol stage's. */
 const UNUSUAL: u32 =
   F.FLOW_FIN_PENDING | F.FLOW_FIN_SENT | F.FLOW_FIN_ACKED | F.FLOW_OUT_OF_ORDER |
   F.FLOW_RECOVERY | F.FLOW_RETRANSMIT | F.FLOW_PERSIST | F.FLOW_CORK;
 
-/** The second byte of the header's control half. RFC 9293 MUST-61: the last queued segment. */
-const CONTROL: u32 = (T.TCP_ACK_FLAG | T.TCP_PSH) << 8;
+/** RFC 9293 MUST-61: the last queued segment. */
+const CONTROL: u32 = T.TCP_ACK_FLAG | T.TCP_PSH;
 
-/** Takes the next descriptor of a context, the only one: true when its segment has been sent. */
+/** Takes the next descriptor of a context: true when its segment has been sent. */
 export function sendPredicted(core: usize, context: u32, record: usize): bool {
   const consumer = load<u32>(record, D.CONTEXT_ATX_CONSUMER);
   const slot = consumer & load<u32>(record, D.CONTEXT_ATX_MASK);
@@ -119,11 +119,8 @@ function hasCarrier(core: usize, connection: u32, append: u32): bool {
 // @ts-ignore: decorator
 @inline
 function sequence(core: usize, context: u32, connection: u32): void {
-  const control = assignSequence(core, ReorderPoint.HostControl, context);
-  releaseSequence(core, ReorderPoint.HostControl, context, control);
-  const group: u32 = load<u8>(preOf(core, connection), F.PRE_GROUP);
-  const egress = assignSequence(core, ReorderPoint.Netif, group);
-  releaseSequence(core, ReorderPoint.Netif, group, egress);
+  passSequence(core, ReorderPoint.HostControl, context, 1);
+  passSequence(core, ReorderPoint.Netif, load<u8>(preOf(core, connection), F.PRE_GROUP), 1);
   count(core, Counter.Descriptors);
   count(core, Counter.PredictedOut);
 }
@@ -142,25 +139,6 @@ function send(core: usize, connection: u32, p: usize, credit: u32, append: u32):
   rttStartTiming(r, seq + append, now);
   store<u64>(r, now, F.RECOVERY_LAST_SEND);
   startRetransmit(core, connection);
-  write(core, connection, p, seq, append, announceWindow(core, connection, p));
-  noteSent(core, postOf(core, connection), append);
-}
-
-/** Headers and payload, as post-processing and DMA write them. */
-// @ts-ignore: decorator
-@inline
-function write(core: usize, connection: u32, p: usize, seq: u32, append: u32, window: u32): void {
-  const flags = flagsOf(p);
-  const pre = preOf(core, connection);
-  const stamped = (flags & F.FLOW_TIMESTAMPS) != 0;
-  const header = stamped ? T.TCP_SIZE + T.TIMESTAMP_OPTION_BYTES : T.TCP_SIZE;
-  const ecn = (flags & F.FLOW_ECN) != 0 ? ECN_ECT0 : ECN_NOT_ECT;
-  const length = <u32>load<u8>(pre, F.PRE_HEADER_LENGTH) + header + append;
-  const tcp = openFrame(core, connection, pre, length, ecn);
-  const ack = load<u32>(p, F.PROTOCOL_RX_NEXT_SEQ);
-  writeTcpHeader(pre, tcp, seq, ack, (header << 2) | CONTROL, window);
-  if (stamped) {
-    writeTimestamps(core, connection, tcp + T.TCP_SIZE, load<u32>(p, F.PROTOCOL_TS_RECENT));
-  }
-  completeSegment(core, connection, tcp, header, seq, append);
+  writeSegment(core, connection, p, seq, CONTROL, announceWindow(core, connection, p), append);
+  noteSent(core, postOf(core, connection), 1, append);
 }

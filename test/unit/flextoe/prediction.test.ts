@@ -5,10 +5,12 @@
  * twins agree in every frame, event, notification, counter and word of state but PredictedIn,
  * PredictedOut and the hint CORE_LAST_CONNECTION. Streams arrive whole where nothing was forged.
  *
- * One difference is legitimate and kept out of the script: a timer that is due in the very step
- * that brings the only descriptor fires after a predicted segment and before a staged one (a
- * delayed ACK rides on the data, or leaves alone). Timers are drained in a step of their own before
- * each descriptor, and the control plane's descriptors have a step of their own, for the same.
+ * Differences that are legitimate, and kept out of the script: a timer that is due in the very step
+ * that brings a descriptor fires after a predicted segment and before a staged one (a delayed ACK
+ * rides on the data, or leaves alone), so timers are drained in a step of their own before each
+ * descriptor, and the control plane's descriptors have a step of their own; two appends of one
+ * connection in one step are two predicted segments and one staged one. Frames of different
+ * connections in one step may change places.
  */
 import { expect, test } from "vitest";
 import { Counter, COUNTERS } from "../../../bindings/abi/counters.ts";
@@ -23,11 +25,9 @@ import { fixChecksums, streamBytes, toHex } from "../../support/frames.ts";
 import { testCore } from "../../support/load-core.ts";
 import { Random } from "../../support/random.ts";
 import { type AtxFields, type FlowFields, type Outcome, RawCore } from "../../support/raw-core.ts";
+import { forge, IP, TCP } from "./forged-frame.ts";
 
 const SEED = seedOf(2);
-/** A link header of Ethernet, then IPv4 and TCP without options. */
-const IP = 14;
-const TCP = IP + 20;
 const ROUNDS_MAX = 4000;
 const LAYOUT = { connections: 4, contexts: 2, chunkBytes: 1024, payloadBytes: 256 * 1024 };
 
@@ -124,6 +124,12 @@ function watched({ map }: Core): Uint32Array {
   return Uint32Array.from(words);
 }
 
+/** Frames of one step, those of each connection in their order: the order between them is free. */
+function byConnection({ frames }: Outcome): Uint8Array[] {
+  const key = (frame: Uint8Array): string => toHex(frame.subarray(TCP, TCP + 4));
+  return [...frames].sort((a, b) => key(a).localeCompare(key(b)));
+}
+
 /** One host twice: with prediction, and with the stages alone. */
 class Twin {
   readonly predicted: RawCore;
@@ -159,12 +165,12 @@ class Twin {
     this.#same("status", p.status, s.status);
     this.#same("events", JSON.stringify(p.events), JSON.stringify(s.events));
     this.#same("frames", p.frames.length, s.frames.length);
-    p.frames.forEach((frame, i) => {
-      const other = s.frames[i] as Uint8Array;
+    const [predicted, staged] = [byConnection(p), byConnection(s)];
+    predicted.forEach((frame, i) => {
+      const other = staged[i] as Uint8Array;
       const same = frame.length === other.length && frame.every((byte, at) => byte === other[at]);
       if (!same) this.#same(`frame ${i}`, toHex(frame), toHex(other));
     });
-    this.sameWords("egressTable", p.frames.length * (D.FRAME_SIZE / 4));
     const [mine, other] = this.#words;
     for (const word of this.#watched) {
       if (mine[word] !== other[word]) this.#differ(word);
@@ -266,31 +272,6 @@ class End {
     this.received += length;
     this.unread += length;
   }
-}
-
-/** Changes header fields, as an attacker or a strange peer would, and rights the checksums. */
-function forge(random: Random, original: Uint8Array): Uint8Array {
-  const frame = new Uint8Array(original.length + (random.oneIn(8) ? random.between(1, 20) : 0));
-  frame.set(original);
-  const view = new DataView(frame.buffer);
-  // Sequence number, acknowledgment, and the timestamp's value when there is one.
-  const number = random.pick([4, 8, original.length < TCP + 32 ? 4 : 24]) + TCP;
-  const step = random.pick([-1, 1, 1, 1, 64, -64, 1000, -1000]);
-  const any = random.between(IP, Math.min(original.length, TCP + 32) - 1);
-  const flag = random.pick([0x01, 0x01, 0x08, 0x40, 0x80, 0x20]);
-  random.pick([
-    () => view.setUint32(number, view.getUint32(number) + step),
-    () => view.setUint32(number, view.getUint32(number) + step),
-    () => view.setUint16(TCP + 14, random.pick([0, 1, 100, 0xffff])),
-    () => view.setUint8(TCP + 13, view.getUint8(TCP + 13) ^ flag),
-    () => view.setUint8(IP + 1, random.pick([1, 2, 3, 0xfc])),
-    () => view.setUint16(IP + 2, view.getUint16(IP + 2) - random.between(1, 14)),
-    () => view.setUint16(IP + 6, random.pick([0, 0x2000, 0x8000, 1])),
-    () => view.setUint8(any, view.getUint8(any) ^ (1 << random.below(8))),
-    () => original.length < TCP + 32 || view.setUint32(TCP + 20, 0x0101080b),
-  ])();
-  fixChecksums(frame, "ethernet");
-  return frame;
 }
 
 /** Descriptors that are refused, or that a data path must not take for plain ones. */
@@ -455,8 +436,12 @@ class Run {
     const calls = this.#turns % 100 < this.#variant.calls;
     this.#drainTimers(side);
     const count = calls || !random.oneIn(3) ? 1 : 2;
+    const written = new Set<End>();
     for (let i = 0; i < count; i += 1) {
       const end = this.ends[random.below(connections) * 2 + side] as End;
+      // Two appends of one connection in one step leave as one segment, predicted as two.
+      if (written.has(end)) continue;
+      written.add(end);
       if (calls && end.appended !== end.freed) continue;
       const credit = random.oneIn(lazy) ? end.unread - (random.oneIn(4) ? end.unread >> 1 : 0) : 0;
       const fin = !calls && random.oneIn(500) && !end.finished;
