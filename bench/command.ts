@@ -4,6 +4,7 @@
  * a bar is not met. Names and method: bench/README.md.
  */
 import { parseArgs } from "node:util";
+import { api } from "./api.ts";
 import { bulk } from "./bulk.ts";
 import { carousel } from "./carousel.ts";
 import { checksum } from "./checksum.ts";
@@ -20,6 +21,7 @@ export const BENCHES: ReadonlyMap<string, BenchBody> = new Map<string, BenchBody
   ["rpc", rpc],
   ["connect", connect],
   ["segment", segment],
+  ["api", api],
   ["checksum", checksum],
   ["carousel", carousel],
 ]);

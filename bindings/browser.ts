@@ -38,6 +38,7 @@ export const platform: Platform = {
     return () => clearTimeout(timer);
   },
   defer,
+  soon: (callback) => queueMicrotask(callback),
   turn: () => new Promise((resolve) => defer(resolve)),
   sha256: () => {
     const parts: Uint8Array<ArrayBuffer>[] = [];

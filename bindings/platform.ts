@@ -21,6 +21,8 @@ export interface Platform {
   setTimer(ms: number, callback: () => void): () => void;
   /** Runs `callback` in a later turn of the event loop, timers and I/O having had theirs. */
   defer(callback: () => void): void;
+  /** Runs `callback` when the code that is running has ended: a microtask. */
+  soon(callback: () => void): void;
   /** Resolves in a later turn of the event loop: one macrotask. */
   turn(): Promise<void>;
   sha256(): Hasher;

@@ -1,7 +1,7 @@
 /**
- * Runs one host on wall time (day-one decision 20). Invariants: a turn does bounded work and then
- * yields, so timers and I/O are never starved; with nothing to do there is one timer at most, and
- * none when the host has no deadline.
+ * Runs one host on wall time (day-one decision 20). Invariants: a turn does bounded work, and after
+ * a bounded number of turns the driver yields, so timers and I/O are never starved; with nothing to
+ * do there is one timer at most, and none when the host has no deadline.
  *
  * ```ts
  * const driver = new Driver(stack, platform); // the stack's netifs and calls wake it
@@ -14,6 +14,8 @@ import type { Host } from "./world.ts";
 const POLLS_PER_TURN_DEFAULT = 32;
 /** Wall time of one turn after which it yields, checked between polls. */
 const TURN_NS_DEFAULT = 1_000_000;
+/** Turns right after the code that woke the driver; the next one waits for timers and I/O. */
+const SOON_TURNS_MAX = 8;
 /** The longest delay that every platform's timer takes is 2^31 - 1 ms; a day is enough. */
 const TIMER_MS_MAX = 86_400_000;
 
@@ -25,6 +27,8 @@ export interface DriverPlatform {
   setTimer(ms: number, callback: () => void): () => void;
   /** Runs `callback` soon, after timers and I/O that are due (setImmediate). */
   defer(callback: () => void): void;
+  /** Runs `callback` when the code that is running has ended, before timers and I/O. */
+  soon?(callback: () => void): void;
 }
 
 export interface DriverOptions {
@@ -48,6 +52,9 @@ export class Driver {
   /** Counts starts, so that a turn deferred before a stop() does not run after the next start. */
   #run = 0;
   #cancelTimer: (() => void) | undefined;
+  /** When the timer fires, ns. */
+  #timerAt = 0;
+  #soonLeft = SOON_TURNS_MAX;
 
   constructor(host: Host, platform: DriverPlatform, options: DriverOptions = {}) {
     this.#host = host;
@@ -62,7 +69,6 @@ export class Driver {
 
   start(): void {
     if (this.#phase !== "stopped") return;
-    this.#phase = "idle";
     this.#run += 1;
     this.#schedule();
   }
@@ -70,7 +76,7 @@ export class Driver {
   /** The host has something to do: frames arrived, or its application called. Cheap, repeatable. */
   wake(): void {
     if (this.#phase === "polling") this.#woken = true;
-    if (this.#phase === "idle") this.#schedule();
+    if (this.#phase === "idle") this.#hurry();
   }
 
   /** Stops polling; nothing of the driver is left with the platform but an idle callback. */
@@ -80,11 +86,26 @@ export class Driver {
     this.#dropTimer();
   }
 
+  /** A turn after timers and I/O. */
   #schedule(): void {
-    this.#dropTimer();
     this.#phase = "scheduled";
     const run = this.#run;
     this.#platform.defer(() => {
+      this.#soonLeft = SOON_TURNS_MAX;
+      if (this.#phase === "scheduled" && run === this.#run) this.#turn();
+    });
+  }
+
+  /** A turn at once, when there were not too many of them: what was asked for together goes so. */
+  #hurry(): void {
+    if (this.#soonLeft === 0 || this.#platform.soon === undefined) {
+      this.#schedule();
+      return;
+    }
+    this.#soonLeft -= 1;
+    this.#phase = "scheduled";
+    const run = this.#run;
+    this.#platform.soon(() => {
       if (this.#phase === "scheduled" && run === this.#run) this.#turn();
     });
   }
@@ -92,9 +113,9 @@ export class Driver {
   #turn(): void {
     this.turns += 1;
     this.#phase = "polling";
-    let more: boolean;
+    let deadline: number;
     try {
-      more = this.#pollWithinBudget();
+      deadline = this.#pollWithinBudget();
     } catch (error) {
       this.stop();
       if (this.#options.onError === undefined) throw error;
@@ -104,36 +125,51 @@ export class Driver {
     // stop() may have been called from within poll().
     if (!this.running) return;
     this.#phase = "idle";
-    if (more) this.#schedule();
-    else this.#sleep();
+    if (deadline === 0) this.#schedule();
+    else this.#sleep(deadline);
   }
 
-  /** True when there is more to do at once. */
-  #pollWithinBudget(): boolean {
+  /** When the host has something to do next, ns; 0 when at once. */
+  #pollWithinBudget(): number {
     const most = this.#options.pollsPerTurn ?? POLLS_PER_TURN_DEFAULT;
-    const end = this.#platform.now() + (this.#options.turnNs ?? TURN_NS_DEFAULT);
+    let now = this.#platform.now();
+    const end = now + (this.#options.turnNs ?? TURN_NS_DEFAULT);
     for (let i = 0; i < most; i += 1) {
-      const now = this.#platform.now();
-      if (i > 0 && now >= end) return true;
+      if (i > 0) now = this.#platform.now();
+      if (i > 0 && now >= end) return 0;
       this.#woken = false;
       this.polls += 1;
       const more = this.#host.poll(now);
-      if (!this.running) return false;
-      if (!more && !this.#woken && this.#host.nextDeadline() > now) return false;
+      if (!this.running) return 0;
+      if (more || this.#woken) continue;
+      const deadline = this.#host.nextDeadline();
+      if (deadline > now) return deadline;
     }
-    return true;
+    return 0;
   }
 
-  #sleep(): void {
-    const wait = this.#host.nextDeadline() - this.#platform.now();
-    if (wait <= 0) {
+  #sleep(deadline: number): void {
+    if (deadline === Number.POSITIVE_INFINITY) {
+      this.#dropTimer();
+      return;
+    }
+    // One that fires sooner does: it finds nothing to do and is set again. Most deadlines move on
+    // with each segment, and a timer of the runtime costs more than a segment.
+    if (this.#cancelTimer !== undefined && this.#timerAt <= deadline) return;
+    const now = this.#platform.now();
+    if (deadline <= now) {
       this.#schedule();
       return;
     }
-    if (wait === Number.POSITIVE_INFINITY) return;
-    const ms = Math.min(Math.ceil(wait / 1e6), TIMER_MS_MAX);
+    this.#setTimer(now, Math.min(Math.ceil((deadline - now) / 1e6), TIMER_MS_MAX));
+  }
+
+  #setTimer(now: number, ms: number): void {
+    this.#dropTimer();
+    this.#timerAt = now + ms * 1e6;
     this.#cancelTimer = this.#platform.setTimer(ms, () => {
       this.#cancelTimer = undefined;
+      this.#soonLeft = SOON_TURNS_MAX;
       if (this.#phase === "idle") this.#turn();
     });
   }

@@ -11,9 +11,14 @@ import type { SocketAddress } from "./calls.ts";
 import * as C from "./constants.ts";
 import type { LibToe } from "./libtoe.ts";
 import type { WaitOptions } from "./awaitable.ts";
+import { addObserver, type Observer } from "./socket.ts";
 
 /** Largest chunk that a readable stream gives. */
 const CHUNK_BYTES = 65536;
+/** Asks how much there is, as Linux's TCP answers it: nothing is copied or consumed. */
+const LOOK = C.MSG_PEEK | C.MSG_TRUNC;
+/** What LOOK is asked for; nothing is written to it. */
+const ANY = new Uint8Array(CHUNK_BYTES);
 
 export interface ListenOptions {
   /** 0 = chosen by the stack. */
@@ -21,15 +26,58 @@ export interface ListenOptions {
   /** Default: every local address. */
   readonly address?: string;
   readonly backlog?: number;
+  /** Readable streams of type "bytes", for readers that bring their buffers (BYOB). */
+  readonly bytes?: boolean;
 }
 
 export interface ConnectOptions extends SocketAddress, WaitOptions {
   readonly noDelay?: boolean;
+  /** A readable stream of type "bytes", for readers that bring their buffers (BYOB). */
+  readonly bytes?: boolean;
 }
 
 export interface CloseOptions {
   /** Wait until the peer has acknowledged everything that was written. */
   readonly drain?: boolean;
+}
+
+/**
+ * A reader that waits for bytes: told within poll(), it puts them into the stream there, one promise
+ * in place of the four of recvAsync().
+ */
+class Arrival implements Observer {
+  readonly promise: Promise<void>;
+  readonly #take: () => boolean;
+  readonly #gone: () => Error;
+  #resolve!: () => void;
+  #reject!: (reason: unknown) => void;
+  /** An error closes the descriptor on its way, and is the one that counts. */
+  #taking = false;
+
+  /** `take` answers false while there is nothing, and throws what ends the stream. */
+  constructor(take: () => boolean, gone: () => Error) {
+    this.#take = take;
+    this.#gone = gone;
+    this.promise = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+  }
+
+  ready(): boolean {
+    try {
+      this.#taking = true;
+      if (this.#take()) this.#resolve();
+      else this.#taking = false;
+    } catch (error) {
+      this.#reject(error);
+    }
+    return !this.#taking;
+  }
+
+  gone(): void {
+    if (!this.#taking) this.#reject(this.#gone());
+  }
 }
 
 /** One TCP connection. Rejections are SocketError. */
@@ -47,9 +95,8 @@ export class Connection {
   #readEnded = false;
   #writeEnded = false;
   #closed = false;
-  #chunkBytes = 16384;
 
-  constructor(toe: LibToe, fd: number) {
+  constructor(toe: LibToe, fd: number, bytes = false) {
     this.#toe = toe;
     this.#fd = fd;
     const local = toe.getsockname(fd);
@@ -61,11 +108,7 @@ export class Connection {
     this.localPort = local.port;
     this.remoteAddress = remote.address;
     this.remotePort = remote.port;
-    this.readable = new ReadableStream<Uint8Array>(
-      { pull: (controller) => this.#pull(controller), cancel: () => this.#cancel() },
-      // Nothing is read ahead: the receive buffer is the queue, and its window the backpressure.
-      { highWaterMark: 0 },
-    );
+    this.readable = this.#createReadable(bytes);
     this.writable = new WritableStream<Uint8Array>({
       write: (chunk) => this.#write(chunk),
       close: () => this.#endWriting(),
@@ -78,18 +121,65 @@ export class Connection {
     return this.#closed ? -1 : this.#fd;
   }
 
-  async #pull(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
-    const chunk = new Uint8Array(this.#chunkBytes);
-    const count = await this.#attempt(this.#toe.recvAsync(this.#fd, chunk));
-    if (count === 0) {
-      this.#readEnded = true;
-      this.#closeWhenEnded();
-      controller.close();
+  /** Nothing is read ahead: the receive buffer is the queue, and its window the backpressure. */
+  #createReadable(bytes: boolean): ReadableStream<Uint8Array> {
+    const cancel = (): void => this.#cancel();
+    const ahead = { highWaterMark: 0 };
+    if (!bytes) return new ReadableStream({ pull: (into) => this.#pull(into), cancel }, ahead);
+    return new ReadableStream({ type: "bytes", pull: (into) => this.#pull(into), cancel }, ahead);
+  }
+
+  /** Bytes that wait go at once, without a promise. */
+  #pull(controller: ReadableStreamController<Uint8Array>): Promise<void> | undefined {
+    if (this.#take(controller)) return undefined;
+    const socket = this.#toe.internals.table.get(this.#fd);
+    if (socket === undefined) throw new SocketError("recv", ERRNO.EBADF);
+    // SO_RCVTIMEO, which somebody may have set by the descriptor, is recvAsync()'s.
+    if (socket.receiveTimeout !== 0) return this.#pullInTime(controller);
+    const gone = (): Error => new SocketError("recv", ERRNO.EBADF);
+    const arrival = new Arrival(() => this.#take(controller), gone);
+    addObserver(socket, arrival);
+    return arrival.promise;
+  }
+
+  async #pullInTime(controller: ReadableStreamController<Uint8Array>): Promise<void> {
+    await this.#attempt(this.#toe.recvAsync(this.#fd, ANY, 0, CHUNK_BYTES, { flags: LOOK }));
+    this.#take(controller);
+  }
+
+  /** What waits, or the end, into the stream; false when there is nothing. Throws SocketError. */
+  #take(controller: ReadableStreamController<Uint8Array>): boolean {
+    const waiting = this.#toe.recv(this.#fd, ANY, 0, CHUNK_BYTES, LOOK);
+    if (waiting === -ERRNO.EAGAIN) return false;
+    if (waiting < 0) {
+      this.#closeDescriptor();
+      throw new SocketError("recv", waiting);
+    }
+    if (waiting > 0) this.#give(controller, waiting);
+    else this.#end(controller);
+    return true;
+  }
+
+  #end(controller: ReadableStreamController<Uint8Array>): void {
+    this.#readEnded = true;
+    this.#closeWhenEnded();
+    controller.close();
+    // A reader's own buffer goes back to it, empty.
+    if ("byobRequest" in controller) controller.byobRequest?.respond(0);
+  }
+
+  /** Into the reader's own buffer, or into one that fits. */
+  #give(controller: ReadableStreamController<Uint8Array>, waiting: number): void {
+    const request = "byobRequest" in controller ? controller.byobRequest : null;
+    const view = request?.view;
+    if (request === null || view === null || view === undefined) {
+      const chunk = new Uint8Array(waiting);
+      this.#toe.recv(this.#fd, chunk);
+      controller.enqueue(chunk);
       return;
     }
-    // A reader that fills its chunks gets larger ones; a slow one does not pin 64 KiB for 10 B.
-    if (count === chunk.length) this.#chunkBytes = Math.min(CHUNK_BYTES, this.#chunkBytes * 2);
-    controller.enqueue(count * 2 < chunk.length ? chunk.slice(0, count) : chunk.subarray(0, count));
+    const target = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+    request.respond(this.#toe.recv(this.#fd, target));
   }
 
   #cancel(): void {
@@ -98,8 +188,15 @@ export class Connection {
     this.#closeWhenEnded();
   }
 
-  async #write(chunk: Uint8Array): Promise<void> {
-    await this.#attempt(this.#toe.sendAsync(this.#fd, chunk));
+  /** What fits the transmit buffer goes at once, without a promise. */
+  #write(chunk: Uint8Array): Promise<void> | undefined {
+    const sent = this.#toe.send(this.#fd, chunk);
+    if (sent === chunk.length) return undefined;
+    return this.#writeRest(chunk, Math.max(0, sent));
+  }
+
+  async #writeRest(chunk: Uint8Array, from: number): Promise<void> {
+    await this.#attempt(this.#toe.sendAsync(this.#fd, chunk, from));
   }
 
   #endWriting(): void {
@@ -156,11 +253,13 @@ export class Listener implements AsyncIterable<Connection> {
   readonly port: number;
   readonly #toe: LibToe;
   readonly #fd: number;
+  readonly #bytes: boolean;
   #closed = false;
 
-  constructor(toe: LibToe, fd: number, local: SocketAddress) {
+  constructor(toe: LibToe, fd: number, local: SocketAddress, bytes = false) {
     this.#toe = toe;
     this.#fd = fd;
+    this.#bytes = bytes;
     this.address = local.address;
     this.port = local.port;
   }
@@ -169,7 +268,7 @@ export class Listener implements AsyncIterable<Connection> {
   async accept(): Promise<Connection | undefined> {
     while (!this.#closed) {
       try {
-        return new Connection(this.#toe, await this.#toe.acceptAsync(this.#fd));
+        return new Connection(this.#toe, await this.#toe.acceptAsync(this.#fd), this.#bytes);
       } catch (error) {
         // A peer that went away between its handshake and accept() is no error of the listener.
         const gone = error instanceof SocketError && error.errno === -ERRNO.ECONNABORTED;
@@ -217,17 +316,17 @@ export function listen(toe: LibToe, options: ListenOptions): Listener {
   if (bound < 0) giveUp(toe, fd, "bind", bound);
   const listening = toe.listen(fd, backlog);
   if (listening < 0) giveUp(toe, fd, "listen", listening);
-  return new Listener(toe, fd, toe.getsockname(fd) as SocketAddress);
+  return new Listener(toe, fd, toe.getsockname(fd) as SocketAddress, options.bytes);
 }
 
 /** Connects. Rejects with SocketError (ECONNREFUSED, ETIMEDOUT, ...) or the signal's reason. */
 export async function connect(toe: LibToe, options: ConnectOptions): Promise<Connection> {
-  const { address, port, noDelay = true, ...waiting } = options;
+  const { address, port, noDelay = true, bytes = false, ...waiting } = options;
   const fd = openSocket(toe);
   toe.setsockopt(fd, C.IPPROTO_TCP, C.TCP_NODELAY, noDelay);
   try {
     await toe.connectAsync(fd, { address, port }, waiting);
-    return new Connection(toe, fd);
+    return new Connection(toe, fd, bytes);
   } catch (error) {
     toe.close(fd);
     throw error;

@@ -9,11 +9,11 @@ import { LoopbackStack } from "./loopback-stack.ts";
 
 const ADDRESS = "10.0.0.2";
 
-async function pair(stack = new LoopbackStack()) {
-  const listener = listen(stack.toe, { port: 80 });
+async function pair(stack = new LoopbackStack(), bytes = false) {
+  const listener = listen(stack.toe, { port: 80, bytes });
   const both = Promise.all([
     listener.accept(),
-    connect(stack.toe, { address: ADDRESS, port: listener.port }),
+    connect(stack.toe, { address: ADDRESS, port: listener.port, bytes }),
   ]);
   const [server, client] = await stack.run(both);
   return { stack, listener, client, server: server as Connection };
@@ -109,6 +109,41 @@ test("abort resets: both ends' streams fail", async () => {
   expect([client.fd, server.fd]).toEqual([-1, -1]);
   stack.settle();
   expect(stack.flows.size).toBe(0);
+});
+
+test("byte streams fill the reader's own buffer, and end with it empty", async () => {
+  const { stack, client, server } = await pair(new LoopbackStack(), true);
+  const sent = new Random(10).bytes(30000);
+  const writing = writeAll(client, sent);
+  const reader = server.readable.getReader({ mode: "byob" });
+  const got: number[] = [];
+  let buffer = new Uint8Array(777);
+  for (;;) {
+    const { done, value } = await stack.run(reader.read(buffer));
+    if (done) {
+      expect(value?.length).toBe(0);
+      break;
+    }
+    // A buffer that was lent comes back over the same memory, filled from its start.
+    expect([value.byteOffset, value.buffer.byteLength]).toEqual([0, 777]);
+    expect(value.length).toBeGreaterThan(0);
+    got.push(...value);
+    buffer = new Uint8Array(value.buffer);
+  }
+  await stack.run(writing);
+  expect(Uint8Array.from(got)).toEqual(sent);
+  const [echoed] = await stack.run(Promise.all([readAll(client), writeAll(server, sent)]));
+  expect(echoed).toEqual(sent);
+  stack.settle();
+  expect(stack.flows.size).toBe(0);
+});
+
+test("byte streams fail as the others do: a lent buffer is not kept", async () => {
+  const { stack, client, server } = await pair(new LoopbackStack(), true);
+  const reading = server.readable.getReader({ mode: "byob" }).read(new Uint8Array(10));
+  await stack.run(client.writable.abort("enough"));
+  await expect(stack.run(reading)).rejects.toMatchObject({ code: "ECONNRESET" });
+  expect(server.fd).toBe(-1);
 });
 
 test("close({ drain }) resolves when the peer has everything", async () => {
