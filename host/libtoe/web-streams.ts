@@ -42,8 +42,8 @@ export interface CloseOptions {
 }
 
 /**
- * A reader that waits for bytes: told within poll(), it puts them into the stream there, one promise
- * in place of the four of recvAsync().
+ * A reader that waits for bytes: told within poll(), it puts them into the stream there, one
+ * promise in place of the four of recvAsync().
  */
 class Arrival implements Observer {
   readonly promise: Promise<void>;
