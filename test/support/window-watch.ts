@@ -1,0 +1,75 @@
+/**
+ * Watches a link for RFC 9293 SHLD-14: the right edge of a window that was announced never moves
+ * left. A tap over every frame as its sender sent it; a SYN begins a connection anew. A scaled
+ * field may say less than one of its units too little (RFC 7323, 2.4).
+ */
+import type { FrameTap } from "../../host/netif/frame-tap.ts";
+
+const SYN = 2;
+const RST = 4;
+const ACK = 16;
+const OPTION_NOP = 1;
+const OPTION_SCALE = 3;
+const ETHERNET = 14;
+
+interface Direction {
+  /** -1 = its SYN had no window scale. */
+  scale: number;
+  /** Undefined before the first acknowledgment. */
+  edge: number | undefined;
+}
+
+/** Offset of the IPv4 header of a TCP segment, or -1. */
+function packetAt(view: DataView, offset: number): number {
+  const ip = view.getUint8(offset) >>> 4 === 4 ? offset : offset + ETHERNET;
+  if (ip !== offset && view.getUint16(offset + 12) !== 0x0800) return -1;
+  return view.getUint8(ip + 9) === 6 ? ip : -1;
+}
+
+function scaleOf(view: DataView, tcp: number): number {
+  const end = tcp + (view.getUint8(tcp + 12) >>> 4) * 4;
+  for (let at = tcp + 20; at < end && view.getUint8(at) !== 0; ) {
+    if (view.getUint8(at) === OPTION_SCALE) return view.getUint8(at + 2);
+    at += view.getUint8(at) === OPTION_NOP ? 1 : view.getUint8(at + 1);
+  }
+  return -1;
+}
+
+export class WindowWatch implements FrameTap {
+  /** Windows that shrank, in words; empty when all is well. */
+  readonly shrunk: string[] = [];
+  /** Segments that were looked at: 0 would prove nothing. */
+  segments = 0;
+  readonly #directions = new Map<string, Direction>();
+
+  #direction(key: string): Direction {
+    const known = this.#directions.get(key) ?? { scale: -1, edge: undefined };
+    this.#directions.set(key, known);
+    return known;
+  }
+
+  frame(now: number, _side: number, bytes: Uint8Array, offset: number): void {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const ip = packetAt(view, offset);
+    if (ip < 0) return;
+    const tcp = ip + (view.getUint8(ip) & 15) * 4;
+    const from = `${view.getUint32(ip + 12)}:${view.getUint16(tcp)}`;
+    const to = `${view.getUint32(ip + 16)}:${view.getUint16(tcp + 2)}`;
+    const flags = view.getUint8(tcp + 13);
+    const own = this.#direction(`${from}>${to}`);
+    if ((flags & SYN) !== 0) Object.assign(own, { scale: scaleOf(view, tcp), edge: undefined });
+    if ((flags & (ACK | RST)) !== ACK) return;
+    this.segments += 1;
+    const other = this.#direction(`${to}>${from}`);
+    // RFC 7323, 2.2: both or none, and never in a SYN.
+    const scaled = (flags & SYN) === 0 && own.scale >= 0 && other.scale >= 0;
+    const shift = scaled ? own.scale : 0;
+    const edge = (view.getUint32(tcp + 8) + view.getUint16(tcp + 14) * 2 ** shift) >>> 0;
+    const before = own.edge;
+    const ahead = before === undefined ? 0 : (edge - before) | 0;
+    if (ahead < -(2 ** shift - 1)) {
+      this.shrunk.push(`${now} ns, ${from} to ${to}: right edge ${before} moved by ${ahead}`);
+    }
+    if (before === undefined || ahead > 0) own.edge = edge;
+  }
+}
