@@ -1,10 +1,10 @@
 /**
  * `npm run bench -- connections`: 1, 1,000, 10,000 and 100,000 connections between two stacks of
- * one thread: how fast they are set up, the rate of 64-byte round trips when each connection has
- * its turn, and the bytes that an idle one costs, all of it counted.
+ * one thread: how fast they are set up, the rate of 64-byte round trips over all of them in a
+ * random order that is the same in each pass, and the bytes that an idle one costs, all counted.
  *
- * At most 64 requests are under way, so what grows with the number of connections is the memory
- * that the turns walk through: a round trip reads and writes some 20 cache lines of rows on each
+ * At most 48 requests are under way, so what grows with the number of connections is the memory
+ * that the passes walk through: a round trip reads and writes some 20 cache lines of rows on each
  * side, which 100,000 connections push out of every cache before their next turn.
  */
 import { setFlagsFromString } from "node:v8";
@@ -12,15 +12,13 @@ import { runInNewContext } from "node:vm";
 import { AF_INET, IPPROTO_TCP, POLLIN, POLLOUT } from "../host/libtoe/constants.ts";
 import { SOCK_NONBLOCK, SOCK_STREAM } from "../host/libtoe/constants.ts";
 import { TCP_NODELAY } from "../host/libtoe/constants.ts";
-import { ROW_BYTES } from "../host/control-plane/row-table.ts";
 import type { SocketAddress } from "../host/libtoe/calls.ts";
 import type { Watcher } from "../host/libtoe/socket.ts";
 import { formatQuartiles, pairRatio, quartiles, Stopwatch, table, WorkHash } from "./harness.ts";
-import type { BenchReport, BenchScale } from "./harness.ts";
+import type { Bar, BenchReport, BenchScale } from "./harness.ts";
 import { clientAddresses, must, PORT, SERVER, StackPair } from "./stack-pair.ts";
 
 const COUNTS = [1, 1000, 10_000, 100_000] as const;
-const REFERENCE = 1000;
 const MESSAGE = 64;
 /** Handshakes, and then requests, under way at once. */
 const UNDER_WAY = 48;
@@ -30,6 +28,12 @@ const ADDRESSES = 4;
 /** Bytes of a chunk: what an idle connection's window promises. */
 const CHUNK = 1024;
 const BYTES_MAX = 2560;
+const SIDE_BYTES_MAX = 256 * 2 ** 20;
+/** From here on bytes and rates of setup mean something. */
+const MANY = 1000;
+/** Times that each number is opened, and connections before the first time. */
+const OPENINGS = 5;
+const WARM = 20_000;
 /** Answers that wait for a delayed acknowledgment hold chunks: at least so many are there. */
 const CHUNKS_MIN = 65_536;
 /**
@@ -38,7 +42,21 @@ const CHUNKS_MIN = 65_536;
  */
 const STEP_NS = 2e6;
 
-/** Connections that are all open, and their round trips in turn. */
+/** The descriptors in a random order, the same in every run. */
+function shuffled(fds: readonly number[]): Int32Array<ArrayBuffer> {
+  const order = Int32Array.from(fds);
+  let state = 1;
+  for (let i = order.length - 1; i > 0; i -= 1) {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    const other = Math.floor((state / 2 ** 32) * (i + 1));
+    const fd = order[i] as number;
+    order[i] = order[other] as number;
+    order[other] = fd;
+  }
+  return order;
+}
+
+/** Connections that are all open, and their round trips. */
 export class ConnectionsRun {
   readonly #pair: StackPair;
   readonly #count: number;
@@ -48,6 +66,8 @@ export class ConnectionsRun {
   readonly #answer: Uint8Array;
   readonly #served: Uint8Array;
   readonly #fds: number[] = [];
+  /** The same in the order of a pass. */
+  #order = new Int32Array(0);
   #begun = 0;
   #accepted = 0;
   #next = 0;
@@ -138,7 +158,7 @@ export class ConnectionsRun {
   }
 
   #ask(): void {
-    const fd = this.#fds[this.#next] as number;
+    const fd = this.#order[this.#next] as number;
     this.#next = this.#next + 1 < this.#count ? this.#next + 1 : 0;
     const put = this.#pair.client.toe.send(fd, this.#request, 0, MESSAGE);
     if (put !== MESSAGE) throw new Error(`connections: expected send ${MESSAGE}, got ${put}`);
@@ -146,10 +166,11 @@ export class ConnectionsRun {
     this.#open += 1;
   }
 
-  /** `trips` round trips, each on the next connection; seconds, wall and processor. */
+  /** `trips` round trips, each on the next one of the pass; seconds, wall and processor. */
   exchange(trips: number): { readonly seconds: number; readonly processor: number } {
     const watch = new Stopwatch();
     this.#target = this.#asked + trips;
+    if (this.#order.length !== this.#count) this.#order = shuffled(this.#fds);
     const first = Math.min(this.#count, UNDER_WAY, trips);
     for (let i = 0; i < first; i += 1) this.#ask();
     let progress = true;
@@ -170,112 +191,155 @@ export class ConnectionsRun {
   }
 }
 
-/** Bytes of the JavaScript heap in use, after a full collection. */
-function heapBytes(): number {
+/** Bytes in use outside linear memory: the JavaScript heap after a full collection, and buffers. */
+function heapBytes(): { readonly heap: number; readonly buffers: number } {
   setFlagsFromString("--expose-gc");
   (runInNewContext("gc") as () => void)();
-  return process.memoryUsage().heapUsed;
+  const { heapUsed, arrayBuffers } = process.memoryUsage();
+  return { heap: heapUsed, buffers: arrayBuffers };
 }
 
+/** One number of connections: what opening them cost, and then their round trips. */
 interface Measured {
   readonly count: number;
-  /** Handshakes a processor second: over all, and the last tenth against the first. */
-  readonly setup: number;
-  readonly flat: number;
+  readonly run: ConnectionsRun;
+  /** Handshakes a processor second, of each opening. */
+  readonly setup: number[];
+  /** The last tenth's rate over the first tenth's, of each opening. */
+  readonly flat: number[];
+  /** Bytes of an idle connection, one side. */
+  readonly linear: number;
+  readonly buffers: number;
+  readonly heap: number;
+  /** Round trips a second, by wall and by processor time. */
   readonly rates: number[];
   readonly cpu: number[];
-  /** An idle connection of one side. */
-  readonly linear: number;
-  readonly rows: number;
-  readonly heap: number;
 }
 
-/** Opens them in tenths: the first against the last says whether setup grows with what is there. */
-function open(run: ConnectionsRun, count: number): { setup: number; flat: number } {
-  const tenth = Math.max(1, Math.floor(count / 10));
+/** Opens all in tenths; seconds of each. */
+function open(run: ConnectionsRun, count: number): number[] {
   const times: number[] = [];
-  for (let total = tenth; times.length < 10 && total <= count; total += tenth) {
-    times.push(run.connectTo(total));
+  for (let tenth = 1; tenth <= 10; tenth += 1) {
+    times.push(run.connectTo(Math.round((count * tenth) / 10)));
   }
-  run.connectTo(count);
-  const seconds = times.reduce((sum, time) => sum + time, 0);
-  const ends = (list: number[]): number => quartiles(list).median;
-  const flat = ends(times.slice(0, 3)) / ends(times.slice(-3));
-  return { setup: (tenth * times.length) / seconds, flat };
+  return times;
 }
 
-function measure(scale: BenchScale, count: number): Measured {
+function measureSetup(count: number, rounds: number): Measured {
+  const [setup, flat]: [number[], number[]] = [[], []];
   const before = heapBytes();
-  const run = new ConnectionsRun(count);
-  const { setup, flat } = open(run, count);
-  const heap = (heapBytes() - before) / 2 / count;
-  const trips = Math.max(UNDER_WAY, Math.round(TRIPS * scale.work));
-  run.exchange(Math.max(trips, Math.min(count, trips * 2)));
-  const [rates, cpu]: [number[], number[]] = [[], []];
-  for (let round = 0; round < scale.rounds; round += 1) {
-    const { seconds, processor } = run.exchange(trips);
-    rates.push(trips / seconds);
-    cpu.push(trips / processor);
+  let run = new ConnectionsRun(count);
+  let times = open(run, count);
+  const after = heapBytes();
+  for (let round = 1; ; round += 1) {
+    setup.push(count / times.reduce((sum, time) => sum + time, 0));
+    flat.push((times[0] as number) / (times.at(-1) as number));
+    if (round === rounds) break;
+    run = new ConnectionsRun(count);
+    times = open(run, count);
   }
-  scale.say(`connections: ${count}: ${(setup / 1e3).toFixed(1)} k handshakes/s`);
-  return { count, setup, flat, rates, cpu, linear: run.linearBytes / count, rows: ROW_BYTES, heap };
+  const share = (name: "heap" | "buffers"): number => (after[name] - before[name]) / 2 / count;
+  const memory = { linear: run.linearBytes / count, buffers: share("buffers") };
+  return { count, run, setup, flat, ...memory, heap: share("heap"), rates: [], cpu: [] };
 }
 
-function totalBytes({ linear, rows, heap }: Measured): number {
-  return linear + rows + heap;
+/** Rounds over all numbers of connections, so that their ratios are of the same moments. */
+function measureRates(all: readonly Measured[], scale: BenchScale): void {
+  const trips = Math.max(UNDER_WAY, Math.round(TRIPS * scale.work));
+  // A pass over all: the first message of a connection takes its buffers.
+  for (const { run, count } of all) run.exchange(Math.max(trips, count));
+  for (let round = 0; round < scale.rounds; round += 1) {
+    for (const { run, rates, cpu } of all) {
+      const { seconds, processor } = run.exchange(trips);
+      rates.push(trips / seconds);
+      cpu.push(trips / processor);
+    }
+    scale.say(`connections: round ${round + 1}`);
+  }
+}
+
+function totalBytes({ linear, buffers, heap }: Measured): number {
+  return linear + buffers + heap;
 }
 
 function rowsOf(all: readonly Measured[], reference: Measured): string[][] {
   return all.map((m) => [
     `${m.count}`,
-    (m.setup / 1e3).toFixed(1),
-    m.flat.toFixed(2),
+    (quartiles(m.setup).median / 1e3).toFixed(1),
+    m.count < MANY ? "" : quartiles(m.flat).median.toFixed(2),
     (quartiles(m.rates).median / 1e3).toFixed(1),
     (quartiles(m.cpu).median / 1e3).toFixed(1),
     m === reference ? "" : formatQuartiles(pairRatio(m.cpu, reference.cpu), 2),
-    m.count < REFERENCE ? "" : `${Math.round(m.linear)}+${m.rows}+${Math.round(m.heap)}`,
-    m.count < REFERENCE ? "" : `${Math.round(totalBytes(m))}`,
+    m.count < MANY ? "" : [m.linear, m.buffers, m.heap].map((bytes) => bytes.toFixed(0)).join("+"),
+    m.count < MANY ? "" : totalBytes(m).toFixed(0),
   ]);
+}
+
+function valuesOf(m: Measured): Record<string, unknown> {
+  return {
+    setupPerProcessorSecond: quartiles(m.setup),
+    setupLastOverFirst: quartiles(m.flat),
+    roundTripsPerSecond: quartiles(m.rates),
+    roundTripsPerProcessorSecond: quartiles(m.cpu),
+    linearBytes: m.linear,
+    bufferBytes: m.buffers,
+    heapBytes: m.heap,
+    idleBytes: totalBytes(m),
+  };
+}
+
+/** 1 when two rates are the same, less when one is above the other, whichever. */
+function flatness(ratio: number): number {
+  return Math.min(ratio, 1 / ratio);
+}
+
+function barsOf(all: readonly Measured[]): Bar[] {
+  const reference = all[1] as Measured;
+  const most = all.at(-1) as Measured;
+  const slowdown = (count: number): number | undefined => {
+    const found = all.find((m) => m.count === count);
+    return found === undefined ? undefined : pairRatio(found.cpu, reference.cpu).median;
+  };
+  const side = most.count * totalBytes(most);
+  const flat = flatness(quartiles(most.flat).median);
+  return [
+    { name: "connections, round trips at 10,000 / 1,000", least: 0.5, ratio: slowdown(10_000) },
+    { name: "connections, round trips at 100,000 / 1,000", least: 0.3, ratio: slowdown(100_000) },
+    { name: "connections, setup, first tenth and last", least: 0.8, ratio: flat },
+    { name: "connections, 2,560 / bytes idle", least: 1, ratio: BYTES_MAX / totalBytes(most) },
+    { name: "connections, 256 MiB / one side", least: 1, ratio: SIDE_BYTES_MAX / side },
+  ];
 }
 
 /** Setup, round trips and memory at each number of connections. */
 export function connections(scale: BenchScale): BenchReport {
   // The smoke run has no time for all of them.
-  const counts = scale.work < 0.01 ? COUNTS.slice(0, 2) : COUNTS;
-  // V8 optimises what all of them run.
-  new ConnectionsRun(64).connectTo(64);
-  const all = counts.map((count) => measure(scale, count));
-  const reference = all[1] as Measured;
+  const smoke = scale.work < 0.01;
+  const counts = smoke ? COUNTS.slice(0, 2) : COUNTS;
+  // V8 optimises what all of them run, the collector's part included.
+  if (!smoke) new ConnectionsRun(WARM).connectTo(WARM);
+  const openings = Math.min(scale.rounds, OPENINGS);
+  const all = counts.map((count) => measureSetup(count, openings));
+  measureRates(all, scale);
   const most = all.at(-1) as Measured;
-  const ratioAt = (count: number): number | undefined => {
-    const found = all.find((m) => m.count === count);
-    return found === undefined ? undefined : pairRatio(found.cpu, reference.cpu).median;
-  };
+  const side = (most.count * totalBytes(most)) / 2 ** 20;
   const hash = new WorkHash();
   hash.add(...counts, Math.round(TRIPS * scale.work));
   const head = ["connections", "k opened/CPU s", "last/first", "k rt/s", "k rt/CPU s"];
-  head.push("/ 1,000", "linear+rows+heap B", "B/idle");
-  const one = most.count * totalBytes(most);
+  head.push("/ 1,000", "linear+buffers+heap B", "B idle");
   return {
     lines: [
-      ...table([head, ...rowsOf(all, reference)]),
-      `one side of ${most.count}: ${(one / 2 ** 20).toFixed(1)} MiB`,
+      ...table([head, ...rowsOf(all, all[1] as Measured)]),
+      `one side of ${most.count} idle connections: ${side.toFixed(1)} MiB`,
       `work ${hash}`,
     ],
     values: {
-      connections: Object.fromEntries(
-        all.map((m) => [m.count, { ...m, bytes: totalBytes(m), roundTrips: quartiles(m.rates) }]),
-      ),
-      mebibytes: one / 2 ** 20,
+      connections: Object.fromEntries(all.map((m) => [m.count, valuesOf(m)])),
+      sideMebibytes: side,
+      openings,
       rounds: scale.rounds,
       work: hash.toString(),
     },
-    bars: [
-      { name: "connections, round trips at 10,000 / 1,000", least: 0.5, ratio: ratioAt(10_000) },
-      { name: "connections, round trips at 100,000 / 1,000", least: 0.3, ratio: ratioAt(100_000) },
-      { name: "connections, setup, last / first third", least: 0.8, ratio: most.flat },
-      { name: "connections, 2,560 / bytes idle", least: 1, ratio: BYTES_MAX / totalBytes(most) },
-      { name: "connections, 256 MiB / one side", least: 1, ratio: (256 * 2 ** 20) / one },
-    ],
+    bars: barsOf(all),
   };
 }
