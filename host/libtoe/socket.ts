@@ -73,6 +73,8 @@ const RARELY: Readonly<RareState> = new RareState();
  * while there is one. A hundred thousand of these are open at once: eight bytes a field.
  */
 export class Socket {
+  // In this order: what every call reads stands in the record's first cache line, then what most
+  // calls read.
   fd = -1;
   state = SOCKET_IDLE;
   /** Connection id while the data path or the control plane has it for us; otherwise 0. */
@@ -80,30 +82,30 @@ export class Socket {
   /** Word index of the connection's row in `ints`; 0 without one. */
   row = 0;
   ints: Int32Array = NO_ROWS;
-  /** Listening: the listener's id. Not yet accepted: of the listener that it came to. */
-  listener = 0;
+  watcher: Watcher | undefined = undefined;
+  observers: Observer[] | undefined = undefined;
   /** Buffers of the application that recv() and send() meet again and again. */
   rxKnown: KnownBuffer = NOT_KNOWN;
   txKnown: KnownBuffer = NOT_KNOWN;
-  /** ATX_* flags for the next descriptor. */
-  atxFlags = 0;
   /** In the list of sockets that the next dispatch looks at. */
   touched = false;
   /** POLL* bits that may have become true since the last dispatch, besides the row's. */
   cause = 0;
   /** Connected, and the application has not shut its sending side. */
   sendable = false;
+  /** Positive errno, read and cleared by SO_ERROR or by the next call. */
+  error = 0;
   /** The application shut its sending or receiving side. */
   txShut = false;
   rxShut = false;
   /** Closed by the application; the descriptor with the FIN is still to be put. */
   releasing = false;
-  /** Positive errno, read and cleared by SO_ERROR or by the next call. */
-  error = 0;
+  /** ATX_* flags for the next descriptor. */
+  atxFlags = 0;
   /** F_GETFL flags. */
   flags = 0;
-  watcher: Watcher | undefined = undefined;
-  observers: Observer[] | undefined = undefined;
+  /** Listening: the listener's id. Not yet accepted: of the listener that it came to. */
+  listener = 0;
   /** What bind() asked for, until there is a connection. */
   bound: Endpoint | undefined = undefined;
   options: SocketOptions;
