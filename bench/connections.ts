@@ -1,7 +1,8 @@
 /**
  * `npm run bench -- connections`: 1, 1,000, 10,000 and 100,000 connections between two stacks of
- * one thread: how fast they are set up, the rate of 64-byte round trips over all of them in a
- * random order that is the same in each pass, and the bytes that an idle one costs, all counted.
+ * one thread: how fast they are set up, the rate of 64-byte round trips over all of them, in the
+ * order in which they were opened and in a random one that is the same in each pass, and the bytes
+ * that an idle one costs, all counted.
  *
  * At most 48 requests are under way, so what grows with the number of connections is the memory
  * that the passes walk through: a round trip reads and writes some 20 cache lines of rows on each
@@ -66,7 +67,7 @@ export class ConnectionsRun {
   readonly #answer: Uint8Array;
   readonly #served: Uint8Array;
   readonly #fds: number[] = [];
-  /** The same in the order of a pass. */
+  /** The same in the order of the pass under way. */
   #order = new Int32Array(0);
   #begun = 0;
   #accepted = 0;
@@ -166,11 +167,16 @@ export class ConnectionsRun {
     this.#open += 1;
   }
 
+  /** Passes go through all of them as they were opened, or in a random order. */
+  arrange(random: boolean): void {
+    this.#order = random ? shuffled(this.#fds) : Int32Array.from(this.#fds);
+    this.#next = 0;
+  }
+
   /** `trips` round trips, each on the next one of the pass; seconds, wall and processor. */
   exchange(trips: number): { readonly seconds: number; readonly processor: number } {
     const watch = new Stopwatch();
     this.#target = this.#asked + trips;
-    if (this.#order.length !== this.#count) this.#order = shuffled(this.#fds);
     const first = Math.min(this.#count, UNDER_WAY, trips);
     for (let i = 0; i < first; i += 1) this.#ask();
     let progress = true;
@@ -211,10 +217,18 @@ interface Measured {
   readonly linear: number;
   readonly buffers: number;
   readonly heap: number;
-  /** Round trips a second, by wall and by processor time. */
-  readonly rates: number[];
-  readonly cpu: number[];
+  /** Round trips in the order of opening, and in a random one. */
+  readonly inTurn: Rates;
+  readonly random: Rates;
 }
+
+/** Round trips a second in each round, by wall and by processor time. */
+interface Rates {
+  readonly wall: number[];
+  readonly processor: number[];
+}
+
+const noRates = (): Rates => ({ wall: [], processor: [] });
 
 /** Opens all in tenths; seconds of each. */
 function open(run: ConnectionsRun, count: number): number[] {
@@ -240,21 +254,37 @@ function measureSetup(count: number, rounds: number): Measured {
   }
   const share = (name: "heap" | "buffers"): number => (after[name] - before[name]) / 2 / count;
   const memory = { linear: run.linearBytes / count, buffers: share("buffers") };
-  return { count, run, setup, flat, ...memory, heap: share("heap"), rates: [], cpu: [] };
+  return {
+    count,
+    run,
+    setup,
+    flat,
+    ...memory,
+    heap: share("heap"),
+    inTurn: noRates(),
+    random: noRates(),
+  };
 }
+
+const ORDERS = { inTurn: "in turn", random: "at random" } as const;
 
 /** Rounds over all numbers of connections, so that their ratios are of the same moments. */
 function measureRates(all: readonly Measured[], scale: BenchScale): void {
   const trips = Math.max(UNDER_WAY, Math.round(TRIPS * scale.work));
-  // A pass over all: the first message of a connection takes its buffers.
-  for (const { run, count } of all) run.exchange(Math.max(trips, count));
-  for (let round = 0; round < scale.rounds; round += 1) {
-    for (const { run, rates, cpu } of all) {
-      const { seconds, processor } = run.exchange(trips);
-      rates.push(trips / seconds);
-      cpu.push(trips / processor);
+  for (const order of ["inTurn", "random"] as const) {
+    // A pass over all: the first message of a connection takes its buffers.
+    for (const { run, count } of all) {
+      run.arrange(order === "random");
+      run.exchange(Math.max(trips, count));
     }
-    scale.say(`connections: round ${round + 1}`);
+    for (let round = 0; round < scale.rounds; round += 1) {
+      for (const measured of all) {
+        const { seconds, processor } = measured.run.exchange(trips);
+        measured[order].wall.push(trips / seconds);
+        measured[order].processor.push(trips / processor);
+      }
+      scale.say(`connections: ${order}, round ${round + 1}`);
+    }
   }
 }
 
@@ -262,14 +292,20 @@ function totalBytes({ linear, buffers, heap }: Measured): number {
   return linear + buffers + heap;
 }
 
+function ratesOf({ wall, processor }: Rates, reference: Rates): string[] {
+  const thousand = (values: number[]): string => (quartiles(values).median / 1e3).toFixed(0);
+  const ratio = pairRatio(processor, reference.processor);
+  const same = processor === reference.processor;
+  return [thousand(wall), thousand(processor), same ? "" : formatQuartiles(ratio, 2)];
+}
+
 function rowsOf(all: readonly Measured[], reference: Measured): string[][] {
   return all.map((m) => [
     `${m.count}`,
     (quartiles(m.setup).median / 1e3).toFixed(1),
-    m.count < MANY ? "" : quartiles(m.flat).median.toFixed(2),
-    (quartiles(m.rates).median / 1e3).toFixed(1),
-    (quartiles(m.cpu).median / 1e3).toFixed(1),
-    m === reference ? "" : formatQuartiles(pairRatio(m.cpu, reference.cpu), 2),
+    m.count < 10 * MANY ? "" : quartiles(m.flat).median.toFixed(2),
+    ...ratesOf(m.inTurn, reference.inTurn),
+    ...ratesOf(m.random, reference.random),
     m.count < MANY ? "" : [m.linear, m.buffers, m.heap].map((bytes) => bytes.toFixed(0)).join("+"),
     m.count < MANY ? "" : totalBytes(m).toFixed(0),
   ]);
@@ -279,8 +315,10 @@ function valuesOf(m: Measured): Record<string, unknown> {
   return {
     setupPerProcessorSecond: quartiles(m.setup),
     setupLastOverFirst: quartiles(m.flat),
-    roundTripsPerSecond: quartiles(m.rates),
-    roundTripsPerProcessorSecond: quartiles(m.cpu),
+    roundTripsPerSecond: quartiles(m.inTurn.wall),
+    roundTripsPerProcessorSecond: quartiles(m.inTurn.processor),
+    randomRoundTripsPerSecond: quartiles(m.random.wall),
+    randomRoundTripsPerProcessorSecond: quartiles(m.random.processor),
     linearBytes: m.linear,
     bufferBytes: m.buffers,
     heapBytes: m.heap,
@@ -296,15 +334,20 @@ function flatness(ratio: number): number {
 function barsOf(all: readonly Measured[]): Bar[] {
   const reference = all[1] as Measured;
   const most = all.at(-1) as Measured;
-  const slowdown = (count: number): number | undefined => {
+  const share = (count: number, least: number, order: "inTurn" | "random"): Bar => {
     const found = all.find((m) => m.count === count);
-    return found === undefined ? undefined : pairRatio(found.cpu, reference.cpu).median;
+    const name = `connections, round trips ${ORDERS[order]} at ${count} / 1,000`;
+    if (found === undefined) return { name, least, ratio: undefined };
+    const ratio = pairRatio(found[order].processor, reference[order].processor);
+    return { name, least, ratio: ratio.median };
   };
   const side = most.count * totalBytes(most);
   const flat = flatness(quartiles(most.flat).median);
   return [
-    { name: "connections, round trips at 10,000 / 1,000", least: 0.5, ratio: slowdown(10_000) },
-    { name: "connections, round trips at 100,000 / 1,000", least: 0.3, ratio: slowdown(100_000) },
+    share(10_000, 0.5, "inTurn"),
+    share(10_000, 0.5, "random"),
+    share(100_000, 0.3, "inTurn"),
+    share(100_000, 0.3, "random"),
     { name: "connections, setup, first tenth and last", least: 0.8, ratio: flat },
     { name: "connections, 2,560 / bytes idle", least: 1, ratio: BYTES_MAX / totalBytes(most) },
     { name: "connections, 256 MiB / one side", least: 1, ratio: SIDE_BYTES_MAX / side },
@@ -325,8 +368,9 @@ export function connections(scale: BenchScale): BenchReport {
   const side = (most.count * totalBytes(most)) / 2 ** 20;
   const hash = new WorkHash();
   hash.add(...counts, Math.round(TRIPS * scale.work));
-  const head = ["connections", "k opened/CPU s", "last/first", "k rt/s", "k rt/CPU s"];
-  head.push("/ 1,000", "linear+buffers+heap B", "B idle");
+  const head = ["connections", "k opened/CPU s", "last/first"];
+  head.push("k trips/s in turn", "/CPU s", "/ 1,000", "at random", "/CPU s", "/ 1,000");
+  head.push("linear+buffers+heap B", "B idle");
   return {
     lines: [
       ...table([head, ...rowsOf(all, all[1] as Measured)]),
