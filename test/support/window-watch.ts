@@ -35,32 +35,51 @@ function scaleOf(view: DataView, tcp: number): number {
   return -1;
 }
 
+function name(end: number): string {
+  const address = Math.floor(end / 65536);
+  return `${[24, 16, 8, 0].map((bit) => (address >>> bit) & 255).join(".")}:${end % 65536}`;
+}
+
 export class WindowWatch implements FrameTap {
   /** Windows that shrank, in words; empty when all is well. */
   readonly shrunk: string[] = [];
   /** Segments that were looked at: 0 would prove nothing. */
   segments = 0;
-  readonly #directions = new Map<string, Direction>();
+  /** By sender, then by receiver: address and port as one number. */
+  readonly #directions = new Map<number, Map<number, Direction>>();
+  #view: DataView = new DataView(new ArrayBuffer(0));
 
-  #direction(key: string): Direction {
-    const known = this.#directions.get(key) ?? { scale: -1, edge: undefined };
-    this.#directions.set(key, known);
+  #direction(from: number, to: number): Direction {
+    let receivers = this.#directions.get(from);
+    if (receivers === undefined) {
+      receivers = new Map();
+      this.#directions.set(from, receivers);
+    }
+    const known = receivers.get(to) ?? { scale: -1, edge: undefined };
+    receivers.set(to, known);
     return known;
   }
 
+  #viewOf({ buffer, byteOffset, byteLength }: Uint8Array): DataView {
+    const view = this.#view;
+    const same = view.buffer === buffer && view.byteOffset === byteOffset;
+    if (!same) this.#view = new DataView(buffer, byteOffset, byteLength);
+    return this.#view;
+  }
+
   frame(now: number, _side: number, bytes: Uint8Array, offset: number): void {
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const view = this.#viewOf(bytes);
     const ip = packetAt(view, offset);
     if (ip < 0) return;
     const tcp = ip + (view.getUint8(ip) & 15) * 4;
-    const from = `${view.getUint32(ip + 12)}:${view.getUint16(tcp)}`;
-    const to = `${view.getUint32(ip + 16)}:${view.getUint16(tcp + 2)}`;
+    const from = view.getUint32(ip + 12) * 65536 + view.getUint16(tcp);
+    const to = view.getUint32(ip + 16) * 65536 + view.getUint16(tcp + 2);
     const flags = view.getUint8(tcp + 13);
-    const own = this.#direction(`${from}>${to}`);
+    const own = this.#direction(from, to);
     if ((flags & SYN) !== 0) Object.assign(own, { scale: scaleOf(view, tcp), edge: undefined });
     if ((flags & (ACK | RST)) !== ACK) return;
     this.segments += 1;
-    const other = this.#direction(`${to}>${from}`);
+    const other = this.#direction(to, from);
     // RFC 7323, 2.2: both or none, and never in a SYN.
     const scaled = (flags & SYN) === 0 && own.scale >= 0 && other.scale >= 0;
     const shift = scaled ? own.scale : 0;
@@ -68,7 +87,7 @@ export class WindowWatch implements FrameTap {
     const before = own.edge;
     const ahead = before === undefined ? 0 : (edge - before) | 0;
     if (ahead < -(2 ** shift - 1)) {
-      this.shrunk.push(`${now} ns, ${from} to ${to}: right edge ${before} moved by ${ahead}`);
+      this.shrunk.push(`${now} ns, ${name(from)} to ${name(to)}: edge ${before} moved by ${ahead}`);
     }
     if (before === undefined || ahead > 0) own.edge = edge;
   }
