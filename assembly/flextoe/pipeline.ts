@@ -167,6 +167,7 @@ function serveContexts(core: usize): bool {
 function serveContext(core: usize, context: u32, record: usize): bool {
   let budget = L.DESCRIPTORS_PER_STEP;
   let pending = queue.pendingDescriptors(core, record);
+  if (isReadAhead(core, pending)) readAheadDescriptors(core, record, pending);
   while (pending != 0 && budget != 0 && isUnloaded(core)) {
     if (!sendPredicted(core, context, record)) break;
     pending--;
@@ -175,7 +176,6 @@ function serveContext(core: usize, context: u32, record: usize): bool {
   while (pending != 0 && budget != 0) {
     const items = min(min(pending, budget), min(L.BATCH_MAX, egressRoom(core)));
     if (items == 0) break;
-    if (isReadAhead(core, items)) readAheadDescriptors(core, record, items);
     for (let i: u32 = 0; i < items; i++) {
       const work = workAt(core, i);
       queue.fetchDescriptor(core, context, work);

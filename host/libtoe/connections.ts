@@ -18,15 +18,12 @@ import { dispatch, type Hooks } from "./dispatch.ts";
 import { Outbox } from "./outbox.ts";
 import type { SocketOptions } from "./options.ts";
 import { PayloadMemory, pendingBytes } from "./payload-buffer.ts";
+import { readAhead } from "./read-ahead.ts";
 import { SocketRows } from "./socket-rows.ts";
 import { ANYTHING, DescriptorTable, READABLE, Socket } from "./socket.ts";
 import { SOCKET_CLOSED, SOCKET_CONNECTED, SOCKET_CONNECTING, SOCKET_IDLE } from "./socket.ts";
 import { StarvedSockets } from "./starved.ts";
 import { SOCKET_LISTENING } from "./socket.ts";
-
-/** Sockets with news, and records in all, from which on reading ahead is worth its turns. */
-const READ_AHEAD_MIN = 4;
-const READ_AHEAD_SOCKETS = 2048;
 
 export class Connections implements ConnectionEvents {
   readonly context: ContextQueue;
@@ -47,7 +44,7 @@ export class Connections implements ConnectionEvents {
   /** Connections that are over and not yet given back to the control plane. */
   #finished: number[] = [];
   readonly #touched = new WorkList<Socket>();
-  /** Of no meaning: no compiler takes the reads of #readAhead() for nothing. */
+  /** Of no meaning: no compiler takes the reads for nothing. */
   readAhead = 0;
   #kicked = false;
   #polling = false;
@@ -398,24 +395,9 @@ export class Connections implements ConnectionEvents {
     this.#polling = false;
   }
 
-  /**
-   * A word of each record that is dispatched next: many thousand are in no cache, and these reads
-   * do not wait for each other as the calls in a dispatch do (assembly/flow/read-ahead.ts).
-   */
-  #readAhead(): void {
-    const count = this.rows.ready;
-    if (count < READ_AHEAD_MIN || this.#sockets.length < READ_AHEAD_SOCKETS) return;
-    let sum = 0;
-    for (let i = 0; i < count; i += 1) {
-      const socket = this.#sockets[this.rows.readyAt(i)];
-      if (socket !== undefined) sum = (sum + socket.row + socket.error) | 0;
-    }
-    this.readAhead = sum;
-  }
-
   #dispatchReady(): void {
     const { rows } = this;
-    this.#readAhead();
+    this.readAhead = readAhead(rows, this.#sockets);
     // A callback that takes notifications adds to them, or makes them touched sockets.
     while (rows.ready !== 0) {
       const socket = this.#sockets[rows.nextReady()];

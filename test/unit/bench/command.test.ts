@@ -2,9 +2,11 @@
  * Every benchmark's body runs once with little work, so that none rots between measurements; the
  * command line's errors by table. No figure is judged here.
  */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { BENCHES, main } from "../../../bench/command.ts";
-import { SMOKE } from "../../../bench/harness.ts";
+import { repositoryRoot, SMOKE } from "../../../bench/harness.ts";
 
 const TIMEOUT_MS = 60_000;
 
@@ -22,6 +24,19 @@ test("the same work has the same hash", { timeout: TIMEOUT_MS }, async () => {
   const first = await body?.(SMOKE);
   const second = await body?.(SMOKE);
   expect(second?.values.work).toBe(first?.values.work);
+});
+
+test("CI runs every benchmark, and the documents name it", () => {
+  const text = (path: string): string => readFileSync(join(repositoryRoot(), path), "utf8");
+  const names = [...BENCHES.keys()];
+  for (const script of [".ci/run", ".ci/nightly"]) {
+    const [, list = ""] = /^BENCHES=\(([^)]*)\)$/m.exec(text(script)) ?? [];
+    expect(list.trim().split(/\s+/).sort()).toEqual([...names].sort());
+  }
+  for (const name of names) {
+    expect(text("README.md")).toContain(`\`${name}\``);
+    expect(text("bench/README.md")).toContain(`| \`${name}\` |`);
+  }
 });
 
 const NAMES = "bulk, rpc, connect, connections, segment, checksum, carousel";
