@@ -189,6 +189,11 @@ export class ConnectionsRun {
     return watch.read();
   }
 
+  /** Round trips since the start. */
+  get answered(): number {
+    return this.#trips;
+  }
+
   /** Bytes of linear memory of one side. */
   get linearBytes(): number {
     const { map } = this.#pair.client.core;
