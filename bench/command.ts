@@ -9,6 +9,7 @@ import { bulk } from "./bulk.ts";
 import { carousel } from "./carousel.ts";
 import { checksum } from "./checksum.ts";
 import { connect } from "./connect.ts";
+import { connections } from "./connections.ts";
 import { FULL, QUICK, machine, type Bar, type BenchReport, type BenchScale } from "./harness.ts";
 import { rpc } from "./rpc.ts";
 import { segment } from "./segment.ts";
@@ -20,6 +21,7 @@ export const BENCHES: ReadonlyMap<string, BenchBody> = new Map<string, BenchBody
   ["bulk", bulk],
   ["rpc", rpc],
   ["connect", connect],
+  ["connections", connections],
   ["segment", segment],
   ["api", api],
   ["checksum", checksum],

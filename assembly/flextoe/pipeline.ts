@@ -11,6 +11,8 @@
 import { count } from "../base/counter.ts";
 import { wheelAdvance, wheelNext } from "../base/timer-wheel.ts";
 import { preOf, protocolOf } from "../flow/flow-state.ts";
+import { isReadAhead, readAheadDescriptors, readAheadFrames } from "../flow/read-ahead.ts";
+import { readAheadTimers } from "../flow/read-ahead.ts";
 import { Counter } from "../../bindings/abi/counters.ts";
 import * as D from "../../bindings/abi/descriptor.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
@@ -78,6 +80,7 @@ function receiveBurst(core: usize): void {
   // Each frame may be answered and may cause three events: without room the burst waits.
   if (offered == 0 || egressRoom(core) < offered || queue.eventRoom(core) < offered * 3) return;
   store<u32>(core, 0, M.CORE_INGRESS_COUNT);
+  if (isReadAhead(core, offered)) readAheadFrames(core, offered);
   const first = predictBurst(core, offered);
   if (first == offered) return;
   const table = <usize>load<u32>(core, M.CORE_INGRESS_TABLE);
@@ -164,6 +167,7 @@ function serveContexts(core: usize): bool {
 function serveContext(core: usize, context: u32, record: usize): bool {
   let budget = L.DESCRIPTORS_PER_STEP;
   let pending = queue.pendingDescriptors(core, record);
+  if (isReadAhead(core, pending)) readAheadDescriptors(core, record, pending);
   while (pending != 0 && budget != 0 && isUnloaded(core)) {
     if (!sendPredicted(core, context, record)) break;
     pending--;
@@ -211,6 +215,8 @@ function expireTimers(core: usize, now: u64): bool {
   const due = <usize>load<u32>(core, M.CORE_SCRATCH);
   const fired = wheelAdvance(wheel, timers, now, due, most);
   let items: u32 = 0;
+  // Any word of a record that is not in use yet.
+  if (isReadAhead(core, fired)) store<u32>(workAt(core, 0), readAheadTimers(core, due, fired));
   for (let i: u32 = 0; i < fired; i++) {
     count(core, Counter.TimersFired);
     if (expire(core, load<u32>(due + i * 4), workAt(core, items))) {

@@ -4,11 +4,12 @@
  * has consumed its last one.
  *
  * The rule of the reserve. A buffer of one chunk is promised that chunk; a larger one of n chunks
- * n + 2: its bytes may begin within a chunk, and its list is a chunk. The first window of a
- * connection and each growth take at most half of what is free, unpromised and above a quarter of
- * the arena; a connection that this leaves without anything gets one chunk, of all but the last
- * sixteenth. So windows become small when memory does, every connection can receive, something is
- * left for sending, and no promise is ever taken back (RFC 9293 SHLD-14).
+ * n + 2: its bytes may begin within a chunk, and its list is a chunk. The last sixteenth of the
+ * arena is for sending. A connection always gets one chunk of the rest; more, in its first window
+ * and when it grows, is at most half of what is unpromised after a quarter of the arena, and what
+ * a buffer of one chunk takes for each row that is still free, are set aside. So windows become
+ * small when memory does, every connection can receive, something is left for sending, and no
+ * promise is ever taken back (RFC 9293 SHLD-14).
  *
  * A buffer grows when the application drains half of it within one round-trip time (dynamic
  * right-sizing, Fisk and Feng 2001): a sender that the window stops is given twice as much.
@@ -51,16 +52,30 @@ function promised(core: usize, shift: u32): u32 {
   return chunks == 1 && mayBeSingle() ? 1 : chunks + 2;
 }
 
+/** Chunks that are for sending: two, or a sixteenth. */
+function sendingShare(core: usize): u32 {
+  return max<u32>(2, load<u32>(core, M.CORE_CHUNKS) >> 4);
+}
+
+/** Chunks that no window but a first one of one chunk may take. */
+function setAside(core: usize): u32 {
+  // The rows in use are counted where the arena is: a thread's own header knows nothing of them.
+  const pool = <usize>load<u32>(core, M.CORE_POOL);
+  const rows = load<u32>(pool, M.CORE_CONNECTIONS) - load<u32>(pool, M.CORE_BOUND);
+  const firsts = rows * promised(core, load<u32>(core, M.CORE_CHUNK_SHIFT));
+  return max(load<u32>(core, M.CORE_CHUNKS) >> 2, firsts + sendingShare(core));
+}
+
 /** True when a window may take `count` chunks more. */
 function mayPromise(core: usize, count: u32): bool {
   const free = unreservedChunks(core);
-  const kept = load<u32>(core, M.CORE_CHUNKS) >> 2;
+  const kept = setAside(core);
   return free > kept && count <= (free - kept) >> 1;
 }
 
-/** True when a connection may have a first chunk: two and a sixteenth are left for sending. */
+/** True when a connection may have a first chunk. */
 function mayBegin(core: usize): bool {
-  return unreservedChunks(core) > max<u32>(2, load<u32>(core, M.CORE_CHUNKS) >> 4);
+  return unreservedChunks(core) > sendingShare(core);
 }
 
 /**

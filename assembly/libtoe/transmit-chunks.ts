@@ -1,7 +1,9 @@
 /**
  * libTOE's chunks for what the application appends (day-one decision 4). When the arena has none
- * left, idle connections give theirs back; then the application waits (EAGAIN), and every transmit
- * buffer that becomes empty is given back at once until nobody waits.
+ * left, idle connections give theirs back; then the application waits (EAGAIN). Every transmit
+ * buffer that becomes empty is given back at once while somebody waits, and from the time that idle
+ * connections had to give until SHORT_SHIFT's part of the arena is free: looking for an idle one
+ * among 100,000 costs more than a chunk taken anew for each message.
  *
  * Invariant: only a buffer with nothing appended and nothing unacknowledged is taken back.
  */
@@ -12,20 +14,30 @@ import { backTransmit, clearTransmit, countReclaimed } from "../flow/transmit-bu
 import { giveTransmit, hasTransmit } from "../flow/transmit-buffer.ts";
 import { chunksPassed } from "../tcp/buffer-address.ts";
 import { Counter } from "../../bindings/abi/counters.ts";
-import { CORE_CHUNK_SHIFT, CORE_CONNECTIONS } from "../../bindings/abi/memory-map.ts";
+import { CORE_CHUNKS, CORE_CHUNK_SHIFT, CORE_CONNECTIONS } from "../../bindings/abi/memory-map.ts";
 import { CORE_RECLAIM_NEXT } from "../../bindings/abi/memory-map.ts";
 import * as S from "../../bindings/abi/socket.ts";
 import { coreOf, rowOf } from "./socket.ts";
+
+/** The arena is not short any more when 1/32 of it is free and promised to nobody. */
+const SHORT_SHIFT: u32 = 5;
 
 /** Sees to chunks for bytes that are to be appended: for how many it could, 0 to `length`. */
 export function takeChunks(library: usize, connection: u32, offset: u32, length: u32): u32 {
   const core = coreOf(library);
   let backed = backTransmit(core, connection, offset, length);
-  if (backed == 0 && reclaim(core)) backed = backTransmit(core, connection, offset, length);
+  if (backed == 0 && reclaim(core)) {
+    starve(library, S.STARVED_SHORT);
+    backed = backTransmit(core, connection, offset, length);
+  }
   if (backed != 0) return backed;
   count(core, Counter.SendsStarved);
-  store<u32>(library, 1, S.LIBTOE_STARVED);
+  starve(library, S.STARVED_WAITING);
   return 0;
+}
+
+function starve(library: usize, why: u32): void {
+  store<u32>(library, load<u32>(library, S.LIBTOE_STARVED) | why, S.LIBTOE_STARVED);
 }
 
 /** True for a socket whose transmit buffer is empty, and holds chunks. */
@@ -85,8 +97,11 @@ function giveChunks(
   if (!hasTransmit(core, connection)) return;
   const passed = chunksPassed(load<u32>(core, CORE_CHUNK_SHIFT), offset, bytes);
   if (passed != 0) giveTransmit(core, postOf(core, connection), offset, passed);
-  if (load<u32>(library, S.LIBTOE_STARVED) == 0) return;
+  const starved = load<u32>(library, S.LIBTOE_STARVED);
+  if (starved == 0) return;
   if (isIdle(core, connection)) clearIdle(core, connection, row);
+  if (unreservedChunks(core) <= load<u32>(core, CORE_CHUNKS) >> SHORT_SHIFT) return;
+  store<u32>(library, starved & ~S.STARVED_SHORT, S.LIBTOE_STARVED);
 }
 
 /** Chunks that sockets which wait for some may take now. */

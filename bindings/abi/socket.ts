@@ -60,8 +60,14 @@ export const LIBTOE_READY_COUNT: u32 = 28; // u32
 export const LIBTOE_READY_TAKEN: u32 = 32; // u32: entries that nextReady() has taken out
 export const LIBTOE_CAUSE: u32 = 36; // u32: POLL* bits that may be new for the one taken last
 export const LIBTOE_TAKEN: u32 = 40; // u32: bytes that the last append() over several chunks took
-/** 1 while a socket waits for chunks: those of an empty transmit buffer go back at once. */
-export const LIBTOE_STARVED: u32 = 44; // u32: host and Wasm
+/** Not 0: the chunks of a transmit buffer that becomes empty go back at once. */
+export const LIBTOE_STARVED: u32 = 44; // u32: STARVED_*; host and Wasm
 export const LIBTOE_READY: u32 = 64; // READY_MAX x u32
 export const READY_MAX: u32 = 256;
 export const LIBTOE_SIZE: u32 = 1088;
+
+// LIBTOE_STARVED.
+/** A socket waits for chunks. */
+export const STARVED_WAITING: u32 = 1;
+/** The arena had none left but those of idle connections. */
+export const STARVED_SHORT: u32 = 2;

@@ -170,7 +170,7 @@ export async function connectAsync(
   const socket = socketOf(calls, "connect", fd);
   try {
     const over: Condition = ({ state }) => state !== SOCKET_CONNECTING;
-    await wait(calls, "connect", socket, over, limitsOf(options, socket.sendTimeout));
+    await wait(calls, "connect", socket, over, limitsOf(options, socket.rare.sendTimeout));
   } catch (reason) {
     if (socket.state === SOCKET_CONNECTING) calls.internals.abort(socket, 0);
     throw reason;
@@ -186,7 +186,7 @@ export function acceptAsync(
   options: TransferOptions = {},
 ): Promise<number> {
   const attempt = (): number => calls.accept(fd, options.flags ?? 0);
-  return retry(calls, "accept", fd, attempt, readable, options, (s) => s.receiveTimeout);
+  return retry(calls, "accept", fd, attempt, readable, options, (s) => s.rare.receiveTimeout);
 }
 
 /**
@@ -224,8 +224,8 @@ function rest(buffer: Uint8Array, offset: number): number {
   return buffer instanceof Uint8Array ? buffer.length - offset : 0;
 }
 
-const receiveTimeout = (socket: Socket): number => socket.receiveTimeout;
-const sendTimeout = (socket: Socket): number => socket.sendTimeout;
+const receiveTimeout = (socket: Socket): number => socket.rare.receiveTimeout;
+const sendTimeout = (socket: Socket): number => socket.rare.sendTimeout;
 
 /**
  * Resolves with `length` when all bytes are in the transmit buffer. The bytes must not change

@@ -108,7 +108,7 @@ export class SocketCalls {
     if (this.#table.full()) return -ERRNO.EMFILE;
     const { control } = this.internals;
     const connection = control.accept(socket.listener);
-    socket.acceptable = connection > 0 && control.acceptable(socket.listener) > 0;
+    socket.own().acceptable = connection > 0 && control.acceptable(socket.listener) > 0;
     if (connection <= 0) return connection === 0 ? -ERRNO.EAGAIN : connection;
     const child = this.internals.accepted(connection);
     if (child === undefined) return -ERRNO.ECONNABORTED;
@@ -260,7 +260,7 @@ export class SocketCalls {
     if (socket === undefined) return -ERRNO.EBADF;
     if (socket.state === SOCKET_EPOLL) return -C.ENOTSOCK;
     const { control } = this.internals;
-    if (socket.local !== undefined) return toSocketAddress(socket.local);
+    if (socket.rare.local !== undefined) return toSocketAddress(socket.rare.local);
     if (socket.connection !== 0) return toSocketAddress(control.local(socket.connection));
     const bound = socket.bound ?? UNBOUND;
     if (socket.state !== SOCKET_LISTENING) return toSocketAddress(bound);
@@ -273,7 +273,8 @@ export class SocketCalls {
     if (socket === undefined) return -ERRNO.EBADF;
     if (socket.state === SOCKET_EPOLL) return -C.ENOTSOCK;
     if (socket.row !== 0) return toSocketAddress(this.internals.control.remote(socket.connection));
-    return socket.remote === undefined ? -ERRNO.ENOTCONN : toSocketAddress(socket.remote);
+    const { remote } = socket.rare;
+    return remote === undefined ? -ERRNO.ENOTCONN : toSocketAddress(remote);
   }
 
   /** F_GETFL and F_SETFL (O_NONBLOCK is kept and changes nothing: no call waits). */
@@ -296,7 +297,7 @@ export class SocketCalls {
     if ((flags & ~C.SOCK_CLOEXEC) !== 0) return -ERRNO.EINVAL;
     const socket = new Socket(this.internals.defaults.share());
     socket.state = SOCKET_EPOLL;
-    socket.epoll = new EpollInstance(socket);
+    socket.own().epoll = new EpollInstance(socket);
     return this.#table.open(socket);
   }
 
@@ -305,18 +306,20 @@ export class SocketCalls {
     const epoll = this.#table.get(epfd);
     const socket = this.#table.get(fd);
     if (epoll === undefined || socket === undefined) return -ERRNO.EBADF;
-    if (epoll.epoll === undefined || socket.state === SOCKET_EPOLL) return -ERRNO.EINVAL;
-    return epoll.epoll.control(operation, socket, event);
+    const instance = epoll.rare.epoll;
+    if (instance === undefined || socket.state === SOCKET_EPOLL) return -ERRNO.EINVAL;
+    return instance.control(operation, socket, event);
   }
 
   /** Fills `events` with what is ready now, at most `most`; how many. */
   epollWait(epfd: number, events: EpollEvent[], most = 64): number {
     const epoll = this.#table.get(epfd);
     if (epoll === undefined) return -ERRNO.EBADF;
-    if (epoll.epoll === undefined) return -ERRNO.EINVAL;
+    const instance = epoll.rare.epoll;
+    if (instance === undefined) return -ERRNO.EINVAL;
     if (!Array.isArray(events)) return -ERRNO.EFAULT;
     if (!Number.isInteger(most) || most < 1) return -ERRNO.EINVAL;
-    return epoll.epoll.wait(events, most);
+    return instance.wait(events, most);
   }
 
   /**

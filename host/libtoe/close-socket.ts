@@ -12,7 +12,7 @@ export function closeSocket(toe: Connections, socket: Socket): void {
   socket.watcher = undefined;
   if (socket.state === SOCKET_LISTENING) toe.unlisten(socket);
   else if (socket.state === SOCKET_CONNECTING) toe.abort(socket, 0);
-  else if (socket.state === SOCKET_EPOLL) socket.epoll?.close();
+  else if (socket.state === SOCKET_EPOLL) socket.rare.epoll?.close();
   else if (socket.connection !== 0) endConnection(toe, socket);
   for (const observer of observers ?? []) observer.gone();
   toe.table.close(socket);

@@ -18,6 +18,7 @@ import { dispatch, type Hooks } from "./dispatch.ts";
 import { Outbox } from "./outbox.ts";
 import type { SocketOptions } from "./options.ts";
 import { PayloadMemory, pendingBytes } from "./payload-buffer.ts";
+import { readAhead } from "./read-ahead.ts";
 import { SocketRows } from "./socket-rows.ts";
 import { ANYTHING, DescriptorTable, READABLE, Socket } from "./socket.ts";
 import { SOCKET_CLOSED, SOCKET_CONNECTED, SOCKET_CONNECTING, SOCKET_IDLE } from "./socket.ts";
@@ -43,6 +44,8 @@ export class Connections implements ConnectionEvents {
   /** Connections that are over and not yet given back to the control plane. */
   #finished: number[] = [];
   readonly #touched = new WorkList<Socket>();
+  /** Of no meaning: no compiler takes the reads for nothing. */
+  readAhead = 0;
   #kicked = false;
   #polling = false;
 
@@ -176,7 +179,7 @@ export class Connections implements ConnectionEvents {
    */
   shutdownReceive(socket: Socket): void {
     socket.rxShut = true;
-    socket.tail = undefined;
+    if (socket.rare.tail !== undefined) socket.own().tail = undefined;
     if (socket.row !== 0) {
       const unread = socket.rxAvail;
       this.rows.change(socket.row, SOCKET_RX_SHUT, 0);
@@ -213,8 +216,9 @@ export class Connections implements ConnectionEvents {
     this.#sockets[socket.connection] = undefined;
     // The control plane may forget the connection while the descriptor is still open.
     if (socket.row !== 0 && !socket.releasing) {
-      socket.local = this.control.local(socket.connection);
-      socket.remote = this.control.remote(socket.connection);
+      const rare = socket.own();
+      rare.local = this.control.local(socket.connection);
+      rare.remote = this.control.remote(socket.connection);
     }
     if (socket.row !== 0) this.rows.forget(socket.connection);
     socket.row = 0;
@@ -296,7 +300,6 @@ export class Connections implements ConnectionEvents {
       const parent = this.#listeners.get(listener);
       if (parent === undefined) return;
       socket = new Socket(parent.options.share());
-      socket.domain = parent.domain;
       socket.listener = listener;
       this.#enter(socket, connection);
     }
@@ -314,7 +317,7 @@ export class Connections implements ConnectionEvents {
     socket.ints = this.rows.ints;
     socket.row = row;
     this.rows.open(row, generation);
-    socket.generation = generation | 0;
+    socket.bound = undefined;
     socket.state = SOCKET_CONNECTED;
     socket.sendable = true;
     this.touch(socket, ANYTHING);
@@ -323,7 +326,7 @@ export class Connections implements ConnectionEvents {
   acceptReady(listener: number): void {
     const socket = this.#listeners.get(listener);
     if (socket === undefined) return;
-    socket.acceptable = true;
+    socket.own().acceptable = true;
     this.touch(socket, READABLE);
   }
 
@@ -342,7 +345,7 @@ export class Connections implements ConnectionEvents {
 
   softError(connection: number, error: number): void {
     const socket = this.#sockets[connection];
-    if (socket !== undefined) socket.softError = error;
+    if (socket !== undefined) socket.own().softError = error;
   }
 
   /** The buffer goes back to the arena with the connection; unread bytes stay readable. */
@@ -350,9 +353,10 @@ export class Connections implements ConnectionEvents {
     if (socket.row === 0 || socket.releasing || socket.rxShut) return;
     const unread = socket.rxAvail + pendingBytes(this.core, socket.connection);
     if (unread === 0) return;
-    socket.tail = new Uint8Array(unread);
-    socket.tailAt = 0;
-    this.memory.peek(socket, socket.tail, 0, unread);
+    const rare = socket.own();
+    rare.tail = new Uint8Array(unread);
+    rare.tailAt = 0;
+    this.memory.peek(socket, rare.tail, 0, unread);
   }
 
   // Dispatch.
@@ -393,6 +397,7 @@ export class Connections implements ConnectionEvents {
 
   #dispatchReady(): void {
     const { rows } = this;
+    this.readAhead = readAhead(rows, this.#sockets);
     // A callback that takes notifications adds to them, or makes them touched sockets.
     while (rows.ready !== 0) {
       const socket = this.#sockets[rows.nextReady()];

@@ -152,10 +152,10 @@ function timeout(name: "receiveTimeout" | "sendTimeout"): OptionRow {
   return {
     set: (socket, value) => {
       if (!integer(value, 0, INT_MAX)) return false;
-      socket[name] = value;
+      socket.own()[name] = value;
       return true;
     },
-    get: (socket) => socket[name],
+    get: (socket) => socket.rare[name],
   };
 }
 
@@ -228,8 +228,8 @@ const ERROR: OptionRow = {
   get: (socket) => {
     const error = socket.takeError();
     if (error !== 0) return error;
-    const soft = socket.softError;
-    socket.softError = 0;
+    const soft = socket.rare.softError;
+    if (soft !== 0) socket.own().softError = 0;
     return soft;
   },
 };
@@ -252,7 +252,7 @@ const TABLE = new Map<number, OptionRow>([
     { get: (socket) => (socket.state === SOCKET_LISTENING ? 1 : 0) },
   ],
   [key(C.SOL_SOCKET, C.SO_PROTOCOL), { get: () => C.IPPROTO_TCP }],
-  [key(C.SOL_SOCKET, C.SO_DOMAIN), { get: (socket) => socket.domain }],
+  [key(C.SOL_SOCKET, C.SO_DOMAIN), { get: () => C.AF_INET }],
   [key(C.SOL_SOCKET, C.SO_MAX_PACING_RATE), PACING],
   [key(C.IPPROTO_IP, C.IP_TOS), range("tos", 0, 255)],
   [key(C.IPPROTO_IP, C.IP_TTL), TTL],

@@ -7,7 +7,7 @@ import type { Socket } from "./socket.ts";
 
 /** MSG_MORE holds bytes back for no longer than this, as Linux's cork. */
 export const HOLD_NS = 200e6;
-/** Socket.heldSince: not held, and held since the next poll that knows the time. */
+/** RareState.heldSince: not held, and held since the next poll that knows the time. */
 const NOT_HELD = -1;
 const UNSTAMPED = -2;
 
@@ -26,8 +26,8 @@ export class Outbox {
 
   /** What was appended may wait for more, for a bounded time. */
   hold(socket: Socket): void {
-    if (socket.heldSince !== NOT_HELD || socket.dirty) return;
-    socket.heldSince = UNSTAMPED;
+    if (socket.rare.heldSince !== NOT_HELD || socket.dirty) return;
+    socket.own().heldSince = UNSTAMPED;
     this.holding = true;
     this.#held.push(socket);
   }
@@ -38,14 +38,14 @@ export class Outbox {
     const held = this.#held;
     this.#held = [];
     for (const socket of held) {
-      const since = socket.heldSince;
+      const since = socket.rare.heldSince;
       const due = now === undefined || (since >= 0 && now - since >= HOLD_NS);
       if (due || !appended(socket) || socket.dirty) {
-        socket.heldSince = NOT_HELD;
+        socket.own().heldSince = NOT_HELD;
         if (appended(socket)) release(socket);
         continue;
       }
-      if (since < 0) socket.heldSince = now;
+      if (since < 0) socket.own().heldSince = now;
       this.#held.push(socket);
     }
     this.holding = this.#held.length > 0;
@@ -55,7 +55,8 @@ export class Outbox {
   nextDeadline(): number {
     let next = Infinity;
     if (this.#held.length === 0) return next;
-    for (const { heldSince } of this.#held) {
+    for (const { rare } of this.#held) {
+      const { heldSince } = rare;
       next = Math.min(next, heldSince < 0 ? 0 : heldSince + HOLD_NS);
     }
     return next;

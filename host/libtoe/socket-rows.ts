@@ -4,7 +4,7 @@
  */
 import { CORE_SOCKETS } from "../../bindings/abi/memory-map.ts";
 import { LIBTOE_CAUSE, LIBTOE_DIRTY_COUNT, LIBTOE_READY_COUNT } from "../../bindings/abi/socket.ts";
-import { LIBTOE_STARVED, LIBTOE_TAKEN } from "../../bindings/abi/socket.ts";
+import { LIBTOE_READY, LIBTOE_STARVED, LIBTOE_TAKEN } from "../../bindings/abi/socket.ts";
 import { SOCKET_CAUSE, SOCKET_GENERATION } from "../../bindings/abi/socket.ts";
 import { SOCKET_OPEN, SOCKET_OWNER, SOCKET_SENDABLE } from "../../bindings/abi/socket.ts";
 import { SOCKET_SIZE, SOCKET_STATE } from "../../bindings/abi/socket.ts";
@@ -27,6 +27,7 @@ export class SocketRows {
   readonly #cause: number;
   readonly #taken: number;
   readonly #starved: number;
+  readonly #list: number;
 
   constructor(core: Core, library: number) {
     this.ints = core.ints;
@@ -38,6 +39,7 @@ export class SocketRows {
     this.#cause = (library + LIBTOE_CAUSE) >>> 2;
     this.#taken = (library + LIBTOE_TAKEN) >>> 2;
     this.#starved = (library + LIBTOE_STARVED) >>> 2;
+    this.#list = (library + LIBTOE_READY) >>> 2;
   }
 
   /** Sockets that wait for a descriptor. */
@@ -58,6 +60,11 @@ export class SocketRows {
   /** Takes out the first socket with news: its connection, 0 without one. `cause` is then its. */
   nextReady(): number {
     return this.#exports.nextReady(this.#library) | 0;
+  }
+
+  /** One of the connections with news; index < ready. */
+  readyAt(index: number): number {
+    return this.ints[(this.#list + index) | 0] as number;
   }
 
   /** POLL* bits that may be new for the socket that was taken out last. */

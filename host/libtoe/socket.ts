@@ -47,12 +47,34 @@ const RX_AVAIL = SOCKET_RX_AVAIL >>> 2;
 const QUEUED = SOCKET_QUEUED >>> 2;
 const NO_ROWS = new Int32Array(0);
 
+/** What few sockets have; the others share one record of it, RARELY. */
+class RareState {
+  /** Something waits in the accept queue. */
+  acceptable = false;
+  softError = 0;
+  /** Time in ns from which MSG_MORE holds bytes back; -1 = not held, -2 = since the next poll. */
+  heldSince = -1;
+  /** Unread bytes of a connection that is over, copied from its buffer; `tailAt` is next. */
+  tail: Uint8Array | undefined = undefined;
+  tailAt = 0;
+  local: Endpoint | undefined = undefined;
+  remote: Endpoint | undefined = undefined;
+  /** SO_RCVTIMEO and SO_SNDTIMEO in ms for the awaitable forms; 0 = none. */
+  receiveTimeout = 0;
+  sendTimeout = 0;
+  epoll: EpollInstance | undefined = undefined;
+}
+
+const RARELY: Readonly<RareState> = new RareState();
+
 /**
  * One descriptor, or one connection that nobody has accepted yet (fd -1). What notifications and
  * descriptors change stands in the connection's row in linear memory (bindings/abi/socket.ts)
- * while there is one.
+ * while there is one. A hundred thousand of these are open at once: eight bytes a field.
  */
 export class Socket {
+  // In this order: what every call reads stands in the record's first cache line, then what most
+  // calls read.
   fd = -1;
   state = SOCKET_IDLE;
   /** Connection id while the data path or the control plane has it for us; otherwise 0. */
@@ -60,58 +82,50 @@ export class Socket {
   /** Word index of the connection's row in `ints`; 0 without one. */
   row = 0;
   ints: Int32Array = NO_ROWS;
-  /** As a signed 32-bit number. */
-  generation = 0;
-  /** Listening: the listener's id. Not yet accepted: of the listener that it came to. */
-  listener = 0;
+  watcher: Watcher | undefined = undefined;
+  observers: Observer[] | undefined = undefined;
   /** Buffers of the application that recv() and send() meet again and again. */
   rxKnown: KnownBuffer = NOT_KNOWN;
   txKnown: KnownBuffer = NOT_KNOWN;
-  /** ATX_* flags for the next descriptor. */
-  atxFlags = 0;
   /** In the list of sockets that the next dispatch looks at. */
   touched = false;
   /** POLL* bits that may have become true since the last dispatch, besides the row's. */
   cause = 0;
   /** Connected, and the application has not shut its sending side. */
   sendable = false;
+  /** Positive errno, read and cleared by SO_ERROR or by the next call. */
+  error = 0;
   /** The application shut its sending or receiving side. */
   txShut = false;
   rxShut = false;
   /** Closed by the application; the descriptor with the FIN is still to be put. */
   releasing = false;
-  /** Something waits in the accept queue. */
-  acceptable = false;
-  /** Positive errno, read and cleared by SO_ERROR or by the next call. */
-  error = 0;
-  softError = 0;
+  /** ATX_* flags for the next descriptor. */
+  atxFlags = 0;
   /** F_GETFL flags. */
   flags = 0;
-  /** Time in ns from which MSG_MORE holds bytes back; -1 = not held, -2 = since the next poll. */
-  heldSince = -1;
-  /** Unread bytes of a connection that is over, copied from its buffer; `tailAt` is next. */
-  tail: Uint8Array | undefined = undefined;
-  tailAt = 0;
-  watcher: Watcher | undefined = undefined;
-  observers: Observer[] | undefined = undefined;
+  /** Listening: the listener's id. Not yet accepted: of the listener that it came to. */
+  listener = 0;
+  /** What bind() asked for, until there is a connection. */
   bound: Endpoint | undefined = undefined;
-  local: Endpoint | undefined = undefined;
-  remote: Endpoint | undefined = undefined;
-  domain = 2;
-  /** SO_RCVTIMEO and SO_SNDTIMEO in ms for the awaitable forms; 0 = none. */
-  receiveTimeout = 0;
-  sendTimeout = 0;
-  epoll: EpollInstance | undefined = undefined;
   options: SocketOptions;
+  /** Read-only while it is RARELY: own() gives the socket one that may be changed. */
+  rare: Readonly<RareState> = RARELY;
 
   constructor(options: SocketOptions) {
     this.options = options;
   }
 
+  /** The socket's own record of what few have, for changing it. */
+  own(): RareState {
+    if (this.rare === RARELY) this.rare = new RareState();
+    return this.rare;
+  }
+
   /** Bytes readable. */
   get rxAvail(): number {
     if (this.row !== 0) return this.ints[this.row + RX_AVAIL] as number;
-    return this.tail === undefined ? 0 : this.tail.length - this.tailAt;
+    return this.rare.tail === undefined ? 0 : this.rare.tail.length - this.rare.tailAt;
   }
 
   /** The peer's FIN was reached, or the connection is over. */
@@ -168,11 +182,11 @@ export function readiness(socket: Socket): number {
     case SOCKET_CONNECTED:
       return error | connectedReadiness(socket);
     case SOCKET_LISTENING:
-      return error | (socket.acceptable ? READABLE : 0);
+      return error | (socket.rare.acceptable ? READABLE : 0);
     case SOCKET_CONNECTING:
       return error;
     case SOCKET_EPOLL:
-      return socket.epoll?.pending() === true ? READABLE : 0;
+      return socket.rare.epoll?.pending() === true ? READABLE : 0;
     case SOCKET_CLOSED:
       return error | READABLE | WRITABLE | POLLHUP | POLLRDHUP;
     default:

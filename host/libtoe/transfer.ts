@@ -142,13 +142,14 @@ function receiveLeft(
   length: number,
   flags: number,
 ): number {
-  const { tail, tailAt } = socket;
+  const { tail, tailAt } = socket.rare;
   if (tail === undefined || tailAt === tail.length) return nothingToRead(socket, length);
   const count = Math.min(length, tail.length - tailAt);
   if ((flags & MSG_TRUNC) === 0) target.set(tail.subarray(tailAt, tailAt + count), offset);
   if ((flags & MSG_PEEK) !== 0) return count;
-  socket.tailAt = tailAt + count;
-  if (socket.tailAt === tail.length) socket.tail = undefined;
+  const rare = socket.own();
+  rare.tailAt = tailAt + count;
+  if (rare.tailAt === tail.length) rare.tail = undefined;
   return count;
 }
 

@@ -6,6 +6,7 @@
 import {
   CORE_BOUND,
   CORE_CHUNK_FREE_COUNT,
+  CORE_CHUNK_RESERVED,
   CORE_INSTALLED,
   CORE_SEQUENCE_ASSIGNED,
   CORE_SEQUENCE_DOMAINS,
@@ -24,6 +25,7 @@ import type { InterconnectDescription } from "../../host/pcie/interconnect.ts";
 import { Stack } from "../../host/stack.ts";
 import { type Host, World, type WorldLinkOptions } from "../../host/world.ts";
 import { loadModule, TEST_LAYOUT } from "../support/load-core.ts";
+import { WindowWatch } from "../support/window-watch.ts";
 
 /** Points of the pipeline where sequence numbers are given and released. */
 const SEQUENCE_POINTS = 4;
@@ -81,6 +83,8 @@ export interface WorldPairOptions {
 /** What must be as before when all is closed and every timer has passed. */
 export interface PoolCounts {
   readonly chunks: number;
+  /** Chunks that receive windows promise. */
+  readonly promised: number;
   readonly installed: number;
   readonly bound: number;
   readonly timers: number;
@@ -119,6 +123,7 @@ export function poolCounts(stack: Stack): PoolCounts {
   const word = (offset: number): number => core.words[(core.address + offset) >>> 2] as number;
   return {
     chunks: word(CORE_CHUNK_FREE_COUNT),
+    promised: word(CORE_CHUNK_RESERVED),
     installed: word(CORE_INSTALLED),
     bound: word(CORE_BOUND),
     timers: core.words[((core.map.base.wheel as number) + WHEEL_COUNT) >>> 2] as number,
@@ -137,6 +142,8 @@ export class WorldPair {
   readonly client: ApplicationHost;
   readonly server: ApplicationHost;
   readonly seed: number;
+  /** Right edges of all windows, which leftovers() asks about. */
+  readonly windows = new WindowWatch();
   readonly #before: readonly PoolCounts[];
 
   constructor(options: WorldPairOptions = {}) {
@@ -145,6 +152,7 @@ export class WorldPair {
     this.world = new World({ seed: this.seed, ...turn });
     const link = { rate: 1e9, delay: 1e6, ...options.link, a: "client", b: "server" };
     this.link = this.world.addLink(link);
+    this.link.addTap(this.windows);
     this.client = this.#host(0, options);
     this.server = this.#host(1, options);
     this.#before = [poolCounts(this.client.stack), poolCounts(this.server.stack)];
@@ -243,7 +251,7 @@ export class WorldPair {
   /** Lets every timer pass; returns how the pools differ from the start, in words. */
   leftovers(): string[] {
     this.until(() => this.world.nextDeadline() === Number.POSITIVE_INFINITY, "rest", 60 * MINUTE);
-    const found: string[] = [];
+    const found: string[] = [...this.windows.shrunk];
     [this.client, this.server].forEach(({ stack }, side) => {
       const now = poolCounts(stack);
       for (const [name, value] of Object.entries(now)) {

@@ -2,9 +2,11 @@
  * Every benchmark's body runs once with little work, so that none rots between measurements; the
  * command line's errors by table. No figure is judged here.
  */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { BENCHES, main } from "../../../bench/command.ts";
-import { SMOKE } from "../../../bench/harness.ts";
+import { repositoryRoot, SMOKE } from "../../../bench/harness.ts";
 
 const TIMEOUT_MS = 60_000;
 
@@ -24,7 +26,20 @@ test("the same work has the same hash", { timeout: TIMEOUT_MS }, async () => {
   expect(second?.values.work).toBe(first?.values.work);
 });
 
-const NAMES = "bulk, rpc, connect, segment, api, checksum, carousel";
+test("CI runs every benchmark, and the documents name it", () => {
+  const text = (path: string): string => readFileSync(join(repositoryRoot(), path), "utf8");
+  const names = [...BENCHES.keys()];
+  for (const script of [".ci/run", ".ci/nightly"]) {
+    const [, list = ""] = /^BENCHES=\(([^)]*)\)$/m.exec(text(script)) ?? [];
+    expect(list.trim().split(/\s+/).sort()).toEqual([...names].sort());
+  }
+  for (const name of names) {
+    expect(text("README.md")).toContain(`\`${name}\``);
+    expect(text("bench/README.md")).toContain(`| \`${name}\` |`);
+  }
+});
+
+const NAMES = "bulk, rpc, connect, connections, segment, api, checksum, carousel";
 const ERROR_ROWS: [string[], string][] = [
   [[], `bench: expected a name of ${NAMES}, got ""`],
   [["nothing"], `bench: expected a name of ${NAMES}, got "nothing"`],
