@@ -57,6 +57,11 @@ const HOST_SLEEP_MS = 2;
 /** Sleeps without progress until a turn gives up, and turns that gave up until the fence. */
 const PATIENCE = 25;
 const STUCK_TURNS = 20;
+/** Rounds of the stages on the host's own thread between two looks at the pipeline. */
+const HOST_ROUNDS = 4;
+/** Looks between two readings of the clock where a thread may not block, and its patience. */
+const CLOCK_SPINS = 1000;
+const PATIENCE_MS = 2000;
 /** Frames that are worth a turn's end: half of what the egress burst takes. */
 const ENOUGH_FRAMES = EGRESS_FRAMES_MAX / 2;
 
@@ -227,11 +232,12 @@ export class WorkersExecutor implements CoreSource {
     if (!this.#started) this.#start();
     own.workersOffer(shared, library, now);
     // Most turns of a stack that waits for something have nothing for the pipeline.
-    if (own.hasSource(shared) === 0 && own.inFlight(shared) === 0) {
+    if (own.hasSource(shared) === 0 && own.inFlight(shared) === 0 && this.#runHosted() === 0) {
       return own.workersCollect(shared, library, now);
     }
     own.setPaused(shared, 0);
     own.wakeSources(shared);
+    this.#runHosted();
     const rests = this.#overlap || this.#settle();
     const bits = own.workersCollect(shared, library, now);
     if (!rests) return this.#giveUp(bits);
@@ -274,8 +280,10 @@ export class WorkersExecutor implements CoreSource {
   #pause(): boolean {
     const { shared } = this.layout;
     if (this.#fence !== undefined || !this.#started) return true;
-    this.#exports.setPaused(shared, 1);
-    if (this.#await(() => this.#exports.isQuiet(shared) !== 0)) return true;
+    const own = this.#exports;
+    own.setPaused(shared, 1);
+    // Last the stages here: a frame that RP2 may release is no item in flight any more.
+    if (this.#await(() => own.isQuiet(shared) !== 0 && this.#runHosted() === 0)) return true;
     if (this.#overlap) this.fence("does not answer");
     return false;
   }
@@ -287,10 +295,39 @@ export class WorkersExecutor implements CoreSource {
     return bits | M.STEP_MORE;
   }
 
+  /** The stages on this thread; items handled. */
+  #runHosted(): number {
+    const { shared, threads, host } = this.layout;
+    return host.length === 0 ? 0 : this.#exports.runThread(shared, threads, HOST_ROUNDS);
+  }
+
   /** Spins, then sleeps, until `done`; false after PATIENCE sleeps in which no thread moved. */
   #await(done: () => boolean): boolean {
-    for (let spin = 0; spin < HOST_SPINS; spin += 1) if (done()) return true;
-    if (!this.#mayBlock) return done();
+    for (let spin = 0; spin < HOST_SPINS; spin += 1) {
+      if (done()) return true;
+      this.#runHosted();
+    }
+    return this.#mayBlock ? this.#sleepUntil(done) : this.#spinUntil(done);
+  }
+
+  /** Where a thread may not block: until PATIENCE_MS have passed in which no thread moved. */
+  #spinUntil(done: () => boolean): boolean {
+    let before = this.#heartbeats();
+    let moved = performance.now();
+    for (;;) {
+      for (let spin = 0; spin < CLOCK_SPINS; spin += 1) {
+        if (done()) return true;
+        this.#runHosted();
+      }
+      const now = performance.now();
+      const after = this.#heartbeats();
+      if (after !== before) moved = now;
+      else if (now - moved > PATIENCE_MS) return done();
+      before = after;
+    }
+  }
+
+  #sleepUntil(done: () => boolean): boolean {
     const state = (this.layout.threads + X.THREAD_SLEEPING) >>> 2;
     const words = this.#words;
     let before = this.#heartbeats();
@@ -298,6 +335,8 @@ export class WorkersExecutor implements CoreSource {
     while (still < PATIENCE) {
       Atomics.store(words, state, X.THREAD_DROWSY);
       if (done()) break;
+      // What it found may be all that the others wait for.
+      if (this.#runHosted() !== 0) continue;
       const drowsy = X.THREAD_DROWSY;
       if (Atomics.compareExchange(words, state, drowsy, X.THREAD_ASLEEP) === drowsy) {
         Atomics.wait(words, state, X.THREAD_ASLEEP, HOST_SLEEP_MS);
