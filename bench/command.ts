@@ -11,6 +11,7 @@ import { connect } from "./connect.ts";
 import { FULL, QUICK, machine, type Bar, type BenchReport, type BenchScale } from "./harness.ts";
 import { rpc } from "./rpc.ts";
 import { segment } from "./segment.ts";
+import { workers } from "./workers.ts";
 
 type BenchBody = (scale: BenchScale) => BenchReport | Promise<BenchReport>;
 
@@ -22,6 +23,7 @@ export const BENCHES: ReadonlyMap<string, BenchBody> = new Map<string, BenchBody
   ["segment", segment],
   ["checksum", checksum],
   ["carousel", carousel],
+  ["workers", workers],
 ]);
 
 const USAGE = `bench: expected a name of ${[...BENCHES.keys()].join(", ")}`;

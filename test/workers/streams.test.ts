@@ -53,7 +53,10 @@ const HOSTED: WorkersPlan = {
 const HALF_HOSTED: WorkersPlan = {
   dma: 2,
   host: ["netif", "pre.0", "dma.1"],
-  threads: [["protocol.0", "post.0"], ["dma.0", "context-queue"]],
+  threads: [
+    ["protocol.0", "post.0"],
+    ["dma.0", "context-queue"],
+  ],
 };
 
 const PLANS: readonly (readonly [string, WorkersPlan])[] = [

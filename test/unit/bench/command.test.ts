@@ -24,7 +24,7 @@ test("the same work has the same hash", { timeout: TIMEOUT_MS }, async () => {
   expect(second?.values.work).toBe(first?.values.work);
 });
 
-const NAMES = "bulk, rpc, connect, segment, checksum, carousel";
+const NAMES = "bulk, rpc, connect, segment, checksum, carousel, workers";
 const ERROR_ROWS: [string[], string][] = [
   [[], `bench: expected a name of ${NAMES}, got ""`],
   [["nothing"], `bench: expected a name of ${NAMES}, got "nothing"`],
