@@ -1,9 +1,12 @@
 /** The platform pieces of Node (and Bun, which has the same modules). See platform.ts. */
 import { createHash, randomFillSync } from "node:crypto";
 import { compileEmbeddedCore } from "./embedded-core.ts";
+import { nodeSpawner } from "./node-workers.ts";
 import type { Platform } from "./platform.ts";
+import { startThreads } from "./start-workers.ts";
 
 export type { Hasher, Platform } from "./platform.ts";
+export type { StartedWorkers, WorkersChoice } from "./start-workers.ts";
 
 const origin = performance.now();
 
@@ -29,4 +32,5 @@ export const platform: Platform = {
     };
   },
   loadCore: compileEmbeddedCore,
+  startWorkers: (choice = {}) => startThreads({ spawn: nodeSpawner(), mayBlock: true }, choice),
 };

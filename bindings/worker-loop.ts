@@ -25,8 +25,8 @@ export interface ThreadStart {
 
 /** Rounds of one call into Wasm: then the stop word is looked at. */
 const ROUNDS = 256;
-/** Longest sleep: a thread that nobody wakes still looks around. */
-const SLEEP_MS = 1000;
+/** Longest sleep: a thread that nobody wakes still looks around, and shows that it lives. */
+export const SLEEP_MS = 250;
 
 /** Runs until the executor stops. */
 export function runWorker(start: ThreadStart): void {
