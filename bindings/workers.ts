@@ -89,7 +89,7 @@ export class WorkersExecutor implements CoreSource {
   /** Turns with work since the last look, its time, and how long each thread has been silent. */
   #unwatched = 0;
   #watched = 0;
-  #seen: { beat: number; silent: number }[] = [];
+  readonly #seen: { beat: number; silent: number }[] = [];
   #fence: string | undefined;
   /** Row that the next turn after a fence goes on with. */
   #reset = 1;
