@@ -25,6 +25,8 @@ const CHROMIUM_ARGUMENTS = [
   "--disable-component-update",
   "--disable-sync",
 ];
+/** Less than a test may take. */
+const PATIENCE_MS = 50_000;
 /** What makes a page cross-origin isolated, so that it may share memory with its workers. */
 const ISOLATION = {
   "cross-origin-opener-policy": "same-origin",
@@ -38,7 +40,9 @@ export type Program = (base: string, runtime: string) => string;
 function inProcess<T>(argv: readonly string[], runtime: string, program: Program): Promise<T> {
   const deno = { DENO_DIR: join(tmpdir(), "toeloop-deno"), DENO_NO_UPDATE_CHECK: "1" };
   const env = { ...process.env, ...deno };
-  const child = spawn(process.execPath, argv, { cwd: ROOT, env });
+  const child = spawn(process.execPath, argv, { cwd: ROOT, env, detached: true });
+  // Deno is a child of what npm installs in its name: both are in the group.
+  const watchdog = setTimeout(() => process.kill(-(child.pid as number), "SIGKILL"), PATIENCE_MS);
   let output = "";
   let complaints = "";
   child.stdout.on("data", (chunk) => {
@@ -54,6 +58,7 @@ function inProcess<T>(argv: readonly string[], runtime: string, program: Program
   return new Promise((resolve, reject) => {
     child.on("error", reject);
     child.on("close", (code) => {
+      clearTimeout(watchdog);
       if (code === 0) resolve(JSON.parse(output) as T);
       else reject(new Error(`${runtime}: expected exit 0, got ${code}: ${complaints}`));
     });

@@ -36,7 +36,9 @@ const deno = requireOrSkip("Deno: stages on threads, and a thread that dies", ()
   existsSync(DENO) ? undefined : "npm package deno is not installed",
 );
 test.skipIf(deno.skip)(deno.name, async () => {
-  expect(await inDeno(program)).toEqual(onThreads("deno", SILENT));
+  const outcome = await inDeno<ThreadsOutcome>(program);
+  expect(outcome).toEqual(onThreads("deno", outcome.fenced ?? "not"));
+  expect(outcome.fenced).toMatch(/^thread 2 failed: .*out of bounds/);
 });
 
 const why = (): string | undefined => (existsSync(CHROMIUM) ? undefined : `no ${CHROMIUM}`);
