@@ -12,6 +12,7 @@ import { countedModule } from "../../host/modelled/counted-core.ts";
 import { modelledExecutor } from "../../host/modelled/executor.ts";
 import { NFP_4000 } from "../../host/modelled/machines/nfp-4000.ts";
 import { FLEXTOE, type Station, STATIONS } from "../../host/modelled/placement.ts";
+import type { Stack } from "../../host/stack.ts";
 import { Prng } from "../../host/prng.ts";
 import { WorldPair } from "../stack/world-pair.ts";
 import { ROOT } from "../support/env.ts";
@@ -28,6 +29,12 @@ const STALL_ITEMS = 8;
 const STALL_NS = 20_000;
 /** Modelled runs that a failure is looked for in. */
 const VARIANTS = 20;
+
+const DISORDER = [
+  ["segments out of order", Counter.OutOfOrderPlaced],
+  ["duplicate ACKs", Counter.DupAcksIn],
+  ["fast retransmits", Counter.FastRetransmits],
+] as const;
 
 export interface StallOptions {
   /** Stages run on a modelled machine in virtual time: the run repeats. */
@@ -66,12 +73,25 @@ export function randomPlan(random: Prng): WorkersPlan {
   return { pre, groups, post, dma, threads: threads.filter((list) => list.length > 0), stallSeed };
 }
 
-/** Data segments in and out of a stack whose counters are up to date. */
-function segmentsOf(pair: WorldPair): number {
-  const { core } = pair.client.stack;
-  const of = (counter: Counter): number =>
-    Number(core.view.getBigUint64((core.map.base.counters as number) + 8 * counter, true));
-  return of(Counter.DataSegmentsIn) + of(Counter.DataSegmentsOut);
+/** A counter of a stack whose counters are up to date. */
+function counterOf({ core }: Stack, counter: Counter): number {
+  return Number(core.view.getBigUint64((core.map.base.counters as number) + 8 * counter, true));
+}
+
+/** Data segments in and out. */
+function segmentsOf({ client }: WorldPair): number {
+  const arrived = counterOf(client.stack, Counter.DataSegmentsIn);
+  return arrived + counterOf(client.stack, Counter.DataSegmentsOut);
+}
+
+/** Over a link that keeps order and loses nothing, replicas must not change that (4.3.2). */
+function disorder(pair: WorldPair): string[] {
+  return [pair.client.stack, pair.server.stack].flatMap((stack) =>
+    DISORDER.flatMap(([name, counter]) => {
+      const got = counterOf(stack, counter);
+      return got === 0 ? [] : [`${stack.name}: ${got} ${name} on a link that keeps order`];
+    }),
+  );
 }
 
 /** An executor under test, whichever it is. */
@@ -216,5 +236,6 @@ function run(
   }
   for (const { failure } of all) if (failure !== undefined) failures.push(failure);
   for (const one of tested) failures.push(...(one?.failures() ?? []));
+  if (!("faults" in link)) failures.push(...disorder(pair));
   return { seed, plan, connections, segments: segmentsOf(pair), failures };
 }
