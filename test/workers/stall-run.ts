@@ -70,7 +70,10 @@ export function randomPlan(random: Prng): WorkersPlan {
   const threads: string[][] = Array.from({ length: 1 + random.below(4) }, () => []);
   for (const name of all) threads[random.below(threads.length)]?.push(name);
   const stallSeed = 1 + random.below(0xfffffffe);
-  return { pre, groups, post, dma, threads: threads.filter((list) => list.length > 0), stallSeed };
+  // In some plans the host's own thread is one of them.
+  const host = random.below(4) === 0 ? (threads.pop() as string[]) : [];
+  const others = threads.filter(({ length }) => length > 0);
+  return { pre, groups, post, dma, host, threads: others, stallSeed };
 }
 
 /** A counter of a stack whose counters are up to date. */
