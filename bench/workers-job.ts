@@ -18,6 +18,10 @@ const PERIOD = 44 * 1448;
 const PAGE = 65_536;
 const STRIDE = 2 * PAGE;
 
+/** Turns without progress after which the host rests, and for how long. */
+const IDLE_TURNS = 50;
+const REST_MS = 0.02;
+
 /** Where stages run: the batch executor, or an executor with threads for each stack. */
 export type JobPlan = "batch" | { readonly client: WorkersPlan; readonly server: WorkersPlan };
 
@@ -59,6 +63,8 @@ export class BulkJob {
   readonly #expected: bigint;
   readonly #source: Uint8Array;
   readonly #streams: readonly Stream[];
+  readonly #rest = new Int32Array(new SharedArrayBuffer(4));
+  #idle = 0;
   #clock = process.hrtime.bigint();
 
   private constructor(options: JobOptions, executors: readonly WorkersExecutor[]) {
@@ -129,6 +135,9 @@ export class BulkJob {
       this.#pair.turn(progress);
       return;
     }
+    // A core that spins is one that the threads may need.
+    this.#idle = progress ? 0 : this.#idle + 1;
+    if (this.#idle > IDLE_TURNS) Atomics.wait(this.#rest, 0, 0, REST_MS);
     const now = process.hrtime.bigint();
     this.#pair.turn(true, Number(now - this.#clock));
     this.#clock = now;

@@ -245,6 +245,8 @@ function pipelineLines(runs: readonly PipelineFigures[], cost: Handoff): string[
     `a handoff: ${cost.spinning.toFixed(0)} ns between spinning threads, ` +
       `${cost.sleeping.toFixed(0)} ns with a sleep`,
     ...spread.map((run) => analysis(run, batch, cost)),
+    "the rest: work records, rings and reorder points in place of header prediction and one copy",
+    "(one thread shows that alone), and turns without work while one side waits for the other",
   ];
 }
 
