@@ -13,6 +13,7 @@ import { connections } from "./connections.ts";
 import { FULL, QUICK, machine, type Bar, type BenchReport, type BenchScale } from "./harness.ts";
 import { rpc } from "./rpc.ts";
 import { segment } from "./segment.ts";
+import { workers } from "./workers.ts";
 
 type BenchBody = (scale: BenchScale) => BenchReport | Promise<BenchReport>;
 
@@ -26,6 +27,7 @@ export const BENCHES: ReadonlyMap<string, BenchBody> = new Map<string, BenchBody
   ["api", api],
   ["checksum", checksum],
   ["carousel", carousel],
+  ["workers", workers],
 ]);
 
 const USAGE = `bench: expected a name of ${[...BENCHES.keys()].join(", ")}`;

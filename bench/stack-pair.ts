@@ -5,7 +5,7 @@
  */
 import type { Counter } from "../bindings/abi/counters.ts";
 import type { DropReason } from "../bindings/abi/drop-reason.ts";
-import { CoreGroup } from "../bindings/core.ts";
+import { CoreGroup, type CoreSource } from "../bindings/core.ts";
 import { AF_INET, SOCK_NONBLOCK, SOCK_STREAM } from "../host/libtoe/constants.ts";
 import { SO_RCVBUF, SO_SNDBUF, SOL_SOCKET } from "../host/libtoe/constants.ts";
 import type { LibToe } from "../host/libtoe/libtoe.ts";
@@ -34,6 +34,8 @@ export interface PairOptions {
   readonly buffers?: number;
   /** Addresses of the client: 10.0.0.1 and those behind SERVER. */
   readonly addresses?: number;
+  /** Executors for client and server, with layouts of their own; left out: one CoreGroup. */
+  readonly executors?: readonly [CoreSource, CoreSource];
 }
 
 /** The client's addresses. */
@@ -70,7 +72,15 @@ export function dropsOf(stack: Stack, reason: DropReason): number {
   return stack.core.view.getUint32((stack.core.map.base.drops as number) + 4 * reason, true);
 }
 
-function createStack(group: CoreGroup, link: MarkedNetif, addresses: string[]): Stack {
+/** Two places in one memory. */
+function coresOf(options: PairOptions): readonly [CoreGroup, CoreGroup] {
+  const layout = options.layout ?? { connections: options.connections * 2 + 16 };
+  const layouts = [layout, options.serverLayout ?? layout];
+  const group = new CoreGroup(loadModule("flextoe.wasm"), layouts);
+  return [group, group];
+}
+
+function createStack(group: CoreGroup | CoreSource, link: MarkedNetif, addresses: string[]): Stack {
   const address = addresses[0] as string;
   return new Stack({
     module: group,
@@ -99,15 +109,11 @@ export class StackPair {
     this.clientLink = new MarkedNetif(0, link);
     this.serverLink = new MarkedNetif(1, link);
     joinDirect(this.clientLink, this.serverLink);
-    const layout = options.layout ?? { connections: options.connections * 2 + 16 };
-    const group = new CoreGroup(loadModule("flextoe.wasm"), [
-      layout,
-      options.serverLayout ?? layout,
-    ]);
+    const [clientCore, serverCore] = options.executors ?? coresOf(options);
     this.#buffers = options.buffers ?? WINDOW;
     const addresses = clientAddresses(options.addresses ?? 1);
-    this.client = createStack(group, this.clientLink, addresses);
-    this.server = createStack(group, this.serverLink, [SERVER]);
+    this.client = createStack(clientCore, this.clientLink, addresses);
+    this.server = createStack(serverCore, this.serverLink, [SERVER]);
     this.serverLink.stripping = !options.timestamps;
     if (options.connections > 0) this.#connect(options.connections);
     this.serverLink.stripping = false;

@@ -4,8 +4,12 @@
  */
 import { compileEmbeddedCore } from "./embedded-core.ts";
 import type { Platform } from "./platform.ts";
+import { type StartedWorkers, startThreads, withoutThreads } from "./start-workers.ts";
+import type { WorkersChoice } from "./start-workers.ts";
+import { webSpawner } from "./web-workers.ts";
 
 export type { Hasher, Platform } from "./platform.ts";
+export type { StartedWorkers, WorkersChoice } from "./start-workers.ts";
 
 /** The most that getRandomValues() fills in one call. */
 const ENTROPY_BYTES_MAX = 65_536;
@@ -22,6 +26,20 @@ function defer(callback: () => void): void {
     channel.port1.onmessage = () => deferred.shift()?.();
   }
   channel.port2.postMessage(0);
+}
+
+/** Where memory may be shared: a page served with COOP and COEP, and its workers. */
+async function startWorkers(choice: WorkersChoice = {}): Promise<StartedWorkers> {
+  if (crossOriginIsolated) {
+    // Only a page's main thread has a document; it may not block.
+    const mayBlock = typeof document === "undefined";
+    return startThreads({ spawn: webSpawner(), mayBlock }, choice);
+  }
+  const headers = "Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy";
+  const reason = `expected a page with ${headers}: require-corp, got one that is not isolated`;
+  const started = await withoutThreads(reason, choice);
+  console.warn(started.message);
+  return started;
 }
 
 export const platform: Platform = {
@@ -52,4 +70,5 @@ export const platform: Platform = {
     };
   },
   loadCore: compileEmbeddedCore,
+  startWorkers,
 };

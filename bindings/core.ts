@@ -119,6 +119,8 @@ interface CoreExtras {
    * other's room go on.
    */
   readonly admit?: (library: number, now: number) => void;
+  /** Given what to call when the executor has something to tell without being asked. */
+  readonly onWake?: (wake: () => void) => void;
 }
 
 /** What makes a core in a way of its own: the executor with threads. */

@@ -3,8 +3,11 @@ import { createHash, randomFillSync } from "node:crypto";
 import { clearTimeout, setImmediate, setTimeout } from "node:timers";
 import { compileEmbeddedCore } from "./embedded-core.ts";
 import type { Platform } from "./platform.ts";
+import { startThreads } from "./start-workers.ts";
+import { webSpawner } from "./web-workers.ts";
 
 export type { Hasher, Platform } from "./platform.ts";
+export type { StartedWorkers, WorkersChoice } from "./start-workers.ts";
 
 const origin = performance.now();
 /** Cheaper than queueMicrotask(), which keeps books for debuggers. */
@@ -42,4 +45,5 @@ export const platform: Platform = {
     };
   },
   loadCore: compileEmbeddedCore,
+  startWorkers: (choice = {}) => startThreads({ spawn: webSpawner(), mayBlock: true }, choice),
 };

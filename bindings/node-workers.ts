@@ -6,7 +6,8 @@ import type { SpawnWorker } from "./workers.ts";
 export function nodeSpawner(file: URL = new URL("./node-worker.js", import.meta.url)): SpawnWorker {
   return (start, onExit) =>
     new Promise((resolve, reject) => {
-      const worker = new Worker(file, { workerData: start });
+      // Not the program's own arguments: some (--input-type) are not for threads.
+      const worker = new Worker(file, { workerData: start, execArgv: [] });
       let reason = "ended";
       const terminate = (): void => {
         reason = "was terminated";

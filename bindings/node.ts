@@ -3,9 +3,12 @@ import { createHash, randomFillSync } from "node:crypto";
 // The global of this name is a getter.
 import { performance } from "node:perf_hooks";
 import { compileEmbeddedCore } from "./embedded-core.ts";
+import { nodeSpawner } from "./node-workers.ts";
 import type { Platform } from "./platform.ts";
+import { startThreads } from "./start-workers.ts";
 
 export type { Hasher, Platform } from "./platform.ts";
+export type { StartedWorkers, WorkersChoice } from "./start-workers.ts";
 
 const origin = performance.now();
 /** Cheaper than queueMicrotask(), which keeps books for debuggers. */
@@ -43,4 +46,5 @@ export const platform: Platform = {
     };
   },
   loadCore: compileEmbeddedCore,
+  startWorkers: (choice = {}) => startThreads({ spawn: nodeSpawner(), mayBlock: true }, choice),
 };

@@ -3,6 +3,7 @@
  * compiled data path. The only things of a runtime that anything else in here sees; node.ts,
  * deno.ts and browser.ts provide them.
  */
+import type { StartedWorkers, WorkersChoice } from "./start-workers.ts";
 
 /** A SHA-256 in progress. */
 export interface Hasher {
@@ -28,4 +29,10 @@ export interface Platform {
   sha256(): Hasher;
   /** Compiles the data path that is embedded in the package. */
   loadCore(): Promise<WebAssembly.Module>;
+  /**
+   * Starts a data path whose stages run on threads, for one Stack's `module`. Where memory cannot
+   * be shared it is the single-thread build, with a message that says why. Throws RangeError on a
+   * bad plan or layout.
+   */
+  startWorkers(choice?: WorkersChoice): Promise<StartedWorkers>;
 }

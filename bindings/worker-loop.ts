@@ -25,31 +25,31 @@ export interface ThreadStart {
 
 /** Rounds of one call into Wasm: then the stop word is looked at. */
 const ROUNDS = 256;
-/** Longest sleep: a thread that nobody wakes still looks around. */
-const SLEEP_MS = 1000;
+/** Longest sleep: a thread that nobody wakes still looks around, and shows that it lives. */
+export const SLEEP_MS = 250;
 
 /** Runs until the executor stops. */
 export function runWorker(start: ThreadStart): void {
   const exports = instantiateWorkers(start.module, start.memory);
   const words = new Int32Array(start.memory.buffer);
   const stop = (start.shared + SHARED_STOP) >>> 2;
-  const state = (start.thread + THREAD_SLEEPING) >>> 2;
   let idle = 0;
   while (Atomics.load(words, stop) === 0) {
     if (exports.runThread(start.shared, start.thread, ROUNDS) !== 0) idle = 0;
     else idle += 1;
     if (idle < start.spins) continue;
-    sleep(exports, words, state, start);
+    sleep(exports, words, start);
     idle = 0;
   }
 }
 
-function sleep(
-  exports: WorkersExports,
+/** Sleeps, unless a last look finds work or a waker was faster. */
+export function sleep(
+  exports: Pick<WorkersExports, "runThread">,
   words: Int32Array,
-  state: number,
-  { shared, thread }: ThreadStart,
+  { shared, thread }: Pick<ThreadStart, "shared" | "thread">,
 ): void {
+  const state = (thread + THREAD_SLEEPING) >>> 2;
   Atomics.store(words, state, THREAD_DROWSY);
   if (exports.runThread(shared, thread, 1) !== 0) {
     Atomics.store(words, state, THREAD_AWAKE);

@@ -29,6 +29,8 @@ export interface WorkersPlan {
    * "dma.0". Each replica on one thread. Left out: two threads, protocol on the second.
    */
   readonly threads?: readonly (readonly string[])[];
+  /** Stages that the host's own thread runs, in its turns; none by default. */
+  readonly host?: readonly string[];
   /** Test seam: seeds stalls at every stage. */
   readonly stallSeed?: number;
 }
@@ -48,7 +50,9 @@ export interface WorkersLayout {
   readonly shared: number;
   /** Address of the host's THREAD record; the others follow. */
   readonly threads: number;
-  /** Stages of each thread, as planned. */
+  /** Stages on the host's own thread. */
+  readonly host: readonly string[];
+  /** Stages of each thread beside it, as planned. */
   readonly placement: readonly (readonly string[])[];
   readonly replicas: readonly Replica[];
   readonly pages: number;
@@ -104,15 +108,23 @@ function replicaNames({ pre, groups, post, dma }: Counts): string[] {
   ];
 }
 
+/** Those that a plan leaves to threads: on two, protocol on the second. */
+function splitInTwo(names: readonly string[]): readonly (readonly string[])[] {
+  const first = (name: string): boolean => /^(netif|context-queue|pre)/.test(name);
+  const halves = [names.filter(first), names.filter((name) => !first(name))];
+  return halves.filter(({ length }) => length > 0);
+}
+
 /** Each stage on one thread. Throws RangeError naming what is wrong. */
 function placementOf(plan: WorkersPlan, all: readonly string[]): readonly (readonly string[])[] {
-  const first = (name: string): boolean => /^(netif|context-queue|pre)/.test(name);
-  const { threads = [all.filter(first), all.filter((name) => !first(name))] } = plan;
+  const { host = [] } = plan;
+  const { threads = splitInTwo(all.filter((name) => !host.includes(name))) } = plan;
+  const least = host.length === 0 ? 1 : 0;
   const most = X.WORKER_THREADS_MAX - 1;
-  if (threads.length < 1 || threads.length > most) {
-    throw new RangeError(`workers: expected 1..${most} threads, got ${threads.length}`);
+  if (threads.length < least || threads.length > most) {
+    throw new RangeError(`workers: expected ${least}..${most} threads, got ${threads.length}`);
   }
-  const placed = threads.flat();
+  const placed = [...host, ...threads.flat()];
   for (const name of placed) {
     if (!all.includes(name)) {
       throw new RangeError(`workers: expected one of ${all.join(", ")}, got ${name}`);
@@ -195,9 +207,11 @@ export function place(view: DataView, map: Layout, plan: WorkersPlan): WorkersLa
   const counts = countsOf(plan);
   const all = replicaNames(counts);
   const placement = placementOf(plan, all);
+  const host = plan.host ?? [];
   const build = new Builder(view, map.pages * PAGE);
   const shared = build.take(X.SHARED_SIZE);
   const threads = build.take((placement.length + 1) * X.THREAD_SIZE);
+  // The host's own record is the first: its stages are on no thread of the placement.
   const threadOf = (name: string): number => {
     const index = placement.findIndex((stages) => stages.includes(name));
     return threads + (index + 1) * X.THREAD_SIZE;
@@ -213,8 +227,8 @@ export function place(view: DataView, map: Layout, plan: WorkersPlan): WorkersLa
   linker.share(stages);
   linker.stages(plan.stallSeed ?? 0);
   linker.pipeline();
-  placement.forEach((list, index) => {
-    const thread = threads + (index + 1) * X.THREAD_SIZE;
+  [host, ...placement].forEach((list, index) => {
+    const thread = threads + index * X.THREAD_SIZE;
     build.put(thread + X.THREAD_STAGE_COUNT, list.length);
     list.forEach((name, at) => {
       const { address } = replicas.find((replica) => replica.name === name) as Replica;
@@ -222,7 +236,7 @@ export function place(view: DataView, map: Layout, plan: WorkersPlan): WorkersLa
     });
   });
   build.put(shared + X.SHARED_THREADS, placement.length + 1);
-  return { shared, threads, placement, replicas, pages: Math.ceil(build.end / PAGE) };
+  return { shared, threads, host, placement, replicas, pages: Math.ceil(build.end / PAGE) };
 }
 
 interface Parts {

@@ -16,7 +16,7 @@ import { TIMERS_PER_CONNECTION, TimerKind } from "./abi/timer.ts";
 import * as X from "./abi/workers.ts";
 import type { Core, CoreExports, CoreSource } from "./core.ts";
 import { type Layout, type LayoutOptions, layout, writeHeader } from "./layout.ts";
-import type { ThreadStart } from "./worker-loop.ts";
+import { SLEEP_MS, type ThreadStart } from "./worker-loop.ts";
 import { unreleased } from "./workers-inspection.ts";
 import * as W from "./workers-layout.ts";
 import { instantiateWorkers, type WorkersExports } from "./workers-module.ts";
@@ -48,15 +48,28 @@ export interface WorkersOptions {
   readonly spins?: number;
   /** False where a thread may not block, as in a page's main thread; true by default. */
   readonly mayBlock?: boolean;
+  /**
+   * A thread that shows no life for so long, while there is work, is taken for dead: not every
+   * runtime tells. Milliseconds, above SLEEP_MS; 5000 by default.
+   */
+  readonly silenceMs?: number;
 }
 
 const SPINS = 200;
+const SILENCE_MS = 5000;
+/** Turns with work between two looks at the threads' signs of life. */
+const WATCH_TURNS = 64;
 /** Looks at the pipeline before the host's thread sleeps, and its longest sleep. */
 const HOST_SPINS = 500;
 const HOST_SLEEP_MS = 2;
 /** Sleeps without progress until a turn gives up, and turns that gave up until the fence. */
 const PATIENCE = 25;
 const STUCK_TURNS = 20;
+/** Rounds of the stages on the host's own thread between two looks at the pipeline. */
+const HOST_ROUNDS = 4;
+/** Looks between two readings of the clock where a thread may not block, and its patience. */
+const CLOCK_SPINS = 1000;
+const PATIENCE_MS = 2000;
 /** Frames that are worth a turn's end: half of what the egress burst takes. */
 const ENOUGH_FRAMES = EGRESS_FRAMES_MAX / 2;
 
@@ -71,7 +84,12 @@ export class WorkersExecutor implements CoreSource {
   #handles: WorkerHandle[] = [];
   #taken = false;
   #started = false;
+  readonly #silenceMs: number;
   #stuck = 0;
+  /** Turns with work since the last look, its time, and how long each thread has been silent. */
+  #unwatched = 0;
+  #watched = 0;
+  readonly #seen: { beat: number; silent: number }[] = [];
   #fence: string | undefined;
   /** Row that the next turn after a fence goes on with. */
   #reset = 1;
@@ -84,12 +102,16 @@ export class WorkersExecutor implements CoreSource {
     const most = W.workersPages(this.map, plan);
     // A dry placement tells how many replicas there are, and so what they need for themselves.
     const pages = most + W.replicaPages(plan);
-    this.memory = new WebAssembly.Memory({ initial: pages, maximum: 65535, shared: true });
+    this.memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
     this.layout = W.place(new DataView(this.memory.buffer), this.map, plan);
     this.#exports = instantiateWorkers(options.module, this.memory);
     this.#words = new Int32Array(this.memory.buffer);
     this.#overlap = options.overlap === true;
     this.#mayBlock = options.mayBlock !== false;
+    this.#silenceMs = options.silenceMs ?? SILENCE_MS;
+    if (this.#silenceMs > SLEEP_MS) return;
+    const got = this.#silenceMs;
+    throw new RangeError(`workers: expected silenceMs above ${SLEEP_MS}, got ${got}`);
   }
 
   /**
@@ -156,6 +178,9 @@ export class WorkersExecutor implements CoreSource {
     return {
       exports: this.#wrapped(),
       admit: (library, now) => this.#admit(library, now),
+      onWake: (wake) => {
+        this.onFence = wake;
+      },
       address: map.core,
       map,
       memory,
@@ -227,11 +252,13 @@ export class WorkersExecutor implements CoreSource {
     if (!this.#started) this.#start();
     own.workersOffer(shared, library, now);
     // Most turns of a stack that waits for something have nothing for the pipeline.
-    if (own.hasSource(shared) === 0 && own.inFlight(shared) === 0) {
+    if (own.hasSource(shared) === 0 && own.inFlight(shared) === 0 && this.#runHosted() === 0) {
       return own.workersCollect(shared, library, now);
     }
+    if (this.#isSilent()) return this.#fencedTurn(library, now);
     own.setPaused(shared, 0);
     own.wakeSources(shared);
+    this.#runHosted();
     const rests = this.#overlap || this.#settle();
     const bits = own.workersCollect(shared, library, now);
     if (!rests) return this.#giveUp(bits);
@@ -274,8 +301,10 @@ export class WorkersExecutor implements CoreSource {
   #pause(): boolean {
     const { shared } = this.layout;
     if (this.#fence !== undefined || !this.#started) return true;
-    this.#exports.setPaused(shared, 1);
-    if (this.#await(() => this.#exports.isQuiet(shared) !== 0)) return true;
+    const own = this.#exports;
+    own.setPaused(shared, 1);
+    // Last the stages here: a frame that RP2 may release is no item in flight any more.
+    if (this.#await(() => own.isQuiet(shared) !== 0 && this.#runHosted() === 0)) return true;
     if (this.#overlap) this.fence("does not answer");
     return false;
   }
@@ -287,10 +316,39 @@ export class WorkersExecutor implements CoreSource {
     return bits | M.STEP_MORE;
   }
 
+  /** The stages on this thread; items handled. */
+  #runHosted(): number {
+    const { shared, threads, host } = this.layout;
+    return host.length === 0 ? 0 : this.#exports.runThread(shared, threads, HOST_ROUNDS);
+  }
+
   /** Spins, then sleeps, until `done`; false after PATIENCE sleeps in which no thread moved. */
   #await(done: () => boolean): boolean {
-    for (let spin = 0; spin < HOST_SPINS; spin += 1) if (done()) return true;
-    if (!this.#mayBlock) return done();
+    for (let spin = 0; spin < HOST_SPINS; spin += 1) {
+      if (done()) return true;
+      this.#runHosted();
+    }
+    return this.#mayBlock ? this.#sleepUntil(done) : this.#spinUntil(done);
+  }
+
+  /** Where a thread may not block: until PATIENCE_MS have passed in which no thread moved. */
+  #spinUntil(done: () => boolean): boolean {
+    let before = this.#heartbeats();
+    let moved = performance.now();
+    for (;;) {
+      for (let spin = 0; spin < CLOCK_SPINS; spin += 1) {
+        if (done()) return true;
+        this.#runHosted();
+      }
+      const now = performance.now();
+      const after = this.#heartbeats();
+      if (after !== before) moved = now;
+      else if (now - moved > PATIENCE_MS) return done();
+      before = after;
+    }
+  }
+
+  #sleepUntil(done: () => boolean): boolean {
     const state = (this.layout.threads + X.THREAD_SLEEPING) >>> 2;
     const words = this.#words;
     let before = this.#heartbeats();
@@ -298,6 +356,8 @@ export class WorkersExecutor implements CoreSource {
     while (still < PATIENCE) {
       Atomics.store(words, state, X.THREAD_DROWSY);
       if (done()) break;
+      // What it found may be all that the others wait for.
+      if (this.#runHosted() !== 0) continue;
       const drowsy = X.THREAD_DROWSY;
       if (Atomics.compareExchange(words, state, drowsy, X.THREAD_ASLEEP) === drowsy) {
         Atomics.wait(words, state, X.THREAD_ASLEEP, HOST_SLEEP_MS);
@@ -312,13 +372,38 @@ export class WorkersExecutor implements CoreSource {
 
   /** Moves while any thread does anything. */
   #heartbeats(): number {
-    const { threads, placement } = this.layout;
     let sum = 0;
-    for (let i = 1; i <= placement.length; i += 1) {
-      const at = (threads + i * X.THREAD_SIZE + X.THREAD_HEARTBEAT) >>> 2;
-      sum = (sum + Atomics.load(this.#words, at)) | 0;
-    }
+    for (let i = 1; i <= this.layout.placement.length; i += 1) sum = (sum + this.#heartbeat(i)) | 0;
     return sum;
+  }
+
+  #heartbeat(thread: number): number {
+    const at = this.layout.threads + thread * X.THREAD_SIZE + X.THREAD_HEARTBEAT;
+    return Atomics.load(this.#words, at >>> 2);
+  }
+
+  /** Fences, and is true, when a thread shows no life although there is work. */
+  #isSilent(): boolean {
+    this.#unwatched += 1;
+    if (this.#unwatched < WATCH_TURNS) return false;
+    this.#unwatched = 0;
+    // A process that was stopped for a while has seen no silence.
+    const passed = Math.min(performance.now() - this.#watched, SLEEP_MS);
+    this.#watched = performance.now();
+    for (let thread = 1; thread <= this.layout.placement.length; thread += 1) {
+      const beat = this.#heartbeat(thread);
+      const seen = this.#seen[thread];
+      if (seen === undefined || seen.beat !== beat) {
+        this.#seen[thread] = { beat, silent: 0 };
+        continue;
+      }
+      seen.silent += passed;
+      if (seen.silent > this.#silenceMs) {
+        this.fence(`thread ${thread} does not answer`);
+        return true;
+      }
+    }
+    return false;
   }
 
   /** The host alone: connections are reset, what the application asks for is dropped. */

@@ -39,5 +39,5 @@ export { Direction, Pcie, type PcieOptions, Tlp, TlpCounters } from "./pcie/tlp.
 export { Prng } from "./prng.ts";
 export { Stack, type StackNetif, type StackOptions } from "./stack.ts";
 export { type Host, World, type WorldOptions } from "./world.ts";
-export { type Core, CoreGroup } from "../bindings/core.ts";
+export { type Core, CoreGroup, type CoreSource } from "../bindings/core.ts";
 export type { LayoutOptions } from "../bindings/layout.ts";

@@ -215,6 +215,7 @@ export class Stack {
   onWake(wake: () => void): void {
     const first = this.#wake === undefined;
     this.#wake = wake;
+    this.core.onWake?.(() => this.#wake?.());
     this.toe.onDoorbell = wake;
     if (!first) return;
     // Not before: a stack that is polled in a loop needs no telling, and each costs a call.

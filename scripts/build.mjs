@@ -1,6 +1,6 @@
 /**
- * Builds everything: the Wasm variants of the data path (build/), the embedded copy of the release
- * build (bindings/wasm-bytes.ts), and the TypeScript (dist/). A part whose inputs have not changed
+ * Builds everything: the Wasm variants of the data path (build/), the embedded copies of the release
+ * builds (bindings/wasm-bytes.ts, workers-bytes.ts), and the TypeScript (dist/). A part whose inputs have not changed
  * since its last good build is left alone; `--force` builds all, `--only=core` the Wasm alone.
  */
 import { spawn } from "node:child_process";
@@ -14,7 +14,11 @@ import { ROOT, coreHash, hostHash } from "./sources.mjs";
 const ASC = "node_modules/assemblyscript/bin/asc.js";
 const TSC = "node_modules/typescript/bin/tsc";
 const STAMP = "build/.stamp.json";
-const BYTES = "bindings/wasm-bytes.ts";
+/** Builds that are embedded as base64: product, its module, the constant in it. */
+const EMBEDDED = [
+  ["flextoe.wasm", "bindings/wasm-bytes.ts", "FLEXTOE_WASM_BASE64"],
+  ["workers.wasm", "bindings/workers-bytes.ts", "WORKERS_WASM_BASE64"],
+];
 const TSC_STATE = "build/tsc.tsbuildinfo";
 /** What tsc writes; dist/ is made from it. */
 const SCRIPTS = "build/scripts";
@@ -69,7 +73,7 @@ function readStamp() {
 function coreFresh(stamp, hash) {
   return (
     stamp.core === hash &&
-    existsSync(at(BYTES)) &&
+    EMBEDDED.every(([, path]) => existsSync(at(path))) &&
     PRODUCTS.every(([name]) => existsSync(at(`build/${name}`)))
   );
 }
@@ -100,17 +104,18 @@ async function compile([name, entry, target]) {
   renameSync(at(draft), at(`build/${name}`));
 }
 
-/** The embedded copy lets a browser or Deno load the core without fetching a file. */
-function embed() {
-  const base64 = readFileSync(at("build/flextoe.wasm")).toString("base64");
+/** The embedded copies let a browser or Deno load a build without fetching a file. */
+function embed([product, path, name]) {
+  if (!existsSync(at(`build/${product}`))) return;
+  const base64 = readFileSync(at(`build/${product}`)).toString("base64");
   const text = [
-    "/** The release build of the data path as base64. Made by scripts/build.mjs; not edited. */",
-    `export const FLEXTOE_WASM_BASE64 =\n  "${base64}";`,
+    `/** build/${product} as base64. Made by scripts/build.mjs; not edited. */`,
+    `export const ${name} =\n  "${base64}";`,
     "",
   ].join("\n");
-  if (existsSync(at(BYTES)) && readFileSync(at(BYTES), "utf8") === text) return;
-  writeFileSync(at(`${BYTES}.draft`), text);
-  renameSync(at(`${BYTES}.draft`), at(BYTES));
+  if (existsSync(at(path)) && readFileSync(at(path), "utf8") === text) return;
+  writeFileSync(at(`${path}.draft`), text);
+  renameSync(at(`${path}.draft`), at(path));
 }
 
 function outputsBelow(folder) {
@@ -169,7 +174,7 @@ async function buildCore() {
     await compile(product).catch((error) => failures.push(error.message));
   });
   await pooled(tasks, Math.max(1, Math.min(availableParallelism(), 4)));
-  if (existsSync(at("build/flextoe.wasm"))) embed();
+  for (const one of EMBEDDED) embed(one);
   if (failures.length > 0) throw new BuildError(failures.join("\n"));
 }
 

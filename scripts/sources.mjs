@@ -23,8 +23,8 @@ const HOST_INPUTS = [
   "package.json",
 ];
 
-/** Generated from the release build: its content is already in the core's hash. */
-const GENERATED = "bindings/wasm-bytes.ts";
+/** Generated from the release builds: their content is already in the core's hash. */
+const GENERATED = ["bindings/wasm-bytes.ts", "bindings/workers-bytes.ts"];
 
 const SOURCE = /\.(ts|json|mjs)$/;
 
@@ -39,7 +39,7 @@ function filesBelow(path) {
     .flatMap((entry) => {
       const child = `${path}/${entry.name}`;
       if (entry.isDirectory()) return filesBelow(child);
-      return SOURCE.test(entry.name) && child !== GENERATED ? [child] : [];
+      return SOURCE.test(entry.name) && !GENERATED.includes(child) ? [child] : [];
     })
     .sort();
 }

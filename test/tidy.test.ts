@@ -19,6 +19,7 @@ const FOREIGN = new Set([
   "bench/peers/lwip-src",
   "bench/peers/build",
   "bindings/wasm-bytes.ts",
+  "bindings/workers-bytes.ts",
 ]);
 const TEXT = /(\.(ts|mjs|js|json|md|sh|yml|yaml|html|c|h)|^\.ci\/\w+|^\.gitignore|^LICENSE)$/;
 const TOP_LEVEL = [

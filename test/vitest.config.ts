@@ -10,13 +10,16 @@ import { splitTests } from "./support/wasm-tests.ts";
 const root = fileURLToPath(new URL("..", import.meta.url));
 const { plain } = splitTests(root);
 
+/** Makes builds of its own. */
+const MUTANTS = "test/workers/mutants.test.ts";
+
 const project = (build: "release" | "debug") => ({
   extends: true as const,
   test: {
     name: build,
     env: { TOELOOP_BUILD: build },
     include: ["test/**/*.test.ts"],
-    exclude: build === "debug" ? plain : [],
+    exclude: build === "debug" ? [...plain, MUTANTS] : [],
   },
 });
 

@@ -5,6 +5,7 @@
  * delivered, so that a full ring delays and loses nothing.
  */
 import { count, countDrop } from "../base/counter.ts";
+import { look, publish } from "../base/shared.ts";
 import { postOf, preOf } from "../flow/flow-state.ts";
 import { Counter } from "../../bindings/abi/counters.ts";
 import * as D from "../../bindings/abi/descriptor.ts";
@@ -25,13 +26,13 @@ export function contextOf(core: usize, context: u32): usize {
 // @ts-ignore: decorator
 @inline
 export function hasDescriptors(record: usize): bool {
-  return load<u32>(record, D.CONTEXT_ATX_PRODUCER) != load<u32>(record, D.CONTEXT_ATX_CONSUMER);
+  return look(record + D.CONTEXT_ATX_PRODUCER) != load<u32>(record, D.CONTEXT_ATX_CONSUMER);
 }
 
 /** Descriptors waiting in a context's ATX; an impossible count fences it (threats D05). */
 export function pendingDescriptors(core: usize, record: usize): u32 {
   if (load<u32>(record, D.CONTEXT_FENCED) != 0) return 0;
-  const producer = load<u32>(record, D.CONTEXT_ATX_PRODUCER);
+  const producer = look(record + D.CONTEXT_ATX_PRODUCER);
   const pending = producer - load<u32>(record, D.CONTEXT_ATX_CONSUMER);
   if (pending <= load<u32>(record, D.CONTEXT_ATX_MASK) + 1) return pending;
   store<u32>(record, 1, D.CONTEXT_FENCED);
@@ -61,7 +62,7 @@ export function fetchDescriptor(core: usize, context: u32, work: usize): void {
   store<u32>(work, load<u32>(descriptor, D.ATX_ARGUMENT), W.WORK_ARGUMENT_LOW);
   store<u32>(work, load<u32>(descriptor, D.ATX_ARGUMENT + 4), W.WORK_ARGUMENT_HIGH);
   store<u32>(work, context, W.WORK_CONTEXT);
-  store<u32>(record, consumer + 1, D.CONTEXT_ATX_CONSUMER);
+  publish(record + D.CONTEXT_ATX_CONSUMER, consumer + 1);
   count(core, Counter.Descriptors);
 }
 
@@ -144,7 +145,7 @@ function deliver(core: usize, context: u32, record: usize): void {
   let connection = load<u32>(record, D.CONTEXT_PENDING_HEAD);
   const ring = <usize>load<u32>(record, D.CONTEXT_ARX_BASE);
   // A consumer index ahead of the producer is a lie; it only costs that context entries.
-  while (producer - load<u32>(record, D.CONTEXT_ARX_CONSUMER) <= mask) {
+  while (producer - look(record + D.CONTEXT_ARX_CONSUMER) <= mask) {
     const post = postOf(core, connection);
     writeNotification(core, connection, post, ring + (producer & mask) * D.ARX_SIZE);
     store<u32>(post, 0, F.POST_PENDING_QUEUED);
@@ -155,10 +156,10 @@ function deliver(core: usize, context: u32, record: usize): void {
   store<u32>(record, connection, D.CONTEXT_PENDING_HEAD);
   if (connection == 0) store<u32>(record, 0, D.CONTEXT_PENDING_TAIL);
   if (producer == first) return;
-  store<u32>(record, producer, D.CONTEXT_ARX_PRODUCER);
+  publish(record + D.CONTEXT_ARX_PRODUCER, producer);
   // Arming handshake: the host armed and then looked once more, so one interrupt is enough.
-  if (load<u32>(record, D.CONTEXT_EVENT_STATE) != D.EventState.Armed) return;
-  store<u32>(record, D.EventState.Fired, D.CONTEXT_EVENT_STATE);
+  if (look(record + D.CONTEXT_EVENT_STATE) != D.EventState.Armed) return;
+  publish(record + D.CONTEXT_EVENT_STATE, D.EventState.Fired);
   store<u32>(core, load<u32>(core, CORE_INTERRUPTS) | ((<u32>1) << context), CORE_INTERRUPTS);
   count(core, Counter.Interrupts);
 }

@@ -7,6 +7,7 @@
 import { store32be } from "../base/bytes.ts";
 import { fold } from "../base/checksum.ts";
 import { count, countBy, countDrop } from "../base/counter.ts";
+import { addShared } from "../base/shared.ts";
 import { postOf, preOf } from "../flow/flow-state.ts";
 import { Counter } from "../../bindings/abi/counters.ts";
 import { FRAME_CONNECTION, FRAME_LENGTH, FRAME_NETIF } from "../../bindings/abi/descriptor.ts";
@@ -41,17 +42,21 @@ export function noteReceived(
   acked: u32,
 ): void {
   store<u64>(post, load<u64>(core, M.CORE_NOW), F.POST_LAST_RECEIVE);
-  store<u32>(post, load<u32>(post, F.POST_SEGMENTS_IN) + 1, F.POST_SEGMENTS_IN);
+  if (ASC_FEATURE_THREADS) atomic.add<u32>(post, 1, F.POST_SEGMENTS_IN);
+  else store<u32>(post, load<u32>(post, F.POST_SEGMENTS_IN) + 1, F.POST_SEGMENTS_IN);
   if (length != 0) {
     count(core, Counter.DataSegmentsIn);
-    store<u64>(post, load<u64>(post, F.POST_BYTES_IN) + bytes, F.POST_BYTES_IN);
+    if (ASC_FEATURE_THREADS) atomic.add<u64>(post, bytes, F.POST_BYTES_IN);
+    else store<u64>(post, load<u64>(post, F.POST_BYTES_IN) + bytes, F.POST_BYTES_IN);
     countBy(core, Counter.PayloadBytesIn, bytes);
   } else {
     count(core, Counter.AcksIn);
   }
   if (acked == 0) return;
-  store<u64>(post, load<u64>(post, F.POST_BYTES_ACKED) + acked, F.POST_BYTES_ACKED);
-  store<u32>(post, load<u32>(post, F.POST_ACKED_BYTES) + acked, F.POST_ACKED_BYTES);
+  if (ASC_FEATURE_THREADS) atomic.add<u64>(post, acked, F.POST_BYTES_ACKED);
+  else store<u64>(post, load<u64>(post, F.POST_BYTES_ACKED) + acked, F.POST_BYTES_ACKED);
+  if (ASC_FEATURE_THREADS) atomic.add<u32>(post, acked, F.POST_ACKED_BYTES);
+  else store<u32>(post, load<u32>(post, F.POST_ACKED_BYTES) + acked, F.POST_ACKED_BYTES);
 }
 
 /** Statistics of a received segment. */
@@ -62,7 +67,7 @@ export function postProcessRx(core: usize, work: usize): void {
   const length = load<u32>(work, W.WORK_PAYLOAD_LENGTH);
   noteReceived(core, post, length, load<u32>(work, W.WORK_RX_BUMP), acked);
   if (acked != 0 && (actions & W.ACTION_ECN_ECHO) != 0) {
-    store<u32>(post, load<u32>(post, F.POST_ECN_BYTES) + acked, F.POST_ECN_BYTES);
+    addShared(post + F.POST_ECN_BYTES, acked);
   }
   const rare = W.ACTION_OUT_OF_ORDER | W.ACTION_DUP_ACK | W.ACTION_FAST_RETRANSMIT;
   if ((actions & rare) != 0) countRare(core, post, actions);
@@ -70,15 +75,15 @@ export function postProcessRx(core: usize, work: usize): void {
 
 function countRare(core: usize, post: usize, actions: u32): void {
   if ((actions & W.ACTION_OUT_OF_ORDER) != 0) {
-    store<u32>(post, load<u32>(post, F.POST_OUT_OF_ORDER) + 1, F.POST_OUT_OF_ORDER);
+    addShared(post + F.POST_OUT_OF_ORDER, 1);
     count(core, Counter.OutOfOrderPlaced);
   }
   if ((actions & W.ACTION_DUP_ACK) != 0) {
-    store<u32>(post, load<u32>(post, F.POST_DUP_ACKS) + 1, F.POST_DUP_ACKS);
+    addShared(post + F.POST_DUP_ACKS, 1);
     count(core, Counter.DupAcksIn);
   }
   if ((actions & W.ACTION_FAST_RETRANSMIT) != 0) {
-    store<u32>(post, load<u32>(post, F.POST_FAST_RETRANSMITS) + 1, F.POST_FAST_RETRANSMITS);
+    addShared(post + F.POST_FAST_RETRANSMITS, 1);
     count(core, Counter.FastRetransmits);
   }
 }
@@ -87,7 +92,8 @@ function countRare(core: usize, post: usize, actions: u32): void {
 // @ts-ignore: decorator
 @inline
 export function noteSent(core: usize, post: usize, segments: u32, length: u32): void {
-  store<u32>(post, load<u32>(post, F.POST_SEGMENTS_OUT) + segments, F.POST_SEGMENTS_OUT);
+  if (ASC_FEATURE_THREADS) atomic.add<u32>(post, segments, F.POST_SEGMENTS_OUT);
+  else store<u32>(post, load<u32>(post, F.POST_SEGMENTS_OUT) + segments, F.POST_SEGMENTS_OUT);
   if (length == 0) return countBy(core, Counter.AcksOut, segments);
   countBy(core, Counter.DataSegmentsOut, segments);
   countBy(core, Counter.PayloadBytesOut, length);
@@ -98,7 +104,7 @@ export function postProcessTx(core: usize, work: usize): void {
   const post = postOf(core, load<u32>(work, W.WORK_CONNECTION));
   noteSent(core, post, 1, load<u32>(work, W.WORK_OUT_PAYLOAD_LENGTH));
   if ((load<u32>(work, W.WORK_ACTIONS) & W.ACTION_RETRANSMISSION) != 0) {
-    store<u32>(post, load<u32>(post, F.POST_RETRANSMITS) + 1, F.POST_RETRANSMITS);
+    addShared(post + F.POST_RETRANSMITS, 1);
     count(core, Counter.Retransmissions);
   }
 }

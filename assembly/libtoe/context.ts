@@ -6,6 +6,7 @@
  * a socket only while id, generation and state agree; a full ring refuses and loses nothing.
  */
 import { count } from "../base/counter.ts";
+import { look, publish } from "../base/shared.ts";
 import { isConnection } from "../flow/flow-state.ts";
 import { Counter } from "../../bindings/abi/counters.ts";
 import * as D from "../../bindings/abi/descriptor.ts";
@@ -26,7 +27,7 @@ function contextOf(library: usize): usize {
 function putRow(library: usize, record: usize, connection: u32, row: usize, flags: u32): bool {
   const mask = load<u32>(record, D.CONTEXT_ATX_MASK);
   const producer = load<u32>(library, S.LIBTOE_ATX_PRODUCER);
-  if (producer - load<u32>(record, D.CONTEXT_ATX_CONSUMER) > mask) return false;
+  if (producer - look(record + D.CONTEXT_ATX_CONSUMER) > mask) return false;
   const ring = <usize>load<u32>(record, D.CONTEXT_ATX_BASE);
   const entry = ring + (producer & mask) * D.ATX_SIZE;
   store<u32>(entry, connection, D.ATX_CONNECTION);
@@ -45,7 +46,7 @@ function putRow(library: usize, record: usize, connection: u32, row: usize, flag
 // @ts-ignore: decorator
 @inline
 function ring(library: usize, record: usize): void {
-  store<u32>(record, load<u32>(library, S.LIBTOE_ATX_PRODUCER), D.CONTEXT_ATX_PRODUCER);
+  publish(record + D.CONTEXT_ATX_PRODUCER, load<u32>(library, S.LIBTOE_ATX_PRODUCER));
   count(coreOf(library), Counter.Doorbells);
 }
 
@@ -118,7 +119,7 @@ function flushList(library: usize, waiting: u32): u32 {
 // @ts-ignore: decorator
 @inline
 export function hasNotifications(library: usize): bool {
-  const produced = load<u32>(contextOf(library), D.CONTEXT_ARX_PRODUCER);
+  const produced = look(contextOf(library) + D.CONTEXT_ARX_PRODUCER);
   return produced != load<u32>(library, S.LIBTOE_ARX_CONSUMER);
 }
 
@@ -133,14 +134,14 @@ export function take(library: usize): u32 {
   const base = <usize>load<u32>(record, D.CONTEXT_ARX_BASE);
   let consumer = load<u32>(library, S.LIBTOE_ARX_CONSUMER);
   // More than a ring of entries would mean that the data path overwrote some.
-  const waiting = min(load<u32>(record, D.CONTEXT_ARX_PRODUCER) - consumer, mask + 1);
+  const waiting = min(look(record + D.CONTEXT_ARX_PRODUCER) - consumer, mask + 1);
   const taken = min(waiting, S.READY_MAX - load<u32>(library, S.LIBTOE_READY_COUNT));
   for (let i: u32 = 0; i < taken; i++) {
     notified(library, core, base + (consumer & mask) * D.ARX_SIZE);
     consumer++;
   }
   store<u32>(library, consumer, S.LIBTOE_ARX_CONSUMER);
-  store<u32>(record, consumer, D.CONTEXT_ARX_CONSUMER);
+  publish(record + D.CONTEXT_ARX_CONSUMER, consumer);
   count(core, Counter.NotificationReads);
   return taken;
 }

@@ -65,17 +65,18 @@ export class ContextQueue {
    */
   arm(): boolean {
     const state = this.#record + (CONTEXT_EVENT_STATE >>> 2);
-    this.#words[state] = EventState.Armed;
-    if (this.waiting() === 0) return true;
-    this.#words[state] = EventState.Polling;
+    // The data path writes its index and then looks at the state, maybe on another thread: of two
+    // sides that both write first and look second, one sees the other, if no look is early.
+    Atomics.store(this.#words, state, EventState.Armed);
+    const producer = Atomics.load(this.#words, this.#record + (CONTEXT_ARX_PRODUCER >>> 2));
+    if (producer === this.#field(CONTEXT_ARX_CONSUMER)) return true;
+    Atomics.store(this.#words, state, EventState.Polling);
     return false;
   }
 
   /** Back to polling; true when the event had fired. */
   disarm(): boolean {
     const state = this.#record + (CONTEXT_EVENT_STATE >>> 2);
-    const fired = this.#words[state] === EventState.Fired;
-    this.#words[state] = EventState.Polling;
-    return fired;
+    return Atomics.exchange(this.#words, state, EventState.Polling) === EventState.Fired;
   }
 }

@@ -15,7 +15,7 @@ import * as S from "../../bindings/abi/socket.ts";
 import type { Core, CoreSource } from "../../bindings/core.ts";
 import type { LayoutOptions } from "../../bindings/layout.ts";
 import type { Machine } from "./machine.ts";
-import { ModelledCore } from "./modelled-core.ts";
+import { type Disturbance, ModelledCore } from "./modelled-core.ts";
 import { FLEXTOE, type Placement } from "./placement.ts";
 import { Simulation } from "./simulation.ts";
 
@@ -29,6 +29,14 @@ export interface ExecutorChoice {
   /** Default: the machine's. */
   readonly jitter?: number;
   readonly layout?: Partial<LayoutOptions>;
+  /** Extra time of single items. */
+  readonly disturbance?: Disturbance;
+}
+
+/** An executor for StackOptions.module. */
+export interface ModelledSource extends CoreSource {
+  /** Numbers of reorder points that have not come back; empty when the NIC is at rest and whole. */
+  unreleased(): string[];
 }
 
 interface Leaving {
@@ -60,6 +68,10 @@ class ModelledExecutor {
     const turn = (library: number, now: number): number => this.#turn(library, now);
     const nextDeadline = (): number => this.#nextDeadline();
     this.core = { ...core, exports: { ...core.exports, turn, nextDeadline } };
+  }
+
+  unreleased(): string[] {
+    return this.#model.unreleased();
   }
 
   #word(offset: number): number {
@@ -177,7 +189,14 @@ class ModelledExecutor {
   }
 }
 
-/** An executor for StackOptions.module. */
-export function modelledExecutor(choice: ExecutorChoice): CoreSource {
-  return { create: (hashKey) => new ModelledExecutor(choice, hashKey).core };
+/** An executor for StackOptions.module; one stack each. */
+export function modelledExecutor(choice: ExecutorChoice): ModelledSource {
+  let made: ModelledExecutor | undefined;
+  return {
+    create: (hashKey) => {
+      made = new ModelledExecutor(choice, hashKey);
+      return made.core;
+    },
+    unreleased: () => made?.unreleased() ?? [],
+  };
 }

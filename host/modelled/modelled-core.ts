@@ -191,6 +191,18 @@ export class ModelledCore {
     ];
   }
 
+  /** Numbers that were given out and have not come back, by reorder point; "RP2 of group 0: 3". */
+  unreleased(): string[] {
+    const points: (readonly [string, ReorderPoint<Item>])[] = [["RP1", this.#rp1]];
+    this.#groups.forEach(({ netif, notification }, i) => {
+      points.push([`RP2 of group ${i}`, netif], [`RP3 of group ${i}`, notification]);
+    });
+    this.#rp4.forEach((point, i) => {
+      points.push([`RP4 of context ${i}`, point]);
+    });
+    return points.filter(([, { open }]) => open > 0).map(([name, { open }]) => `${name}: ${open}`);
+  }
+
   // Stations.
 
   #queueCycles(name: StationName): number {

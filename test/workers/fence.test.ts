@@ -4,7 +4,9 @@
  */
 import { afterEach, expect, test } from "vitest";
 import type { WorkersPlan } from "../../bindings/workers-layout.ts";
-import type { WorkersExecutor } from "../../bindings/workers.ts";
+import { nodeSpawner } from "../../bindings/node-workers.ts";
+import { SLEEP_MS } from "../../bindings/worker-loop.ts";
+import type { SpawnWorker, WorkersExecutor } from "../../bindings/workers.ts";
 import { ERRNO } from "../../host/errors.ts";
 import { Prng } from "../../host/prng.ts";
 import type { Stack } from "../../host/stack.ts";
@@ -12,7 +14,7 @@ import { StreamEnd } from "../stack/stream-end.ts";
 import { MINUTE, WorldPair } from "../stack/world-pair.ts";
 import { seedOf } from "../support/env.ts";
 import { LivePair } from "./live-pair.ts";
-import { startWorkers } from "./start-workers.ts";
+import { ENTRY, startWorkers } from "./start-workers.ts";
 
 const PORT = 80;
 const SEED = seedOf(77);
@@ -101,3 +103,29 @@ for (const thread of [1, 2, 3]) {
     await pair.until(() => pair.client.control.counters.connections === 0, "the last row");
   });
 }
+
+test("a thread that dies without a word is missed while there is work", async () => {
+  const spawn = nodeSpawner(ENTRY);
+  const silent: SpawnWorker = (begin) => spawn(begin, () => undefined);
+  const options = { overlap: true, spawn: silent, silenceMs: 600 };
+  const executor = await startWorkers(PLAN, {}, options);
+  open.push(executor);
+  const pair = new LivePair(executor, undefined, SEED);
+  const fds = await pair.connect(PORT, CONNECTIONS);
+  const ends = fds.map(({ client }) => new StreamEnd(pair.client.toe, client, OURS));
+  const peers = fds.map(({ server }) => new StreamEnd(pair.server.toe, server, THEIRS));
+  for (const end of [...ends, ...peers]) pair.applications.push(() => end.run(pair.now));
+  for (let i = 0; i < 50; i += 1) pair.poll();
+  executor.kill(2);
+  const before = performance.now();
+  await pair.until(() => failed(ends), "the fence");
+  expect(performance.now() - before).toBeGreaterThan(600);
+  expect(executor.fenced).toBe("thread 2 does not answer");
+  expect(ends.map(({ error }) => error)).toEqual(ends.map(() => ERRNO.ECONNRESET));
+});
+
+test("a silence shorter than a thread's sleep is refused", async () => {
+  const message = `workers: expected silenceMs above ${SLEEP_MS}, got ${SLEEP_MS}`;
+  const refused = startWorkers(PLAN, {}, { silenceMs: SLEEP_MS });
+  await expect(refused).rejects.toThrow(new RangeError(message));
+});

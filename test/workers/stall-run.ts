@@ -1,24 +1,51 @@
 /**
  * One run of the workers executor under stalls (4.3.2): a seed chooses replicas, their places on
  * threads, connections, faults of the link and when each stage stalls. Streams must arrive whole
- * and every sequence number must be released. Threads are no part of the seed: what replays is the
- * work, and the modelled executor replays an order.
+ * and every sequence number must be released. Threads are no part of the seed: a failure is recast as
+ * a run of the modelled executor, whose time is virtual, and that one repeats.
  */
+import { readFileSync } from "node:fs";
 import { Counter } from "../../bindings/abi/counters.ts";
+import type { CoreSource } from "../../bindings/core.ts";
 import type { WorkersPlan } from "../../bindings/workers-layout.ts";
-import type { WorkersExecutor } from "../../bindings/workers.ts";
-import { ERRNO } from "../../host/errors.ts";
-import { SHUT_WR } from "../../host/libtoe/constants.ts";
-import type { LibToe } from "../../host/libtoe/libtoe.ts";
+import { countedModule } from "../../host/modelled/counted-core.ts";
+import { modelledExecutor } from "../../host/modelled/executor.ts";
+import { NFP_4000 } from "../../host/modelled/machines/nfp-4000.ts";
+import { FLEXTOE, type Station, STATIONS } from "../../host/modelled/placement.ts";
+import type { Stack } from "../../host/stack.ts";
 import { Prng } from "../../host/prng.ts";
 import { WorldPair } from "../stack/world-pair.ts";
+import { ROOT } from "../support/env.ts";
+import { TEST_LAYOUT } from "../support/load-core.ts";
+import { PatternEnd, PERIOD } from "./pattern-end.ts";
 import { startWorkers } from "./start-workers.ts";
 
 const PORT = 80;
 const SEGMENT = 1448;
-/** A prime: no chunk, segment or buffer has the pattern's period. */
-const PERIOD = 65521;
-const CHUNK = 16384;
+/** Empty rounds of a thread before it sleeps. */
+const SPINS = 4;
+/** In the modelled run one item of so many stalls, for up to so many ns. */
+const STALL_ITEMS = 8;
+const STALL_NS = 20_000;
+/** Modelled runs that a failure is looked for in. */
+const VARIANTS = 20;
+
+const DISORDER = [
+  ["segments out of order", Counter.OutOfOrderPlaced],
+  ["duplicate ACKs", Counter.DupAcksIn],
+  ["fast retransmits", Counter.FastRetransmits],
+] as const;
+
+export interface StallOptions {
+  /** Stages run on a modelled machine in virtual time: the run repeats. */
+  readonly modelled?: boolean;
+  /** Of the modelled run: other moments of the same stalls. */
+  readonly variant?: number;
+  /** In place of the builds under test. */
+  readonly threadsModule?: WebAssembly.Module;
+  /** From countedModule(). */
+  readonly modelledModule?: WebAssembly.Module;
+}
 
 export interface StallRun {
   readonly seed: number;
@@ -43,94 +70,131 @@ export function randomPlan(random: Prng): WorkersPlan {
   const threads: string[][] = Array.from({ length: 1 + random.below(4) }, () => []);
   for (const name of all) threads[random.below(threads.length)]?.push(name);
   const stallSeed = 1 + random.below(0xfffffffe);
-  return { pre, groups, post, dma, threads: threads.filter((list) => list.length > 0), stallSeed };
+  // In some plans the host's own thread is one of them.
+  const host = random.below(4) === 0 ? (threads.pop() as string[]) : [];
+  const others = threads.filter(({ length }) => length > 0);
+  return { pre, groups, post, dma, host, threads: others, stallSeed };
 }
 
-/** Sends and checks one direction each of a connection, without keeping what was sent. */
-class PatternEnd {
-  sent = 0;
-  received = 0;
-  failure: string | undefined;
-  #ended = false;
-  #shut = false;
-  readonly #chunk = new Uint8Array(CHUNK);
-  readonly #toe: LibToe;
-  readonly #fd: number;
-  readonly #bytes: number;
-  readonly #pattern: Uint8Array;
-
-  constructor(toe: LibToe, fd: number, bytes: number, pattern: Uint8Array) {
-    this.#toe = toe;
-    this.#fd = fd;
-    this.#bytes = bytes;
-    this.#pattern = pattern;
-  }
-
-  get finished(): boolean {
-    return (this.#ended && this.#shut) || this.failure !== undefined;
-  }
-
-  run(): boolean {
-    if (this.finished) return false;
-    const sent = this.#send();
-    return this.#receive() || sent;
-  }
-
-  #send(): boolean {
-    if (this.#shut) return false;
-    const left = this.#bytes - this.sent;
-    if (left === 0) {
-      this.#shut = true;
-      return this.#toe.shutdown(this.#fd, SHUT_WR) === 0;
-    }
-    const from = this.sent % PERIOD;
-    const length = Math.min(left, CHUNK, PERIOD - from);
-    const count = this.#toe.send(this.#fd, this.#pattern, from, length);
-    if (count < 0 && count !== -ERRNO.EAGAIN) this.failure = `send: ${count}`;
-    if (count > 0) this.sent += count;
-    return count > 0;
-  }
-
-  #receive(): boolean {
-    if (this.#ended) return false;
-    const count = this.#toe.recv(this.#fd, this.#chunk);
-    if (count < 0 && count !== -ERRNO.EAGAIN) this.failure = `recv: ${count}`;
-    if (count < 0) return false;
-    if (count === 0) this.#ended = true;
-    for (let i = 0; i < count; i += 1) {
-      const at = this.received + i;
-      if (this.#chunk[i] === this.#pattern[at % PERIOD]) continue;
-      this.failure = `byte ${at}: ${this.#chunk[i]}`;
-      return true;
-    }
-    this.received += count;
-    if (count === 0 && this.received !== this.#bytes) {
-      this.failure = `ended after ${this.received} of ${this.#bytes} bytes`;
-    }
-    return true;
-  }
+/** A counter of a stack whose counters are up to date. */
+function counterOf({ core }: Stack, counter: Counter): number {
+  return Number(core.view.getBigUint64((core.map.base.counters as number) + 8 * counter, true));
 }
 
-/** Data segments in and out of a stack whose counters are up to date. */
-function segmentsOf(pair: WorldPair): number {
-  const { core } = pair.client.stack;
-  const of = (counter: Counter): number =>
-    Number(core.view.getBigUint64((core.map.base.counters as number) + 8 * counter, true));
-  return of(Counter.DataSegmentsIn) + of(Counter.DataSegmentsOut);
+/** Data segments in and out. */
+function segmentsOf({ client }: WorldPair): number {
+  const arrived = counterOf(client.stack, Counter.DataSegmentsIn);
+  return arrived + counterOf(client.stack, Counter.DataSegmentsOut);
+}
+
+/** Over a link that keeps order and loses nothing, replicas must not change that (4.3.2). */
+function disorder(pair: WorldPair): string[] {
+  return [pair.client.stack, pair.server.stack].flatMap((stack) =>
+    DISORDER.flatMap(([name, counter]) => {
+      const got = counterOf(stack, counter);
+      return got === 0 ? [] : [`${stack.name}: ${got} ${name} on a link that keeps order`];
+    }),
+  );
+}
+
+/** An executor under test, whichever it is. */
+interface Tested {
+  readonly source: CoreSource;
+  /** Numbers that were not released, and what else went wrong; at rest. */
+  failures(): string[];
+  close(): void;
+}
+
+/** Stages on threads that stall; few empty rounds, since a stall delays each. */
+async function onThreads(plan: WorkersPlan, options: StallOptions): Promise<Tested> {
+  const module = options.threadsModule === undefined ? {} : { module: options.threadsModule };
+  const source = await startWorkers(plan, {}, { spins: SPINS, ...module });
+  return {
+    source,
+    failures: () => {
+      source.fold();
+      const fenced = source.fenced === undefined ? [] : [`fenced: ${source.fenced}`];
+      return [...source.unreleased(), ...fenced];
+    },
+    close: () => source.close(),
+  };
+}
+
+/**
+ * The plan on a modelled machine: replicas are cores, and a stall is time that an item takes more.
+ * Replicas of pre- and post-processing belong to a flow group there.
+ */
+function onModel(seed: number, plan: WorkersPlan, options: StallOptions): Tested {
+  const { pre = 1, post = 1, groups = 1, dma = 1, stallSeed = 1 } = plan;
+  const each = (replicas: number): number => Math.ceil(replicas / groups);
+  const variant = options.variant ?? 0;
+  const stalls = new Map<Station, Prng>();
+  for (const name of STATIONS) stalls.set(name, new Prng(stallSeed).fork(`${name}.${variant}`));
+  const source = modelledExecutor({
+    module: options.modelledModule ?? modelledBuild(),
+    machine: NFP_4000,
+    placement: {
+      ...FLEXTOE,
+      name: "stalls",
+      threads: 1,
+      groups,
+      cores: { ...FLEXTOE.cores, pre: each(pre), post: each(post), dma },
+    },
+    layout: TEST_LAYOUT,
+    seed: seed + variant,
+    disturbance: {
+      stage: (name) => {
+        const random = stalls.get(name) as Prng;
+        return random.below(STALL_ITEMS) === 0 ? random.below(STALL_NS) : 0;
+      },
+    },
+  });
+  return { source, failures: () => source.unreleased(), close: () => undefined };
+}
+
+let modelled: WebAssembly.Module | undefined;
+
+function modelledBuild(): WebAssembly.Module {
+  modelled ??= countedModule(readFileSync(`${ROOT}build/flextoe.modelled.wasm`));
+  return modelled;
 }
 
 /** About `segments` data segments through an executor; the other end is one too, or batch. */
-export async function stallRun(seed: number, segments: number): Promise<StallRun> {
+export async function stallRun(
+  seed: number,
+  segments: number,
+  options: StallOptions = {},
+): Promise<StallRun> {
   const random = new Prng(seed);
   const plan = randomPlan(random);
-  const executor = await startWorkers(plan);
-  const peer = random.below(2) === 0 ? await startWorkers(randomPlan(random)) : undefined;
+  const peerPlan = random.below(2) === 0 ? randomPlan(random) : undefined;
+  const start = async (one: WorkersPlan): Promise<Tested> =>
+    options.modelled === true ? onModel(seed, one, options) : onThreads(one, options);
+  const tested = await start(plan);
+  const peer = peerPlan === undefined ? undefined : await start(peerPlan);
   try {
-    return run(random, seed, plan, segments, [executor, peer]);
+    return run(random, seed, plan, segments, [tested, peer]);
   } finally {
-    executor.close();
+    tested.close();
     peer?.close();
   }
+}
+
+/**
+ * The modelled run that shows a failure of a run on threads: the same plan, streams and faults,
+ * with stalls in virtual time. An order of items that threads had by chance is one of those that
+ * the variants try; undefined when none of them fails.
+ */
+export async function recast(
+  seed: number,
+  segments: number,
+  options: StallOptions = {},
+): Promise<{ readonly variant: number; readonly run: StallRun } | undefined> {
+  for (let variant = 0; variant < VARIANTS; variant += 1) {
+    const run = await stallRun(seed, segments, { ...options, modelled: true, variant });
+    if (run.failures.length > 0) return { variant, run };
+  }
+  return undefined;
 }
 
 function run(
@@ -138,11 +202,14 @@ function run(
   seed: number,
   plan: WorkersPlan,
   segments: number,
-  executors: readonly [WorkersExecutor, WorkersExecutor | undefined],
+  tested: readonly [Tested, Tested | undefined],
 ): StallRun {
   const faults = { loss: 0.002, reorder: 0.01, duplicate: 0.002, corrupt: 0.001 };
-  const link = { rate: 1e13, delay: 5e4, ...(random.below(2) === 0 ? {} : { faults }) };
+  // Mostly bursts arrive whole, so that many items are in flight; at times each frame alone.
+  const rate = random.below(16) === 0 ? 1e13 : Number.POSITIVE_INFINITY;
+  const link = { rate, delay: 5e4, ...(random.below(2) === 0 ? {} : { faults }) };
   const sequences = [random.below(2 ** 32), 2 ** 32 - 1 - random.below(100000)] as const;
+  const executors = [tested[0].source, tested[1]?.source] as const;
   const pair = new WorldPair({ seed, executors, link, sequences });
   const connections = 1 + random.below(8);
   const bytes = Math.ceil((segments * SEGMENT) / 2 / connections);
@@ -171,10 +238,7 @@ function run(
     failures.push(String(error));
   }
   for (const { failure } of all) if (failure !== undefined) failures.push(failure);
-  for (const executor of executors) {
-    executor?.fold();
-    failures.push(...(executor?.unreleased() ?? []));
-    if (executor?.fenced !== undefined) failures.push(`fenced: ${executor.fenced}`);
-  }
+  for (const one of tested) failures.push(...(one?.failures() ?? []));
+  if (!("faults" in link)) failures.push(...disorder(pair));
   return { seed, plan, connections, segments: segmentsOf(pair), failures };
 }

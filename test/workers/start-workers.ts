@@ -9,7 +9,8 @@ import { buildUnderTest, ROOT } from "../support/env.ts";
 import { TEST_LAYOUT } from "../support/load-core.ts";
 
 const file = buildUnderTest() === "debug" ? "workers.debug.wasm" : "workers.wasm";
-const ENTRY = pathToFileURL(`${ROOT}dist/bindings/node-worker.js`);
+/** The compiled thread entry. */
+export const ENTRY = pathToFileURL(`${ROOT}dist/bindings/node-worker.js`);
 let module: WebAssembly.Module | undefined;
 
 /** The build with threads that is under test. */

@@ -46,11 +46,25 @@ const SPREAD: WorkersPlan = {
 const APART: WorkersPlan = {
   threads: [["netif"], ["context-queue"], ["pre.0"], ["protocol.0"], ["post.0"], ["dma.0"]],
 };
+const HOSTED: WorkersPlan = {
+  groups: 2,
+  host: ["netif", "context-queue", "pre.0", "protocol.0", "protocol.1", "post.0", "dma.0"],
+};
+const HALF_HOSTED: WorkersPlan = {
+  dma: 2,
+  host: ["netif", "pre.0", "dma.1"],
+  threads: [
+    ["protocol.0", "post.0"],
+    ["dma.0", "context-queue"],
+  ],
+};
 
 const PLANS: readonly (readonly [string, WorkersPlan])[] = [
   ["two threads", {}],
   ["all stages on one thread", ONE],
   ["every stage on a thread of its own", APART],
+  ["all stages on the host's thread", HOSTED],
+  ["some stages on the host's thread", HALF_HOSTED],
   ["two of each", REPLICATED],
   ["as many as there can be, mixed over three threads", SPREAD],
 ];
