@@ -135,7 +135,7 @@ export class Connection {
     const socket = this.#toe.internals.table.get(this.#fd);
     if (socket === undefined) throw new SocketError("recv", ERRNO.EBADF);
     // SO_RCVTIMEO, which somebody may have set by the descriptor, is recvAsync()'s.
-    if (socket.receiveTimeout !== 0) return this.#pullInTime(controller);
+    if (socket.rare.receiveTimeout !== 0) return this.#pullInTime(controller);
     const gone = (): Error => new SocketError("recv", ERRNO.EBADF);
     const arrival = new Arrival(() => this.#take(controller), gone);
     addObserver(socket, arrival);
