@@ -23,7 +23,7 @@ test(`${COUNT} connections open, and answer in the order of opening and in a ran
   expect(run.answered).toBe(4 * COUNT);
 });
 
-test(`${MANY} connections with a window of ${CHUNK} bytes each are laid out within their bytes`, () => {
+test(`${MANY} connections, a window of ${CHUNK} bytes each: laid out within limits`, () => {
   const chunks = Math.ceil((MANY * 16) / 15) + 64;
   const map = layout({ connections: MANY, chunkBytes: CHUNK, payloadBytes: chunks * CHUNK });
   const last = map.regions.at(-1);
