@@ -179,13 +179,14 @@ class World {
     const { words } = this;
     const core = words[(library + S.LIBTOE_CORE) >>> 2] as number;
     const counters = words[(core + M.CORE_COUNTERS) >>> 2] as number;
-    const predicted = (counters + 8 * Counter.PredictedOut) >>> 2;
-    const before = words[predicted] as number;
+    // A turn of the flow scheduler may be predicted too: that takes no descriptor.
+    const one = [Counter.PredictedOut, Counter.Descriptors].map((c) => (counters + 8 * c) >>> 2);
+    const before = one.map((word) => words[word] as number);
     const first = this.#turns++ & 1;
     words[(core + M.CORE_CONTEXT_TURN) >>> 2] = first;
     const bits = turn(library, now);
     this.notes.push(`turn ${bits}`);
-    if (words[predicted] !== before + 1) return bits;
+    if (one.some((word, i) => words[word] !== (before[i] as number) + 1)) return bits;
     if ((bits & LOW_BITS & ~M.STEP_CARRIED) === 0) this.plain += 1;
     if (words[(core + M.CORE_CONTEXT_TURN) >>> 2] === first) this.quiet += 1;
     return bits;
