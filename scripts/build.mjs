@@ -1,7 +1,8 @@
 /**
- * Builds everything: the Wasm variants of the data path (build/), the embedded copies of the release
- * builds (bindings/wasm-bytes.ts, workers-bytes.ts), and the TypeScript (dist/). A part whose inputs have not changed
- * since its last good build is left alone; `--force` builds all, `--only=core` the Wasm alone.
+ * Builds everything: the Wasm variants of the data path (build/), the embedded copies of release
+ * builds (bindings/wasm-bytes.ts, workers-bytes.ts), and the TypeScript (dist/). A part whose
+ * inputs have not changed since its last good build is left alone; `--force` builds all,
+ * `--only=core` the Wasm alone.
  */
 import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";

@@ -86,10 +86,12 @@ test("no build links the allocator, and each declares a maximum of memory", () =
   }
 });
 
-test("the embedded copy is the release module", async () => {
+test("the embedded copies are the release modules", async () => {
   const { FLEXTOE_WASM_BASE64 } = await import("../../bindings/wasm-bytes.ts");
-  const bytes = readFileSync(`${ROOT}build/flextoe.wasm`).toString("base64");
-  expect(FLEXTOE_WASM_BASE64).toBe(bytes);
+  const { WORKERS_WASM_BASE64 } = await import("../../bindings/workers-bytes.ts");
+  const bytes = (name: string): string => readFileSync(`${ROOT}build/${name}`).toString("base64");
+  expect(FLEXTOE_WASM_BASE64).toBe(bytes("flextoe.wasm"));
+  expect(WORKERS_WASM_BASE64).toBe(bytes("workers.wasm"));
 });
 
 const MEMORY = '(import "env" "memory" (memory 16 65535))';

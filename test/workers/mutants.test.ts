@@ -67,10 +67,14 @@ test.each(MUTANTS)("%s: noticed", { timeout: TIMEOUT_MS }, async (_, mutation, n
 });
 
 /** DMA that forgets the part of a payload behind the end of a chunk. */
+const RECEIVE = `
+  for (let span: u32 = 0; span <= CHUNKS_PER_BUFFER_MAX && done < length; span++) {
+    const bytes = min(length - done, contiguousBytes(shift, start + done));
+    copyBytes(receive`;
 const FAULT: Mutation = {
   file: "assembly/flextoe/dma.ts",
-  from: "  if (done == length) return;\n  for (let span: u32 = 0; span <= CHUNKS_PER_BUFFER_MAX && done < length; span++) {\n    const bytes = min(length - done, contiguousBytes(shift, start + done));\n    copyBytes(receive",
-  to: "  if (done <= length) return;\n  for (let span: u32 = 0; span <= CHUNKS_PER_BUFFER_MAX && done < length; span++) {\n    const bytes = min(length - done, contiguousBytes(shift, start + done));\n    copyBytes(receive",
+  from: `  if (done == length) return;${RECEIVE}`,
+  to: `  if (done <= length) return;${RECEIVE}`,
 };
 const WRONG_BYTE = /^byte \d+: \d+$/;
 

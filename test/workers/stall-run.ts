@@ -1,8 +1,8 @@
 /**
  * One run of the workers executor under stalls (4.3.2): a seed chooses replicas, their places on
  * threads, connections, faults of the link and when each stage stalls. Streams must arrive whole
- * and every sequence number must be released. Threads are no part of the seed: a failure is recast as
- * a run of the modelled executor, whose time is virtual, and that one repeats.
+ * and every sequence number must be released. Threads are no part of the seed: a failure is recast
+ * as a run of the modelled executor, whose time is virtual, and that one repeats.
  */
 import { readFileSync } from "node:fs";
 import { Counter } from "../../bindings/abi/counters.ts";
