@@ -5,8 +5,8 @@
  * exports. A random script drives both; results, frames, notifications and state are compared
  * after every act, all of memory at the end. Then single turns in which the quiet way is taken,
  * and one for each reason why it must not be. CORE_CONTEXT_TURN differs legitimately: a step that
- * takes a descriptor moves it, the quiet way does not, and nobody is promised an order between
- * contexts. It is set before each turn, alike in both worlds, and so tells the way of the turn.
+ * takes a descriptor moves it, the quiet way does not. It is set before each turn, alike in both
+ * worlds, and so tells the way of the turn.
  */
 import { expect, test } from "vitest";
 import { Counter, COUNTERS } from "../../bindings/abi/counters.ts";
@@ -179,7 +179,6 @@ class World {
     const { words } = this;
     const core = words[(library + S.LIBTOE_CORE) >>> 2] as number;
     const counters = words[(core + M.CORE_COUNTERS) >>> 2] as number;
-    // A turn of the flow scheduler may be predicted too: that takes no descriptor.
     const one = [Counter.PredictedOut, Counter.Descriptors].map((c) => (counters + 8 * c) >>> 2);
     const before = one.map((word) => words[word] as number);
     const first = this.#turns++ & 1;
