@@ -207,7 +207,9 @@ function run(
   const faults = { loss: 0.002, reorder: 0.01, duplicate: 0.002, corrupt: 0.001 };
   // Mostly bursts arrive whole, so that many items are in flight; at times each frame alone.
   const rate = random.below(16) === 0 ? 1e13 : Number.POSITIVE_INFINITY;
-  const link = { rate, delay: 5e4, ...(random.below(2) === 0 ? {} : { faults }) };
+  // Room for all windows at once: without faults nothing is lost.
+  const queue = { bytes: 1 << 24 };
+  const link = { rate, delay: 5e4, queue, ...(random.below(2) === 0 ? {} : { faults }) };
   const sequences = [random.below(2 ** 32), 2 ** 32 - 1 - random.below(100000)] as const;
   const executors = [tested[0].source, tested[1]?.source] as const;
   const pair = new WorldPair({ seed, executors, link, sequences });
