@@ -4,121 +4,18 @@
  * Method: bench/README.md. The received stream is verified by a running sum over each period of the
  * sent pattern, and corrupted frames have to be dropped.
  */
-import { Counter } from "../bindings/abi/counters.ts";
-import { DropReason } from "../bindings/abi/drop-reason.ts";
 import { formatQuartiles, interleave, pairRatio, quartiles, table } from "./harness.ts";
-import { Stopwatch, WorkHash } from "./harness.ts";
+import { WorkHash } from "./harness.ts";
 import type { Bar, BenchReport, BenchScale, Quartiles } from "./harness.ts";
-import { bulkFigures, lwipBuilt, lwipBulk, type BulkFigures } from "./peers/lwip.ts";
-import { counterOf, dropsOf, StackPair } from "./stack-pair.ts";
-import { assembleBarePath, barePath, type BarePath } from "./bare-path.ts";
-import { assembleWordSum, type WordSum, wordSum } from "./wasm-loops.ts";
+import { lwipBuilt, lwipBulk, type BulkFigures } from "./peers/lwip.ts";
+import { type BulkSideFigures, SEGMENT, type Timestamps } from "./bulk-side.ts";
+import { runSide } from "./run-side.ts";
 
-/** Payload bytes of a segment at MTU 1500, without and with timestamps. */
-const SEGMENT = { off: 1460, on: 1448 } as const;
-/** The sent pattern repeats after so many segments, as lwIP's harness does it. */
-const PERIOD_SEGMENTS = 44;
 /** V8 goes on optimising for this long; lwIP moves 16 MiB before its clock starts. */
 const WARM_BYTES = 768 << 20;
 const BYTES = 256 << 20;
 /** What toeloop has to reach, times each peer. */
 const BARS = { wasm: 1.5, native: 1 } as const;
-
-type Timestamps = keyof typeof SEGMENT;
-
-/** One connection that a transfer can be asked of again and again. */
-export class BulkRun {
-  readonly #pair: StackPair;
-  readonly #sum: WordSum;
-  readonly #period: number;
-  readonly #expected: bigint;
-  readonly #source: Uint8Array;
-  readonly #sink: Uint8Array;
-  #sent = 0;
-  #received = 0;
-
-  constructor(timestamps: Timestamps) {
-    this.#pair = new StackPair({ timestamps: timestamps === "on", connections: 1 });
-    const { client, server } = this.#pair;
-    // Both stacks' cores share one memory.
-    this.#sum = wordSum(server.core.memory);
-    this.#period = SEGMENT[timestamps] * PERIOD_SEGMENTS;
-    this.#source = client.toe.allocate(this.#period);
-    this.#sink = server.toe.allocate(this.#period);
-    for (let i = 0; i < this.#period; i += 1) this.#source[i] = (i * 7 + (i >> 8)) & 255;
-    this.#expected = this.#sum(this.#source.byteOffset, this.#period);
-  }
-
-  /** Sends and receives `bytes` more; figures of this transfer alone. */
-  transfer(bytes: number): BulkFigures {
-    const { client, server } = this.#pair;
-    const data = counterOf(client, Counter.DataSegmentsOut);
-    const acks = counterOf(server, Counter.AcksOut);
-    const target = this.#received + bytes;
-    const watch = new Stopwatch();
-    let progress = true;
-    while (this.#received < target) {
-      const written = this.#write(target);
-      this.#pair.turn(progress);
-      const read = this.#read();
-      progress = written + read > 0;
-    }
-    const elapsed = watch.read();
-    return bulkFigures({
-      ...elapsed,
-      bytes,
-      data: counterOf(client, Counter.DataSegmentsOut) - data,
-      acks: counterOf(server, Counter.AcksOut) - acks,
-      corrupted: this.#pair.serverLink.corrupted,
-    });
-  }
-
-  #write(target: number): number {
-    const { toe } = this.#pair.client;
-    const fd = this.#pair.clientFds[0] as number;
-    const before = this.#sent;
-    while (this.#sent < target) {
-      const at = this.#sent % this.#period;
-      const room = Math.min(this.#period - at, target - this.#sent);
-      const put = toe.send(fd, this.#source, at, room);
-      if (put < 0) break;
-      this.#sent += put;
-      if (put < room) break;
-    }
-    return this.#sent - before;
-  }
-
-  #read(): number {
-    const { toe } = this.#pair.server;
-    const fd = this.#pair.serverFds[0] as number;
-    const before = this.#received;
-    for (;;) {
-      const at = this.#received % this.#period;
-      const got = toe.recv(fd, this.#sink, at, this.#period - at);
-      if (got <= 0) break;
-      this.#received += got;
-      if (at + got < this.#period) break;
-      this.#check();
-    }
-    return this.#received - before;
-  }
-
-  #check(): void {
-    const sum = this.#sum(this.#sink.byteOffset, this.#period);
-    if (sum !== this.#expected) {
-      throw new Error(`bulk: expected payload sum ${this.#expected}, got ${sum}`);
-    }
-  }
-
-  /** Throws Error unless every corrupted frame was dropped for its checksum. */
-  finish(): void {
-    const { server, serverLink } = this.#pair;
-    const dropped = dropsOf(server, DropReason.TcpChecksum);
-    if (dropped !== serverLink.corrupted) {
-      throw new Error(`bulk: expected ${serverLink.corrupted} checksum drops, got ${dropped}`);
-    }
-  }
-}
 
 interface Compared {
   readonly timestamps: Timestamps;
@@ -129,13 +26,12 @@ interface Compared {
 
 function compare(timestamps: Timestamps, scale: BenchScale): Compared {
   const bytes = Math.max(1 << 16, Math.round(BYTES * scale.work));
-  const run = new BulkRun(timestamps);
-  const path = barePath(SEGMENT[timestamps], PERIOD_SEGMENTS);
+  const warm = Math.min(WARM_BYTES, bytes * 3);
   const bare: number[] = [];
-  run.transfer(Math.min(WARM_BYTES, bytes * 3));
   const toeloop = (): BulkFigures => {
-    bare.push(timeBare(path, bytes));
-    return run.transfer(bytes);
+    const side: BulkSideFigures = runSide("bulk", { timestamps, bytes, warm });
+    bare.push(side.bareNs);
+    return side.figures;
   };
   const sides = new Map<string, () => BulkFigures>([["toeloop", toeloop]]);
   for (const form of ["wasm", "native"] as const) {
@@ -144,16 +40,7 @@ function compare(timestamps: Timestamps, scale: BenchScale): Compared {
   }
   scale.say(`bulk: timestamps ${timestamps}, ${scale.rounds} rounds of ${[...sides.keys()]}`);
   const figures = interleave(scale.rounds, sides);
-  run.finish();
   return { timestamps, figures, bare };
-}
-
-/** Nanoseconds a data segment of the bare path, about as much of it as `bytes` are. */
-function timeBare(path: BarePath, bytes: number): number {
-  const periods = Math.max(1, Math.round(bytes / path.period));
-  const watch = new Stopwatch();
-  path.run(periods);
-  return (watch.read().seconds * 1e9) / (periods * PERIOD_SEGMENTS);
 }
 
 /** The bare path's time over ours, for the same data segments. */
@@ -240,9 +127,7 @@ function barsOf(compared: Compared): Bar[] {
 }
 
 /** Timestamps off and on. The JSON's own figures are those with timestamps off. */
-export async function bulk(scale: BenchScale): Promise<BenchReport> {
-  await assembleWordSum();
-  await assembleBarePath();
+export function bulk(scale: BenchScale): BenchReport {
   const all = (["off", "on"] as const).map((timestamps) => compare(timestamps, scale));
   const [off, on] = all as [Compared, Compared];
   const head = ["", "timestamps", "Gbit/s", "Mseg/s", "ns/seg", "CPU ns/seg", "data/ACK"];

@@ -2,7 +2,7 @@
  * `node dist/bench/trips.js TRIPS`: that many round trips over one connection, and nothing else:
  * what bench/instructions.sh runs under a simulator. Prints nothing.
  */
-import { RpcRun } from "./rpc.ts";
+import { RpcRun } from "./rpc-side.ts";
 
 const trips = Number(process.argv[2]);
 if (!Number.isInteger(trips) || trips < 1) {

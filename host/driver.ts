@@ -1,7 +1,7 @@
 /**
  * Runs one host on wall time (day-one decision 20). Invariants: a turn does bounded work, and after
- * a bounded number of turns the driver yields, so timers and I/O are never starved; with nothing to
- * do there is one timer at most, and none when the host has no deadline.
+ * a bounded number of polls the driver yields, so timers and I/O are never starved; with nothing to
+ * do there is one timer at most, and none is set when the host has no deadline.
  *
  * ```ts
  * const driver = new Driver(stack, platform); // the stack's netifs and calls wake it
@@ -14,8 +14,10 @@ import type { Host } from "./world.ts";
 const POLLS_PER_TURN_DEFAULT = 32;
 /** Wall time of one turn after which it yields, checked between polls. */
 const TURN_NS_DEFAULT = 1_000_000;
-/** Turns right after the code that woke the driver; the next one waits for timers and I/O. */
-const SOON_TURNS_MAX = 8;
+/** Polls right after the code that woke the driver; the next one waits for timers and I/O. */
+const SOON_POLLS_MAX = 64;
+/** What timers count in: a millisecond, rounded up. */
+const TIMER_NS = 1e6;
 /** The longest delay that every platform's timer takes is 2^31 - 1 ms; a day is enough. */
 const TIMER_MS_MAX = 86_400_000;
 
@@ -54,7 +56,8 @@ export class Driver {
   #cancelTimer: (() => void) | undefined;
   /** When the timer fires, ns. */
   #timerAt = 0;
-  #soonLeft = SOON_TURNS_MAX;
+  /** Polls before the driver yields. */
+  #soonLeft = SOON_POLLS_MAX;
 
   constructor(host: Host, platform: DriverPlatform, options: DriverOptions = {}) {
     this.#host = host;
@@ -91,18 +94,17 @@ export class Driver {
     this.#phase = "scheduled";
     const run = this.#run;
     this.#platform.defer(() => {
-      this.#soonLeft = SOON_TURNS_MAX;
+      this.#soonLeft = SOON_POLLS_MAX;
       if (this.#phase === "scheduled" && run === this.#run) this.#turn();
     });
   }
 
   /** A turn at once, when there were not too many of them: what was asked for together goes so. */
   #hurry(): void {
-    if (this.#soonLeft === 0 || this.#platform.soon === undefined) {
+    if (this.#soonLeft <= 0 || this.#platform.soon === undefined) {
       this.#schedule();
       return;
     }
-    this.#soonLeft -= 1;
     this.#phase = "scheduled";
     const run = this.#run;
     this.#platform.soon(() => {
@@ -139,6 +141,7 @@ export class Driver {
       if (i > 0 && now >= end) return 0;
       this.#woken = false;
       this.polls += 1;
+      this.#soonLeft -= 1;
       const more = this.#host.poll(now);
       if (!this.running) return 0;
       if (more || this.#woken) continue;
@@ -149,27 +152,24 @@ export class Driver {
   }
 
   #sleep(deadline: number): void {
-    if (deadline === Number.POSITIVE_INFINITY) {
-      this.#dropTimer();
-      return;
-    }
-    // One that fires sooner does: it finds nothing to do and is set again. Most deadlines move on
-    // with each segment, and a timer of the runtime costs more than a segment.
-    if (this.#cancelTimer !== undefined && this.#timerAt <= deadline) return;
+    // One that fires sooner does: it finds nothing to do, and is set again if need be. Deadlines
+    // come and go with each segment, and a timer of the runtime costs more than a segment.
+    if (deadline === Number.POSITIVE_INFINITY) return;
+    if (this.#cancelTimer !== undefined && this.#timerAt < deadline + TIMER_NS) return;
     const now = this.#platform.now();
     if (deadline <= now) {
       this.#schedule();
       return;
     }
-    this.#setTimer(now, Math.min(Math.ceil((deadline - now) / 1e6), TIMER_MS_MAX));
+    this.#setTimer(now, Math.min(Math.ceil((deadline - now) / TIMER_NS), TIMER_MS_MAX));
   }
 
   #setTimer(now: number, ms: number): void {
     this.#dropTimer();
-    this.#timerAt = now + ms * 1e6;
+    this.#timerAt = now + ms * TIMER_NS;
     this.#cancelTimer = this.#platform.setTimer(ms, () => {
       this.#cancelTimer = undefined;
-      this.#soonLeft = SOON_TURNS_MAX;
+      this.#soonLeft = SOON_POLLS_MAX;
       if (this.#phase === "idle") this.#turn();
     });
   }

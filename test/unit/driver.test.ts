@@ -120,6 +120,68 @@ test("a wake-up during poll() is not lost", () => {
   expect(polls).toBe(4);
 });
 
+test("a doorbell is answered before timers and I/O, a bounded number of times", () => {
+  const { clock, platform } = counted();
+  const soon: (() => void)[] = [];
+  const order: string[] = [];
+  let ring = (): void => {};
+  const busy = host({
+    poll: () => {
+      order.push("poll");
+      return false;
+    },
+    onWake: (wake) => {
+      ring = wake;
+    },
+  });
+  const defer = (callback: () => void): void => {
+    order.push("yield");
+    clock.defer(callback);
+  };
+  new Driver(busy, { ...platform, defer, soon: (callback) => void soon.push(callback) }).start();
+  clock.advance(1);
+  // Each ring is answered when the code that rang has ended.
+  for (let i = 0; i < 100; i += 1) {
+    ring();
+    soon.shift()?.();
+    clock.advance(1);
+  }
+  const yields = order.flatMap((what, i) => (what === "yield" ? [i] : []));
+  expect(order.filter((what) => what === "poll").length).toBe(101);
+  // The first turn of all, then one after every 64 polls.
+  expect(yields).toEqual([0, 65]);
+});
+
+test("a timer that is too early is left, and set again when it has fired", () => {
+  const { clock, platform, timers } = counted();
+  // Timers count whole milliseconds: this one fires at 10.
+  let deadline = 9.5e6;
+  let set = 0;
+  const setTimer = (ms: number, callback: () => void): (() => void) => {
+    set += 1;
+    return platform.setTimer(ms, callback);
+  };
+  const driver = new Driver(host({ nextDeadline: () => deadline }), { ...platform, setTimer });
+  driver.start();
+  clock.advance(1e6);
+  expect([set, timers()]).toEqual([1, 1]);
+  for (deadline of [9.5e6, 20e6, IDLE, 30e6]) {
+    driver.wake();
+    clock.advance(1e6);
+  }
+  expect([set, timers()]).toEqual([1, 1]);
+  clock.advance(7e6);
+  // It has fired, at 10 ms, and is set for 30 ms; a sooner deadline replaces it.
+  expect([set, timers()]).toEqual([2, 1]);
+  deadline = 15e6;
+  driver.wake();
+  clock.advance(1);
+  expect([set, timers()]).toEqual([3, 1]);
+  deadline = IDLE;
+  clock.advance(10e6);
+  expect([set, timers()]).toEqual([3, 0]);
+});
+
 test("a host's doorbell wakes the driver", () => {
   const { clock, platform } = counted();
   let ring: () => void = () => {};
