@@ -58,7 +58,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "host/netif/": [...LEAVES, "host/netif/", ...CORE],
   "host/netif/tun.ts": [...LEAVES, "host/netif/", "bindings/abi/", "node:", "koffi"],
   // A data path by itself: it knows cores and virtual time, nothing of sockets or carriers.
-  "host/modelled/": [...LEAVES, "host/modelled/", ...CORE],
+  // What a TLP weighs is the PCIe model's.
+  "host/modelled/": [...LEAVES, "host/modelled/", "host/pcie/", ...CORE],
   "host/interconnect/": [...LEAVES, "host/interconnect/", "host/pcie/", ...CORE],
   "host/control-plane/": [
     ...LEAVES,

@@ -3,6 +3,7 @@
  * paper's upper bounds. One number is fitted: cycles for each counted instruction, to row 3 of
  * Table 4.4.
  */
+import { PCIE_DEFAULTS, Pcie, Tlp } from "../../pcie/tlp.ts";
 import type { Constant, Level, Machine } from "../machine.ts";
 
 const paper = (value: number, source: string): Constant => ({ value, origin: "paper", source });
@@ -96,8 +97,8 @@ export const NFP_4000: Machine = {
   pcie: {
     latencyNs: assumed(1000, "a DMA read or write of this card; not in the paper"),
     gigabitsPerSecond: paper(63, "4.1.1: PCIe Gen3 x8, 8 GT/s a lane and 128b/130b"),
-    headerBytes: assumed(24, "a memory TLP with its framing"),
-    payloadBytes: assumed(256, "usual maximum payload"),
+    headerBytes: assumed(new Pcie().header(Tlp.MWr), "host/pcie: a memory write with its framing"),
+    payloadBytes: assumed(PCIE_DEFAULTS.maxPayload, "host/pcie: usual maximum payload"),
     inFlight: paper(256, "4.1.1"),
     queues: {
       atx: assumed(32, "FlexTOE's public code"),
