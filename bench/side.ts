@@ -1,7 +1,7 @@
 /**
  * `node dist/bench/side.js NAME JSON`: one side of a comparison in a process of its own, as its
- * peers are: prints its figures as JSON. Two instances of a module in one process make every call into
- * Wasm one of several targets, which V8 does not optimise, and warm code is not the same code.
+ * peers are: prints its figures as JSON. Two instances of a module in one process make every call
+ * into Wasm one of several targets, which V8 does not optimise, and warm code is not the same code.
  */
 import { apiSide } from "./api-side.ts";
 import { bulkSide } from "./bulk-side.ts";

@@ -27,13 +27,10 @@ export function dmaPlace(core: usize, work: usize): void {
   assert(count <= PLACEMENTS_MAX, "placements");
   for (let i: u32 = 0; i < count; i++) {
     const placement = work + W.WORK_PLACEMENTS + i * W.PLACEMENT_SIZE;
-    scatter(
-      core,
-      post,
-      load<u32>(placement, W.PLACEMENT_SEQ),
-      payload + load<u32>(placement, W.PLACEMENT_OFFSET),
-      load<u32>(placement, W.PLACEMENT_LENGTH),
-    );
+    const length = load<u32>(placement, W.PLACEMENT_LENGTH);
+    const from = payload + load<u32>(placement, W.PLACEMENT_OFFSET);
+    scatter(core, post, load<u32>(placement, W.PLACEMENT_SEQ), from, length);
+    countBy(core, Counter.CopiedIn, length);
   }
 }
 
@@ -65,13 +62,12 @@ export function dmaAttach(core: usize, work: usize): void {
   }
 }
 
-/** Copies contiguous bytes to the buffer from sequence number `seq` on. */
+/** Copies contiguous bytes to the buffer from sequence number `seq` on. The caller counts them. */
 // @ts-ignore: decorator
 @inline
 export function scatter(core: usize, post: usize, seq: u32, from: usize, length: u32): void {
   const start = seq - load<u32>(post, POST_RX_ORIGIN);
   const shift = load<u32>(core, CORE_CHUNK_SHIFT);
-  countBy(core, Counter.CopiedIn, length);
   // Most segments stand in one chunk.
   let done: u32 = min(length, contiguousBytes(shift, start));
   copyBytes(receiveAddress(core, post, shift, start), from, done);
@@ -88,9 +84,11 @@ export function scatter(core: usize, post: usize, seq: u32, from: usize, length:
 export function dmaFetch(core: usize, work: usize): void {
   const tcp = <usize>load<u32>(work, W.WORK_OUT_TCP);
   const header = load<u32>(work, W.WORK_OUT_PAYLOAD) - <u32>tcp;
+  const connection = load<u32>(work, W.WORK_CONNECTION);
   completeSegment(
     core,
-    load<u32>(work, W.WORK_CONNECTION),
+    preOf(core, connection),
+    postOf(core, connection),
     tcp,
     header,
     sumSmall(tcp, header),
@@ -107,16 +105,17 @@ export function dmaFetch(core: usize, work: usize): void {
 @inline
 export function completeSegment(
   core: usize,
-  connection: u32,
+  pre: usize,
+  post: usize,
   tcp: usize,
   header: u32,
   headerSum: u64,
   seq: u32,
   length: u32,
 ): void {
-  const pseudo = load<u32>(preOf(core, connection), PRE_PSEUDO_SUM);
+  const pseudo = load<u32>(pre, PRE_PSEUDO_SUM);
   let sum = headerSum + pseudo + bswap<u16>(<u16>(header + length));
-  if (length != 0) sum += gather(core, postOf(core, connection), tcp + header, seq, length);
+  if (length != 0) sum += gather(core, post, tcp + header, seq, length);
   store<u16>(tcp, <u16>~fold(sum), TCP_CHECKSUM);
 }
 

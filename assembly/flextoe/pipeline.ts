@@ -24,7 +24,7 @@ import * as queue from "./context-queue.ts";
 import { expire } from "./expiry.ts";
 import * as scheduler from "./flow-scheduler.ts";
 import { egressRoom, packetBytes } from "./post-processing.ts";
-import { receivePredicted } from "./predicted-receive.ts";
+import { countPredicted, receivePredicted, UNEXPECTED } from "./predicted-receive.ts";
 import { sendPredicted } from "./predicted-send.ts";
 import { isPlainTurn, transmitPredicted } from "./predicted-transmit.ts";
 import { hasSendable } from "./protocol-state.ts";
@@ -104,10 +104,19 @@ function predictBurst(core: usize, offered: u32): u32 {
   if (load<u32>(core, M.CORE_STAGES_ONLY) != 0) return 0;
   const table = <usize>load<u32>(core, M.CORE_INGRESS_TABLE);
   let index: u32 = 0;
+  let bytes: u64 = 0;
+  let data: u32 = 0;
+  let payload: u64 = 0;
   while (index < offered) {
-    if (!receivePredicted(core, table + index * D.FRAME_SIZE, workAt(core, index))) break;
+    const entry = table + index * D.FRAME_SIZE;
+    const length = receivePredicted(core, entry, workAt(core, index));
+    if (length == UNEXPECTED) break;
+    bytes += load<u32>(entry, D.FRAME_LENGTH);
+    payload += length;
+    data += length != 0 ? 1 : 0;
     index++;
   }
+  if (index != 0) countPredicted(core, index, bytes, data, payload);
   return index;
 }
 

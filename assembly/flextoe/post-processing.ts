@@ -31,7 +31,10 @@ export function egressRoom(core: usize): u32 {
   return EGRESS_FRAMES_MAX - load<u32>(core, M.CORE_EGRESS_COUNT);
 }
 
-/** A segment with `length` payload bytes moved rxNextSeq by `bytes` and acknowledged `acked`. */
+/**
+ * A segment with `length` payload bytes moved rxNextSeq by `bytes` and acknowledged `acked`: the
+ * connection's statistics. countReceived() has the core's.
+ */
 // @ts-ignore: decorator
 @inline
 export function noteReceived(
@@ -45,12 +48,8 @@ export function noteReceived(
   if (ASC_FEATURE_THREADS) atomic.add<u32>(post, 1, F.POST_SEGMENTS_IN);
   else store<u32>(post, load<u32>(post, F.POST_SEGMENTS_IN) + 1, F.POST_SEGMENTS_IN);
   if (length != 0) {
-    count(core, Counter.DataSegmentsIn);
     if (ASC_FEATURE_THREADS) atomic.add<u64>(post, bytes, F.POST_BYTES_IN);
     else store<u64>(post, load<u64>(post, F.POST_BYTES_IN) + bytes, F.POST_BYTES_IN);
-    countBy(core, Counter.PayloadBytesIn, bytes);
-  } else {
-    count(core, Counter.AcksIn);
   }
   if (acked == 0) return;
   if (ASC_FEATURE_THREADS) atomic.add<u64>(post, acked, F.POST_BYTES_ACKED);
@@ -59,13 +58,23 @@ export function noteReceived(
   else store<u32>(post, load<u32>(post, F.POST_ACKED_BYTES) + acked, F.POST_ACKED_BYTES);
 }
 
+/** `data` segments with payload have arrived, `bytes` of it in order, and `acks` without any. */
+export function countReceived(core: usize, data: u32, bytes: u64, acks: u32): void {
+  countBy(core, Counter.DataSegmentsIn, data);
+  countBy(core, Counter.PayloadBytesIn, bytes);
+  countBy(core, Counter.AcksIn, acks);
+}
+
 /** Statistics of a received segment. */
 export function postProcessRx(core: usize, work: usize): void {
   const post = postOf(core, load<u32>(work, W.WORK_CONNECTION));
   const actions = load<u32>(work, W.WORK_ACTIONS);
   const acked = load<u32>(work, W.WORK_ACKED);
   const length = load<u32>(work, W.WORK_PAYLOAD_LENGTH);
-  noteReceived(core, post, length, load<u32>(work, W.WORK_RX_BUMP), acked);
+  const bytes = load<u32>(work, W.WORK_RX_BUMP);
+  noteReceived(core, post, length, bytes, acked);
+  if (length != 0) countReceived(core, 1, bytes, 0);
+  else countReceived(core, 0, 0, 1);
   if (acked != 0 && (actions & W.ACTION_ECN_ECHO) != 0) {
     addShared(post + F.POST_ECN_BYTES, acked);
   }
@@ -143,7 +152,8 @@ export function buildSegment(core: usize, work: usize): bool {
   );
   let at = tcp + T.TCP_SIZE;
   if ((flags & W.OUT_TIMESTAMPS) != 0) {
-    writeTimestamps(core, connection, at, load<u32>(work, W.WORK_OUT_TS_ECR));
+    const post = postOf(core, connection);
+    writeTimestamps(core, post, at, load<u32>(work, W.WORK_OUT_TS_ECR));
     at += T.TIMESTAMP_OPTION_BYTES;
   }
   writeSack(work, at);
@@ -246,8 +256,8 @@ export function writeTcpHeader(
 /** Timestamps (RFC 7323, 3.2) at the start of the options; returns their partial sum. */
 // @ts-ignore: decorator
 @inline
-export function writeTimestamps(core: usize, connection: u32, at: usize, echo: u32): u64 {
-  const offset = load<u32>(postOf(core, connection), F.POST_TS_OFFSET);
+export function writeTimestamps(core: usize, post: usize, at: usize, echo: u32): u64 {
+  const offset = load<u32>(post, F.POST_TS_OFFSET);
   const value = bswap<u32>(load<u32>(core, M.CORE_NOW_TICKS) + offset);
   const echoed = bswap<u32>(echo);
   store32be(at, T.TIMESTAMP_OPTION_PREFIX);

@@ -4,7 +4,6 @@
  * of the values that are written, not of the header.
  */
 import { countDrop } from "../base/counter.ts";
-import { preOf } from "../flow/flow-state.ts";
 import { DropReason } from "../../bindings/abi/drop-reason.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
 import { ECN_ECT0, ECN_NOT_ECT } from "../../bindings/abi/ip.ts";
@@ -16,9 +15,8 @@ import { flagsOf } from "./protocol-state.ts";
 /** Link, IP and TCP header bytes of a segment, its only option timestamps. */
 // @ts-ignore: decorator
 @inline
-export function headerBytes(core: usize, connection: u32, p: usize): u32 {
-  const network: u32 = load<u8>(preOf(core, connection), F.PRE_HEADER_LENGTH);
-  return network + tcpHeaderBytes(p);
+export function headerBytes(pre: usize, p: usize): u32 {
+  return <u32>load<u8>(pre, F.PRE_HEADER_LENGTH) + tcpHeaderBytes(p);
 }
 
 // @ts-ignore: decorator
@@ -30,23 +28,24 @@ function tcpHeaderBytes(p: usize): u32 {
 
 /**
  * Writes a segment with `length` payload bytes from `seq` on, or an ACK; `control` are its flags.
- * False, and it is dropped, when the egress burst is full.
+ * False, and it is dropped, when the egress burst is full. `pre`, `post`, `p`: its records.
  */
 // @ts-ignore: decorator
 @inline
 export function writeSegment(
   core: usize,
   connection: u32,
+  pre: usize,
+  post: usize,
   p: usize,
   seq: u32,
   control: u32,
   window: u32,
   length: u32,
 ): bool {
-  const pre = preOf(core, connection);
   const header = tcpHeaderBytes(p);
   const capable = (flagsOf(p) & F.FLOW_ECN) != 0 && length != 0;
-  const bytes = headerBytes(core, connection, p) + length;
+  const bytes = <u32>load<u8>(pre, F.PRE_HEADER_LENGTH) + header + length;
   const tcp = openFrame(core, connection, pre, bytes, capable ? ECN_ECT0 : ECN_NOT_ECT);
   if (tcp == 0) {
     countDrop(core, DropReason.EgressFull);
@@ -55,8 +54,8 @@ export function writeSegment(
   const ack = load<u32>(p, F.PROTOCOL_RX_NEXT_SEQ);
   let sum = writeTcpHeader(pre, tcp, seq, ack, (header << 2) | (control << 8), window);
   if (header != T.TCP_SIZE) {
-    sum += writeTimestamps(core, connection, tcp + T.TCP_SIZE, load<u32>(p, F.PROTOCOL_TS_RECENT));
+    sum += writeTimestamps(core, post, tcp + T.TCP_SIZE, load<u32>(p, F.PROTOCOL_TS_RECENT));
   }
-  completeSegment(core, connection, tcp, header, sum, seq, length);
+  completeSegment(core, pre, post, tcp, header, sum, seq, length);
   return true;
 }

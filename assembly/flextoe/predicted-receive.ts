@@ -7,7 +7,7 @@
  */
 import { load16be, load32be } from "../base/bytes.ts";
 import { fold, sumWords } from "../base/checksum.ts";
-import { count, countBy } from "../base/counter.ts";
+import { countBy } from "../base/counter.ts";
 import { findIpv4, hashIpv4 } from "../flow/connection-database.ts";
 import { postOf, preOf, protocolOf, recoveryOf } from "../flow/flow-state.ts";
 import { congestionOnAck } from "../tcp/congestion/congestion-control.ts";
@@ -30,7 +30,7 @@ import { flagsOf, noteSendable, peerWindow, startDelayedAck } from "./protocol-s
 import { scatter } from "./dma.ts";
 import { notifyBumps } from "./context-queue.ts";
 import * as scheduler from "./flow-scheduler.ts";
-import { noteReceived, noteSent } from "./post-processing.ts";
+import { countReceived, noteReceived, noteSent } from "./post-processing.ts";
 import { writeSegment } from "./predicted-frame.ts";
 import { passSequence } from "./sequencer.ts";
 
@@ -47,33 +47,56 @@ const UNUSUAL: u32 =
   F.FLOW_FIN_PENDING | F.FLOW_FIN_SENT | F.FLOW_FIN_ACKED | F.FLOW_FIN_RECEIVED |
   F.FLOW_OUT_OF_ORDER | F.FLOW_RECOVERY | F.FLOW_RETRANSMIT | F.FLOW_RX_SHUT | F.FLOW_PERSIST;
 
+/** receivePredicted() has not taken the frame. */
+export const UNEXPECTED: i32 = -1;
+
 /**
- * Takes the frame of a table entry when it is the one that was expected: true, and all of it is
- * done but what the burst ends with. False: nothing has changed. `work` is a free record.
+ * Takes the frame of a table entry when it is the one that was expected: its payload bytes, and all
+ * of it is done but what the burst ends with, countPredicted() among it. UNEXPECTED: nothing has
+ * changed. `work` is a free record.
  */
-export function receivePredicted(core: usize, entry: usize, work: usize): bool {
+export function receivePredicted(core: usize, entry: usize, work: usize): i32 {
   const ip = packetOf(core, entry);
-  if (ip == 0) return false;
+  if (ip == 0) return UNEXPECTED;
   const total = load16be(ip, I.IPV4_TOTAL_LENGTH);
   const connection = connectionOf(core, ip);
-  if (connection == 0) return false;
+  if (connection == 0) return UNEXPECTED;
   const pre = preOf(core, connection);
   const p = protocolOf(core, connection);
   const tcp = ip + I.IPV4_SIZE;
   const header = expectedHeader(tcp, p);
-  if (header == 0 || total < I.IPV4_SIZE + header) return false;
+  if (header == 0 || total < I.IPV4_SIZE + header) return UNEXPECTED;
   const length = total - I.IPV4_SIZE - header;
   const acked = seqDistance(load<u32>(p, F.PROTOCOL_TX_UNA), load32be(tcp, T.TCP_ACK));
-  if (!isExpected(core, connection, p, tcp, length, acked)) return false;
-  if (!hasChecksum(pre, tcp, total - I.IPV4_SIZE)) return false;
-  commit(core, entry, connection, p, tcp, header, length, acked);
+  if (!isExpected(core, connection, p, tcp, length, acked)) return UNEXPECTED;
+  if (!hasChecksum(pre, tcp, total - I.IPV4_SIZE)) return UNEXPECTED;
+  commit(p, tcp, header, acked);
   if (acked != 0) advance(core, connection, p, acked);
-  if (length != 0) place(core, connection, p, tcp + header, length);
   const post = postOf(core, connection);
+  if (length != 0) place(core, connection, pre, post, p, tcp + header, length);
   noteReceived(core, post, length, length, acked);
   notifyBumps(core, connection, post, length, acked, 0);
   if (load<u32>(p, F.PROTOCOL_TX_AVAIL) != 0) reschedule(core, work, connection, p);
-  return true;
+  return <i32>length;
+}
+
+/**
+ * Counts `frames` of a burst that were taken: `bytes` with their headers, `data` of them with
+ * `payload` bytes in all. Once a burst, as are their numbers at RP1.
+ */
+export function countPredicted(
+  core: usize,
+  frames: u32,
+  bytes: u64,
+  data: u32,
+  payload: u64,
+): void {
+  passSequence(core, ReorderPoint.Protocol, 0, frames);
+  countBy(core, Counter.FramesIn, frames);
+  countBy(core, Counter.PredictedIn, frames);
+  countBy(core, Counter.BytesIn, bytes);
+  countBy(core, Counter.CopiedIn, payload);
+  countReceived(core, data, payload, frames - data);
 }
 
 /** The frame's IPv4 packet when its header is whole and plain, or 0. */
@@ -185,20 +208,7 @@ function hasChecksum(pre: usize, tcp: usize, length: u32): bool {
 /** From here on the segment counts: sequencing, window (by the WL1 test), timestamp. */
 // @ts-ignore: decorator
 @inline
-function commit(
-  core: usize,
-  entry: usize,
-  connection: u32,
-  p: usize,
-  tcp: usize,
-  header: u32,
-  length: u32,
-  acked: u32,
-): void {
-  passSequence(core, ReorderPoint.Protocol, 0, 1);
-  count(core, Counter.FramesIn);
-  count(core, Counter.PredictedIn);
-  countBy(core, Counter.BytesIn, load<u32>(entry, D.FRAME_LENGTH));
+function commit(p: usize, tcp: usize, header: u32, acked: u32): void {
   const seq = load<u32>(p, F.PROTOCOL_RX_NEXT_SEQ);
   const una = load<u32>(p, F.PROTOCOL_TX_UNA);
   updateWindow(p, seq, una + acked, load16be(tcp, T.TCP_WINDOW));
@@ -227,25 +237,39 @@ function advance(core: usize, connection: u32, p: usize, acked: u32): void {
 /** Payload at rxNextSeq: placed, and acknowledged now or soon (RFC 9293 SHLD-18, SHLD-19). */
 // @ts-ignore: decorator
 @inline
-function place(core: usize, connection: u32, p: usize, payload: usize, length: u32): void {
+function place(
+  core: usize,
+  connection: u32,
+  pre: usize,
+  post: usize,
+  p: usize,
+  payload: usize,
+  length: u32,
+): void {
   const seq = load<u32>(p, F.PROTOCOL_RX_NEXT_SEQ);
-  scatter(core, postOf(core, connection), seq, payload, length);
+  scatter(core, post, seq, payload, length);
   store<u32>(p, seq + length, F.PROTOCOL_RX_NEXT_SEQ);
   store<u32>(p, load<u32>(p, F.PROTOCOL_RX_AVAIL) - length, F.PROTOCOL_RX_AVAIL);
-  if (countUnacked(p)) sendAcknowledgment(core, connection, p);
+  if (countUnacked(p)) sendAcknowledgment(core, connection, pre, post, p);
   else startDelayedAck(core, connection);
 }
 
 /** What acknowledge() decides and the stages build from it. */
 // @ts-ignore: decorator
 @inline
-function sendAcknowledgment(core: usize, connection: u32, p: usize): void {
-  passSequence(core, ReorderPoint.Netif, load<u8>(preOf(core, connection), F.PRE_GROUP), 1);
+function sendAcknowledgment(
+  core: usize,
+  connection: u32,
+  pre: usize,
+  post: usize,
+  p: usize,
+): void {
+  passSequence(core, ReorderPoint.Netif, load<u8>(pre, F.PRE_GROUP), 1);
   const sent = min(load<u32>(p, F.PROTOCOL_TX_MAX), peerWindow(p));
   const seq = load<u32>(p, F.PROTOCOL_TX_UNA) + sent;
   const window = announceWindow(core, connection, p);
-  if (!writeSegment(core, connection, p, seq, T.TCP_ACK_FLAG, window, 0)) return;
-  noteSent(core, postOf(core, connection), 1, 0);
+  if (!writeSegment(core, connection, pre, post, p, seq, T.TCP_ACK_FLAG, window, 0)) return;
+  noteSent(core, post, 1, 0);
 }
 
 function clear(core: usize, work: usize, connection: u32): void {

@@ -48,21 +48,21 @@ export function sendPredicted(core: usize, context: u32, record: usize): bool {
   const other =
     (load<u32>(descriptor, D.ATX_OPCODE) ^ D.AtxOpcode.Update) | load<u32>(descriptor, D.ATX_FLAGS);
   if (other != 0 || !isConnection(core, connection)) return false;
-  if (!isOwned(core, context, connection, generation)) return false;
+  const pre = preOf(core, connection);
+  if (!isOwned(pre, context, generation)) return false;
   const p = protocolOf(core, connection);
   if (!isSendable(core, connection, p, credit, append)) return false;
-  if (!hasCarrier(core, connection, append)) return false;
+  if (!hasCarrier(core, connection, pre, append)) return false;
   store<u32>(record, consumer + 1, D.CONTEXT_ATX_CONSUMER);
-  sequence(core, context, connection);
-  send(core, connection, p, credit, append);
+  sequence(core, context, pre);
+  send(core, connection, pre, p, credit, append);
   return true;
 }
 
 /** threats D01 to D04, D08. One branch for all: what is predicted is true. */
 // @ts-ignore: decorator
 @inline
-function isOwned(core: usize, context: u32, connection: u32, generation: u32): bool {
-  const pre = preOf(core, connection);
+function isOwned(pre: usize, context: u32, generation: u32): bool {
   const state = <u32>load<u8>(pre, F.PRE_STATE) ^ F.PreState.Installed;
   const reused = load<u32>(pre, F.PRE_GENERATION) ^ generation;
   const foreign = <u32>load<u16>(pre, F.PRE_CONTEXT) ^ context;
@@ -100,11 +100,10 @@ function isSendable(core: usize, connection: u32, p: usize, credit: u32, append:
 /** True when the flow is not paced, and carrier and egress burst have room for the frame. */
 // @ts-ignore: decorator
 @inline
-function hasCarrier(core: usize, connection: u32, append: u32): bool {
+function hasCarrier(core: usize, connection: u32, pre: usize, append: u32): bool {
   const s = schedulerOf(core, connection);
   const queue: u64 = load<u16>(s, F.SCHEDULER_QUEUE);
   if ((load<u64>(s, F.SCHEDULER_INTERVAL) | queue) != 0) return false;
-  const pre = preOf(core, connection);
   const credit = core + M.CORE_NETIF_CREDIT + <u32>load<u8>(pre, F.PRE_NETIF) * 4;
   const left = load<u32>(credit);
   const frames = load<u32>(core, M.CORE_EGRESS_COUNT);
@@ -118,9 +117,9 @@ function hasCarrier(core: usize, connection: u32, append: u32): bool {
 /** RP4 and RP2: numbers are assigned and released as the stages do it. */
 // @ts-ignore: decorator
 @inline
-function sequence(core: usize, context: u32, connection: u32): void {
+function sequence(core: usize, context: u32, pre: usize): void {
   passSequence(core, ReorderPoint.HostControl, context, 1);
-  passSequence(core, ReorderPoint.Netif, load<u8>(preOf(core, connection), F.PRE_GROUP), 1);
+  passSequence(core, ReorderPoint.Netif, load<u8>(pre, F.PRE_GROUP), 1);
   count(core, Counter.Descriptors);
   count(core, Counter.PredictedOut);
 }
@@ -128,7 +127,14 @@ function sequence(core: usize, context: u32, connection: u32): void {
 /** Win, Seq, headers, payload: all in one. */
 // @ts-ignore: decorator
 @inline
-function send(core: usize, connection: u32, p: usize, credit: u32, append: u32): void {
+function send(
+  core: usize,
+  connection: u32,
+  pre: usize,
+  p: usize,
+  credit: u32,
+  append: u32,
+): void {
   const r = recoveryOf(core, connection);
   const now = load<u64>(core, M.CORE_NOW);
   const sent = load<u32>(p, F.PROTOCOL_TX_SENT);
@@ -139,6 +145,8 @@ function send(core: usize, connection: u32, p: usize, credit: u32, append: u32):
   rttStartTiming(r, seq + append, now);
   store<u64>(r, now, F.RECOVERY_LAST_SEND);
   startRetransmit(core, connection);
-  writeSegment(core, connection, p, seq, CONTROL, announceWindow(core, connection, p), append);
-  noteSent(core, postOf(core, connection), 1, append);
+  const post = postOf(core, connection);
+  const window = announceWindow(core, connection, p);
+  writeSegment(core, connection, pre, post, p, seq, CONTROL, window, append);
+  noteSent(core, post, 1, append);
 }

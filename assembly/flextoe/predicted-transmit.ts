@@ -68,14 +68,16 @@ export function transmitPredicted(core: usize, connection: u32, most: u32): u32 
   if (length == 0 || most == 0) return 0;
   const field = beginTurn(core, connection, p, before + length);
   const una = load<u32>(p, F.PROTOCOL_TX_UNA);
-  const headers = headerBytes(core, connection, p);
+  const pre = preOf(core, connection);
+  const post = postOf(core, connection);
+  const headers = headerBytes(pre, p);
   let items: u32 = 0;
   while (items < most && length != 0) {
     if (!hasBytes(core, headers + length)) break;
     avail -= length;
     // RFC 9293 MUST-61: the last queued segment carries PSH.
     const control: u32 = avail == 0 ? T.TCP_ACK_FLAG | T.TCP_PSH : T.TCP_ACK_FLAG;
-    writeSegment(core, connection, p, una + sent, control, field, length);
+    writeSegment(core, connection, pre, post, p, una + sent, control, field, length);
     sent += length;
     items++;
     length = nextLength(p, avail, sent, window);
