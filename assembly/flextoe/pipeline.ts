@@ -288,7 +288,7 @@ function takePlainTurn(core: usize, connection: u32, room: u32): u32 {
   const turn = scheduler.turnSegments(core, connection);
   const items = transmitPredicted(core, connection, min(min(room, left), turn));
   store<u32>(credit, left - items);
-  if (items == 0 || !hasSendable(protocolOf(core, connection))) return items;
+  if (!hasSendable(protocolOf(core, connection))) return items;
   if (items < turn) scheduler.keepTurn(core, connection, turn - items);
   scheduler.schedule(core, connection, false);
   return items;

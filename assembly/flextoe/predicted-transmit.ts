@@ -65,12 +65,12 @@ export function transmitPredicted(core: usize, connection: u32, most: u32): u32 
   let avail = load<u32>(p, F.PROTOCOL_TX_AVAIL);
   let sent = before;
   let length = nextLength(p, avail, sent, window);
-  if (length == 0 || most == 0) return 0;
+  const pre = preOf(core, connection);
+  const headers = headerBytes(pre, p);
+  if (length == 0 || most == 0 || !hasBytes(core, headers + length)) return 0;
   const field = beginTurn(core, connection, p, before + length);
   const una = load<u32>(p, F.PROTOCOL_TX_UNA);
-  const pre = preOf(core, connection);
   const post = postOf(core, connection);
-  const headers = headerBytes(pre, p);
   let items: u32 = 0;
   while (items < most && length != 0) {
     if (!hasBytes(core, headers + length)) break;
@@ -120,7 +120,6 @@ function endTurn(
   store<u32>(p, avail, F.PROTOCOL_TX_AVAIL);
   store<u32>(p, sent, F.PROTOCOL_TX_SENT);
   store<u32>(p, sent, F.PROTOCOL_TX_MAX);
-  if (items == 0) return;
   passSequence(core, ReorderPoint.Netif, load<u8>(preOf(core, connection), F.PRE_GROUP), items);
   noteSent(core, postOf(core, connection), items, bytes);
   countBy(core, Counter.PredictedOut, items);
