@@ -46,23 +46,43 @@ const SOURCE = `(module
   ${loop("copyAndSum", COPY_AND_SUM)}
   ${loop("copy", COPY)})`;
 
+/** One vector's eight words, less 32,768 each, onto an accumulator of four lanes. */
+function addVector(lanes: string, offset: number): string {
+  return `(local.set $${lanes} (i32x4.add (local.get $${lanes}) (i32x4.dot_i16x8_s
+    (v128.xor (v128.load offset=${offset} (local.get $at)) (local.get $bias)) (local.get $ones))))`;
+}
+
+/** Blocks of 64 bytes, then vectors; what was taken off each word is put back at the end. */
 const SUM_SOURCE = `(module
   (import "env" "memory" (memory 1 65535))
   (func (export "sum") (param $at i32) (param $length i32) (result i64)
-    (local $end i32) (local $word v128) (local $low v128) (local $high v128)
+    (local $end i32) (local $blocks i32)
+    (local $even v128) (local $odd v128) (local $bias v128) (local $ones v128)
+    (local.set $bias (i16x8.splat (i32.const -32768)))
+    (local.set $ones (i16x8.splat (i32.const 1)))
     (local.set $end (i32.add (local.get $at) (local.get $length)))
-    (loop $again
-      (local.set $word (v128.load (local.get $at)))
-      (local.set $low
-        (i64x2.add (local.get $low) (i64x2.extend_low_i32x4_u (local.get $word))))
-      (local.set $high
-        (i64x2.add (local.get $high) (i64x2.extend_high_i32x4_u (local.get $word))))
-      (br_if $again (i32.lt_u
-        (local.tee $at (i32.add (local.get $at) (i32.const 16))) (local.get $end))))
-    (local.set $low (i64x2.add (local.get $low) (local.get $high)))
-    (i64.add (i64x2.extract_lane 0 (local.get $low)) (i64x2.extract_lane 1 (local.get $low)))))`;
+    (local.set $blocks
+      (i32.add (local.get $at) (i32.and (local.get $length) (i32.const -64))))
+    (block $done (loop $again
+      (br_if $done (i32.ge_u (local.get $at) (local.get $blocks)))
+      ${addVector("even", 0)} ${addVector("odd", 16)}
+      ${addVector("even", 32)} ${addVector("odd", 48)}
+      (local.set $at (i32.add (local.get $at) (i32.const 64)))
+      (br $again)))
+    (block $over (loop $rest
+      (br_if $over (i32.ge_u (local.get $at) (local.get $end)))
+      ${addVector("even", 0)}
+      (local.set $at (i32.add (local.get $at) (i32.const 16)))
+      (br $rest)))
+    (local.set $even (i32x4.add (local.get $even) (local.get $odd)))
+    (local.set $even (i64x2.add (i64x2.extend_low_i32x4_s (local.get $even))
+      (i64x2.extend_high_i32x4_s (local.get $even))))
+    (i64.add
+      (i64.mul (i64.extend_i32_u (i32.shr_u (local.get $length) (i32.const 1))) (i64.const 32768))
+      (i64.add (i64x2.extract_lane 0 (local.get $even))
+        (i64x2.extract_lane 1 (local.get $even))))))`;
 
-/** Sum of the little-endian 32-bit words of `length` bytes, a multiple of 16 and not 0. */
+/** Sum of the little-endian 16-bit words of `length` bytes, a multiple of 16 up to 64 KiB. */
 export type WordSum = (at: number, length: number) => bigint;
 
 let summing: WebAssembly.Module | undefined;
