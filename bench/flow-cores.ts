@@ -8,7 +8,12 @@ import type { LayoutOptions } from "../bindings/layout.ts";
 import { ATX_CONNECTION, ATX_FLAGS, ATX_GENERATION } from "../bindings/abi/descriptor.ts";
 import { ATX_OPCODE, ATX_RX_CREDIT, ATX_SIZE, ATX_TX_APPEND } from "../bindings/abi/descriptor.ts";
 import { CONTEXT_ARX_CONSUMER, CONTEXT_ARX_PRODUCER } from "../bindings/abi/descriptor.ts";
-import { CONTEXT_ATX_PRODUCER, CONTEXT_SIZE, FRAME_SIZE } from "../bindings/abi/descriptor.ts";
+import {
+  CONTEXT_ATX_CONSUMER,
+  CONTEXT_ATX_PRODUCER,
+  CONTEXT_SIZE,
+  FRAME_SIZE,
+} from "../bindings/abi/descriptor.ts";
 import * as D from "../bindings/abi/descriptor.ts";
 import { CongestionAlgorithm, FLOW_NODELAY, FLOW_TIMESTAMPS } from "../bindings/abi/flow-state.ts";
 import { POST_RX_LIST, POST_SIZE, POST_TX_LIST } from "../bindings/abi/flow-state.ts";
@@ -172,6 +177,12 @@ export class FlowCore {
     words[at + (ATX_TX_APPEND >>> 2)] = txAppend;
     words[at + (ATX_FLAGS >>> 2)] = 0;
     this.#producer = (this.#producer + 1) >>> 0;
+  }
+
+  /** Descriptors that the ring still takes. */
+  get room(): number {
+    const consumer = this.core.words[(this.#context + CONTEXT_ATX_CONSUMER) >>> 2] as number;
+    return this.core.map.options.queueDescriptors - ((this.#producer - consumer) >>> 0);
   }
 
   /** The doorbell. */

@@ -178,6 +178,8 @@ class RpcRun {
   readonly #sent: number[][];
   readonly #answered: Float64Array;
   readonly #asked: Float64Array;
+  /** Bytes read whose credit the ring had no room for. */
+  readonly #owed: Float64Array;
   readonly latencies: number[] = [];
   done = 0;
   readonly #switch: Uint8Array[] = [];
@@ -204,6 +206,7 @@ class RpcRun {
     this.#sent = Array.from({ length: plan.flows + 1 }, () => []);
     this.#answered = new Float64Array(plan.flows + 1);
     this.#asked = new Float64Array(plan.flows + 1);
+    this.#owed = new Float64Array(plan.flows + 1);
     this.#hostFree = Number.isFinite(plan.hostCores)
       ? new Array<number>(plan.hostCores).fill(0)
       : [];
@@ -297,10 +300,18 @@ class RpcRun {
   }
 
   #respond(flow: number): void {
-    this.#server.describe(flow, this.plan.requestBytes, this.plan.responseBytes);
-    this.#server.ring();
-    this.nic.doorbell(CONTEXT);
-    if (this.plan.responseBytes > 0) return;
+    const { requestBytes, responseBytes } = this.plan;
+    const credit = (this.#owed[flow] as number) + requestBytes;
+    // A NIC that is behind leaves the ring full: what was read then goes with the next descriptor,
+    // as libTOE merges it.
+    const full = responseBytes === 0 && this.#server.room === 0;
+    this.#owed[flow] = full ? credit : 0;
+    if (!full) {
+      this.#server.describe(flow, credit, responseBytes);
+      this.#server.ring();
+      this.nic.doorbell(CONTEXT);
+    }
+    if (responseBytes > 0) return;
     // A sink: the request is done when the application has it.
     this.#finish(flow, 0);
   }
