@@ -11,7 +11,7 @@ import type { Connection } from "../host/libtoe/web-streams.ts";
 import { directLink } from "../host/netif/direct-link.ts";
 import { Stack } from "../host/stack.ts";
 import { bulkSide } from "./bulk-side.ts";
-import { loadModule, Stopwatch } from "./harness.ts";
+import { loadModule, Stopwatch, warmParts } from "./harness.ts";
 import { rpcSide } from "./rpc-side.ts";
 
 /** Bytes of a request, and of an answer; and of each write of a stream of bytes. */
@@ -224,6 +224,6 @@ export async function apiSide({ form, kind, count, warm }: ApiSide): Promise<num
   if (form === "posix")
     return (await bulkSide({ timestamps: "on", bytes: count, warm })).figures.gbps;
   const each = form === "node" ? new NodeInterface() : new StreamInterface(form);
-  if (warm > 0) await each[kind](warm);
+  for (const part of warmParts(warm)) await each[kind](part);
   return each[kind](count);
 }

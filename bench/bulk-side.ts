@@ -6,7 +6,7 @@
 import { Counter } from "../bindings/abi/counters.ts";
 import { DropReason } from "../bindings/abi/drop-reason.ts";
 import { assembleBarePath, barePath, type BarePath } from "./bare-path.ts";
-import { Stopwatch } from "./harness.ts";
+import { Stopwatch, warmParts } from "./harness.ts";
 import { bulkFigures, type BulkFigures } from "./peers/lwip.ts";
 import { counterOf, dropsOf, StackPair } from "./stack-pair.ts";
 import { type WordSum, wordSum } from "./wasm-loops.ts";
@@ -139,7 +139,7 @@ export async function bulkSide({ timestamps, bytes, warm }: BulkSide): Promise<B
   await assembleBarePath();
   const path = barePath(SEGMENT[timestamps], PERIOD_SEGMENTS);
   const run = new BulkRun(timestamps);
-  if (warm > 0) run.transfer(warm);
+  for (const part of warmParts(warm)) run.transfer(part);
   const figures = run.transfer(bytes);
   run.finish();
   timeBare(path, Math.round(bytes / 8));

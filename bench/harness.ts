@@ -9,6 +9,8 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Bench } from "tinybench";
 
+const WARM_PARTS = 8;
+
 /** How large a run is: rounds that interleave the sides, and a factor on the work of each. */
 export interface BenchScale {
   /** Interleaved rounds; the ratio is the median over them. */
@@ -175,6 +177,14 @@ export class Stopwatch {
     const { user, system } = process.cpuUsage(this.#usage);
     return { seconds, processor: (user + system) / 1e6 };
   }
+}
+
+/**
+ * What runs before the clock, in parts: V8 compiles a loop that is entered once for that one time,
+ * and falls back to slow code at the second.
+ */
+export function warmParts(count: number): readonly number[] {
+  return count > 0 ? new Array<number>(WARM_PARTS).fill(Math.ceil(count / WARM_PARTS)) : [];
 }
 
 /** The repository's root, from the sources and from dist/ alike. */

@@ -5,7 +5,7 @@
 import { IPPROTO_TCP, POLLIN, TCP_NODELAY } from "../host/libtoe/constants.ts";
 import type { LibToe } from "../host/libtoe/libtoe.ts";
 import type { Watcher } from "../host/libtoe/socket.ts";
-import { Stopwatch } from "./harness.ts";
+import { Stopwatch, warmParts } from "./harness.ts";
 import { rpcFigures, type RpcFigures } from "./peers/lwip.ts";
 import { must, StackPair } from "./stack-pair.ts";
 
@@ -96,6 +96,6 @@ export class RpcRun {
 /** One run, warm. */
 export function rpcSide({ connections, trips, warm }: RpcSide): RpcFigures {
   const run = new RpcRun(connections);
-  if (warm > 0) run.exchange(warm);
+  for (const part of warmParts(warm)) run.exchange(part);
   return run.exchange(trips);
 }

@@ -2,6 +2,7 @@
  * The platform pieces of a browser: pages and workers, in a secure context (crypto.subtle). See
  * platform.ts. Web crypto has no incremental SHA-256, so sha256() keeps what it is given.
  */
+import { startClock } from "./clock.ts";
 import { compileEmbeddedCore } from "./embedded-core.ts";
 import type { Platform } from "./platform.ts";
 import { type StartedWorkers, startThreads, withoutThreads } from "./start-workers.ts";
@@ -14,7 +15,6 @@ export type { StartedWorkers, WorkersChoice } from "./start-workers.ts";
 /** The most that getRandomValues() fills in one call. */
 const ENTROPY_BYTES_MAX = 65_536;
 
-const origin = performance.now();
 const deferred: (() => void)[] = [];
 let channel: MessageChannel | undefined;
 
@@ -44,7 +44,7 @@ async function startWorkers(choice: WorkersChoice = {}): Promise<StartedWorkers>
 
 export const platform: Platform = {
   name: "browser",
-  now: () => Math.round((performance.now() - origin) * 1e6),
+  now: startClock(performance),
   entropy: (bytes) => {
     for (let at = 0; at < bytes.length; at += ENTROPY_BYTES_MAX) {
       const part = new Uint8Array(Math.min(ENTROPY_BYTES_MAX, bytes.length - at));

@@ -1,6 +1,7 @@
 /** The platform pieces of Deno, through its own node: modules. See platform.ts. */
 import { createHash, randomFillSync } from "node:crypto";
 import { clearTimeout, setImmediate, setTimeout } from "node:timers";
+import { startClock } from "./clock.ts";
 import { compileEmbeddedCore } from "./embedded-core.ts";
 import type { Platform } from "./platform.ts";
 import { startThreads } from "./start-workers.ts";
@@ -9,7 +10,6 @@ import { webSpawner } from "./web-workers.ts";
 export type { Hasher, Platform } from "./platform.ts";
 export type { StartedWorkers, WorkersChoice } from "./start-workers.ts";
 
-const origin = performance.now();
 /** Cheaper than queueMicrotask(), which keeps books for debuggers. */
 const ended = Promise.resolve();
 
@@ -22,7 +22,7 @@ function rethrow(error: unknown): void {
 
 export const platform: Platform = {
   name: "deno",
-  now: () => Math.round((performance.now() - origin) * 1e6),
+  now: startClock(performance),
   entropy: (bytes) => {
     randomFillSync(bytes);
   },

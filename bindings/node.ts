@@ -2,6 +2,7 @@
 import { createHash, randomFillSync } from "node:crypto";
 // The global of this name is a getter.
 import { performance } from "node:perf_hooks";
+import { startClock } from "./clock.ts";
 import { compileEmbeddedCore } from "./embedded-core.ts";
 import { nodeSpawner } from "./node-workers.ts";
 import type { Platform } from "./platform.ts";
@@ -10,7 +11,6 @@ import { startThreads } from "./start-workers.ts";
 export type { Hasher, Platform } from "./platform.ts";
 export type { StartedWorkers, WorkersChoice } from "./start-workers.ts";
 
-const origin = performance.now();
 /** Cheaper than queueMicrotask(), which keeps books for debuggers. */
 const ended = Promise.resolve();
 
@@ -23,7 +23,7 @@ function rethrow(error: unknown): void {
 
 export const platform: Platform = {
   name: "node",
-  now: () => Math.round((performance.now() - origin) * 1e6),
+  now: startClock(performance),
   entropy: (bytes) => {
     randomFillSync(bytes);
   },

@@ -14,7 +14,7 @@ export interface Hasher {
 
 export interface Platform {
   readonly name: "node" | "deno" | "browser";
-  /** Whole ns since the module was loaded; monotonic. */
+  /** Whole ns; monotonic. Above 2^31 from the start (clock.ts). */
   now(): number;
   /** Fills `bytes` from the runtime's CSPRNG. */
   entropy(bytes: Uint8Array): void;
