@@ -21,7 +21,7 @@ export const PORT = 80;
 const WINDOW = 65_536;
 /** Nanoseconds of virtual time a turn. */
 const TURN_NS = 2000;
-/** As any clock's reading: numbers below 2^31 are another kind to V8, and it compiles anew for them. */
+/** Above 2^31, as the clocks of bindings/clock.ts, and for the same reason. */
 const START_NS = 2 ** 40;
 /** Turns without progress before a run is called stuck. */
 const STUCK_TURNS = 10_000;

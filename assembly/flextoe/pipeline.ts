@@ -255,7 +255,9 @@ function transmit(core: usize): bool {
       const connection = scheduler.nextTurn(core);
       if (connection == 0) break;
       turns--;
-      const most = min(room, budget - items);
+      const credit = turnCredit(core, connection);
+      if (credit == 0) continue;
+      const most = min(min(room, budget - items), credit);
       // Behind turns that are still in the stages it would overtake them.
       if (items == 0 && isPlainTurn(core, connection)) {
         budget -= takePlainTurn(core, connection, most);
@@ -277,17 +279,28 @@ function creditOf(core: usize, connection: u32): usize {
   return core + M.CORE_NETIF_CREDIT + <u32>load<u8>(preOf(core, connection), F.PRE_NETIF) * 4;
 }
 
-/** One turn, all at once: the segments that were sent, none of them left in the stages. */
-function takePlainTurn(core: usize, connection: u32, room: u32): u32 {
+/** Frames that a flow whose turn it is may send: 0 when it has gone, or waits for its carrier. */
+// @ts-ignore: decorator
+@inline
+function turnCredit(core: usize, connection: u32): u32 {
+  if (load<u8>(preOf(core, connection), F.PRE_STATE) != <u8>F.PreState.Installed) return 0;
+  const left = load<u32>(creditOf(core, connection));
+  if (left == 0) scheduler.parkTurn(core, connection);
+  return left;
+}
+
+// @ts-ignore: decorator
+@inline
+function spendCredit(core: usize, connection: u32, frames: u32): void {
   const credit = creditOf(core, connection);
-  const left = load<u32>(credit);
-  if (left == 0) {
-    scheduler.parkTurn(core, connection);
-    return 0;
-  }
+  store<u32>(credit, load<u32>(credit) - frames);
+}
+
+/** One turn, all at once: the segments that were sent, none of them left in the stages. */
+function takePlainTurn(core: usize, connection: u32, most: u32): u32 {
   const turn = scheduler.turnSegments(core, connection);
-  const items = transmitPredicted(core, connection, min(min(room, left), turn));
-  store<u32>(credit, left - items);
+  const items = transmitPredicted(core, connection, min(most, turn));
+  spendCredit(core, connection, items);
   if (!hasSendable(protocolOf(core, connection))) return items;
   if (items < turn) scheduler.keepTurn(core, connection, turn - items);
   scheduler.schedule(core, connection, false);
@@ -296,16 +309,8 @@ function takePlainTurn(core: usize, connection: u32, room: u32): u32 {
 
 /** One turn: up to TURN_SEGMENTS_MAX segments of a flow, from work record `first` on. */
 function takeTurn(core: usize, connection: u32, first: u32, room: u32): u32 {
-  const pre = preOf(core, connection);
-  if (load<u8>(pre, F.PRE_STATE) != <u8>F.PreState.Installed) return 0;
-  const credit = creditOf(core, connection);
-  const left = load<u32>(credit);
-  if (left == 0) {
-    scheduler.parkTurn(core, connection);
-    return 0;
-  }
   const turn = scheduler.turnSegments(core, connection);
-  const most = min(min(room, L.BATCH_MAX - first), min(left, turn));
+  const most = min(min(room, L.BATCH_MAX - first), turn);
   let items: u32 = 0;
   while (items < most) {
     const work = workAt(core, first + items);
@@ -324,6 +329,6 @@ function takeTurn(core: usize, connection: u32, first: u32, room: u32): u32 {
     if (items < most) store<u32>(work, actions & ~W.ACTION_SCHEDULE, W.WORK_ACTIONS);
     else if (items < turn) scheduler.keepTurn(core, connection, turn - items);
   }
-  store<u32>(credit, left - items);
+  spendCredit(core, connection, items);
   return items;
 }

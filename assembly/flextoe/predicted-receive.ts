@@ -10,6 +10,7 @@ import { fold, sumWords } from "../base/checksum.ts";
 import { countBy } from "../base/counter.ts";
 import { findIpv4, hashIpv4 } from "../flow/connection-database.ts";
 import { postOf, preOf, protocolOf, recoveryOf } from "../flow/flow-state.ts";
+import { linkBytes, packetOf } from "../flow/ingress-frame.ts";
 import { congestionOnAck } from "../tcp/congestion/congestion-control.ts";
 import { rttOnAck } from "../tcp/round-trip-time.ts";
 import { isInvalidIpv4Source } from "../wire/ipv4.ts";
@@ -18,7 +19,6 @@ import * as D from "../../bindings/abi/descriptor.ts";
 import * as E from "../../bindings/abi/ethernet.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
 import * as I from "../../bindings/abi/ip.ts";
-import * as L from "../../bindings/abi/limits.ts";
 import * as M from "../../bindings/abi/memory-map.ts";
 import { seqBefore, seqDistance } from "../../bindings/abi/seq.ts";
 import { ReorderPoint } from "../../bindings/abi/stage.ts";
@@ -56,7 +56,7 @@ export const UNEXPECTED: i32 = -1;
  * changed. `work` is a free record.
  */
 export function receivePredicted(core: usize, entry: usize, work: usize): i32 {
-  const ip = packetOf(core, entry);
+  const ip = plainPacketOf(core, entry);
   if (ip == 0) return UNEXPECTED;
   const total = load16be(ip, I.IPV4_TOTAL_LENGTH);
   const connection = connectionOf(core, ip);
@@ -102,18 +102,12 @@ export function countPredicted(
 /** The frame's IPv4 packet when its header is whole and plain, or 0. */
 // @ts-ignore: decorator
 @inline
-function packetOf(core: usize, entry: usize): usize {
-  const capacity = load<u32>(core, M.CORE_INGRESS_CAPACITY);
-  const offset = load<u32>(entry, D.FRAME_OFFSET);
-  const length = load<u32>(entry, D.FRAME_LENGTH);
-  if (offset > capacity || length > capacity - offset) return 0;
-  const netif = load<u32>(entry, D.FRAME_NETIF) & (L.NETIFS_MAX - 1);
-  const link = load<u32>(core + M.CORE_NETIF_MEDIUM + netif * 4);
-  if (length < link + HEADERS) return 0;
-  const frame = <usize>load<u32>(core, M.CORE_INGRESS) + offset;
-  if (link != 0 && <u32>load<u16>(frame, E.ETHERNET_TYPE) != TYPE_IPV4) return 0;
-  const ip = frame + link;
-  return isPlainIpv4(ip, length - link) ? ip : 0;
+function plainPacketOf(core: usize, entry: usize): usize {
+  const link = linkBytes(core, entry);
+  const ip = packetOf(core, entry, link, HEADERS);
+  if (ip == 0) return 0;
+  if (link != 0 && <u32>load<u16>(ip - link, E.ETHERNET_TYPE) != TYPE_IPV4) return 0;
+  return isPlainIpv4(ip, load<u32>(entry, D.FRAME_LENGTH) - link) ? ip : 0;
 }
 
 /** 20 bytes of header with a good checksum, whole, TCP, not marked, from a host. */

@@ -25,9 +25,8 @@ const UNUSUAL: u32 =
   F.FLOW_FIN_PENDING | F.FLOW_FIN_SENT | F.FLOW_FIN_ACKED | F.FLOW_OUT_OF_ORDER |
   F.FLOW_RECOVERY | F.FLOW_RETRANSMIT | F.FLOW_PERSIST | F.FLOW_CORK;
 
-/** True when a turn of this flow may be taken here. Changes nothing. */
+/** True when a turn of this installed flow may be taken here. Changes nothing. */
 export function isPlainTurn(core: usize, connection: u32): bool {
-  if (load<u8>(preOf(core, connection), F.PRE_STATE) != <u8>F.PreState.Installed) return false;
   const p = protocolOf(core, connection);
   const sent = load<u32>(p, F.PROTOCOL_TX_SENT);
   const events = <u32>load<u8>(p, F.PROTOCOL_DUP_ACKS) | load<u8>(p, F.PROTOCOL_ECHO);

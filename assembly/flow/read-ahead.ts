@@ -10,12 +10,13 @@
 import * as D from "../../bindings/abi/descriptor.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
 import * as I from "../../bindings/abi/ip.ts";
-import { BATCH_MAX, NETIFS_MAX } from "../../bindings/abi/limits.ts";
+import { BATCH_MAX } from "../../bindings/abi/limits.ts";
 import * as M from "../../bindings/abi/memory-map.ts";
 import { SOCKET_SIZE } from "../../bindings/abi/socket.ts";
 import { TIMERS_PER_CONNECTION, TIMER_SIZE } from "../../bindings/abi/timer.ts";
 import { hashIpv4 } from "./connection-database.ts";
 import { isConnection, postOf, preOf, protocolOf, recoveryOf, schedulerOf } from "./flow-state.ts";
+import { linkBytes, packetOf } from "./ingress-frame.ts";
 
 /** Items from which on the misses of several overlap. */
 const ITEMS_MIN: u32 = 4;
@@ -74,14 +75,8 @@ export function readAheadTimers(core: usize, due: usize, items: u32): u32 {
 // @ts-ignore: decorator
 @inline
 function rowOfFrame(core: usize, entry: usize): u32 {
-  const capacity = load<u32>(core, M.CORE_INGRESS_CAPACITY);
-  const offset = load<u32>(entry, D.FRAME_OFFSET);
-  const length = load<u32>(entry, D.FRAME_LENGTH);
-  if (offset > capacity || length > capacity - offset) return 0;
-  const netif = load<u32>(entry, D.FRAME_NETIF) & (NETIFS_MAX - 1);
-  const link = load<u32>(core + M.CORE_NETIF_MEDIUM + netif * 4);
-  if (length < link + I.IPV4_SIZE + 4) return 0;
-  const ip = <usize>load<u32>(core, M.CORE_INGRESS) + offset + link;
+  const ip = packetOf(core, entry, linkBytes(core, entry), I.IPV4_SIZE + 4);
+  if (ip == 0) return 0;
   const remote = load<u32>(ip, I.IPV4_SOURCE);
   const local = load<u32>(ip, I.IPV4_DESTINATION);
   const hash = hashIpv4(core, remote, local, load<u32>(ip, I.IPV4_SIZE));
