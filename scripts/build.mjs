@@ -10,6 +10,7 @@ import { renameSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { generatePrograms } from "./rmt.mjs";
 import { ROOT, coreHash, hostHash } from "./sources.mjs";
 
 const ASC = "node_modules/assemblyscript/bin/asc.js";
@@ -32,6 +33,8 @@ const PRODUCTS = [
   ["flextoe.modelled.wasm", "assembly/modelled.ts", "modelled"],
   ["workers.wasm", "assembly/workers.ts", "threads"],
   ["workers.debug.wasm", "assembly/workers.ts", "threads-debug"],
+  ["laminar.wasm", "assembly/laminar.ts", "release"],
+  ["laminar.debug.wasm", "assembly/laminar.ts", "debug"],
   ["testing.wasm", "assembly/testing.ts", "release"],
   ["testing.debug.wasm", "assembly/testing.ts", "debug"],
 ];
@@ -171,6 +174,7 @@ async function compileHost() {
 /** Builds every product that can be built, then complains about the others. */
 async function buildCore() {
   const failures = [];
+  await generatePrograms().catch((error) => failures.push(`build: ${error.message}`));
   const tasks = PRODUCTS.map((product) => async () => {
     await compile(product).catch((error) => failures.push(error.message));
   });

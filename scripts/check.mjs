@@ -6,6 +6,7 @@ import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { generatePrograms } from "./rmt.mjs";
 import { ROOT } from "./sources.mjs";
 
 const ASC = "node_modules/assemblyscript/bin/asc.js";
@@ -23,6 +24,7 @@ const CHECKS = [
   asc("assembly/index.ts", "debug"),
   asc("assembly/modelled.ts", "modelled"),
   asc("assembly/workers.ts", "threads"),
+  asc("assembly/laminar.ts", "debug"),
   ...(existsSync(join(ROOT, "assembly/testing.ts")) ? [asc("assembly/testing.ts", "debug")] : []),
   [
     "tidy",
@@ -54,6 +56,7 @@ function run(args) {
   });
 }
 
+await generatePrograms();
 let failed = 0;
 for (const [name, args] of CHECKS) {
   const { ok, output } = await run(args);

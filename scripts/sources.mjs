@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
 export const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 
 /** What the Wasm builds are made of. */
-const CORE_INPUTS = ["assembly", "bindings/abi", "asconfig.json", "package-lock.json"];
+const CORE_INPUTS = ["assembly", "bindings/abi", "host/rmt", "asconfig.json", "package-lock.json"];
 
 /** What dist/ is made of; the Wasm bytes come on top. */
 const HOST_INPUTS = [
@@ -25,15 +25,17 @@ const HOST_INPUTS = [
 
 /** Generated from the release builds: their content is already in the core's hash. */
 const GENERATED = ["bindings/wasm-bytes.ts", "bindings/workers-bytes.ts"];
+/** Made from assembly/laminar/programs. */
+const GENERATED_FOLDER = "assembly/laminar/generated";
 
-const SOURCE = /\.(ts|json|mjs)$/;
+const SOURCE = /\.(ts|json|mjs|rmt)$/;
 
 /** Fetched and built by the benchmarks' peers; not ours. */
 const FOREIGN = /^bench\/peers\/(lwip-src|build)$/;
 
 function filesBelow(path) {
   const full = join(ROOT, path);
-  if (FOREIGN.test(path) || !existsSync(full)) return [];
+  if (FOREIGN.test(path) || path === GENERATED_FOLDER || !existsSync(full)) return [];
   if (SOURCE.test(path)) return [path];
   return readdirSync(full, { withFileTypes: true })
     .flatMap((entry) => {

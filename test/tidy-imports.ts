@@ -53,6 +53,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "assembly/laminar/pipeline.ts": [...STAGE, "assembly/laminar/"],
   "assembly/": ["assembly/", "bindings/abi/"],
   ...Object.fromEntries(LEAVES.map((leaf) => [leaf, [...LEAVES, "bindings/abi/"]])),
+  // The language of stage programs: the build runs it before anything is compiled.
+  "host/rmt/": ["host/rmt/"],
   "host/wire/": [...LEAVES, "host/wire/", "bindings/abi/"],
   "host/pcie/": [...LEAVES, "host/pcie/", "bindings/abi/"],
   "host/netif/": [...LEAVES, "host/netif/", ...CORE],
@@ -79,6 +81,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "host/": ["host/", ...CORE, "#platform"],
   "scripts/": ["scripts/", "node:"],
   "scripts/inline-constants.mjs": ["node:", "typescript"],
+  "scripts/rmt.mjs": ["scripts/", "node:", "typescript"],
   "test/": ANY,
   "bench/": ANY,
   "examples/": ANY,

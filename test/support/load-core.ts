@@ -36,6 +36,11 @@ export function loadTestingModule(): WebAssembly.Module {
   return load("testing");
 }
 
+/** Stage programs of assembly/laminar.ts. */
+export function loadLaminarModule(): WebAssembly.Module {
+  return load("laminar");
+}
+
 /** A fresh core over a small memory of its own; `layout` overrides TEST_LAYOUT. */
 export function testCore(layout: Partial<LayoutOptions> = {}): Core {
   return createCore({

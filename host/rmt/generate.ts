@@ -1,0 +1,308 @@
+/**
+ * AssemblyScript for a stage program, in two forms of the same meaning: a function for each stage,
+ * which sees the header vector in memory and its own registers, and one fused function, whose
+ * header vector is local variables. Every field is a word of the vector in the program's order,
+ * every register a word of the row of its index (assembly/laminar/state.ts).
+ */
+import { readsOf, writesOf } from "./check-program.ts";
+import type * as P from "./program.ts";
+
+/** Bytes of a row of registers: what `count` of them need, a power of two. */
+export function rowBytes(count: number): number {
+  return Math.max(16, 2 ** Math.ceil(Math.log2(count * 4)));
+}
+
+/** Fields that index registers, in the order in which they come; each has a table of rows. */
+export function groupsOf(program: P.Program): string[] {
+  const registers = program.pipes.egress.flatMap((stage) => stage.registers);
+  return [...new Set(registers.map(({ by }) => by))];
+}
+
+/** Registers of a group, in the order of their stages: word i of a row is the i-th one. */
+export function registersOf(program: P.Program, group: string): P.Register[] {
+  return program.pipes.egress.flatMap((s) => s.registers.filter(({ by }) => by === group));
+}
+
+const UNSIGNED: Readonly<Record<string, string>> = {
+  "==": "==",
+  "!=": "!=",
+  "<": "<",
+  "<=": "<=",
+  ">": ">",
+  ">=": ">=",
+};
+const SERIAL: Readonly<Record<string, string>> = {
+  before: "<",
+  upto: "<=",
+  after: ">",
+  from: ">=",
+};
+
+/** Which form is written: how a field is read and written. */
+interface Form {
+  /** Asserts that no register is used twice. */
+  readonly asserts: boolean;
+  read(field: string): string;
+  write(field: string, value: string): string;
+}
+
+class Generator {
+  readonly #program: P.Program;
+  readonly #widths: ReadonlyMap<string, number>;
+  readonly #groups: readonly string[];
+  readonly #tables: readonly P.MatchTable[];
+  readonly #registers: readonly P.Register[];
+  readonly #lines: string[] = [];
+
+  constructor(program: P.Program) {
+    this.#program = program;
+    this.#widths = new Map(program.fields.map(({ name, width }) => [name, width]));
+    this.#groups = groupsOf(program);
+    const stages = [...program.pipes.ingress, ...program.pipes.egress];
+    this.#tables = stages.flatMap(({ tables }) => tables);
+    this.#registers = stages.flatMap(({ registers }) => registers);
+  }
+
+  write(): string {
+    this.#header();
+    for (const pipe of ["ingress", "egress"] as const) {
+      const stages = this.#program.pipes[pipe];
+      for (const [index, stage] of stages.entries()) this.#stageFunction(pipe, index, stage);
+      this.#stagewise(pipe, stages.length);
+      this.#fused(pipe, stages);
+    }
+    return `${this.#lines.join("\n")}\n`;
+  }
+
+  #line(depth: number, text: string): void {
+    this.#lines.push("  ".repeat(depth) + text);
+  }
+
+  #header(): void {
+    const { name, fields } = this.#program;
+    this.#line(0, `/** Stage program ${name}: made from programs/${name}.rmt, not edited. */`);
+    this.#line(0, 'import { match } from "../match.ts";');
+    this.#line(0, 'import { beginPass, rowOf, touch } from "../state.ts";');
+    for (const [i, field] of fields.entries()) {
+      this.#line(0, `export const ${field.name.toUpperCase()}: u32 = ${i * 4};`);
+    }
+    this.#line(0, `export const HEADER_BYTES: u32 = ${fields.length * 4};`);
+    for (const [i, group] of this.#groups.entries()) {
+      const bytes = rowBytes(registersOf(this.#program, group).length);
+      this.#line(0, `const GROUP_${i}: u32 = ${i};`);
+      this.#line(0, `const ROW_${i}: u32 = ${bytes};`);
+    }
+  }
+
+  /** A stage by itself: fields are read at its beginning and written at its end. */
+  #stageFunction(pipe: P.Pipe, index: number, stage: P.Stage): void {
+    const registers = stage.registers.map(({ name }) => name).join(", ");
+    this.#line(0, "");
+    this.#line(0, `/** Stage ${stage.name}${registers === "" ? "" : `: ${registers}`}. */`);
+    this.#line(0, `export function ${pipe}${index}(phv: usize, state: usize): void {`);
+    const writes = writesOf(stage);
+    for (const field of new Set([...readsOf(stage), ...writes])) {
+      this.#line(1, `const f_${field}: u32 = load<u32>(phv, ${field.toUpperCase()});`);
+    }
+    for (const field of writes) this.#line(1, `let n_${field}: u32 = f_${field};`);
+    this.#body(stage, {
+      asserts: true,
+      read: (field) => `f_${field}`,
+      write: (field, value) => `n_${field} = ${value};`,
+    });
+    for (const field of writes) {
+      this.#line(1, `store<u32>(phv, n_${field}, ${field.toUpperCase()});`);
+    }
+    this.#line(0, "}");
+  }
+
+  /** All stages, one after the other. */
+  #stagewise(pipe: P.Pipe, stages: number): void {
+    this.#line(0, "");
+    this.#line(0, `/** A header vector through all stages of ${pipe}. */`);
+    this.#line(0, `export function ${pipe}Stagewise(phv: usize, state: usize): void {`);
+    this.#line(1, "beginPass(state);");
+    for (let i = 0; i < stages; i += 1) this.#line(1, `${pipe}${i}(phv, state);`);
+    this.#line(0, "}");
+  }
+
+  /** One function: what a stage reads is what stood there before the stage. */
+  #fused(pipe: P.Pipe, stages: readonly P.Stage[]): void {
+    this.#line(0, "");
+    this.#line(0, `/** The same at once; of the header vector only what has a role is stored. */`);
+    this.#line(0, `export function ${pipe}Fused(phv: usize, state: usize): void {`);
+    const written = new Set(stages.flatMap((stage) => [...writesOf(stage)]));
+    const used = new Set([...written, ...stages.flatMap((stage) => [...readsOf(stage)])]);
+    for (const { name, role } of this.#program.fields.filter((field) => used.has(field.name))) {
+      const first = role === "scratch" && pipe === "egress" && !this.#crosses(name) ? "0" : "";
+      const value = first === "" ? `load<u32>(phv, ${name.toUpperCase()})` : first;
+      this.#line(1, `let f_${name}: u32 = ${value};`);
+    }
+    for (const stage of stages) this.#fusedStage(stage);
+    for (const { name, role } of this.#program.fields) {
+      if (!written.has(name) || (role === "scratch" && !this.#crosses(name))) continue;
+      this.#line(1, `store<u32>(phv, f_${name}, ${name.toUpperCase()});`);
+    }
+    this.#line(0, "}");
+  }
+
+  /** True for a field that ingress writes and egress reads. */
+  #crosses(field: string): boolean {
+    const { ingress, egress } = this.#program.pipes;
+    return (
+      ingress.some((stage) => writesOf(stage).has(field)) &&
+      egress.some((stage) => readsOf(stage).has(field) || writesOf(stage).has(field))
+    );
+  }
+
+  #fusedStage(stage: P.Stage): void {
+    const reads = readsOf(stage);
+    const kept = [...writesOf(stage)].filter((field) => reads.has(field));
+    this.#line(1, `{ // ${stage.name}`);
+    for (const field of kept) this.#line(2, `const w_${field}: u32 = f_${field};`);
+    this.#body(stage, {
+      asserts: false,
+      read: (field) => (kept.includes(field) ? `w_${field}` : `f_${field}`),
+      write: (field, value) => `f_${field} = ${value};`,
+    });
+    this.#line(1, "}");
+  }
+
+  #body(stage: P.Stage, form: Form): void {
+    for (const table of stage.tables) this.#table(table, form);
+    for (const register of stage.registers) this.#register(register, form);
+    for (const field of new Set(stage.actions.map((action) => action.field))) {
+      this.#actions(
+        field,
+        stage.actions.filter((action) => action.field === field),
+        form,
+      );
+    }
+  }
+
+  #table(table: P.MatchTable, form: Form): void {
+    const index = this.#tables.indexOf(table);
+    const key = [0, 1, 2, 3].map((i) =>
+      i < table.on.length ? form.read(table.on[i] as string) : "0",
+    );
+    this.#line(1, "{");
+    this.#line(2, `const entry = match(state, ${index}, ${key.join(", ")});`);
+    this.#line(2, "if (entry != 0) {");
+    for (const [i, field] of table.gives.entries()) {
+      this.#line(3, form.write(field, this.#cut(field, `load<u32>(entry, ${i * 4})`)));
+    }
+    this.#line(2, "}");
+    this.#line(1, "}");
+  }
+
+  /** One read-modify-write, by the first case that holds. */
+  #register(register: P.Register, form: Form): void {
+    const group = this.#groups.indexOf(register.by);
+    const word = registersOf(this.#program, register.by).indexOf(register);
+    const offset = `<u32>${word * 4}`;
+    this.#line(1, `{ // register ${register.name}`);
+    const row = `rowOf(state, GROUP_${group}, ROW_${group}, ${form.read(register.by)})`;
+    this.#line(2, `const row = ${row};`);
+    if (form.asserts) this.#line(2, `touch(state, ${this.#registers.indexOf(register)});`);
+    this.#line(2, `const old: u32 = load<u32>(row + ${offset});`);
+    for (const [i, each] of register.cases.entries()) {
+      const condition = this.#condition(each.condition, form);
+      const open = i === 0 ? `if (${condition}) {` : `} else if (${condition}) {`;
+      this.#line(2, open);
+      this.#case(each, register.width, offset, form);
+    }
+    this.#line(2, "}");
+    this.#line(1, "}");
+  }
+
+  #case(each: P.Case, width: P.Width, offset: string, form: Form): void {
+    for (const test of each.tests) {
+      this.#line(3, `const t_${test.name}: bool = ${this.#comparison(test, form)};`);
+    }
+    const names = new Map([
+      ["old", "old"],
+      ["new", each.updates.length === 0 ? "old" : "next"],
+    ]);
+    if (each.updates.length > 0) {
+      this.#line(3, "let next: u32 = old;");
+      for (const [i, { value, when }] of each.updates.entries()) {
+        const guard = this.#predicates(when);
+        const text = this.#masked(this.#expression(value, width, form, names), width);
+        this.#line(3, `${i === 0 ? "" : "else "}if (${guard}) next = ${text};`);
+      }
+      this.#line(3, `store<u32>(row + ${offset}, next);`);
+    }
+    for (const { field, value, when } of each.outputs) {
+      const text = this.#expression(value, this.#widthOf(field), form, names);
+      this.#line(3, `if (${this.#predicates(when)}) ${form.write(field, this.#cut(field, text))}`);
+    }
+  }
+
+  #actions(field: string, actions: readonly P.Action[], form: Form): void {
+    for (const [i, { value, condition }] of actions.entries()) {
+      const text = this.#expression(value, this.#widthOf(field), form, new Map());
+      const write = form.write(field, this.#cut(field, text));
+      const guard = this.#condition(condition, form);
+      this.#line(1, `${i === 0 ? "" : "else "}if (${guard}) { ${write} }`);
+    }
+  }
+
+  #widthOf(field: string): P.Width {
+    return (this.#widths.get(field) ?? 32) as P.Width;
+  }
+
+  #cut(field: string, text: string): string {
+    return this.#masked(text, this.#widthOf(field));
+  }
+
+  #masked(text: string, width: P.Width): string {
+    return width === 32 ? text : `(${text}) & ${2 ** width - 1}`;
+  }
+
+  #predicates(when: readonly P.Predicate[]): string {
+    const terms = when.map(({ test, negated }) => `${negated ? "!" : ""}t_${test}`);
+    return terms.length === 0 ? "true" : terms.join(" && ");
+  }
+
+  #condition(condition: P.Condition, form: Form): string {
+    const terms = condition.map((term) => {
+      if (!("values" in term)) return this.#comparison(term, form);
+      const field = form.read(term.field);
+      return `(${term.values.map((value) => `${field} == ${value}`).join(" || ")})`;
+    });
+    return terms.length === 0 ? "true" : terms.join(" && ");
+  }
+
+  #comparison({ left, relation, right }: P.Comparison, form: Form): string {
+    const [a, b] = [this.#operand(left, form), this.#operand(right, form)];
+    const serial = SERIAL[relation];
+    if (serial !== undefined) return `<i32>(${a} - ${b}) ${serial} 0`;
+    return `${a} ${UNSIGNED[relation]} ${b}`;
+  }
+
+  #operand(operand: P.Operand, form: Form, names?: ReadonlyMap<string, string>): string {
+    if (operand.kind === "number") return `<u32>${operand.value}`;
+    if (operand.kind === "field") return form.read(operand.name);
+    return names?.get(operand.kind) ?? "old";
+  }
+
+  #expression(
+    { left, operator, right }: P.Expression,
+    width: P.Width,
+    form: Form,
+    names: ReadonlyMap<string, string>,
+  ): string {
+    const a = this.#operand(left, form, names);
+    if (operator === undefined || right === undefined) return a;
+    const b = this.#operand(right, form, names);
+    if (operator === "-|") return `${a} > ${b} ? ${a} - ${b} : 0`;
+    if (operator !== "+|") return `${a} ${operator === ">>" ? ">>>" : operator} ${b}`;
+    const most = 2 ** width - 1;
+    return `${a} > <u32>${most} - ${b} ? <u32>${most} : ${a} + ${b}`;
+  }
+}
+
+/** The module of a checked program. */
+export function generate(program: P.Program): string {
+  return new Generator(program).write();
+}

@@ -1,0 +1,40 @@
+/**
+ * What an RMT machine has: the limits that a program is checked against. A machine is a data file
+ * (machines/): every number says where it comes from, and one without a public source is unknown.
+ */
+
+/** A limit with its source; `undefined` has none that is public, and is not checked. */
+export interface Limit {
+  readonly value: number | undefined;
+  readonly source: string;
+}
+
+export interface RmtMachine {
+  readonly name: string;
+  /** Match-action stages, shared by ingress and egress. */
+  readonly stages: Limit;
+  /** Of a stage. */
+  readonly statefulAlus: Limit;
+  /** Of a stateful ALU: comparators, and arithmetic operations (updates and outputs). */
+  readonly comparators: Limit;
+  readonly arithmetic: Limit;
+  /** Fields of the header vector that a stateful ALU sees in one case. */
+  readonly statefulInputs: Limit;
+  /** Bits of a register. */
+  readonly registerBits: Limit;
+  /** Bits of the header vector. */
+  readonly headerBits: Limit;
+  /** Of a stage: conditions, memory blocks and their bits, match key bytes. */
+  readonly gateways: Limit;
+  readonly sramBlocks: Limit;
+  readonly sramBlockBits: Limit;
+  readonly tcamBlocks: Limit;
+  readonly tcamBlockBits: Limit;
+  readonly crossbarBytes: Limit;
+  readonly actions: Limit;
+  /** Packets a second, in millions: one a clock cycle. */
+  readonly clockMhz: Limit;
+  /** Cycles of a stage, and of everything that is no stage (parsers, deparsers). */
+  readonly stageCycles: Limit;
+  readonly fixedCycles: Limit;
+}

@@ -1,0 +1,382 @@
+/**
+ * Reads a stage program from its text. A line is a statement, words are separated by spaces, `#`
+ * begins a comment. Statements, in the order in which they may nest:
+ *
+ *   program NAME
+ *   constant NAME = NUMBER
+ *   field NAME BITS [parsed | result]
+ *   pipe ingress | egress
+ *   stage NAME
+ *     table NAME exact | ternary | longest | range of ENTRIES on FIELD ... gives FIELD ...
+ *     set FIELD = EXPRESSION [if CONDITION]
+ *     register NAME BITS of ENTRIES by FIELD
+ *       case CONDITION | case always
+ *         test NAME : OPERAND RELATION OPERAND
+ *         new = EXPRESSION [if TESTS]
+ *         out FIELD = EXPRESSION [if TESTS]
+ *
+ * EXPRESSION: OPERAND [OPERATOR OPERAND]. CONDITION: FIELD RELATION OPERAND or FIELD in VALUE ...,
+ * joined by `&`. TESTS: names, `!` before one negates it, joined by `&`. What the words mean is
+ * said in program.ts. Throws ProgramError with the line for what is not of this form.
+ */
+import type * as P from "./program.ts";
+import { ProgramError } from "./program.ts";
+
+const RELATIONS = ["==", "!=", "<", "<=", ">", ">=", "before", "upto", "after", "from"] as const;
+const OPERATORS = ["+", "-", "+|", "-|", "&", "|", "^", "<<", ">>"] as const;
+const KINDS = ["exact", "ternary", "longest", "range"] as const;
+const ROLES = ["parsed", "result"] as const;
+const PIPES = ["ingress", "egress"] as const;
+const NAME = /^[a-z_][a-z0-9_]*$/i;
+
+/** A case to which statements are still added. */
+interface OpenCase extends P.Case {
+  readonly tests: P.Test[];
+  readonly updates: P.Update[];
+  readonly outputs: P.Output[];
+}
+
+type Open<T> = { -readonly [K in keyof T]: T[K] extends readonly (infer E)[] ? E[] : T[K] };
+
+/** The words of one statement, taken one after the other. */
+class Words {
+  readonly line: number;
+  readonly #file: string;
+  readonly #words: readonly string[];
+  #next = 0;
+
+  constructor(file: string, line: number, words: readonly string[]) {
+    this.#file = file;
+    this.line = line;
+    this.#words = words;
+  }
+
+  get done(): boolean {
+    return this.#next >= this.#words.length;
+  }
+
+  peek(): string {
+    return this.#words[this.#next] ?? "";
+  }
+
+  fail(expected: string, got = this.peek()): never {
+    throw new ProgramError(this.#file, this.line, expected, got === "" ? "end of line" : got);
+  }
+
+  take(expected: string): string {
+    if (this.done) this.fail(expected);
+    const word = this.peek();
+    this.#next += 1;
+    return word;
+  }
+
+  name(what: string): string {
+    if (!NAME.test(this.peek())) this.fail(what);
+    return this.take(what);
+  }
+
+  oneOf<T extends string>(words: readonly T[]): T {
+    const found = words.find((word) => word === this.peek());
+    if (found === undefined) this.fail(words.join(" | "));
+    this.take("a word");
+    return found;
+  }
+
+  accept(word: string): boolean {
+    if (this.peek() !== word) return false;
+    this.take(word);
+    return true;
+  }
+
+  expect(word: string): void {
+    if (!this.accept(word)) this.fail(word);
+  }
+
+  number(what: string): number {
+    const word = this.peek();
+    const value = Number(word);
+    if (word === "" || !Number.isInteger(value) || value < 0 || value > 0xffffffff) this.fail(what);
+    this.take(what);
+    return value;
+  }
+
+  end(): void {
+    if (!this.done) this.fail("end of line");
+  }
+}
+
+/** Reads statement by statement; keeps what is open. */
+class Reader {
+  readonly #file: string;
+  /** Lines of all registers: what a message about one that is used elsewhere says. */
+  readonly #registers: ReadonlyMap<string, number>;
+  #name = "";
+  readonly #constants = new Map<string, number>();
+  readonly #fields: P.Field[] = [];
+  readonly #pipes: Record<P.Pipe, P.Stage[]> = { ingress: [], egress: [] };
+  #pipe: P.Pipe | undefined;
+  #stage: Open<P.Stage> | undefined;
+  #register: Open<P.Register> | undefined;
+  #case: OpenCase | undefined;
+  readonly #statements = new Map<string, (words: Words) => void>([
+    ["program", (words) => this.#program(words)],
+    ["constant", (words) => this.#constant(words)],
+    ["field", (words) => this.#field(words)],
+    ["pipe", (words) => this.#openPipe(words)],
+    ["stage", (words) => this.#openStage(words)],
+    ["table", (words) => this.#table(words)],
+    ["set", (words) => this.#set(words)],
+    ["register", (words) => this.#openRegister(words)],
+    ["case", (words) => this.#openCase(words)],
+    ["test", (words) => this.#test(words)],
+    ["new", (words) => this.#update(words)],
+    ["out", (words) => this.#output(words)],
+  ]);
+
+  constructor(file: string, registers: ReadonlyMap<string, number>) {
+    this.#file = file;
+    this.#registers = registers;
+  }
+
+  statement(line: number, text: string): void {
+    const all = text
+      .replace(/#.*/, "")
+      .trim()
+      .split(/\s+/)
+      .filter((word) => word !== "");
+    const [first] = all;
+    if (first === undefined) return;
+    const words = new Words(this.#file, line, all);
+    const known = [...this.#statements.keys()].join(" | ");
+    const statement = this.#statements.get(first) ?? words.fail(known);
+    words.take(first);
+    statement(words);
+    words.end();
+  }
+
+  finish(): P.Program {
+    return {
+      name: this.#name,
+      constants: this.#constants,
+      fields: this.#fields,
+      pipes: this.#pipes,
+    };
+  }
+
+  #program(words: Words): void {
+    this.#name = words.name("the program's name");
+  }
+
+  #constant(words: Words): void {
+    const name = words.name("a constant's name");
+    if (this.#constants.has(name)) words.fail("a new name", name);
+    words.expect("=");
+    this.#constants.set(name, words.number("a number of 32 bits"));
+  }
+
+  #field(words: Words): void {
+    const name = words.name("a field's name");
+    if (this.#fields.some((field) => field.name === name)) words.fail("a new name", name);
+    const width = this.#width(words);
+    const role = words.done ? "scratch" : words.oneOf(ROLES);
+    this.#fields.push({ name, width, role, line: words.line });
+  }
+
+  #width(words: Words): P.Width {
+    return Number(words.oneOf(["8", "16", "32"])) as P.Width;
+  }
+
+  #openPipe(words: Words): void {
+    this.#pipe = words.oneOf(PIPES);
+    this.#stage = undefined;
+    this.#register = undefined;
+    this.#case = undefined;
+  }
+
+  #openStage(words: Words): void {
+    if (this.#pipe === undefined) words.fail("pipe ingress | egress before a stage", "stage");
+    const name = words.name("a stage's name");
+    const line = words.line;
+    const stage: Open<P.Stage> = { name, tables: [], registers: [], actions: [], line };
+    this.#stage = stage;
+    this.#register = undefined;
+    this.#case = undefined;
+    this.#pipes[this.#pipe].push(stage);
+  }
+
+  #inStage(words: Words): Open<P.Stage> {
+    return this.#stage ?? words.fail("a stage before it", "none");
+  }
+
+  #inCase(words: Words): OpenCase {
+    return this.#case ?? words.fail("a case before it", "none");
+  }
+
+  #table(words: Words): void {
+    const stage = this.#inStage(words);
+    const name = words.name("a table's name");
+    const kind = words.oneOf(KINDS);
+    words.expect("of");
+    const entries = words.number("a number of entries");
+    words.expect("on");
+    const on: string[] = [];
+    while (words.peek() !== "gives") on.push(this.#fieldName(words));
+    words.expect("gives");
+    const gives: string[] = [];
+    while (!words.done) gives.push(this.#fieldName(words));
+    if (on.length === 0 || gives.length === 0) words.fail("fields on both sides of gives", "none");
+    stage.tables.push({ name, kind, entries, on, gives, line: words.line });
+  }
+
+  #set(words: Words): void {
+    const stage = this.#inStage(words);
+    const field = this.#fieldName(words);
+    words.expect("=");
+    const value = this.#expression(words);
+    const condition = words.accept("if") ? this.#condition(words) : [];
+    stage.actions.push({ field, value, condition, line: words.line });
+  }
+
+  #openRegister(words: Words): void {
+    const stage = this.#inStage(words);
+    const name = words.name("a register's name");
+    const first = this.#registers.get(name) as number;
+    if (first !== words.line) words.fail(`one use of register ${name} (line ${first})`, "another");
+    const width = this.#width(words);
+    words.expect("of");
+    const entries = words.number("a number of entries");
+    words.expect("by");
+    const by = this.#fieldName(words);
+    this.#register = { name, width, entries, by, cases: [], line: words.line };
+    this.#case = undefined;
+    stage.registers.push(this.#register);
+  }
+
+  #openCase(words: Words): void {
+    const register = this.#register ?? words.fail("a register before it", "none");
+    const condition = words.accept("always") ? [] : this.#condition(words);
+    const open: OpenCase = { condition, tests: [], updates: [], outputs: [], line: words.line };
+    this.#case = open;
+    register.cases.push(open);
+  }
+
+  #test(words: Words): void {
+    const open = this.#inCase(words);
+    const name = words.name("a test's name");
+    if (open.tests.some((test) => test.name === name)) words.fail("a new name", name);
+    words.expect(":");
+    open.tests.push({ name, ...this.#comparison(words) });
+  }
+
+  #update(words: Words): void {
+    const open = this.#inCase(words);
+    words.expect("=");
+    open.updates.push({
+      value: this.#expression(words),
+      when: this.#predicates(words, open),
+      line: words.line,
+    });
+  }
+
+  #output(words: Words): void {
+    const open = this.#inCase(words);
+    const field = this.#fieldName(words);
+    words.expect("=");
+    const value = this.#expression(words);
+    open.outputs.push({ field, value, when: this.#predicates(words, open), line: words.line });
+  }
+
+  #predicates(words: Words, open: OpenCase): P.Predicate[] {
+    if (!words.accept("if")) return [];
+    const found: P.Predicate[] = [];
+    do {
+      const word = words.take("a test");
+      const negated = word.startsWith("!");
+      const test = negated ? word.slice(1) : word;
+      if (!open.tests.some(({ name }) => name === test)) words.fail("a test of this case", word);
+      found.push({ test, negated });
+    } while (words.accept("&"));
+    return found;
+  }
+
+  #condition(words: Words): P.Condition {
+    const terms: (P.Comparison | P.Membership)[] = [];
+    do {
+      terms.push(this.#term(words));
+    } while (words.accept("&"));
+    return terms;
+  }
+
+  #term(words: Words): P.Comparison | P.Membership {
+    const left = this.#operand(words);
+    if (!words.accept("in")) return this.#relation(words, left);
+    if (left.kind !== "field") words.fail("a field before in", left.kind);
+    const values: number[] = [];
+    while (!words.done && words.peek() !== "&") values.push(this.#value(words));
+    if (values.length === 0) words.fail("values after in");
+    return { field: left.name, values, line: words.line };
+  }
+
+  #comparison(words: Words): P.Comparison {
+    return this.#relation(words, this.#operand(words));
+  }
+
+  #relation(words: Words, left: P.Operand): P.Comparison {
+    const relation = words.oneOf(RELATIONS);
+    return { left, relation, right: this.#operand(words), line: words.line };
+  }
+
+  #expression(words: Words): P.Expression {
+    const left = this.#operand(words);
+    if (words.done || words.peek() === "if") return { left };
+    return { left, operator: words.oneOf(OPERATORS), right: this.#operand(words) };
+  }
+
+  #operand(words: Words): P.Operand {
+    const word = words.peek();
+    if (/^\d/.test(word)) return { kind: "number", value: this.#value(words) };
+    const constant = this.#constants.get(word);
+    if (constant !== undefined) return { kind: "number", value: this.#value(words) };
+    if (word === "old" || word === "new") {
+      words.take(word);
+      return { kind: word };
+    }
+    return { kind: "field", name: this.#fieldName(words) };
+  }
+
+  #value(words: Words): number {
+    const constant = this.#constants.get(words.peek());
+    if (constant === undefined) return words.number("a number or a constant");
+    words.take("a constant");
+    return constant;
+  }
+
+  #fieldName(words: Words): string {
+    const word = words.peek();
+    const line = this.#registers.get(word);
+    if (line !== undefined) {
+      const own = this.#stage?.registers.some(({ name }) => name === word) === true;
+      const rule = own ? "old or new" : "a field: a register is read in its own stage alone";
+      words.fail(rule, `register ${word} of line ${line}`);
+    }
+    if (!this.#fields.some(({ name }) => name === word)) words.fail("a field, declared before");
+    return words.take("a field");
+  }
+}
+
+function registerLines(lines: readonly string[]): Map<string, number> {
+  const found = new Map<string, number>();
+  for (const [index, line] of lines.entries()) {
+    const name = /^\s*register\s+(\S+)/.exec(line)?.[1];
+    if (name !== undefined && !found.has(name)) found.set(name, index + 1);
+  }
+  return found;
+}
+
+/** The program in `text`. `file` names it in messages. Throws ProgramError. */
+export function readProgram(file: string, text: string): P.Program {
+  const lines = text.split("\n");
+  const reader = new Reader(file, registerLines(lines));
+  for (const [index, line] of lines.entries()) reader.statement(index + 1, line);
+  return reader.finish();
+}

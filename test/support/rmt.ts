@@ -1,0 +1,120 @@
+/** A stage program over its Wasm: header vectors by field name, registers by name and index. */
+import { readFileSync } from "node:fs";
+import * as R from "../../bindings/abi/rmt.ts";
+import { groupsOf, registersOf, rowBytes } from "../../host/rmt/generate.ts";
+import type { Program } from "../../host/rmt/program.ts";
+import { readProgram } from "../../host/rmt/read-program.ts";
+import { loadLaminarModule } from "./load-core.ts";
+
+const PAGE = 65_536;
+const PAGES_MAX = 65_535;
+const STATE = 1024;
+const VECTORS = 2048;
+
+/** Which of the two forms runs. */
+export type Form = "stagewise" | "fused";
+export const FORMS: readonly Form[] = ["stagewise", "fused"];
+
+interface Exports {
+  headerBytes(): number;
+  stagewise(vectors: number, count: number, state: number): void;
+  fused(vectors: number, count: number, state: number): void;
+}
+
+/** The text of a program of assembly/laminar. */
+export function programText(name: string): string {
+  const url = new URL(`../../assembly/laminar/programs/${name}.rmt`, import.meta.url);
+  return readFileSync(url, "utf8");
+}
+
+/** TCP's program with memory of its own, for one packet at a time. */
+export class RmtTcp {
+  readonly program: Program = readProgram("tcp.rmt", programText("tcp"));
+  readonly #exports: Exports;
+  readonly #words: Uint32Array;
+  readonly #form: Form;
+  /** The header vector, a word for each field of the program. */
+  readonly vector: Uint32Array;
+  readonly #rows = PAGE;
+  readonly #end: number;
+  readonly #rowBytes: number;
+  readonly #registers: ReadonlyMap<string, number>;
+  readonly #offsets: ReadonlyMap<string, number>;
+
+  /** `entries`: rows of registers. */
+  constructor(form: Form, entries = 16) {
+    this.#form = form;
+    const groups = groupsOf(this.program);
+    const registers = registersOf(this.program, groups[0] as string);
+    const bytes = rowBytes(registers.length);
+    this.#rowBytes = bytes;
+    this.#registers = new Map(registers.map(({ name }, i) => [name, i]));
+    this.#end = this.#rows + entries * bytes;
+    const pages = 1 + Math.ceil((entries * bytes) / PAGE);
+    const memory = new WebAssembly.Memory({ initial: 1 + pages, maximum: PAGES_MAX });
+    const table = new WebAssembly.Table({ initial: 1, element: "anyfunc" });
+    const abort = (): never => {
+      throw new Error("assertion failed");
+    };
+    const imports = { env: { memory, table, abort } };
+    this.#exports = new WebAssembly.Instance(loadLaminarModule(), imports).exports as never;
+    this.#words = new Uint32Array(memory.buffer);
+    this.#offsets = new Map(this.program.fields.map(({ name }, i) => [name, i]));
+    const first = VECTORS / 4;
+    this.vector = this.#words.subarray(first, first + this.#offsets.size);
+    this.#words[(STATE + R.STATE_GROUPS) / 4] = this.#rows;
+    this.#words[(STATE + R.STATE_GROUPS) / 4 + 1] = entries;
+  }
+
+  constant(name: string): number {
+    const value = this.program.constants.get(name);
+    if (value === undefined) throw new Error(`RmtTcp: expected a constant, got ${name}`);
+    return value;
+  }
+
+  /** Runs a packet whose fields are `fields`, the others 0; returns all fields afterwards. */
+  run(fields: Readonly<Record<string, number>>): Record<string, number> {
+    this.vector.fill(0);
+    for (const [name, value] of Object.entries(fields)) this.vector[this.at(name)] = value;
+    this.pass();
+    return Object.fromEntries(
+      [...this.#offsets].map(([name, i]) => [name, this.vector[i] as number]),
+    );
+  }
+
+  /** Runs the packet that stands in `vector`. */
+  pass(): void {
+    this.#exports[this.#form](VECTORS, 1, STATE);
+  }
+
+  /** Where a field stands in the header vector. */
+  at(field: string): number {
+    const offset = this.#offsets.get(field);
+    if (offset === undefined) throw new Error(`RmtTcp: expected a field, got ${field}`);
+    return offset;
+  }
+
+  #register(name: string, index: number): number {
+    const word = this.#registers.get(name);
+    if (word === undefined) throw new Error(`RmtTcp: expected a register, got ${name}`);
+    return (this.#rows + index * this.#rowBytes) / 4 + word;
+  }
+
+  read(register: string, index: number): number {
+    return this.#words[this.#register(register, index)] as number;
+  }
+
+  write(register: string, index: number, value: number): void {
+    this.#words[this.#register(register, index)] = value;
+  }
+
+  /** All words of the registers: a view. */
+  rows(): Uint32Array {
+    return this.#words.subarray(this.#rows / 4, this.#end / 4);
+  }
+
+  /** Registers that were used twice by a packet. */
+  get faults(): number {
+    return this.#words[(STATE + R.STATE_FAULTS) / 4] as number;
+  }
+}
