@@ -4,8 +4,8 @@
  *
  * Where the text leaves a choice:
  *
- * - The merge is triggered by the state behind stage 4 (a tail, head 0), not by the kind of segment:
- *   #3 of table 5.1 is out of order, yet the table lists its pseudo segment.
+ * - The merge is triggered by the state behind stage 4 (a tail, head 0), not by the kind of
+ *   segment: #3 of table 5.1 is out of order, yet the table lists its pseudo segment.
  * - An out-of-order segment that reaches beyond rx-avail is dropped. "The other stages do nothing"
  *   (5.3.1.3), taken literally, lets it overwrite bytes that nobody has read: `noWindowCompare`.
  * - An in-order segment that fits only in part is dropped whole (5.3.1.2).
@@ -30,6 +30,11 @@ import {
 export interface ReceiverFaults {
   /** Stage 2 does nothing for out-of-order segments: the literal 5.3.1.3. */
   readonly noWindowCompare?: boolean;
+  /**
+   * ACKs carry rx-next-seq even where a roll-back is due, the literal 5.3.1.2: all of them, or only
+   * those of the intervening segments.
+   */
+  readonly optimisticAcks?: "all" | "intervening";
 }
 
 export class ReceiverModel implements Receiver {
@@ -77,8 +82,7 @@ export class ReceiverModel implements Receiver {
     if (start > 0) return { drop: "out-of-order" };
     const refused = this.#advance(end);
     if (refused === undefined) return { notify: this.#readableEnd() };
-    const { pseudo: _, ...withoutAck } = refused;
-    return withoutAck;
+    return { drop: "out-of-window", rollback: refused.rollback };
   }
 
   sync(freed: number): void {
@@ -102,7 +106,8 @@ export class ReceiverModel implements Receiver {
     this.#rxOooHead = Math.max(0, this.#rxOooHead - bytes);
     if (bytes <= before.rxAvail) return undefined;
     const refused: Outcome = { drop: "out-of-window", rollback: before };
-    if (this.#rollbackOpen) return refused;
+    if (this.#faults.optimisticAcks === "all") return this.#mirrored(refused);
+    if (this.#rollbackOpen) return this.#mirrored(refused);
     this.#rollbackOpen = true;
     const seq = before.rxNextSeq;
     return { ...refused, pseudo: { seq, length: 0, ack: seq, window: 0, merge: false } };
@@ -126,7 +131,7 @@ export class ReceiverModel implements Receiver {
 
   /** 5.3.1.4 and 5.3.1.5: one pseudo segment for the ACK and for the merge. */
   #mirrored(outcome: Outcome): Outcome {
-    if (this.#rollbackOpen) return outcome;
+    if (this.#rollbackOpen && this.#faults.optimisticAcks === undefined) return outcome;
     const seq = this.#rxNextSeq;
     const merge = this.#rxOooTail > 0 && this.#rxOooHead === 0;
     const length = merge ? this.#rxOooTail : 0;

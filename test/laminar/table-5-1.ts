@@ -1,7 +1,7 @@
 /**
- * Table 5.1 of the dissertation as data: the out-of-order merge by pseudo segments, row by row, with
- * the registers behind each row and the pseudo segment that each data row makes. Any Receiver can
- * be run over it.
+ * Table 5.1 of the dissertation as data: the out-of-order merge by pseudo segments, row by row,
+ * with the registers behind each row and the pseudo segment that each data row makes. Any Receiver
+ * can be run over it.
  */
 import type { Range, ReceiveWindow, Registers } from "./receiver.ts";
 
