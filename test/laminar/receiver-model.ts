@@ -92,6 +92,7 @@ export class ReceiverModel implements Receiver {
   rollback(to: ReceiveWindow): void {
     this.#rxNextSeq = to.rxNextSeq >>> 0;
     this.#rxAvail = to.rxAvail;
+    // Empty already: a segment that does not fit reaches beyond every interval that does.
     this.#rxOooTail = 0;
     this.#rxOooHead = 0;
     this.#rollbackOpen = false;

@@ -11,6 +11,8 @@ export interface RuleStep {
   readonly data?: Bytes;
   /** A merging pseudo segment comes by; its ACK plays no part. */
   readonly pseudo?: Bytes;
+  /** A pseudo segment comes by that is an ACK of this number and no more. */
+  readonly ackOnly?: number;
   readonly sync?: number;
   /** rx-next-seq and rx-avail to restore. */
   readonly rollback?: Bytes;
@@ -265,6 +267,20 @@ const MERGE: readonly RuleCase[] = [
   },
 ];
 
+const ACK_ONLY: readonly RuleCase[] = [
+  {
+    name: "a pseudo segment that only acknowledges changes nothing",
+    avail: 1000,
+    steps: [
+      { ackOnly: 0, registers: [0, 1000, 0, 0] },
+      INTERVAL,
+      { ackOnly: 0, registers: [0, 1000, 300, 200] },
+      CLOSED,
+      { ackOnly: 0, registers: [200, 800, 100, 0] },
+    ],
+  },
+];
+
 const ROLLBACK: readonly RuleCase[] = [
   {
     name: "out of window: dropped whole, acknowledged as before with window 0 (5.3.1.2)",
@@ -325,5 +341,6 @@ export const RECEIVER_RULES: readonly RuleCase[] = [
   ...IN_ORDER,
   ...OUT_OF_ORDER,
   ...MERGE,
+  ...ACK_ONLY,
   ...ROLLBACK,
 ];

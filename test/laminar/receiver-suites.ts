@@ -129,6 +129,10 @@ function applyStep(receiver: Receiver, step: RuleStep, origin: number): Outcome 
     const seq = seqPlus(origin, step.pseudo[0]);
     return receiver.pseudo({ seq, length: step.pseudo[1], ack: seq, window: 0, merge: true });
   }
+  if (step.ackOnly !== undefined) {
+    const seq = seqPlus(origin, step.ackOnly);
+    return receiver.pseudo({ seq, length: 0, ack: seq, window: 0, merge: false });
+  }
   if (step.sync !== undefined) receiver.sync(step.sync);
   if (step.rollback !== undefined) {
     const [next, rxAvail] = step.rollback;
@@ -138,7 +142,7 @@ function applyStep(receiver: Receiver, step: RuleStep, origin: number): Outcome 
 }
 
 /** What is put in, without what comes out. */
-const INPUTS: readonly (keyof RuleStep)[] = ["data", "pseudo", "sync", "rollback"];
+const INPUTS: readonly (keyof RuleStep)[] = ["data", "pseudo", "ackOnly", "sync", "rollback"];
 
 function expectedOf(step: RuleStep): Partial<RuleStep> {
   return Object.fromEntries(
