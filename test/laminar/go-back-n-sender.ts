@@ -57,6 +57,11 @@ export class GoBackNSender {
     return this.#una;
   }
 
+  /** End of all that was ever sent. */
+  get sent(): number {
+    return this.#max;
+  }
+
   /** The segment of this tick, or undefined. */
   segment(tick: number): Segment | undefined {
     if (this.#una === this.#options.streamBytes) return undefined;

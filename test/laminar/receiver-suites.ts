@@ -3,6 +3,7 @@
  * the rules of single segments, the same segments beside the model, and the robustness runs. A
  * test file names the receiver and calls these.
  */
+import { isDeepStrictEqual } from "node:util";
 import { describe, expect, test } from "vitest";
 import { seedOf } from "../support/env.ts";
 import { Random } from "../support/random.ts";
@@ -175,6 +176,11 @@ const silently =
     return {};
   };
 
+/** As toEqual, at a tenth of its cost when there is no difference. */
+function expectSame(seen: unknown, expected: unknown, where: string): void {
+  if (!isDeepStrictEqual(seen, expected)) expect(seen, where).toEqual(expected);
+}
+
 /** One random step; `model` says what is near. No SYNC while a roll-back is open. */
 function randomStep(random: Random, model: Receiver, open: boolean): Step {
   const { rxNextSeq, rxAvail, rxOooTail } = model.registers();
@@ -199,8 +205,8 @@ export function runBesideModel(make: ReceiverFactory, seed: number, steps: numbe
   for (let at = 0; at < steps; at += 1) {
     const same = (step: Step): void => {
       const expected = step(model);
-      expect(step(other), `seed ${seed}, step ${at}`).toEqual(expected);
-      expect(other.registers(), `seed ${seed}, step ${at}`).toEqual(model.registers());
+      expectSame(step(other), expected, `seed ${seed}, step ${at}`);
+      expectSame(other.registers(), model.registers(), `seed ${seed}, step ${at}`);
       if (expected.pseudo !== undefined && !random.oneIn(3)) mirrored.push(expected.pseudo);
       open ??= expected.rollback;
     };
@@ -232,7 +238,8 @@ function expectExercised(setting: Setting, counts: readonly Readonly<Counts>[]):
   const lost = sum("pseudosLost") / sum("pseudos");
   expect(Math.abs(lost - setting.mirrorLoss), "share of pseudo segments lost").toBeLessThan(0.04);
   if (setting.readAhead) expect(sum("readAheadBytes"), "read ahead").toBeGreaterThan(0);
-  const refused = setting.probe === "beyond" || setting.overrunBytes > 0;
+  const { probe, overrunBytes, hostile } = setting;
+  const refused = probe === "beyond" || overrunBytes > 0 || hostile > 0;
   if (refused) expect(sum("rollbacks"), "roll-backs").toBeGreaterThan(0);
   else expect(sum("rollbacks"), "roll-backs of a well-behaved sender").toBe(0);
 }

@@ -1,7 +1,7 @@
 /**
  * The model through loss, reordering, duplication, late merges and reads ahead (dissertation
- * 5.3.1): 2,400 short, 900 out-of-window and 152 long streams. And the harness itself: each literal
- * reading of the text that does harm is planted and has to be found within a few seeds.
+ * 5.3.1): 2,400 short, 1,200 out-of-window and 152 long streams. And the harness itself: each
+ * literal reading of the text that does harm is planted and has to be found within a few seeds.
  */
 import { describe, expect, test } from "vitest";
 import type { ReceiverFactory } from "./receiver.ts";

@@ -46,6 +46,8 @@ export interface Setting {
   readonly readAhead: boolean;
   readonly probe: "below" | "beyond";
   readonly overrunBytes: number;
+  /** Share of ticks in which a segment of any place and length comes, valid or not. */
+  readonly hostile: number;
   /**
    * Once in so many ticks on average a segment of the other direction leaves; it carries the
    * registers as its ACK and window, whatever became of the pseudo segments. 0: never.
@@ -205,6 +207,7 @@ class Run {
       this.#receive(s);
       this.#pass();
     }
+    if (this.#chance(this.#setting.hostile)) this.#attack();
     this.#pass();
     for (let ack = this.#acks.arrived(tick); ack !== undefined; ack = this.#acks.arrived(tick)) {
       if (this.#sender.acknowledge(ack, tick)) continue;
@@ -221,6 +224,23 @@ class Run {
     if (this.#open !== undefined) return;
     const { rxNextSeq, rxAvail } = this.#receiver.registers();
     this.#answer({ ack: rxNextSeq, window: rxAvail });
+  }
+
+  /**
+   * A segment that the sender did not make: of bytes that it has sent, in another cut, or one that
+   * reaches beyond the window and must be refused. Its bytes are the stream's: TCP cannot tell
+   * forged ones.
+   */
+  #attack(): void {
+    const { ringBytes } = this.#setting;
+    const near = this.#merged + this.#random.between(-ringBytes, 2 * ringBytes);
+    const far = this.#random.u32() | 0;
+    const offset = this.#random.oneIn(4) ? far : near;
+    const length = this.#random.between(1, this.#random.oneIn(3) ? 65_535 : ringBytes);
+    const end = offset + length;
+    if (end > this.#sender.sent && end <= this.#edge()) return;
+    this.#receive({ offset, length });
+    this.#pass();
   }
 
   #chance(share: number): boolean {

@@ -20,6 +20,7 @@ const SHORT: Setting = {
   readAhead: true,
   probe: "below",
   overrunBytes: 0,
+  hostile: 0,
   reverseTicks: 0,
   rollbackDelayPackets: 4,
 };
@@ -63,6 +64,7 @@ const OUT_OF_WINDOW: readonly (Partial<Setting> & { readonly name: string })[] =
     rollbackDelayPackets: 12,
     wrap: true,
   },
+  { name: "segments of any place and length", hostile: 0.3, wrap: true },
 ];
 
 /** Streams of 1,500 bytes through a ring of 400. */
