@@ -27,9 +27,16 @@ export function programText(name: string): string {
   return readFileSync(url, "utf8");
 }
 
+let read: Program | undefined;
+
+function tcpProgram(): Program {
+  read ??= readProgram("tcp.rmt", programText("tcp"));
+  return read;
+}
+
 /** TCP's program with memory of its own, for one packet at a time. */
 export class RmtTcp {
-  readonly program: Program = readProgram("tcp.rmt", programText("tcp"));
+  readonly program: Program = tcpProgram();
   readonly #exports: Exports;
   readonly #words: Uint32Array;
   readonly #form: Form;
@@ -72,14 +79,16 @@ export class RmtTcp {
     return value;
   }
 
-  /** Runs a packet whose fields are `fields`, the others 0; returns all fields afterwards. */
-  run(fields: Readonly<Record<string, number>>): Record<string, number> {
+  /** Runs a packet whose fields are `fields`, the others 0; `result()` reads what became of it. */
+  run(fields: Readonly<Record<string, number>>): void {
     this.vector.fill(0);
-    for (const [name, value] of Object.entries(fields)) this.vector[this.at(name)] = value;
+    for (const name in fields) this.vector[this.at(name)] = fields[name] as number;
     this.pass();
-    return Object.fromEntries(
-      [...this.#offsets].map(([name, i]) => [name, this.vector[i] as number]),
-    );
+  }
+
+  /** A field of the last packet. */
+  result(field: string): number {
+    return this.vector[this.at(field)] as number;
   }
 
   /** Runs the packet that stands in `vector`. */
