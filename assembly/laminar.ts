@@ -1,21 +1,61 @@
 /**
- * Exports of Laminar's build: header vectors through the stage programs, stage by stage and fused.
+ * Exports of Laminar's build: TCP's stage program, its parts one by one for tests and control
+ * plane, and whole passes over a burst.
  */
+import {
+  CONNECTION, deparse_acknowledgment, EDGE, egressFused, egressStagewise, END, HAS_ACK,
+  HEADER_BYTES, ingressFused, ingressStagewise, KIND, LENGTH, MIRROR, parse,
+} from "./laminar/generated/tcp.ts";
 import { exactSlot } from "./laminar/match.ts";
-import { egressFused, egressStagewise, HEADER_BYTES } from "./laminar/generated/tcp.ts";
-export { exactSlot };
+import { interpret } from "./laminar/interpreter.ts";
+import { TCP_SIZE } from "../bindings/abi/tcp.ts";
+export { egressFused, egressStagewise, exactSlot, ingressFused, ingressStagewise, parse };
+export { deparse_acknowledgment as deparseAcknowledgment, interpret };
 
 /** Bytes of a header vector. */
 export function headerBytes(): u32 {
   return HEADER_BYTES;
 }
 
-/** `count` header vectors through TCP's egress, one stage after the other. */
-export function stagewise(vectors: usize, count: u32, state: usize): void {
-  for (let i: u32 = 0; i < count; i++) egressStagewise(vectors + i * HEADER_BYTES, state);
+/** What ingress hands to egress beside the packet, a word each: fields in this order. */
+const BRIDGED_WORDS: u32 = 6;
+
+// @ts-ignore: decorator
+@inline
+function bridge(phv: usize, metadata: usize): void {
+  store<u32>(phv, load<u32>(metadata), KIND);
+  store<u32>(phv, load<u32>(metadata, 4), HAS_ACK);
+  store<u32>(phv, load<u32>(metadata, 8), CONNECTION);
+  store<u32>(phv, load<u32>(metadata, 12), END);
+  store<u32>(phv, load<u32>(metadata, 16), LENGTH);
+  store<u32>(phv, load<u32>(metadata, 20), EDGE);
 }
 
-/** The same by the fused function. */
-export function fused(vectors: usize, count: u32, state: usize): void {
-  for (let i: u32 = 0; i < count; i++) egressFused(vectors + i * HEADER_BYTES, state);
+/**
+ * Egress passes of `count` packets, parser to deparser, without payload: headers of `size` bytes
+ * each from `packets` on, what ingress found of each from `metadata` on, one header vector at `phv`
+ * for all. Returns how many were mirrored.
+ */
+export function passes(
+  phv: usize,
+  state: usize,
+  packets: usize,
+  size: u32,
+  metadata: usize,
+  count: u32,
+  fused: bool,
+): u32 {
+  let mirrored: u32 = 0;
+  for (let i: u32 = 0; i < count; i++) {
+    const packet = packets + i * size;
+    memory.fill(phv, 0, HEADER_BYTES);
+    if (!parse(phv, packet, size)) continue;
+    bridge(phv, metadata + i * BRIDGED_WORDS * 4);
+    if (fused) egressFused(phv, state);
+    else egressStagewise(phv, state);
+    if (load<u32>(phv, MIRROR) == 0) continue;
+    deparse_acknowledgment(phv, packet + size - TCP_SIZE);
+    mirrored++;
+  }
+  return mirrored;
 }

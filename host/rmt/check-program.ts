@@ -100,15 +100,16 @@ class Checker {
     this.#program = program;
     this.#machine = machine;
     this.#widths = new Map(program.fields.map(({ name, width }) => [name, width]));
-    this.#written = new Set(
-      program.fields.filter(({ role }) => role === "parsed").map(({ name }) => name),
-    );
+    const extracted = program.parser.flatMap(({ extracts }) => extracts.map(({ field }) => field));
+    const given = program.fields.filter(({ role }) => role === "parsed").map(({ name }) => name);
+    this.#written = new Set([...extracted, ...given]);
   }
 
   check(): Resources {
     const { ingress, egress } = this.#program.pipes;
     const last = egress.at(-1) ?? ingress.at(-1);
     this.#limit("bits of header vector", this.#machine.headerBits, this.#headerBits(), 1);
+    this.#parser();
     for (const stage of ingress) this.#readOnly(stage);
     for (const [pipe, stages] of Object.entries(this.#program.pipes)) {
       const excess = stages[this.#machine.stages.value ?? stages.length];
@@ -121,6 +122,27 @@ class Checker {
 
   #headerBits(): number {
     return this.#program.fields.reduce((sum, { width }) => sum + width, 0);
+  }
+
+  /** A parser looks at a packet once, from its beginning on: states lead to later states alone. */
+  #parser(): void {
+    const { parser } = this.#program;
+    for (const [index, state] of parser.entries()) {
+      for (const goto of state.gotos) {
+        this.#gateway(goto.condition);
+        const later = parser.slice(index + 1).some(({ name }) => name === goto.state);
+        if (later || goto.state === "accept" || goto.state === "reject") continue;
+        this.#fail(goto.line, "accept, reject or a later state", goto.state);
+      }
+      const last = state.gotos.at(-1);
+      if (last === undefined || last.condition.length > 0) {
+        this.#fail(state.line, "a last goto without a condition", "none");
+      }
+    }
+    for (const { bits, at, line } of this.#program.deparsers.flatMap(({ emits }) => emits)) {
+      if ([8, 16, 32].includes(bits) && at % 8 === 0) continue;
+      this.#fail(line, "whole bytes to emit", `${bits} bits at ${at}`);
+    }
   }
 
   #fail(line: number, expected: string, got: string): never {

@@ -5,6 +5,8 @@
  * every register a word of the row of its index (assembly/laminar/state.ts).
  */
 import { readsOf, writesOf } from "./check-program.ts";
+import { deparserLines, parserLines } from "./generate-parser.ts";
+import { comparisonText, conditionText, expressionText } from "./generate-text.ts";
 import type * as P from "./program.ts";
 
 /** Bytes of a row of registers: what `count` of them need, a power of two. */
@@ -22,21 +24,6 @@ export function groupsOf(program: P.Program): string[] {
 export function registersOf(program: P.Program, group: string): P.Register[] {
   return program.pipes.egress.flatMap((s) => s.registers.filter(({ by }) => by === group));
 }
-
-const UNSIGNED: Readonly<Record<string, string>> = {
-  "==": "==",
-  "!=": "!=",
-  "<": "<",
-  "<=": "<=",
-  ">": ">",
-  ">=": ">=",
-};
-const SERIAL: Readonly<Record<string, string>> = {
-  before: "<",
-  upto: "<=",
-  after: ">",
-  from: ">=",
-};
 
 /** Which form is written: how a field is read and written. */
 interface Form {
@@ -65,6 +52,8 @@ class Generator {
 
   write(): string {
     this.#header();
+    this.#lines.push(...parserLines(this.#program.parser));
+    this.#lines.push(...deparserLines(this.#program.deparsers));
     for (const pipe of ["ingress", "egress"] as const) {
       const stages = this.#program.pipes[pipe];
       for (const [index, stage] of stages.entries()) this.#stageFunction(pipe, index, stage);
@@ -206,7 +195,7 @@ class Generator {
     if (form.asserts) this.#line(2, `touch(state, ${this.#registers.indexOf(register)});`);
     this.#line(2, `const old: u32 = load<u32>(row + ${offset});`);
     for (const [i, each] of register.cases.entries()) {
-      const condition = this.#condition(each.condition, form);
+      const condition = conditionText(each.condition, form.read);
       const open = i === 0 ? `if (${condition}) {` : `} else if (${condition}) {`;
       this.#line(2, open);
       this.#case(each, register.width, offset, form);
@@ -217,7 +206,7 @@ class Generator {
 
   #case(each: P.Case, width: P.Width, offset: string, form: Form): void {
     for (const test of each.tests) {
-      this.#line(3, `const t_${test.name}: bool = ${this.#comparison(test, form)};`);
+      this.#line(3, `const t_${test.name}: bool = ${comparisonText(test, form.read)};`);
     }
     const names = new Map([
       ["old", "old"],
@@ -227,22 +216,22 @@ class Generator {
       this.#line(3, "let next: u32 = old;");
       for (const [i, { value, when }] of each.updates.entries()) {
         const guard = this.#predicates(when);
-        const text = this.#masked(this.#expression(value, width, form, names), width);
+        const text = this.#masked(expressionText(value, width, form.read, names), width);
         this.#line(3, `${i === 0 ? "" : "else "}if (${guard}) next = ${text};`);
       }
       this.#line(3, `store<u32>(row + ${offset}, next);`);
     }
     for (const { field, value, when } of each.outputs) {
-      const text = this.#expression(value, this.#widthOf(field), form, names);
+      const text = expressionText(value, this.#widthOf(field), form.read, names);
       this.#line(3, `if (${this.#predicates(when)}) ${form.write(field, this.#cut(field, text))}`);
     }
   }
 
   #actions(field: string, actions: readonly P.Action[], form: Form): void {
     for (const [i, { value, condition }] of actions.entries()) {
-      const text = this.#expression(value, this.#widthOf(field), form, new Map());
+      const text = expressionText(value, this.#widthOf(field), form.read, new Map());
       const write = form.write(field, this.#cut(field, text));
-      const guard = this.#condition(condition, form);
+      const guard = conditionText(condition, form.read);
       this.#line(1, `${i === 0 ? "" : "else "}if (${guard}) { ${write} }`);
     }
   }
@@ -262,43 +251,6 @@ class Generator {
   #predicates(when: readonly P.Predicate[]): string {
     const terms = when.map(({ test, negated }) => `${negated ? "!" : ""}t_${test}`);
     return terms.length === 0 ? "true" : terms.join(" && ");
-  }
-
-  #condition(condition: P.Condition, form: Form): string {
-    const terms = condition.map((term) => {
-      if (!("values" in term)) return this.#comparison(term, form);
-      const field = form.read(term.field);
-      return `(${term.values.map((value) => `${field} == ${value}`).join(" || ")})`;
-    });
-    return terms.length === 0 ? "true" : terms.join(" && ");
-  }
-
-  #comparison({ left, relation, right }: P.Comparison, form: Form): string {
-    const [a, b] = [this.#operand(left, form), this.#operand(right, form)];
-    const serial = SERIAL[relation];
-    if (serial !== undefined) return `<i32>(${a} - ${b}) ${serial} 0`;
-    return `${a} ${UNSIGNED[relation]} ${b}`;
-  }
-
-  #operand(operand: P.Operand, form: Form, names?: ReadonlyMap<string, string>): string {
-    if (operand.kind === "number") return `<u32>${operand.value}`;
-    if (operand.kind === "field") return form.read(operand.name);
-    return names?.get(operand.kind) ?? "old";
-  }
-
-  #expression(
-    { left, operator, right }: P.Expression,
-    width: P.Width,
-    form: Form,
-    names: ReadonlyMap<string, string>,
-  ): string {
-    const a = this.#operand(left, form, names);
-    if (operator === undefined || right === undefined) return a;
-    const b = this.#operand(right, form, names);
-    if (operator === "-|") return `${a} > ${b} ? ${a} - ${b} : 0`;
-    if (operator !== "+|") return `${a} ${operator === ">>" ? ">>>" : operator} ${b}`;
-    const most = 2 ** width - 1;
-    return `${a} > <u32>${most} - ${b} ? <u32>${most} : ${a} + ${b}`;
   }
 }
 

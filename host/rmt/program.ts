@@ -109,6 +109,41 @@ export interface MatchTable extends Placed {
   readonly gives: readonly string[];
 }
 
+/** `extract FIELD BITS at BIT`: most significant bit first, from the header's beginning. */
+export interface Extract extends Placed {
+  readonly field: string;
+  readonly bits: number;
+  readonly at: number;
+}
+
+/** `goto STATE if CONDITION`: a later state; `accept` and `reject` are states as well. */
+export interface Goto extends Placed {
+  readonly state: string;
+  readonly condition: Condition;
+}
+
+/** A state of the parser: a header's fields, its length, and what comes behind it. */
+export interface ParserState extends Placed {
+  readonly name: string;
+  readonly extracts: readonly Extract[];
+  /** Bytes of the header: so many, or a field's value times so many. */
+  readonly length: { readonly field?: string; readonly bytes: number };
+  readonly gotos: readonly Goto[];
+}
+
+/** `emit OPERAND BITS at BIT`: a field or a number into a header. */
+export interface Emit extends Placed {
+  readonly value: Operand;
+  readonly bits: number;
+  readonly at: number;
+}
+
+/** A header that the deparser writes. */
+export interface Deparser extends Placed {
+  readonly name: string;
+  readonly emits: readonly Emit[];
+}
+
 export interface Stage extends Placed {
   readonly name: string;
   readonly tables: readonly MatchTable[];
@@ -133,6 +168,9 @@ export interface Program {
   readonly name: string;
   readonly constants: ReadonlyMap<string, number>;
   readonly fields: readonly Field[];
+  /** The first is where a packet begins. */
+  readonly parser: readonly ParserState[];
+  readonly deparsers: readonly Deparser[];
   readonly pipes: Readonly<Record<Pipe, readonly Stage[]>>;
 }
 

@@ -5,6 +5,12 @@
  *   program NAME
  *   constant NAME = NUMBER
  *   field NAME BITS [parsed | result]
+ *   parser NAME
+ *     extract FIELD BITS at BIT
+ *     length BYTES | length FIELD * BYTES
+ *     goto NAME | accept | reject [if CONDITION]
+ *   deparser NAME
+ *     emit OPERAND BITS at BIT
  *   pipe ingress | egress
  *   stage NAME
  *     table NAME exact | ternary | longest | range of ENTRIES on FIELD ... gives FIELD ...
@@ -34,6 +40,16 @@ interface OpenCase extends P.Case {
   readonly tests: P.Test[];
   readonly updates: P.Update[];
   readonly outputs: P.Output[];
+}
+
+interface OpenParser extends P.ParserState {
+  readonly extracts: P.Extract[];
+  length: P.ParserState["length"];
+  readonly gotos: P.Goto[];
+}
+
+interface OpenDeparser extends P.Deparser {
+  readonly emits: P.Emit[];
 }
 
 type Open<T> = { -readonly [K in keyof T]: T[K] extends readonly (infer E)[] ? E[] : T[K] };
@@ -114,6 +130,8 @@ class Reader {
   readonly #constants = new Map<string, number>();
   readonly #fields: P.Field[] = [];
   readonly #pipes: Record<P.Pipe, P.Stage[]> = { ingress: [], egress: [] };
+  readonly #parser: OpenParser[] = [];
+  readonly #deparsers: OpenDeparser[] = [];
   #pipe: P.Pipe | undefined;
   #stage: Open<P.Stage> | undefined;
   #register: Open<P.Register> | undefined;
@@ -122,6 +140,12 @@ class Reader {
     ["program", (words) => this.#program(words)],
     ["constant", (words) => this.#constant(words)],
     ["field", (words) => this.#field(words)],
+    ["parser", (words) => this.#openParser(words)],
+    ["extract", (words) => this.#extract(words)],
+    ["length", (words) => this.#length(words)],
+    ["goto", (words) => this.#goto(words)],
+    ["deparser", (words) => this.#openDeparser(words)],
+    ["emit", (words) => this.#emit(words)],
     ["pipe", (words) => this.#openPipe(words)],
     ["stage", (words) => this.#openStage(words)],
     ["table", (words) => this.#table(words)],
@@ -159,6 +183,8 @@ class Reader {
       name: this.#name,
       constants: this.#constants,
       fields: this.#fields,
+      parser: this.#parser,
+      deparsers: this.#deparsers,
       pipes: this.#pipes,
     };
   }
@@ -184,6 +210,61 @@ class Reader {
 
   #width(words: Words): P.Width {
     return Number(words.oneOf(["8", "16", "32"])) as P.Width;
+  }
+
+  #openParser(words: Words): void {
+    const name = words.name("a state's name");
+    if (this.#parser.some((state) => state.name === name)) words.fail("a new name", name);
+    this.#parser.push({ name, extracts: [], length: { bytes: 0 }, gotos: [], line: words.line });
+  }
+
+  #inParser(words: Words): OpenParser {
+    return this.#parser.at(-1) ?? words.fail("a parser state before it", "none");
+  }
+
+  #extract(words: Words): void {
+    const state = this.#inParser(words);
+    const field = this.#fieldName(words);
+    const { bits, at } = this.#place(words);
+    state.extracts.push({ field, bits, at, line: words.line });
+  }
+
+  /** Bits that one load reaches. */
+  #place(words: Words): { bits: number; at: number } {
+    const bits = words.number("a number of bits");
+    words.expect("at");
+    const at = words.number("a bit");
+    if (bits < 1 || (at & 7) + bits > 32) words.fail("1 to 32 bits within four bytes", `${bits}`);
+    return { bits, at };
+  }
+
+  #length(words: Words): void {
+    const state = this.#inParser(words);
+    if (/^\d/.test(words.peek())) {
+      state.length = { bytes: words.number("bytes") };
+      return;
+    }
+    const field = this.#fieldName(words);
+    words.expect("*");
+    state.length = { field, bytes: words.number("bytes") };
+  }
+
+  #goto(words: Words): void {
+    const state = this.#inParser(words);
+    const name = words.name("a state's name");
+    const condition = words.accept("if") ? this.#condition(words) : [];
+    state.gotos.push({ state: name, condition, line: words.line });
+  }
+
+  #openDeparser(words: Words): void {
+    const name = words.name("a header's name");
+    this.#deparsers.push({ name, emits: [], line: words.line });
+  }
+
+  #emit(words: Words): void {
+    const open = this.#deparsers.at(-1) ?? words.fail("a deparser before it", "none");
+    const value = this.#operand(words);
+    open.emits.push({ value, ...this.#place(words), line: words.line });
   }
 
   #openPipe(words: Words): void {

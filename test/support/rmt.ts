@@ -16,10 +16,25 @@ export type Form = "stagewise" | "fused";
 export const FORMS: readonly Form[] = ["stagewise", "fused"];
 
 interface Exports {
-  headerBytes(): number;
-  stagewise(vectors: number, count: number, state: number): void;
-  fused(vectors: number, count: number, state: number): void;
+  egressStagewise(vector: number, state: number): void;
+  egressFused(vector: number, state: number): void;
+  ingressStagewise(vector: number, state: number): void;
+  ingressFused(vector: number, state: number): void;
+  parse(vector: number, packet: number, bytes: number): number;
+  exactSlot(state: number, table: number, k0: number, k1: number, k2: number, k3: number): number;
 }
+
+const TABLE = STATE + R.STATE_SIZE + 16;
+const PACKET = 4096;
+/** Of the table of connections: slots, and an entry of 3 words of key, 6 given and one mark. */
+const SLOTS = 64;
+const ENTRIES = 8192;
+const KEYS = 3;
+const GIVES = 6;
+const ENTRY = 4 * (KEYS + GIVES + 1);
+
+const INGRESS = { stagewise: "ingressStagewise", fused: "ingressFused" } as const;
+const EGRESS = { stagewise: "egressStagewise", fused: "egressFused" } as const;
 
 /** The text of a program of assembly/laminar. */
 export function programText(name: string): string {
@@ -71,6 +86,12 @@ export class RmtTcp {
     this.vector = this.#words.subarray(first, first + this.#offsets.size);
     this.#words[(STATE + R.STATE_GROUPS) / 4] = this.#rows;
     this.#words[(STATE + R.STATE_GROUPS) / 4 + 1] = entries;
+    this.#words[(STATE + R.STATE_TABLES) / 4] = TABLE;
+    this.#words[(TABLE + R.MATCH_KIND) / 4] = R.MatchKind.Exact;
+    this.#words[(TABLE + R.MATCH_ENTRIES) / 4] = ENTRIES;
+    this.#words[(TABLE + R.MATCH_COUNT) / 4] = SLOTS;
+    this.#words[(TABLE + R.MATCH_KEYS) / 4] = KEYS;
+    this.#words[(TABLE + R.MATCH_ENTRY_SIZE) / 4] = ENTRY;
   }
 
   constant(name: string): number {
@@ -91,9 +112,27 @@ export class RmtTcp {
     return this.vector[this.at(field)] as number;
   }
 
+  /** Binds a key of the table of connections to what it gives; false when the table is full. */
+  bind(key: readonly number[], gives: readonly number[]): boolean {
+    const [k0 = 0, k1 = 0, k2 = 0] = key;
+    const at = this.#exports.exactSlot(STATE, 0, k0, k1, k2, 0);
+    if (at === 0) return false;
+    this.#words.set([...key, ...gives, 1], at / 4);
+    return true;
+  }
+
+  /** A packet through parser and ingress; false when the parser rejects it. */
+  receive(packet: Uint8Array): boolean {
+    this.vector.fill(0);
+    new Uint8Array(this.#words.buffer).set(packet, PACKET);
+    if (this.#exports.parse(VECTORS, PACKET, packet.length) === 0) return false;
+    this.#exports[INGRESS[this.#form]](VECTORS, STATE);
+    return true;
+  }
+
   /** Runs the packet that stands in `vector`. */
   pass(): void {
-    this.#exports[this.#form](VECTORS, 1, STATE);
+    this.#exports[EGRESS[this.#form]](VECTORS, STATE);
   }
 
   /** Where a field stands in the header vector. */

@@ -32,7 +32,8 @@ const LINES = LEGAL.split("\n");
 
 const OWN_STAGE = "a field: a register is read in its own stage alone";
 const STATEMENTS = [
-  ...["program", "constant", "field", "pipe", "stage", "table", "set"],
+  ...["program", "constant", "field", "parser", "extract", "length", "goto", "deparser", "emit"],
+  ...["pipe", "stage", "table", "set"],
   ...["register", "case", "test", "new", "out"],
 ].join(" | ");
 
