@@ -11,6 +11,7 @@ import { checksum } from "./checksum.ts";
 import { connect } from "./connect.ts";
 import { connections } from "./connections.ts";
 import { FULL, QUICK, machine, type Bar, type BenchReport, type BenchScale } from "./harness.ts";
+import { rmt } from "./rmt.ts";
 import { rpc } from "./rpc.ts";
 import { segment } from "./segment.ts";
 import { workers } from "./workers.ts";
@@ -28,6 +29,7 @@ export const BENCHES: ReadonlyMap<string, BenchBody> = new Map<string, BenchBody
   ["checksum", checksum],
   ["carousel", carousel],
   ["workers", workers],
+  ["rmt", rmt],
 ]);
 
 const USAGE = `bench: expected a name of ${[...BENCHES.keys()].join(", ")}`;

@@ -46,7 +46,7 @@ function act(program: usize, phv: usize): void {
 
 /**
  * `count` packets through 18 stages of 2 stateful ALUs and 4 actions over 32 fields. `indexes`: a
- * row for each, of `rowBytes` from `rows` on. Returns a field of the last, so that none is left out.
+ * row for each, of `rowBytes` from `rows` on. Returns a field, so that no work is left out.
  */
 export function interpret(
   program: usize,

@@ -1,5 +1,5 @@
 /**
- * The paper's published numbers of chapter 4 (figures.csv: id, value, unit, where, section, note).
+ * The paper's published numbers (figures.csv: id, value, unit, where, section, note).
  * Invariant: an id that is not in the file is an error, so that no row compares with nothing.
  */
 import { readFileSync } from "node:fs";

@@ -8,6 +8,8 @@ import { FIGURE_4_17 } from "./figure-4-17.ts";
 import { TABLE_4_1 } from "./table-4-1.ts";
 import { TABLE_4_4 } from "./table-4-4.ts";
 import { TABLE_4_5 } from "./table-4-5.ts";
+import { TABLE_5_1 } from "./table-5-1.ts";
+import { TABLE_5_2 } from "./table-5-2.ts";
 
 export const EXPERIMENTS: readonly Experiment[] = [
   TABLE_4_1,
@@ -18,6 +20,8 @@ export const EXPERIMENTS: readonly Experiment[] = [
   FIGURE_4_7,
   ...MODELLED_FIGURES,
   FIGURE_4_15,
+  TABLE_5_1,
+  TABLE_5_2,
 ];
 
 /** The experiment of a name. Throws RangeError with the list when there is none. */

@@ -18,6 +18,15 @@ export interface Resources {
   readonly statefulAlus: number;
   readonly crossbarBytes: number;
   readonly gateways: number;
+  /** Of all stateful ALUs: ways of using a register, comparisons, updates and results. */
+  readonly statefulActions: number;
+  readonly comparators: number;
+  readonly operations: number;
+  /** Fields that actions and tables write. */
+  readonly fieldActions: number;
+  readonly headerBits: number;
+  /** What parser and deparser do: fields read and written, steps from state to state. */
+  readonly parserSteps: number;
 }
 
 function fieldsOf(operands: readonly (P.Operand | undefined)[]): string[] {
@@ -76,15 +85,23 @@ export function writesOf(stage: P.Stage): Set<string> {
   ]);
 }
 
+/** The same text for conditions that say the same. */
+function formOf(condition: P.Condition): string {
+  return JSON.stringify(condition.map((term) => ({ ...term, line: 0 })));
+}
+
 /** Conditions of a stage, each once: one gateway each. */
 function gatewaysOf(stage: P.Stage): number {
   const conditions = [
     ...stage.actions.map(({ condition }) => condition),
     ...stage.registers.flatMap(({ cases }) => cases.map(({ condition }) => condition)),
   ];
-  const form = (term: P.Comparison | P.Membership): unknown => ({ ...term, line: 0 });
-  const texts = conditions.map((each) => JSON.stringify(each.map(form)));
-  return new Set(texts.filter((text) => text !== "[]")).size;
+  return new Set(conditions.map(formOf).filter((text) => text !== "[]")).size;
+}
+
+/** Instruction words of a stage: what is done under one condition is one. */
+function wordsOf({ actions }: P.Stage): number {
+  return new Set(actions.map(({ condition }) => formOf(condition))).size;
 }
 
 class Checker {
@@ -116,6 +133,9 @@ class Checker {
       const line = excess?.line ?? last?.line ?? 1;
       this.#limit(`stages of ${pipe}`, this.#machine.stages, stages.length, line);
       for (const stage of stages) this.#stage(stage);
+    }
+    for (let i = 0; i < Math.max(ingress.length, egress.length); i += 1) {
+      this.#shared([ingress[i], egress[i]].filter((stage) => stage !== undefined));
     }
     return this.#resources();
   }
@@ -162,11 +182,6 @@ class Checker {
   }
 
   #stage(stage: P.Stage): void {
-    const machine = this.#machine;
-    this.#limit("stateful ALUs a stage", machine.statefulAlus, stage.registers.length, stage.line);
-    this.#limit("gateways a stage", machine.gateways, gatewaysOf(stage), stage.line);
-    this.#limit("SRAM blocks a stage", machine.sramBlocks, this.#sramOf(stage), stage.line);
-    this.#limit("TCAM blocks a stage", machine.tcamBlocks, this.#tcamOf(stage), stage.line);
     for (const action of stage.actions) this.#action(action);
     this.#oneWriter(stage);
     for (const register of stage.registers) this.#register(register);
@@ -188,6 +203,27 @@ class Checker {
     for (const { name, cases } of stage.registers) {
       for (const { field, line } of cases.flatMap(({ outputs }) => outputs))
         claim(field, name, line);
+    }
+  }
+
+  /** A stage of ingress and one of egress share the machine's; the later one is over the limit. */
+  #shared(stages: readonly P.Stage[]): void {
+    const machine = this.#machine;
+    const limits: readonly (readonly [string, Limit, (stage: P.Stage) => number])[] = [
+      ["stateful ALUs", machine.statefulAlus, ({ registers }) => registers.length],
+      ["gateways", machine.gateways, gatewaysOf],
+      ["instruction words", machine.actions, wordsOf],
+      ["SRAM blocks", machine.sramBlocks, (stage) => this.#sramOf(stage)],
+      ["map RAM blocks", machine.mapRamBlocks, (stage) => this.#registerBlocks(stage)],
+      ["TCAM blocks", machine.tcamBlocks, (stage) => this.#tcamOf(stage)],
+      ["bytes of match keys", machine.crossbarBytes, (stage) => this.#crossbarOf(stage)],
+    ];
+    for (const [what, limit, of] of limits) {
+      let used = 0;
+      for (const stage of stages) {
+        used += of(stage);
+        this.#limit(`${what} a stage`, limit, used, stage.line);
+      }
     }
   }
 
@@ -300,11 +336,37 @@ class Checker {
       sramBlocks: sum((stage) => this.#sramOf(stage)),
       mapRamBlocks: sum((stage) => this.#registerBlocks(stage)),
       tcamBlocks: sum((stage) => this.#tcamOf(stage)),
-      actions: sum(({ actions }) => actions.length),
+      actions: sum(wordsOf),
       statefulAlus: sum(({ registers }) => registers.length),
       crossbarBytes: sum((stage) => this.#crossbarOf(stage)),
       gateways: sum(gatewaysOf),
+      ...this.#units(all.flatMap(({ registers }) => registers.flatMap(({ cases }) => cases))),
+      fieldActions: sum(({ actions, tables }) => {
+        return actions.length + tables.reduce((n, { gives }) => n + gives.length, 0);
+      }),
+      headerBits: this.#headerBits(),
+      parserSteps: this.#parserSteps(),
     };
+  }
+
+  #units(
+    cases: readonly P.Case[],
+  ): Pick<Resources, "statefulActions" | "comparators" | "operations"> {
+    const sum = (of: (each: P.Case) => number): number => cases.reduce((n, c) => n + of(c), 0);
+    return {
+      statefulActions: cases.length,
+      comparators: sum(({ tests }) => tests.length),
+      operations: sum(({ updates, outputs }) => updates.length + outputs.length),
+    };
+  }
+
+  #parserSteps(): number {
+    const { parser, deparsers } = this.#program;
+    const states = parser.map(({ extracts, gotos, length }) => {
+      return extracts.length + gotos.length + (length.bytes > 0 ? 1 : 0);
+    });
+    const emits = deparsers.map(({ emits: each }) => each.length);
+    return [...states, ...emits].reduce((n, each) => n + each, 0);
   }
 
   #latency(stages: number): number {

@@ -8,6 +8,7 @@ import { readsOf, writesOf } from "./check-program.ts";
 import { deparserLines, parserLines } from "./generate-parser.ts";
 import { comparisonText, conditionText, expressionText } from "./generate-text.ts";
 import type * as P from "./program.ts";
+import { choiceOf, specialise } from "./specialise.ts";
 
 /** Bytes of a row of registers: what `count` of them need, a power of two. */
 export function rowBytes(count: number): number {
@@ -39,12 +40,16 @@ class Generator {
   readonly #groups: readonly string[];
   readonly #tables: readonly P.MatchTable[];
   readonly #registers: readonly P.Register[];
+  /** Fields that the parser fills. */
+  readonly #extracted: ReadonlySet<string>;
   readonly #lines: string[] = [];
 
   constructor(program: P.Program) {
     this.#program = program;
     this.#widths = new Map(program.fields.map(({ name, width }) => [name, width]));
     this.#groups = groupsOf(program);
+    const extracts = program.parser.flatMap((state) => state.extracts);
+    this.#extracted = new Set(extracts.map(({ field }) => field));
     const stages = [...program.pipes.ingress, ...program.pipes.egress];
     this.#tables = stages.flatMap(({ tables }) => tables);
     this.#registers = stages.flatMap(({ registers }) => registers);
@@ -75,11 +80,14 @@ class Generator {
     for (const [i, field] of fields.entries()) {
       this.#line(0, `export const ${field.name.toUpperCase()}: u32 = ${i * 4};`);
     }
-    this.#line(0, `export const HEADER_BYTES: u32 = ${fields.length * 4};`);
+    const bytes = 32 * Math.ceil(fields.length / 8);
+    this.#line(0, `/** Of a header vector: whole blocks of 32. */`);
+    this.#line(0, `export const HEADER_BYTES: u32 = ${bytes};`);
     for (const [i, group] of this.#groups.entries()) {
-      const bytes = rowBytes(registersOf(this.#program, group).length);
-      this.#line(0, `const GROUP_${i}: u32 = ${i};`);
-      this.#line(0, `const ROW_${i}: u32 = ${bytes};`);
+      const row = rowBytes(registersOf(this.#program, group).length);
+      this.#line(0, `export const GROUP_${i}: u32 = ${i};`);
+      this.#line(0, `/** Bytes of a row of registers by ${group}. */`);
+      this.#line(0, `export const ROW_${i}: u32 = ${row};`);
     }
   }
 
@@ -127,12 +135,30 @@ class Generator {
       const value = first === "" ? `load<u32>(phv, ${name.toUpperCase()})` : first;
       this.#line(1, `let f_${name}: u32 = ${value};`);
     }
-    for (const stage of stages) this.#fusedStage(stage);
+    this.#branches(stages);
     for (const { name, role } of this.#program.fields) {
       if (!written.has(name) || (role === "scratch" && !this.#crosses(name))) continue;
       this.#line(1, `store<u32>(phv, f_${name}, ${name.toUpperCase()});`);
     }
     this.#line(0, "}");
+  }
+
+  /** One copy of the stages for each kind of packet, if a field tells kinds apart. */
+  #branches(stages: readonly P.Stage[]): void {
+    const choice = choiceOf(stages);
+    const zero = this.#program.fields.filter(({ name, role }) => {
+      return role !== "parsed" && !this.#crosses(name) && !this.#extracted.has(name);
+    });
+    const names = zero.map(({ name }) => name);
+    for (const value of choice?.values ?? []) {
+      const { field } = choice as { field: string };
+      this.#line(1, `if (f_${field} == ${value}) {`);
+      for (const stage of specialise(stages, field, value, names)) this.#fusedStage(stage);
+      this.#line(1, "} else");
+    }
+    this.#line(1, "{");
+    for (const stage of stages) this.#fusedStage(stage);
+    this.#line(1, "}");
   }
 
   /** True for a field that ingress writes and egress reads. */
@@ -170,7 +196,7 @@ class Generator {
   }
 
   #table(table: P.MatchTable, form: Form): void {
-    const index = this.#tables.indexOf(table);
+    const index = this.#tables.findIndex(({ name }) => name === table.name);
     const key = [0, 1, 2, 3].map((i) =>
       i < table.on.length ? form.read(table.on[i] as string) : "0",
     );
@@ -187,12 +213,13 @@ class Generator {
   /** One read-modify-write, by the first case that holds. */
   #register(register: P.Register, form: Form): void {
     const group = this.#groups.indexOf(register.by);
-    const word = registersOf(this.#program, register.by).indexOf(register);
+    const same = ({ name }: P.Register): boolean => name === register.name;
+    const word = registersOf(this.#program, register.by).findIndex(same);
     const offset = `<u32>${word * 4}`;
     this.#line(1, `{ // register ${register.name}`);
     const row = `rowOf(state, GROUP_${group}, ROW_${group}, ${form.read(register.by)})`;
     this.#line(2, `const row = ${row};`);
-    if (form.asserts) this.#line(2, `touch(state, ${this.#registers.indexOf(register)});`);
+    if (form.asserts) this.#line(2, `touch(state, ${this.#registers.findIndex(same)});`);
     this.#line(2, `const old: u32 = load<u32>(row + ${offset});`);
     for (const [i, each] of register.cases.entries()) {
       const condition = conditionText(each.condition, form.read);

@@ -24,13 +24,15 @@ export interface RmtMachine {
   readonly registerBits: Limit;
   /** Bits of the header vector. */
   readonly headerBits: Limit;
-  /** Of a stage: conditions, memory blocks and their bits, match key bytes. */
+  /** Of a stage, ingress and egress together: conditions, memory blocks, match key bytes. */
   readonly gateways: Limit;
   readonly sramBlocks: Limit;
   readonly sramBlockBits: Limit;
+  readonly mapRamBlocks: Limit;
   readonly tcamBlocks: Limit;
   readonly tcamBlockBits: Limit;
   readonly crossbarBytes: Limit;
+  /** Instruction words: what is done under one condition is one. */
   readonly actions: Limit;
   /** Packets a second, in millions: one a clock cycle. */
   readonly clockMhz: Limit;

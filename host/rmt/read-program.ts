@@ -26,14 +26,13 @@
  * said in program.ts. Throws ProgramError with the line for what is not of this form.
  */
 import type * as P from "./program.ts";
-import { ProgramError } from "./program.ts";
+import { Words } from "./words.ts";
 
 const RELATIONS = ["==", "!=", "<", "<=", ">", ">=", "before", "upto", "after", "from"] as const;
 const OPERATORS = ["+", "-", "+|", "-|", "&", "|", "^", "<<", ">>"] as const;
 const KINDS = ["exact", "ternary", "longest", "range"] as const;
 const ROLES = ["parsed", "result"] as const;
 const PIPES = ["ingress", "egress"] as const;
-const NAME = /^[a-z_][a-z0-9_]*$/i;
 
 /** A case to which statements are still added. */
 interface OpenCase extends P.Case {
@@ -53,73 +52,6 @@ interface OpenDeparser extends P.Deparser {
 }
 
 type Open<T> = { -readonly [K in keyof T]: T[K] extends readonly (infer E)[] ? E[] : T[K] };
-
-/** The words of one statement, taken one after the other. */
-class Words {
-  readonly line: number;
-  readonly #file: string;
-  readonly #words: readonly string[];
-  #next = 0;
-
-  constructor(file: string, line: number, words: readonly string[]) {
-    this.#file = file;
-    this.line = line;
-    this.#words = words;
-  }
-
-  get done(): boolean {
-    return this.#next >= this.#words.length;
-  }
-
-  peek(): string {
-    return this.#words[this.#next] ?? "";
-  }
-
-  fail(expected: string, got = this.peek()): never {
-    throw new ProgramError(this.#file, this.line, expected, got === "" ? "end of line" : got);
-  }
-
-  take(expected: string): string {
-    if (this.done) this.fail(expected);
-    const word = this.peek();
-    this.#next += 1;
-    return word;
-  }
-
-  name(what: string): string {
-    if (!NAME.test(this.peek())) this.fail(what);
-    return this.take(what);
-  }
-
-  oneOf<T extends string>(words: readonly T[]): T {
-    const found = words.find((word) => word === this.peek());
-    if (found === undefined) this.fail(words.join(" | "));
-    this.take("a word");
-    return found;
-  }
-
-  accept(word: string): boolean {
-    if (this.peek() !== word) return false;
-    this.take(word);
-    return true;
-  }
-
-  expect(word: string): void {
-    if (!this.accept(word)) this.fail(word);
-  }
-
-  number(what: string): number {
-    const word = this.peek();
-    const value = Number(word);
-    if (word === "" || !Number.isInteger(value) || value < 0 || value > 0xffffffff) this.fail(what);
-    this.take(what);
-    return value;
-  }
-
-  end(): void {
-    if (!this.done) this.fail("end of line");
-  }
-}
 
 /** Reads statement by statement; keeps what is open. */
 class Reader {

@@ -2,25 +2,27 @@
 import type { Limit, RmtMachine } from "../machine.ts";
 
 const known = (value: number, source: string): Limit => ({ value, source });
-const unknown: Limit = { value: undefined, source: "no public source" };
+/** The open-source compiler's back end for this machine. */
+const P4C = "p4c, backends/tofino/bf-asm";
 
 export const TOFINO2: RmtMachine = {
   name: "tofino2",
   stages: known(20, "dissertation, Table 5.2: 14/20"),
-  statefulAlus: known(4, "four meter ALUs a stage: Tofino Native Architecture, public edition"),
+  statefulAlus: known(4, `${P4C}/stage.h: 16 logical rows, a meter ALU for each four`),
   comparators: known(4, "dissertation 5.1.1, stateful ALUs"),
   arithmetic: known(4, "dissertation 5.1.1, stateful ALUs"),
-  statefulInputs: known(2, "Tofino Native Architecture, public edition: two inputs"),
+  statefulInputs: known(2, "assumed: a stateful ALU sees two words of the header vector"),
   registerBits: known(32, "dissertation 5.1.1: 32-bit operators"),
   headerBits: known(4096, "Bosshart et al., Forwarding Metamorphosis, 2013: 4 Kb"),
-  gateways: known(16, "Tofino: 16 gateways a stage, as P4 studies of it state"),
-  sramBlocks: known(80, "Tofino: 80 SRAM blocks a stage, as P4 studies of it state"),
-  sramBlockBits: known(131_072, "Tofino: 1024 x 128 bits a block"),
-  tcamBlocks: known(24, "Tofino: 24 TCAM blocks a stage, as P4 studies of it state"),
-  tcamBlockBits: known(22_528, "Tofino: 512 x 44 bits a block"),
-  crossbarBytes: unknown,
-  actions: unknown,
+  gateways: known(16, `${P4C}/target.h: 8 rows, two in each`),
+  sramBlocks: known(80, "p4c, backends/tofino/bf-p4c/mau/tofino/memories.h: 8 rows of 10"),
+  sramBlockBits: known(131_072, `${P4C}/constants.h: 1024 x 128 bits`),
+  mapRamBlocks: known(48, `${P4C}/constants.h: 8 rows of 6`),
+  tcamBlocks: known(24, `${P4C}/constants.h: 12 rows of 2`),
+  tcamBlockBits: known(22_528, `${P4C}/constants.h: groups of 44 bits, 512 entries`),
+  crossbarBytes: known(194, `${P4C}/constants.h: 8 x 128 bits exact, 12 x 44 bits ternary`),
+  actions: known(32, `${P4C}/constants.h: 32 instruction words`),
   clockMhz: known(1200, "dissertation 5.5.3: 1.2 Bpps"),
-  stageCycles: known(22, "assumed: cycles of a stage"),
-  fixedCycles: known(166, "fitted: 395 ns for 14 stages, Table 5.2"),
+  stageCycles: known(23, `${P4C}/target.h: base delay of a stage`),
+  fixedCycles: known(152, "fitted: 395 ns for 14 stages, Table 5.2"),
 };

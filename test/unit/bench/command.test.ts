@@ -39,7 +39,7 @@ test("CI runs every benchmark, and the documents name it", () => {
   }
 });
 
-const NAMES = "bulk, rpc, connect, connections, segment, api, checksum, carousel, workers";
+const NAMES = "bulk, rpc, connect, connections, segment, api, checksum, carousel, workers, rmt";
 const ERROR_ROWS: [string[], string][] = [
   [[], `bench: expected a name of ${NAMES}, got ""`],
   [["nothing"], `bench: expected a name of ${NAMES}, got "nothing"`],
