@@ -6,11 +6,11 @@ import {
   CONNECTION, deparse_acknowledgment, EDGE, egressFused, egressStagewise, END, GROUP_0, HAS_ACK,
   HEADER_BYTES, ingressFused, ingressStagewise, KIND, LENGTH, MIRROR, parse, ROW_0,
 } from "./laminar/generated/tcp.ts";
-import { exactSlot } from "./laminar/match.ts";
+import { exactSlot, match } from "./laminar/match.ts";
 import { rowOf } from "./laminar/state.ts";
 import { interpret } from "./laminar/interpreter.ts";
 import { TCP_SIZE } from "../bindings/abi/tcp.ts";
-export { egressFused, egressStagewise, exactSlot, ingressFused, ingressStagewise, parse };
+export { egressFused, egressStagewise, exactSlot, ingressFused, ingressStagewise, match, parse };
 export { deparse_acknowledgment as deparseAcknowledgment, interpret };
 
 /** Bytes of a header vector. */

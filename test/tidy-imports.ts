@@ -54,7 +54,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "assembly/": ["assembly/", "bindings/abi/"],
   ...Object.fromEntries(LEAVES.map((leaf) => [leaf, [...LEAVES, "bindings/abi/"]])),
   // The language of stage programs: the build runs it before anything is compiled.
-  "host/rmt/": ["host/rmt/"],
+  "host/rmt/": ["host/rmt/", "bindings/abi/"],
   "host/wire/": [...LEAVES, "host/wire/", "bindings/abi/"],
   "host/pcie/": [...LEAVES, "host/pcie/", "bindings/abi/"],
   "host/netif/": [...LEAVES, "host/netif/", ...CORE],

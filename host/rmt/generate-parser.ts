@@ -6,7 +6,7 @@ import { conditionText, type ReadField } from "./generate-text.ts";
 import type * as P from "./program.ts";
 
 /** Bytes from the beginning of a header that its extracts reach. */
-function bytesOf(extracts: readonly P.Extract[]): number {
+export function bytesOf(extracts: readonly P.Extract[]): number {
   return Math.max(0, ...extracts.map(({ at, bits }) => Math.ceil((at + bits) / 8)));
 }
 

@@ -14,7 +14,11 @@ import type { ReceiverFactory } from "./receiver.ts";
 import type { TransmitterFactory } from "./transmitter.ts";
 
 /** Runs of each setting; the fused form is held to the other by test/unit/rmt/forms.test.ts. */
-const RUNS = { stagewise: { short: 300, long: 19 }, fused: { short: 30, long: 2 } } as const;
+const RUNS = {
+  stagewise: { short: 300, long: 19 },
+  fused: { short: 30, long: 2 },
+  emitted: { short: 30, long: 2 },
+} as const;
 
 for (const form of FORMS) {
   const runs = RUNS[form];

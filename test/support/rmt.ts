@@ -5,8 +5,8 @@ import { loadLaminarModule } from "./load-core.ts";
 export { FORMS, type Form, programText } from "../../bench/rmt-machine.ts";
 
 export class RmtTcp extends RmtMachine {
-  /** `entries`: rows of registers. */
-  constructor(form: Form, entries = 16) {
-    super(loadLaminarModule(), form, entries);
+  /** `most`: rows of registers, entries of a table. */
+  constructor(form: Form, most = 16) {
+    super(loadLaminarModule(), form, most);
   }
 }

@@ -6,40 +6,10 @@ import { expect, test } from "vitest";
 import { seedOf } from "../../support/env.ts";
 import { Random } from "../../support/random.ts";
 import { FORMS, type Form, RmtTcp } from "../../support/rmt.ts";
+import { type Binding, binding, segment } from "../../support/rmt-packets.ts";
 
 const SEED = seedOf(5202);
 const SEGMENTS = 2000;
-
-interface Binding {
-  readonly key: readonly [remote: number, local: number, ports: number];
-  readonly connection: number;
-  readonly scale: number;
-  readonly origin: number;
-  readonly mask: number;
-  readonly base: number;
-}
-
-function binding(random: Random, connection: number): Binding {
-  const key = [random.u32(), random.u32(), random.u32()] as const;
-  const size = 2 ** random.between(10, 20);
-  const [origin, base] = [random.u32(), random.below(2 ** 20) * 4096];
-  return { key, connection, scale: random.between(0, 14), origin, mask: size - 1, base };
-}
-
-function segment(random: Random, { key }: Binding): { bytes: Uint8Array; view: DataView } {
-  const ip = 4 * random.between(5, 15);
-  const tcp = 4 * random.between(5, 15);
-  const bytes = random.bytes(ip + tcp + random.below(60));
-  const view = new DataView(bytes.buffer);
-  view.setUint8(0, 0x40 | (ip / 4));
-  view.setUint16(2, bytes.length);
-  view.setUint8(9, 6);
-  view.setUint32(12, key[0]);
-  view.setUint32(16, key[1]);
-  view.setUint32(ip, key[2]);
-  view.setUint8(ip + 12, (tcp / 4) << 4);
-  return { bytes, view };
-}
 
 /** The fields that egress gets, from the bytes. */
 function expected(view: DataView, bound: Binding | undefined): Record<string, number> {
@@ -62,9 +32,11 @@ function expected(view: DataView, bound: Binding | undefined): Record<string, nu
 }
 
 function machine(form: Form, bindings: readonly Binding[]): RmtTcp {
-  const tcp = new RmtTcp(form);
+  const tcp = new RmtTcp(form, 63);
   for (const { key, connection, scale, origin, mask, base } of bindings) {
-    expect(tcp.bind(key, [connection, connection * 3, scale, origin, mask, base])).toBe(true);
+    expect(
+      tcp.bind("connections", key, [connection, connection * 3, scale, origin, mask, base]),
+    ).toBe(true);
   }
   return tcp;
 }
@@ -109,5 +81,5 @@ test("a full table takes no more", () => {
     "fused",
     Array.from({ length: 64 }, (_, i) => binding(random, i + 1)),
   );
-  expect(tcp.bind([1, 2, 3], [1, 1, 1, 1, 1, 1])).toBe(false);
+  expect(tcp.bind("connections", [1, 2, 3], [1, 1, 1, 1, 1, 1])).toBe(false);
 });
