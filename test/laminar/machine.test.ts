@@ -4,7 +4,7 @@
  * runs (dissertation 5.3).
  */
 import { FORMS } from "../support/rmt.ts";
-import { MachineReceiver, MachineTransmitter } from "./machine.ts";
+import { machineOf, MachineReceiver, MachineTransmitter } from "./machine.ts";
 import { describeBesideModel, describeReceiverRules } from "./receiver-suites.ts";
 import { describeRobustness, describeTable51 } from "./receiver-suites.ts";
 import { LONG_SETTINGS, OUT_OF_WINDOW_SETTINGS, SHORT_SETTINGS } from "./settings.ts";
@@ -22,8 +22,8 @@ const RUNS = {
 
 for (const form of FORMS) {
   const runs = RUNS[form];
-  const receiver: ReceiverFactory = (initial) => new MachineReceiver(form, initial);
-  const transmitter: TransmitterFactory = (start) => new MachineTransmitter(form, start);
+  const receiver: ReceiverFactory = (initial) => new MachineReceiver(machineOf(form), initial);
+  const transmitter: TransmitterFactory = (start) => new MachineTransmitter(machineOf(form), start);
   describeTable51(form, receiver);
   describeReceiverRules(form, receiver);
   describeBesideModel(form, receiver, 100);

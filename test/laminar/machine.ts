@@ -2,6 +2,10 @@
  * TCP's stage program behind the interfaces of the models: header vectors in, result fields out.
  * What the traffic manager, mirror and control plane do around it is the harness's.
  */
+import { laminarOver } from "../../bench/rmt-machine.ts";
+import { TOFINO2 } from "../../host/rmt/machines/tofino2.ts";
+import { loadProgram, type ProgramMachine } from "../../host/rmt/program-machine.ts";
+import { loadLaminarModule } from "../support/load-core.ts";
 import { type Form, RmtTcp } from "../support/rmt.ts";
 import type { Drop, Outcome, PseudoSegment, Receiver, ReceiveWindow } from "./receiver.ts";
 import { seqMinus, seqPlus } from "./receiver.ts";
@@ -13,12 +17,24 @@ const CONNECTION = 1;
 
 type Fields = Readonly<Record<string, number>>;
 
-/** A connection of the program in one of its forms. */
-class Machine {
-  readonly tcp: RmtTcp;
+/** TCP's program in one of its forms, or another text in its place. */
+export function machineOf(form: Form): ProgramMachine {
+  return new RmtTcp(form, 2);
+}
 
-  constructor(form: Form) {
-    this.tcp = new RmtTcp(form, 2);
+/** As machineOf(), from a text. */
+export function machineFrom(text: string): ProgramMachine {
+  const module = loadLaminarModule();
+  const match = (memory: WebAssembly.Memory) => laminarOver(module, memory);
+  return loadProgram("tcp.rmt", text, TOFINO2, { match, most: 2 });
+}
+
+/** A connection of a machine. */
+class Machine {
+  readonly tcp: ProgramMachine;
+
+  constructor(tcp: ProgramMachine) {
+    this.tcp = tcp;
   }
 
   run(kind: string, fields: Fields): void {
@@ -48,8 +64,8 @@ class Machine {
 export class MachineReceiver implements Receiver {
   readonly #machine: Machine;
 
-  constructor(form: Form, initial: ReceiveWindow) {
-    this.#machine = new Machine(form);
+  constructor(machine: ProgramMachine, initial: ReceiveWindow) {
+    this.#machine = new Machine(machine);
     this.#machine.write("RX_NEXT_SEQ", initial.rxNextSeq);
     this.#machine.write("RX_AVAIL", initial.rxAvail);
   }
@@ -144,8 +160,8 @@ const BEGINS = {
 export class MachineTransmitter implements Transmitter {
   readonly #machine: Machine;
 
-  constructor(form: Form, start: TransmitStart) {
-    this.#machine = new Machine(form);
+  constructor(machine: ProgramMachine, start: TransmitStart) {
+    this.#machine = new Machine(machine);
     this.#machine.write("TX_NEXT_ACK", start.txNextAck);
     this.#machine.write("TX_CREDITS", start.txCredits);
     this.#machine.write("TX_REMOTE_AVAIL", start.txRemoteEdge);
