@@ -4,6 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { extendProgram } from "../host/rmt/extend-program.ts";
 import type { Program } from "../host/rmt/program.ts";
 import { type MatchCode, type ProgramCode, ProgramMachine } from "../host/rmt/program-machine.ts";
 import { readProgram } from "../host/rmt/read-program.ts";
@@ -25,6 +26,13 @@ interface Exports extends MatchCode {
 /** The text of a program of assembly/laminar. */
 export function programText(name: string): string {
   return readFileSync(join(repositoryRoot(), "assembly/laminar/programs", `${name}.rmt`), "utf8");
+}
+
+/** TCP's program with an extension of assembly/laminar/extensions. */
+export function extendedText(extension: string): string {
+  const file = `${extension}.rmt`;
+  const folder = join(repositoryRoot(), "assembly/laminar/extensions");
+  return extendProgram(programText("tcp"), file, readFileSync(join(folder, file), "utf8"));
 }
 
 let read: Program | undefined;

@@ -7,7 +7,7 @@ import { checkProgram, type Resources } from "../../host/rmt/check-program.ts";
 import type { Limit, RmtMachine } from "../../host/rmt/machine.ts";
 import { TOFINO2 } from "../../host/rmt/machines/tofino2.ts";
 import { readProgram } from "../../host/rmt/read-program.ts";
-import { programText } from "../rmt-machine.ts";
+import { extendedText, programText } from "../rmt-machine.ts";
 import { anchor } from "./anchors.ts";
 import type { Experiment, Given, LabReport, LabRow, Plot } from "./experiment.ts";
 
@@ -37,6 +37,8 @@ const COUNTS: readonly (readonly [name: string, of: keyof Resources])[] = [
   ["parser and deparser", "parserSteps"],
 ];
 
+const EXTENSIONS = ["delayed-ack", "sack"] as const;
+
 function countRow(used: Resources, [name, of]: (typeof COUNTS)[number]): LabRow {
   return { name, ours: used[of], unit: of === "headerBits" ? "bits" : "", origin: "counted" };
 }
@@ -52,6 +54,29 @@ function shareRow(used: Resources, [name, of, inStage, id]: (typeof SHARES)[numb
   const ours = (100 * count) / all;
   const note = `${count} of ${all}`;
   return { name, ours, unit: "%", origin: "counted", anchor: id, relation: "at-most", note };
+}
+
+/** What an extension adds (5.5.3); the paper gives one of these numbers. */
+function extensionRows(tcp: Resources, name: string): LabRow[] {
+  const file = `tcp+${name}.rmt`;
+  const used = checkProgram(file, readProgram(file, extendedText(name)), TOFINO2);
+  const sram = (TOFINO2.sramBlocks.value as number) * (TOFINO2.stages.value as number);
+  const row = (what: string, ours: number, unit: string): LabRow => ({
+    name: `${name}: ${what}`,
+    ours,
+    unit,
+    origin: "counted",
+  });
+  const share = (100 * (used.sramBlocks - tcp.sramBlocks)) / sram;
+  const memory = row("SRAM added", share, "%");
+  return [
+    row("stages added", used.stages - tcp.stages, "stages"),
+    row("stateful ALUs added", used.statefulAlus - tcp.statefulAlus, ""),
+    row("gateways added", used.gateways - tcp.gateways, ""),
+    name === "delayed-ack"
+      ? { ...memory, anchor: "ext.delayed_ack.sram", relation: "at-most" }
+      : memory,
+  ];
 }
 
 function plotOf(rows: readonly LabRow[]): Plot {
@@ -101,7 +126,13 @@ export function resourceReport(text: string): LabReport {
   );
   const shares = SHARES.map((share) => shareRow(used, share));
   return {
-    rows: [stages, latency, ...shares, ...COUNTS.map((count) => countRow(used, count))],
+    rows: [
+      stages,
+      latency,
+      ...shares,
+      ...COUNTS.map((count) => countRow(used, count)),
+      ...EXTENSIONS.flatMap((name) => extensionRows(used, name)),
+    ],
     given: given.map((each) => ({ ...each, name: `${TOFINO2.name} ${each.name}` })),
     plots: [plotOf(shares)],
     notes: [

@@ -1,0 +1,62 @@
+/**
+ * Extensions of a stage program: a small text that says what to add and where (dissertation 5.5.3).
+ * What comes out is a program's text again, to be read, checked and run as any other. Sections of
+ * an extension, each followed by its lines:
+ *
+ *   declare                constants, fields, headers: behind the program's fields
+ *   after stage NAME       stages
+ *   first in stage NAME    actions that have precedence over the stage's own
+ *   first in register NAME cases that have precedence
+ */
+import { ProgramError } from "./program.ts";
+
+const SECTION = /^(declare|after stage (\w+)|first in (stage|register) (\w+))\s*(#.*)?$/;
+const DECLARED = /^\s*(parser|deparser|pipe)\b/;
+
+interface Section {
+  readonly line: number;
+  /** Index of the program's line before which the section's lines go. */
+  readonly at: number;
+  readonly lines: string[];
+}
+
+/** Index of the line that declares something, or -1. */
+function indexOf(base: readonly string[], kind: string, name: string): number {
+  const pattern = new RegExp(`^\\s*${kind} ${name}\\b`);
+  return base.findIndex((line) => pattern.test(line));
+}
+
+function place(base: readonly string[], match: RegExpExecArray): number {
+  const [, what = "", after, kind, name = ""] = match;
+  if (what === "declare") return base.findIndex((line) => DECLARED.test(line));
+  if (after === undefined) return indexOf(base, kind as string, name) + 1;
+  const from = indexOf(base, "stage", after);
+  if (from < 0) return 0;
+  const next = base.findIndex((line, i) => i > from && /^\s*(stage|pipe)\b/.test(line));
+  return next < 0 ? base.length : next;
+}
+
+/** `program` with what `extension` adds; `file` names it in messages. Throws ProgramError. */
+export function extendProgram(program: string, file: string, extension: string): string {
+  const base = program.split("\n");
+  const sections: Section[] = [];
+  for (const [i, line] of extension.split("\n").entries()) {
+    const match = SECTION.exec(line.trim());
+    if (match !== null) {
+      const at = place(base, match);
+      if (at <= 0) throw new ProgramError(file, i + 1, "a place in the program", line.trim());
+      sections.push({ line: i + 1, at, lines: [] });
+    } else if (sections.length > 0) {
+      sections.at(-1)?.lines.push(line);
+    } else if (line.replace(/#.*/, "").trim() !== "") {
+      throw new ProgramError(file, i + 1, "declare, after or first in", line.trim());
+    }
+  }
+  return base
+    .flatMap((line, i) => [
+      ...sections.filter(({ at }) => at === i).flatMap(({ lines }) => lines),
+      line,
+    ])
+    .concat(...sections.filter(({ at }) => at === base.length).map(({ lines }) => lines))
+    .join("\n");
+}
