@@ -13,7 +13,8 @@
  * - An ACK below tx-next-ack is old, and so is its window (RFC 9293 3.10.7.4).
  * - Only the third duplicate ACK fires. The next fires after tx-next-ack has moved, after another
  *   kind of ACK, or after a timeout.
- * - Segments with payload never count as duplicate ACKs (RFC 5681, section 2).
+ * - Segments with payload never count as duplicate ACKs (RFC 5681, section 2), and they mean
+ *   nothing when nothing is in flight.
  */
 import { seqMinus, seqPlus } from "./receiver.ts";
 import {
@@ -64,7 +65,8 @@ export class TransmitModel implements Transmitter {
     const advance = seqMinus(segment.ack, this.#txNextAck);
     const acknowledged = Math.max(0, advance);
     this.#txNextAck = seqPlus(this.#txNextAck, acknowledged);
-    const fires = this.#countDuplicates(advance, segment.length);
+    // With nothing outstanding nothing is lost (RFC 5681, section 2).
+    const fires = this.#countDuplicates(advance, segment.length) && this.#txAvail > 0;
     if (acknowledged > this.#txAvail) return { acknowledged, reset: true };
     this.#txAvail -= acknowledged;
     if (fires) this.#txCredits = Math.floor(this.#txCredits / 2);

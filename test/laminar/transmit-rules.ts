@@ -167,6 +167,14 @@ const ACKNOWLEDGING: readonly TransmitCase[] = [
     ],
   },
   {
+    name: "duplicate ACKs with nothing in flight: nothing is sent again, credits stay",
+    steps: [1, 2, 3, 4].map((count) => ({
+      acknowledge: pure(0, 500),
+      outcome: NOTHING,
+      registers: [0, count, 0, 1000, 500] as const,
+    })),
+  },
+  {
     name: "an ACK that advances, or an old one, starts the count again",
     steps: [
       PUSHED,
