@@ -1,11 +1,11 @@
 /** Everything that the Wasm core exports, and nothing else. Addresses are bytes. */
 import { wheelArm, wheelCancel, wheelInitialize } from "./base/timer-wheel.ts";
-import { carouselInitialize } from "./flextoe/carousel.ts";
-import { carry } from "./flextoe/carry.ts";
-import { bind, install, lookup, reserve, unbind } from "./flextoe/connection.ts";
-import { uninstall } from "./flextoe/connection.ts";
-import { inspect, quotes } from "./flextoe/inspect.ts";
-import { layoutHash } from "./flextoe/layout-hash.ts";
+import { carouselInitialize } from "./nic/carousel.ts";
+import { carry } from "./nic/carry.ts";
+import { bind, install, lookup, reserve, unbind } from "./nic/connection.ts";
+import { uninstall } from "./nic/connection.ts";
+import { inspect, quotes } from "./nic/inspect.ts";
+import { layoutHash } from "./nic/layout-hash.ts";
 import { arenaInitialize } from "./flow/payload-arena.ts";
 import { deadline, runStep } from "./flextoe/pipeline.ts";
 import { flush, forget, nextReady, put, take } from "./libtoe/context.ts";

@@ -9,11 +9,12 @@ import { nextReady, put, quotes, receive, release, step, take, transmit, turn } 
 import { reserve, spare, unbind, uninstall } from "./index.ts";
 import { count } from "./base/counter.ts";
 import { wheelAdvance } from "./base/timer-wheel.ts";
-import * as queue from "./flextoe/context-queue.ts";
-import { timerExpired } from "./flextoe/expiry.ts";
-import { packetBytes } from "./flextoe/post-processing.ts";
-import * as scheduler from "./flextoe/flow-scheduler.ts";
-import * as stages from "./flextoe/stages.ts";
+import * as queue from "./nic/context-queue.ts";
+import { timerExpired } from "./nic/timer-events.ts";
+import { packetBytes } from "./nic/post-processing.ts";
+import * as scheduler from "./nic/flow-scheduler.ts";
+import * as protocol from "./flextoe/protocol.ts";
+import * as stages from "./nic/stages.ts";
 import { Counter } from "../bindings/abi/counters.ts";
 import * as M from "../bindings/abi/memory-map.ts";
 
@@ -43,7 +44,7 @@ export function stageTurn(core: usize, work: usize, connection: u32, kind: u32):
 }
 
 export function stageProtocol(core: usize, work: usize): void {
-  stages.stageProtocol(core, work);
+  protocol.stageProtocol(core, work);
 }
 
 export function stagePost(core: usize, work: usize): void {

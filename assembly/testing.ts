@@ -43,11 +43,11 @@ export { hashTuple, hashTupleIpv4 };
 export { wheelAdvance, wheelArm, wheelCancel, wheelInitialize, wheelNext };
 
 // Flow scheduler: queues and wheel.
-import { carouselInitialize } from "./flextoe/carousel.ts";
+import { carouselInitialize } from "./nic/carousel.ts";
 import {
   forgetFlow, gatherTurns, keepTurn, mustWait, nextPaced, nextTurn, pace, parkTurn, resetFlow,
   schedule, setPacingInterval, turnSegments,
-} from "./flextoe/flow-scheduler.ts";
+} from "./nic/flow-scheduler.ts";
 export { carouselInitialize };
 export {
   forgetFlow, gatherTurns, keepTurn, mustWait, nextPaced, nextTurn, pace, parkTurn, resetFlow,

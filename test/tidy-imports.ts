@@ -30,27 +30,33 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "assembly/base/": ["assembly/base/", "bindings/abi/"],
   "assembly/wire/": ["assembly/base/", "assembly/wire/", "bindings/abi/"],
   "assembly/flow/": ["assembly/base/", "assembly/flow/", "bindings/abi/"],
-  "assembly/tcp/": ["assembly/base/", "assembly/tcp/", "bindings/abi/"],
-  "assembly/flextoe/": STAGE,
+  // TCP's decisions, over the records of a connection.
+  "assembly/tcp/": ["assembly/base/", "assembly/flow/", "assembly/tcp/", "bindings/abi/"],
+  // What every data path has beside TCP itself, stage by stage.
+  "assembly/nic/": STAGE,
+  "assembly/nic/timer-events.ts": [...STAGE, "assembly/nic/context-queue.ts"],
   // Not stages: the control plane's way into the tables, in the protocol stage's own terms.
-  "assembly/flextoe/connection.ts": [
-    ...STAGE,
-    "assembly/flextoe/protocol-state.ts",
-    // A row that is taken away or handed out anew is in no queue.
-    "assembly/flextoe/flow-scheduler.ts",
-  ],
-  "assembly/flextoe/inspect.ts": [...STAGE, "assembly/flextoe/protocol-state.ts"],
-  "assembly/flextoe/pipeline.ts": [...STAGE, "assembly/flextoe/"],
+  // A row that is taken away or handed out anew is in no queue.
+  "assembly/nic/connection.ts": [...STAGE, "assembly/nic/flow-scheduler.ts"],
   // The stages under one name each, for every executor.
-  "assembly/flextoe/stages.ts": [...STAGE, "assembly/flextoe/"],
-  "assembly/flextoe/expiry.ts": [...STAGE, "assembly/flextoe/"],
+  "assembly/nic/stages.ts": [...STAGE, "assembly/nic/"],
+  "assembly/flextoe/": STAGE,
+  "assembly/flextoe/protocol.ts": [...STAGE, "assembly/nic/stages.ts"],
+  "assembly/flextoe/pipeline.ts": [...STAGE, "assembly/nic/", "assembly/flextoe/"],
+  "assembly/flextoe/expiry.ts": [...STAGE, "assembly/nic/", "assembly/flextoe/"],
   // The executor with threads.
-  "assembly/workers/": [...STAGE, "assembly/flextoe/", "assembly/libtoe/", "assembly/workers/"],
+  "assembly/workers/": [
+    ...STAGE,
+    "assembly/nic/",
+    "assembly/flextoe/",
+    "assembly/libtoe/",
+    "assembly/workers/",
+  ],
   // Header prediction is the executor's: it makes the decisions of all stages at once.
-  "assembly/flextoe/predicted-": [...STAGE, "assembly/flextoe/"],
+  "assembly/flextoe/predicted-": [...STAGE, "assembly/nic/", "assembly/flextoe/"],
   "assembly/libtoe/": [...STAGE, "assembly/libtoe/"],
   "assembly/laminar/": STAGE,
-  "assembly/laminar/pipeline.ts": [...STAGE, "assembly/laminar/"],
+  "assembly/laminar/pipeline.ts": [...STAGE, "assembly/nic/", "assembly/laminar/"],
   "assembly/": ["assembly/", "bindings/abi/"],
   ...Object.fromEntries(LEAVES.map((leaf) => [leaf, [...LEAVES, "bindings/abi/"]])),
   // The language of stage programs: the build runs it before anything is compiled.
@@ -104,7 +110,7 @@ const STAGES = [
 
 /** Says which stage a file of a data path belongs to; undefined outside of them. */
 export function stageOf(path: string): string | undefined {
-  const match = /^assembly\/(flextoe|laminar)\/([^/]+)\.ts$/.exec(path);
+  const match = /^assembly\/(nic|flextoe|laminar)\/([^/]+)\.ts$/.exec(path);
   if (match === null || /^(pipeline$|predicted-)/.test(match[2] as string)) return undefined;
   const stem = match[2] === "carousel" ? "flow-scheduler" : (match[2] as string);
   const stage = STAGES.find((name) => stem === name || stem.startsWith(`${name}-`)) ?? stem;

@@ -1,14 +1,8 @@
-/**
- * What an expired timer means (4.3.4): the data path's own are handled here, the others become
- * events for the control plane. Part of every executor, before the stages.
- */
-import { preOf, protocolOf } from "../flow/flow-state.ts";
-import { EventKind } from "../../bindings/abi/descriptor.ts";
-import * as F from "../../bindings/abi/flow-state.ts";
-import { TIMERS_PER_CONNECTION, TimerKind } from "../../bindings/abi/timer.ts";
+/** Expired timers: a delayed ACK goes through protocol. Part of every executor of FlexTOE. */
+import { actionsOf, SENDS, stageTurn } from "../nic/stages.ts";
+import { timerExpired } from "../nic/timer-events.ts";
 import { WorkKind } from "../../bindings/abi/work.ts";
-import { pushEvent } from "./context-queue.ts";
-import { actionsOf, SENDS, stageProtocol, stageTurn } from "./stages.ts";
+import { stageProtocol } from "./protocol.ts";
 
 /** One expired timer; true when the work record holds an item that has been through protocol. */
 export function expire(core: usize, timer: u32, work: usize): bool {
@@ -17,32 +11,4 @@ export function expire(core: usize, timer: u32, work: usize): bool {
   stageTurn(core, work, connection, WorkKind.DelayedAck);
   stageProtocol(core, work);
   return (actionsOf(work) & SENDS) != 0;
-}
-
-/** One expired timer; the connection whose delayed ACK is due (stageTurn), 0 for all others. */
-export function timerExpired(core: usize, timer: u32): u32 {
-  const connection = timer / TIMERS_PER_CONNECTION;
-  const kind = timer % TIMERS_PER_CONNECTION;
-  const pre = preOf(core, connection);
-  const generation = load<u32>(pre, F.PRE_GENERATION);
-  if (kind == TimerKind.Control) {
-    pushEvent(core, EventKind.Timer, connection, generation, kind, 0, 0, 0);
-    return 0;
-  }
-  if (load<u8>(pre, F.PRE_STATE) != <u8>F.PreState.Installed) return 0;
-  if (kind == TimerKind.Retransmit) {
-    tellRetransmit(core, connection, generation);
-    return 0;
-  }
-  return connection;
-}
-
-/** RTO or persist: whether and how to go on is the control plane's policy. */
-function tellRetransmit(core: usize, connection: u32, generation: u32): void {
-  const p = protocolOf(core, connection);
-  const persist: u32 = (<u32>load<u16>(p, F.PROTOCOL_FLAGS) & F.FLOW_PERSIST) != 0 ? 1 : 0;
-  const sent = load<u32>(p, F.PROTOCOL_TX_SENT);
-  const avail = load<u32>(p, F.PROTOCOL_TX_AVAIL);
-  const kind = TimerKind.Retransmit;
-  pushEvent(core, EventKind.Timer, connection, generation, kind, sent, avail, persist);
 }

@@ -20,17 +20,18 @@ import * as L from "../../bindings/abi/limits.ts";
 import * as M from "../../bindings/abi/memory-map.ts";
 import { ReorderPoint } from "../../bindings/abi/stage.ts";
 import * as W from "../../bindings/abi/work.ts";
-import * as queue from "./context-queue.ts";
+import * as queue from "../nic/context-queue.ts";
 import { expire } from "./expiry.ts";
-import * as scheduler from "./flow-scheduler.ts";
-import { egressRoom, packetBytes } from "./post-processing.ts";
+import * as scheduler from "../nic/flow-scheduler.ts";
+import { egressRoom, packetBytes } from "../nic/post-processing.ts";
 import { countPredicted, receivePredicted, UNEXPECTED } from "./predicted-receive.ts";
 import { sendPredicted } from "./predicted-send.ts";
 import { isPlainTurn, transmitPredicted } from "./predicted-transmit.ts";
-import { hasSendable } from "./protocol-state.ts";
+import { hasSendable } from "../tcp/state.ts";
 import { assignSequence, releaseSequence } from "./sequencer.ts";
-import { actionsOf, SCHEDULES, SENDS, stageDma, stageNetif, stageNotify } from "./stages.ts";
-import { stagePost, stagePre, stageProtocol, stageSchedule, stageTurn } from "./stages.ts";
+import { actionsOf, SCHEDULES, SENDS, stageDma, stageNetif, stageNotify } from "../nic/stages.ts";
+import { stagePost, stagePre, stageSchedule, stageTurn } from "../nic/stages.ts";
+import { stageProtocol } from "./protocol.ts";
 
 // @ts-ignore: decorator
 @inline

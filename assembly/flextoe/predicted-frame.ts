@@ -8,9 +8,9 @@ import { DropReason } from "../../bindings/abi/drop-reason.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
 import { ECN_ECT0, ECN_NOT_ECT } from "../../bindings/abi/ip.ts";
 import * as T from "../../bindings/abi/tcp.ts";
-import { completeSegment } from "./dma.ts";
-import { openFrame, writeTcpHeader, writeTimestamps } from "./post-processing.ts";
-import { flagsOf } from "./protocol-state.ts";
+import { completeSegment } from "../nic/dma.ts";
+import { openFrame, writeTcpHeader, writeTimestamps } from "../nic/post-processing.ts";
+import { flagsOf } from "../tcp/state.ts";
 
 /** Link, IP and TCP header bytes of a segment, its only option timestamps. */
 // @ts-ignore: decorator

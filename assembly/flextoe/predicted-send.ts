@@ -21,9 +21,9 @@ import * as L from "../../bindings/abi/limits.ts";
 import * as M from "../../bindings/abi/memory-map.ts";
 import { ReorderPoint } from "../../bindings/abi/stage.ts";
 import * as T from "../../bindings/abi/tcp.ts";
-import { announceWindow } from "./protocol-acknowledge.ts";
-import { flagsOf, peerWindow, startRetransmit } from "./protocol-state.ts";
-import { noteSent } from "./post-processing.ts";
+import { announceWindow } from "../tcp/acknowledge.ts";
+import { flagsOf, peerWindow, startRetransmit } from "../tcp/state.ts";
+import { noteSent } from "../nic/post-processing.ts";
 import { writeSegment } from "./predicted-frame.ts";
 import { passSequence } from "./sequencer.ts";
 

@@ -14,9 +14,9 @@ import * as F from "../../bindings/abi/flow-state.ts";
 import * as M from "../../bindings/abi/memory-map.ts";
 import { ReorderPoint } from "../../bindings/abi/stage.ts";
 import * as T from "../../bindings/abi/tcp.ts";
-import { announceWindow } from "./protocol-acknowledge.ts";
-import { flagsOf, peerWindow, startRetransmit } from "./protocol-state.ts";
-import { noteSent } from "./post-processing.ts";
+import { announceWindow } from "../tcp/acknowledge.ts";
+import { flagsOf, peerWindow, startRetransmit } from "../tcp/state.ts";
+import { noteSent } from "../nic/post-processing.ts";
 import { headerBytes, writeSegment } from "./predicted-frame.ts";
 import { passSequence } from "./sequencer.ts";
 

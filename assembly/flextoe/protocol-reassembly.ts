@@ -3,18 +3,18 @@
  * buffer in or out of order, FIN in sequence (4.3.1.3; RFC 9293, 3.10.7.4, seventh and eighth
  * checks). Nothing is queued: the protocol says where bytes belong, the DMA stage puts them there.
  */
+import { recoveryOf } from "../flow/flow-state.ts";
+import { acknowledge, acknowledgeData } from "../tcp/acknowledge.ts";
+import { noteMark } from "../tcp/congestion-marks.ts";
+import { receiveFin } from "../tcp/end-of-stream.ts";
 import { absorbIntervals, addInterval, intervalCount } from "../tcp/ooo-interval.ts";
 import { placeOutside } from "../tcp/ooo-interval.ts";
-import { recoveryOf } from "../flow/flow-state.ts";
-import { ARX_RX_CLOSED } from "../../bindings/abi/descriptor.ts";
+import { act, drop, flagsOf, setFlags } from "../tcp/state.ts";
 import { DropReason } from "../../bindings/abi/drop-reason.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
-import { ECN_CE } from "../../bindings/abi/ip.ts";
 import { seqAfter, seqBefore, seqDistance } from "../../bindings/abi/seq.ts";
-import { TCP_CWR, TCP_FIN } from "../../bindings/abi/tcp.ts";
+import { TCP_FIN } from "../../bindings/abi/tcp.ts";
 import * as W from "../../bindings/abi/work.ts";
-import { acknowledge, acknowledgeData } from "./protocol-acknowledge.ts";
-import { act, drop, flagsOf, setFlags, startDelayedAck } from "./protocol-state.ts";
 
 /** Payload and FIN of an acceptable segment with sequence number `seq`. */
 export function receivePayload(
@@ -99,67 +99,4 @@ function placeAnywhere(work: usize, p: usize, r: usize, seq: u32, start: u32, en
   }
   if (load<u32>(work, W.WORK_PLACEMENT_COUNT) != 0) act(work, W.ACTION_PLACE);
   return true;
-}
-
-/** FIN, honoured in sequence; one that came early waits as a number. True when it was reached. */
-function receiveFin(
-  core: usize,
-  work: usize,
-  connection: u32,
-  p: usize,
-  fin: bool,
-  finSeq: u32,
-): bool {
-  const echo: u32 = load<u8>(p, F.PROTOCOL_ECHO);
-  if (!fin && (echo & F.ECHO_FIN_HELD) == 0) return false;
-  const r = recoveryOf(core, connection);
-  const stands = fin ? finSeq : load<u32>(r, F.RECOVERY_FIN_SEQ);
-  if (stands != load<u32>(p, F.PROTOCOL_RX_NEXT_SEQ)) {
-    // A second, different FIN ahead of order does not replace the first (threats Q09).
-    if (fin && (echo & F.ECHO_FIN_HELD) == 0) {
-      store<u32>(r, finSeq, F.RECOVERY_FIN_SEQ);
-      store<u8>(p, <u8>(echo | F.ECHO_FIN_HELD), F.PROTOCOL_ECHO);
-    }
-    return false;
-  }
-  // Whatever was placed beyond the end of the stream is not part of it (RFC 9293, 3.10.7.4).
-  store<u8>(r, 0, F.RECOVERY_INTERVAL_COUNT);
-  store<u8>(p, <u8>(echo & ~F.ECHO_FIN_HELD), F.PROTOCOL_ECHO);
-  setFlags(p, (flagsOf(p) & ~F.FLOW_OUT_OF_ORDER) | F.FLOW_FIN_RECEIVED);
-  store<u32>(p, stands + 1, F.PROTOCOL_RX_NEXT_SEQ);
-  const bits = load<u32>(work, W.WORK_ARX_FLAGS) | ARX_RX_CLOSED;
-  store<u32>(work, bits, W.WORK_ARX_FLAGS);
-  act(work, W.ACTION_NOTIFY | W.ACTION_FIN_RECEIVED);
-  return true;
-}
-
-/**
- * Congestion marks (RFC 3168, 6.1.3): CE sets the echo, CWR clears it. DCTCP echoes each change
- * of CE at once and exactly (RFC 8257, 3.2), and so does a connection whose rate the control plane
- * sets, since its policy counts marked bytes: true when the pending ACK was sent for it.
- */
-function noteMark(core: usize, work: usize, connection: u32, p: usize, tcpFlags: u32): bool {
-  if ((flagsOf(p) & F.FLOW_ECN) == 0) return false;
-  const ce = load<u32>(work, W.WORK_ECN) == ECN_CE;
-  const echo: u32 = load<u8>(p, F.PROTOCOL_ECHO);
-  const algorithm = load<u8>(recoveryOf(core, connection), F.RECOVERY_ALGORITHM);
-  const exact =
-    algorithm == <u8>F.CongestionAlgorithm.Dctcp || algorithm == <u8>F.CongestionAlgorithm.None;
-  if (!exact) {
-    let bits = echo;
-    if ((tcpFlags & TCP_CWR) != 0) bits &= ~F.ECHO_ECE;
-    if (ce) bits |= F.ECHO_ECE;
-    store<u8>(p, <u8>bits, F.PROTOCOL_ECHO);
-    return false;
-  }
-  if (ce == ((echo & F.ECHO_CE_STATE) != 0)) return false;
-  const pending = load<u8>(p, F.PROTOCOL_UNACKED) != 0;
-  if (pending) acknowledge(core, work, connection, p);
-  const cleared = echo & ~(F.ECHO_CE_STATE | F.ECHO_ECE);
-  store<u8>(p, <u8>(ce ? cleared | F.ECHO_CE_STATE | F.ECHO_ECE : cleared), F.PROTOCOL_ECHO);
-  if (pending) {
-    store<u8>(p, 1, F.PROTOCOL_UNACKED);
-    startDelayedAck(core, connection);
-  }
-  return pending;
 }

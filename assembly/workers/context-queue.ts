@@ -3,8 +3,8 @@
  * tells libTOE and the control plane of items in protocol's order (RP3), when their payload has
  * landed. An item ends here, unless its frame is still to leave.
  */
-import * as queue from "../flextoe/context-queue.ts";
-import { actionsOf, stageNotify } from "../flextoe/stages.ts";
+import * as queue from "../nic/context-queue.ts";
+import { actionsOf, stageNotify } from "../nic/stages.ts";
 import { isConnection, preOf } from "../flow/flow-state.ts";
 import { copyBytes } from "../base/bytes.ts";
 import * as D from "../../bindings/abi/descriptor.ts";

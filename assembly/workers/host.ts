@@ -6,9 +6,9 @@
  */
 import { wheelAdvance, wheelNext } from "../base/timer-wheel.ts";
 import { countBy } from "../base/counter.ts";
-import { contextOf, eventRoom, pendingDescriptors, pushEvent } from "../flextoe/context-queue.ts";
+import { contextOf, eventRoom, pendingDescriptors, pushEvent } from "../nic/context-queue.ts";
 import { expire } from "../flextoe/expiry.ts";
-import { nextPaced } from "../flextoe/flow-scheduler.ts";
+import { nextPaced } from "../nic/flow-scheduler.ts";
 import { copyBytes } from "../base/bytes.ts";
 import { preOf } from "../flow/flow-state.ts";
 import { COUNTERS } from "../../bindings/abi/counters.ts";

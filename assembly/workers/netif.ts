@@ -4,7 +4,7 @@
  * The group is the connection's (Table 4.1), found by the same hash, before anything is checked.
  */
 import { load16be } from "../base/bytes.ts";
-import { stageNetif } from "../flextoe/stages.ts";
+import { stageNetif } from "../nic/stages.ts";
 import { hashIpv4 } from "../flow/connection-database.ts";
 import { FRAME_SIZE } from "../../bindings/abi/descriptor.ts";
 import * as E from "../../bindings/abi/ethernet.ts";

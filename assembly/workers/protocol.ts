@@ -6,13 +6,13 @@
  */
 import { wheelAdvance, wheelNext } from "../base/timer-wheel.ts";
 import { count } from "../base/counter.ts";
-import { eventRoom } from "../flextoe/context-queue.ts";
+import { eventRoom } from "../nic/context-queue.ts";
 import { expire } from "../flextoe/expiry.ts";
-import * as scheduler from "../flextoe/flow-scheduler.ts";
-import { packetBytes } from "../flextoe/post-processing.ts";
-import { actionsOf, SCHEDULES, stageProtocol, stageSchedule } from "../flextoe/stages.ts";
-import { stageAttach } from "../flextoe/stages.ts";
-import { stageTurn } from "../flextoe/stages.ts";
+import * as scheduler from "../nic/flow-scheduler.ts";
+import { packetBytes } from "../nic/post-processing.ts";
+import { stageProtocol } from "../flextoe/protocol.ts";
+import { actionsOf, SCHEDULES, stageAttach, stageSchedule } from "../nic/stages.ts";
+import { stageTurn } from "../nic/stages.ts";
 import { preOf } from "../flow/flow-state.ts";
 import { Counter } from "../../bindings/abi/counters.ts";
 import { DropReason } from "../../bindings/abi/drop-reason.ts";

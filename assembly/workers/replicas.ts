@@ -4,7 +4,7 @@
  * restore the order (4.3.2), also for what was dropped or redirected.
  */
 import { countDrop } from "../base/counter.ts";
-import { actionsOf, SENDS, stageDma, stagePost, stagePre } from "../flextoe/stages.ts";
+import { actionsOf, SENDS, stageDma, stagePost, stagePre } from "../nic/stages.ts";
 import { DropReason } from "../../bindings/abi/drop-reason.ts";
 import { EGRESS_FRAMES_MAX } from "../../bindings/abi/limits.ts";
 import * as M from "../../bindings/abi/memory-map.ts";

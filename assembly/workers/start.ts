@@ -1,7 +1,7 @@
 /** What the host does to a flow group while the pipeline is empty. */
 import { wheelInitialize } from "../base/timer-wheel.ts";
-import { carouselInitialize } from "../flextoe/carousel.ts";
-import { forgetFlow } from "../flextoe/flow-scheduler.ts";
+import { carouselInitialize } from "../nic/carousel.ts";
+import { forgetFlow } from "../nic/flow-scheduler.ts";
 import { isConnection } from "../flow/flow-state.ts";
 import { CORE_WHEEL } from "../../bindings/abi/memory-map.ts";
 

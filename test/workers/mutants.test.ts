@@ -49,7 +49,7 @@ const MUTANTS: readonly (readonly [name: string, mutation: Mutation, notice: Not
   [
     "statistics without atomics",
     {
-      file: "assembly/flextoe/post-processing.ts",
+      file: "assembly/nic/post-processing.ts",
       from: "if (ASC_FEATURE_THREADS) atomic.add<u32>(post, 1, F.POST_SEGMENTS_IN);\n  else store",
       to: "store",
     },
@@ -72,7 +72,7 @@ const RECEIVE = `
     const bytes = min(length - done, contiguousBytes(shift, start + done));
     copyBytes(receive`;
 const FAULT: Mutation = {
-  file: "assembly/flextoe/dma.ts",
+  file: "assembly/nic/dma.ts",
   from: `  if (done == length) return;${RECEIVE}`,
   to: `  if (done <= length) return;${RECEIVE}`,
 };

@@ -1,6 +1,6 @@
 /**
  * Goal: cores of one group share a memory and an instance and nothing else, and `carry` moves
- * frames between them whole or not at all (bindings/core.ts, assembly/flextoe/carry.ts). Method:
+ * frames between them whole or not at all (bindings/core.ts, assembly/nic/carry.ts). Method:
  * maps and guards compared, traffic in one core with an eye on the other, tables of carries with
  * the whole memory compared, and the same two stacks run in one group and with a memory each.
  */

@@ -9,7 +9,7 @@ import * as D from "../../bindings/abi/descriptor.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
 import { CORE_INFO } from "../../bindings/abi/memory-map.ts";
 import { seqDistance } from "../../bindings/abi/seq.ts";
-import { flagsOf, peerWindow } from "./protocol-state.ts";
+import { flagsOf, peerWindow } from "../tcp/state.ts";
 
 function isInstalled(core: usize, connection: u32): bool {
   if (!isConnection(core, connection)) return false;

@@ -3,8 +3,8 @@
  * range, transmit window, freed bytes, RTT, congestion control, duplicate ACKs, ECN-echo.
  */
 import { count } from "../base/counter.ts";
-import { congestionOnAck, congestionOnEcn } from "../tcp/congestion/congestion-control.ts";
-import { rttOnAck, rttSample } from "../tcp/round-trip-time.ts";
+import { congestionOnAck, congestionOnEcn } from "./congestion/congestion-control.ts";
+import { rttOnAck, rttSample } from "./round-trip-time.ts";
 import { postOf, recoveryOf } from "../flow/flow-state.ts";
 import { Counter } from "../../bindings/abi/counters.ts";
 import { ARX_TX_CLOSED } from "../../bindings/abi/descriptor.ts";
@@ -15,11 +15,11 @@ import { seqBefore, seqDistance } from "../../bindings/abi/seq.ts";
 import { TCP_ECE, TCP_FIN } from "../../bindings/abi/tcp.ts";
 import { TimerKind } from "../../bindings/abi/timer.ts";
 import * as W from "../../bindings/abi/work.ts";
-import { acknowledge, challenge } from "./protocol-acknowledge.ts";
-import { acknowledgeInRecovery, countDuplicate } from "./protocol-loss.ts";
-import { act, cancelTimer, drop, flagsOf, peerWindow } from "./protocol-state.ts";
-import { restartRetransmit } from "./protocol-state.ts";
-import { sentData, setFlags } from "./protocol-state.ts";
+import { acknowledge, challenge } from "./acknowledge.ts";
+import { acknowledgeInRecovery, countDuplicate } from "./loss.ts";
+import { act, cancelTimer, drop, flagsOf, peerWindow } from "./state.ts";
+import { restartRetransmit } from "./state.ts";
+import { sentData, setFlags } from "./state.ts";
 
 /**
  * Processes SEG.ACK; false when the segment must be dropped for it. `whole` is false for a

@@ -3,8 +3,8 @@
  * decision is per segment; an ACK leaves after the burst (RFC 9293 MUST-58, MUST-59).
  */
 import { count } from "../base/counter.ts";
-import { intervalCount } from "../tcp/ooo-interval.ts";
-import { announcedEdge, receiveWindowField, windowStep } from "../tcp/window.ts";
+import { intervalCount } from "./ooo-interval.ts";
+import { announcedEdge, receiveWindowField, windowStep } from "./window.ts";
 import { recoveryOf } from "../flow/flow-state.ts";
 import { Counter } from "../../bindings/abi/counters.ts";
 import { DropReason } from "../../bindings/abi/drop-reason.ts";
@@ -15,7 +15,7 @@ import { TCP_ACK_FLAG, TCP_ECE } from "../../bindings/abi/tcp.ts";
 import { TimerKind } from "../../bindings/abi/timer.ts";
 import * as W from "../../bindings/abi/work.ts";
 import { countDrop } from "../base/counter.ts";
-import { act, cancelTimer, flagsOf, peerWindow, startDelayedAck } from "./protocol-state.ts";
+import { act, cancelTimer, flagsOf, peerWindow, startDelayedAck } from "./state.ts";
 
 /** The window field that an ACK sent now would carry (RFC 9293, 3.8.6). */
 // @ts-ignore: decorator

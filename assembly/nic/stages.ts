@@ -1,8 +1,8 @@
 /**
- * The stages as functions over one work record (4.3.1): what an executor calls. The batch executor
- * runs them in loops, the workers executor on threads, the modelled one as events; none of them
- * knows what is inside, and no stage is written twice. An executor numbers items and keeps their
- * order (sequencer.ts); the stages do not know of it.
+ * The stages that every data path has, as functions over one work record (4.3.1): what an executor
+ * calls. The batch executor runs them in loops, the workers executor on threads, the modelled one
+ * as events; none of them knows what is inside, and no stage is written twice. An executor numbers
+ * items and keeps their order; the stages do not know of it. TCP itself is the data path's.
  *
  * Invariant: a stage touches its own part of a connection's state, its core header and its work
  * record, so two stages may work on two items of one connection at the same time.
@@ -16,20 +16,18 @@ import * as F from "../../bindings/abi/flow-state.ts";
 import { NETIFS_MAX } from "../../bindings/abi/limits.ts";
 import * as M from "../../bindings/abi/memory-map.ts";
 import * as W from "../../bindings/abi/work.ts";
+import { protocolHostControl } from "../tcp/host-control.ts";
+import { act } from "../tcp/state.ts";
 import { payloadLimit, setHeader, setLink } from "./connection.ts";
 import { authorise, contextOf, notify, pushEvent, refuse } from "./context-queue.ts";
 import { dmaAttach, dmaFetch, dmaPlace } from "./dma.ts";
 import { schedule, setPacingInterval } from "./flow-scheduler.ts";
 import { buildSegment, postProcessRx, postProcessTx } from "./post-processing.ts";
 import { preProcessHostControl, preProcessRx, preProcessTx } from "./pre-processing.ts";
-import { protocolDelayedAck, protocolHostControl } from "./protocol-host-control.ts";
-import { protocolRx } from "./protocol-receive.ts";
-import { act } from "./protocol-state.ts";
-import { protocolTx } from "./protocol-transmit.ts";
 
 /** A frame will leave because of this item. */
 export const SENDS: u32 = W.ACTION_ACK | W.ACTION_SEND;
-const LEAVES: u32 = W.ACTION_DROP | W.ACTION_REDIRECT;
+export const LEAVES: u32 = W.ACTION_DROP | W.ACTION_REDIRECT;
 const CONTROL: u32 =
   W.ACTION_FIN_RECEIVED | W.ACTION_FIN_ACKED | W.ACTION_RESET | W.ACTION_LATE_DATA;
 /** WORK_GENERATION of a frame whose connection pre-processing did not find. */
@@ -95,20 +93,11 @@ export function stageTurn(core: usize, work: usize, connection: u32, kind: u32):
   store<u32>(work, kind, W.WORK_KIND);
 }
 
-/** Protocol: the only stage that must see the items of a connection one by one and in order. */
-// @ts-ignore: decorator
-@inline
-export function stageProtocol(core: usize, work: usize): void {
-  if ((actionsOf(work) & LEAVES) != 0) return;
-  const kind = load<u32>(work, W.WORK_KIND);
-  if (kind == W.WorkKind.Rx) protocolRx(core, work);
-  else if (kind == W.WorkKind.Tx) protocolTx(core, work);
-  else if (kind == W.WorkKind.DelayedAck) protocolDelayedAck(core, work);
-  else hostControl(core, work);
-}
-
-/** Settings of the control plane first: they belong to stages that keep no order of their own. */
-function hostControl(core: usize, work: usize): void {
+/**
+ * A descriptor that pre-processing has let through. Settings of the control plane first: they
+ * belong to stages that keep no order of their own.
+ */
+export function stageHostControl(core: usize, work: usize): void {
   const connection = load<u32>(work, W.WORK_CONNECTION);
   const opcode = load<u32>(work, W.WORK_OPCODE);
   const low = load<u32>(work, W.WORK_ARGUMENT_LOW);

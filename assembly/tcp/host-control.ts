@@ -3,11 +3,11 @@
  * context: credits and appended bytes are checked against what was delivered and what is free,
  * and a lie changes nothing (threats D06, D07).
  */
-import { congestionInitialize } from "../tcp/congestion/congestion-control.ts";
-import { congestionOnRecoveryExit } from "../tcp/congestion/congestion-control.ts";
-import { congestionOnTimeout } from "../tcp/congestion/congestion-control.ts";
-import { windowStep } from "../tcp/window.ts";
-import { rttAbandon } from "../tcp/round-trip-time.ts";
+import { congestionInitialize } from "./congestion/congestion-control.ts";
+import { congestionOnRecoveryExit } from "./congestion/congestion-control.ts";
+import { congestionOnTimeout } from "./congestion/congestion-control.ts";
+import { windowStep } from "./window.ts";
+import { rttAbandon } from "./round-trip-time.ts";
 import { count } from "../base/counter.ts";
 import { protocolOf, recoveryOf } from "../flow/flow-state.ts";
 import { creditReceive } from "../flow/receive-buffer.ts";
@@ -18,11 +18,11 @@ import * as F from "../../bindings/abi/flow-state.ts";
 import { CORE_NOW } from "../../bindings/abi/memory-map.ts";
 import { seqDistance } from "../../bindings/abi/seq.ts";
 import * as W from "../../bindings/abi/work.ts";
-import { acknowledge, edgeAfter, windowField } from "./protocol-acknowledge.ts";
-import { goBack } from "./protocol-loss.ts";
-import { act, drop, flagsOf, noteSendable, peerWindow } from "./protocol-state.ts";
-import { restartRetransmit, sentData, setFlags } from "./protocol-state.ts";
-import { emit } from "./protocol-transmit.ts";
+import { acknowledge, edgeAfter, windowField } from "./acknowledge.ts";
+import { goBack } from "./loss.ts";
+import { act, drop, flagsOf, noteSendable, peerWindow } from "./state.ts";
+import { restartRetransmit, sentData, setFlags } from "./state.ts";
+import { emit } from "./transmit.ts";
 
 /** FLOW_* bits that the control plane may change on a live connection. */
 const SETTABLE: u32 = F.FLOW_NODELAY | F.FLOW_CORK | F.FLOW_QUICK_ACK | F.FLOW_RX_SHUT;

@@ -3,17 +3,17 @@
  * Sending is limited by min(congestion window, peer's window), Nagle's rule and silly-window
  * avoidance (RFC 9293, 3.7.4 and 3.8.6.2.1).
  */
-import { congestionOnIdle } from "../tcp/congestion/congestion-control.ts";
-import { rttAbandon, rttStartTiming } from "../tcp/round-trip-time.ts";
+import { congestionOnIdle } from "./congestion/congestion-control.ts";
+import { rttAbandon, rttStartTiming } from "./round-trip-time.ts";
 import { protocolOf, recoveryOf } from "../flow/flow-state.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
 import { ECN_ECT0, ECN_NOT_ECT } from "../../bindings/abi/ip.ts";
 import { CORE_NOW } from "../../bindings/abi/memory-map.ts";
 import { TCP_CWR, TCP_FIN, TCP_PSH } from "../../bindings/abi/tcp.ts";
 import * as W from "../../bindings/abi/work.ts";
-import { stampAcknowledgment } from "./protocol-acknowledge.ts";
-import { act, finSendable, flagsOf, hasSendable, sendable, sentData } from "./protocol-state.ts";
-import { setFlags, startRetransmit } from "./protocol-state.ts";
+import { stampAcknowledgment } from "./acknowledge.ts";
+import { act, finSendable, flagsOf, hasSendable, sendable, sentData } from "./state.ts";
+import { setFlags, startRetransmit } from "./state.ts";
 
 /** NOP, NOP, kind and length before the blocks. */
 const SACK_OPTION_BYTES: u32 = 4;

@@ -3,8 +3,8 @@
  * whether a connection has something to send.
  */
 import { wheelArm, wheelCancel } from "../base/timer-wheel.ts";
-import { rtoWithBackoff } from "../tcp/round-trip-time.ts";
-import { sendableBytes } from "../tcp/window.ts";
+import { rtoWithBackoff } from "./round-trip-time.ts";
+import { sendableBytes } from "./window.ts";
 import { recoveryOf, timerOf } from "../flow/flow-state.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
 import { DUP_ACK_THRESHOLD } from "../../bindings/abi/limits.ts";

@@ -2,15 +2,15 @@
  * Protocol stage, loss recovery by duplicate ACKs: fast retransmit and NewReno fast recovery
  * (RFC 5681, 3.2; RFC 6582), or go-back-N where FLOW_GO_BACK_N asks for the paper's (4.3.1.3).
  */
-import { congestionOnLoss } from "../tcp/congestion/congestion-control.ts";
-import { congestionOnRecoveryExit } from "../tcp/congestion/congestion-control.ts";
-import { rttAbandon } from "../tcp/round-trip-time.ts";
+import { congestionOnLoss } from "./congestion/congestion-control.ts";
+import { congestionOnRecoveryExit } from "./congestion/congestion-control.ts";
+import { rttAbandon } from "./round-trip-time.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
 import { DUP_ACK_THRESHOLD } from "../../bindings/abi/limits.ts";
 import { CORE_NOW } from "../../bindings/abi/memory-map.ts";
 import { seqBefore } from "../../bindings/abi/seq.ts";
 import * as W from "../../bindings/abi/work.ts";
-import { act, flagsOf, sentData, setFlags } from "./protocol-state.ts";
+import { act, flagsOf, sentData, setFlags } from "./state.ts";
 
 /** Takes what is in flight back to unsent: the next segment starts at una (Reset). */
 export function goBack(p: usize): void {

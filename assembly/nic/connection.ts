@@ -25,7 +25,7 @@ import * as M from "../../bindings/abi/memory-map.ts";
 import { TCP_SIZE, TIMESTAMP_OPTION_BYTES } from "../../bindings/abi/tcp.ts";
 import { TimerKind } from "../../bindings/abi/timer.ts";
 import { forgetFlow, resetFlow } from "./flow-scheduler.ts";
-import { cancelTimer } from "./protocol-state.ts";
+import { cancelTimer } from "../tcp/state.ts";
 
 
 // @ts-ignore: decorator
