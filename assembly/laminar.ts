@@ -1,89 +1,53 @@
-/**
- * Exports of Laminar's build: TCP's stage program, its parts one by one for tests and control
- * plane, and whole passes over a burst.
- */
-import {
-  CONNECTION, deparse_acknowledgment, EDGE, egressFused, egressStagewise, END, GROUP_0, HAS_ACK,
-  HEADER_BYTES, ingressFused, ingressStagewise, KIND, LENGTH, MIRROR, parse, ROW_0,
-} from "./laminar/generated/tcp.ts";
-import { exactSlot, match } from "./laminar/match.ts";
-import { rowOf } from "./laminar/state.ts";
-import { interpret } from "./laminar/interpreter.ts";
-import { TCP_SIZE } from "../bindings/abi/tcp.ts";
-export { egressFused, egressStagewise, exactSlot, ingressFused, ingressStagewise, match, parse };
-export { deparse_acknowledgment as deparseAcknowledgment, interpret };
+/** Everything that Laminar's Wasm core exports, and nothing else. Addresses are bytes. */
+import * as common from "./common.ts";
+import { machineInitialize } from "./laminar/connection.ts";
+import { stateOf } from "./laminar/passes.ts";
+import { install, runStep, unbind, uninstall } from "./laminar/pipeline.ts";
+import { flush, forget, nextReady, put, take } from "./libtoe/context.ts";
+import { append, consume, receive, release, transmit } from "./libtoe/transfer.ts";
+import { spare } from "./libtoe/transmit-chunks.ts";
+import { carry } from "./nic/carry.ts";
+import { bind, lookup, reserve } from "./nic/connection.ts";
+import { inspect, quotes } from "./nic/inspect.ts";
+import { layoutHash } from "./nic/layout-hash.ts";
+import { endRound, serveLink, takeCredit } from "./round.ts";
+import { LAMINAR_FEATURES } from "../bindings/abi/flow-state.ts";
+import { CORE_LINK } from "../bindings/abi/memory-map.ts";
+import { LIBTOE_CORE } from "../bindings/abi/socket.ts";
+import { armTimer, cancelTimer, nextDeadline } from "./common.ts";
 
-/** Bytes of a header vector. */
-export function headerBytes(): u32 {
-  return HEADER_BYTES;
+// asc resolves the extension in imports only, so these are imported first.
+export { append, armTimer, bind, cancelTimer, carry, consume, flush, forget, inspect, install };
+export { layoutHash, lookup, nextDeadline, nextReady, put, quotes, receive, release, reserve };
+export { spare, take, transmit, unbind, uninstall };
+
+/** FLOW_* bits that a connection of this data path may have. */
+export function features(): u32 {
+  return LAMINAR_FEATURES;
 }
 
-/** What ingress hands to egress beside the packet, a word each: fields in this order. */
-const BRIDGED_WORDS: u32 = 6;
-
-// @ts-ignore: decorator
-@inline
-function bridge(phv: usize, metadata: usize): void {
-  store<u32>(phv, load<u32>(metadata), KIND);
-  store<u32>(phv, load<u32>(metadata, 4), HAS_ACK);
-  store<u32>(phv, load<u32>(metadata, 8), CONNECTION);
-  store<u32>(phv, load<u32>(metadata, 12), END);
-  store<u32>(phv, load<u32>(metadata, 16), LENGTH);
-  store<u32>(phv, load<u32>(metadata, 20), EDGE);
+/** Address of the RMT machine's STATE record, for who looks at registers. */
+export function machine(core: usize): u32 {
+  return <u32>stateOf(core);
 }
 
-/** Fields that nobody fills are 0. By vectors: memory.fill() is a call outside of the module. */
-// @ts-ignore: decorator
-@inline
-function clearVector(phv: usize): void {
-  const zero = i64x2.splat(0);
-  for (let at: u32 = 0; at < HEADER_BYTES; at += 32) {
-    v128.store(phv + at, zero);
-    v128.store(phv + at, zero, 16);
-  }
+/** Prepares the tables of a map that the host has laid out. */
+export function initialize(core: usize): void {
+  common.initialize(core);
+  machineInitialize(core);
 }
 
-/**
- * Reads a word of each packet's row of registers: nothing waits for another, so the misses of a
- * burst are under way at once. Returns a number without meaning.
- */
-// @ts-ignore: decorator
-@inline
-function readAhead(state: usize, metadata: usize, count: u32): u32 {
-  let sum: u32 = 0;
-  for (let i: u32 = 0; i < count; i++) {
-    const connection = load<u32>(metadata + i * BRIDGED_WORDS * 4, 8);
-    sum += load<u32>(rowOf(state, GROUP_0, ROW_0, connection));
-  }
-  return sum;
+/** Ingress burst, doorbells, timers, transmission. `now` in ns since the stack's start. */
+export function step(core: usize, now: f64): u32 {
+  return runStep(core, <u64>now);
 }
 
-/**
- * Egress passes of `count` packets, parser to deparser, without payload: headers of `size` bytes
- * each from `packets` on, what ingress found of each from `metadata` on, one header vector at `phv`
- * for all. Returns how many were mirrored.
- */
-export function passes(
-  phv: usize,
-  state: usize,
-  packets: usize,
-  size: u32,
-  metadata: usize,
-  count: u32,
-  fused: bool,
-): u32 {
-  let mirrored: u32 = 0;
-  store<u32>(phv, readAhead(state, metadata, count));
-  for (let i: u32 = 0; i < count; i++) {
-    const packet = packets + i * size;
-    clearVector(phv);
-    if (!parse(phv, packet, size)) continue;
-    bridge(phv, metadata + i * BRIDGED_WORDS * 4);
-    if (fused) egressFused(phv, state);
-    else egressStagewise(phv, state);
-    if (load<u32>(phv, MIRROR) == 0) continue;
-    deparse_acknowledgment(phv, packet + size - TCP_SIZE);
-    mirrored++;
-  }
-  return mirrored;
+/** flush(), step(), take() and the direct link: a round of a host. `library`: a LIBTOE record. */
+export function turn(library: usize, now: f64): u32 {
+  const core = <usize>load<u32>(library, LIBTOE_CORE);
+  const peer = <usize>load<u32>(core, CORE_LINK);
+  flush(library);
+  if (peer != 0) takeCredit(core, peer);
+  const bits = endRound(core, library, runStep(core, <u64>now));
+  return peer == 0 ? bits : serveLink(core, peer, bits);
 }

@@ -6,7 +6,7 @@
 import { append, armTimer, bind, cancelTimer, carry, consume, flush, forget } from "./index.ts";
 import { initialize, inspect, install, layoutHash, lookup, nextDeadline } from "./index.ts";
 import { nextReady, put, quotes, receive, release, step, take, transmit, turn } from "./index.ts";
-import { reserve, spare, unbind, uninstall } from "./index.ts";
+import { features, reserve, spare, unbind, uninstall } from "./index.ts";
 import { count } from "./base/counter.ts";
 import { wheelAdvance } from "./base/timer-wheel.ts";
 import * as queue from "./nic/context-queue.ts";
@@ -21,7 +21,7 @@ import * as M from "../bindings/abi/memory-map.ts";
 export { append, armTimer, bind, cancelTimer, carry, consume, flush, forget };
 export { initialize, inspect, install, layoutHash, lookup, nextDeadline };
 export { nextReady, put, quotes, receive, release, step, take, transmit, turn };
-export { reserve, spare, unbind, uninstall };
+export { features, reserve, spare, unbind, uninstall };
 
 /** Time of the stages that follow; ns since start. */
 export function setNow(core: usize, now: f64): void {

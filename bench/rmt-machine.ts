@@ -13,7 +13,7 @@ import { repositoryRoot } from "./harness.ts";
 export type Form = "stagewise" | "fused" | "emitted";
 export const FORMS: readonly Form[] = ["stagewise", "fused", "emitted"];
 
-/** Of build/laminar.wasm. */
+/** Of build/rmt.wasm. */
 interface Exports extends MatchCode {
   egressStagewise(vector: number, state: number): void;
   egressFused(vector: number, state: number): void;
@@ -42,7 +42,7 @@ function tcpProgram(): Program {
   return read;
 }
 
-/** build/laminar.wasm over a memory. */
+/** build/rmt.wasm over a memory. */
 export function laminarOver(module: WebAssembly.Module, memory: WebAssembly.Memory): Exports {
   const table = new WebAssembly.Table({ initial: 1, element: "anyfunc" });
   const abort = (): never => {

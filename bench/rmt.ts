@@ -169,7 +169,7 @@ function round(module: WebAssembly.Module, connections: Connections, ms: number)
 type Figures = ReadonlyMap<Connections, readonly (readonly number[])[]>;
 
 function measure(scale: BenchScale): Figures {
-  const module = loadModule("laminar.wasm");
+  const module = loadModule("rmt.wasm");
   const figures = new Map<Connections, number[][]>(
     CONNECTIONS.map((connections) => [connections, FORMS.map(() => [])]),
   );

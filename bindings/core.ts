@@ -2,13 +2,16 @@
  * The Wasm core as TypeScript sees it: instantiates a build over a memory of its own and names
  * its exports. The only file that names an export; a test compares the list with the binary.
  */
-import { layout, PAGE, writeHeader, type Layout, type LayoutOptions } from "./layout.ts";
+import { layout, PAGE, writeHeader, type DataPath, type Layout } from "./layout.ts";
+import type { LayoutOptions } from "./layout.ts";
 import { LAYOUT_HASH } from "./abi/layout-hash.ts";
 
 /** The exports of every build of the data path (assembly/index.ts). Addresses are bytes. */
 export interface CoreExports {
   /** Hash over every layout constant: host and Wasm must have been built from one contract. */
   layoutHash(): number;
+  /** FLOW_* bits that a connection of this data path may have: what a handshake may offer. */
+  features(): number;
   /** Prepares the tables of a map that the host has laid out. */
   initialize(core: number): void;
   /** Ingress burst, doorbells, timers, transmission: one crossing. `now` in ns. Returns STEP_*. */
@@ -69,6 +72,7 @@ export interface CoreExports {
 /** Names of the exports, for the test that compares them with the binary. */
 export const CORE_EXPORT_NAMES: readonly (keyof CoreExports)[] = [
   "layoutHash",
+  "features",
   "initialize",
   "step",
   "turn",
@@ -158,7 +162,8 @@ export class CoreGroup {
   constructor(module: WebAssembly.Module, layouts: readonly Partial<LayoutOptions>[]) {
     if (layouts.length === 0) throw new RangeError("CoreGroup: expected 1 layout or more, got 0");
     const maps: Layout[] = [];
-    for (const choice of layouts) maps.push(layout(choice, endOf(maps.at(-1))));
+    const datapath = dataPathOf(module);
+    for (const choice of layouts) maps.push(layout(choice, endOf(maps.at(-1)), datapath));
     this.#maps = maps;
     const pages = maps.at(-1)?.pages as number;
     this.memory = new WebAssembly.Memory({ initial: pages, maximum: 65535 });
@@ -175,6 +180,15 @@ export class CoreGroup {
     this.#placed += 1;
     return map;
   }
+}
+
+/** What only Laminar's build exports beside the contract: the address of its machine's state. */
+export const LAMINAR_EXPORT = "machine";
+
+/** Which data path a build is. */
+export function dataPathOf(module: WebAssembly.Module): DataPath {
+  const names = WebAssembly.Module.exports(module).map(({ name }) => name);
+  return names.includes(LAMINAR_EXPORT) ? "laminar" : "flextoe";
 }
 
 /** Where the next map may begin: the next page. */

@@ -1,7 +1,8 @@
 /**
- * Compiles the builds of the data path that are embedded in wasm-bytes.ts and workers-bytes.ts,
- * with what every runtime has.
+ * Compiles the builds of the data paths that are embedded in the `*-bytes.ts` files, with what
+ * every runtime has.
  */
+import type { DataPath } from "./layout.ts";
 
 async function compile(base64: string): Promise<WebAssembly.Module> {
   const text = atob(base64);
@@ -10,9 +11,18 @@ async function compile(base64: string): Promise<WebAssembly.Module> {
   return WebAssembly.compile(bytes);
 }
 
-/** Throws WebAssembly.CompileError on a runtime without the features used (SIMD). */
-export async function compileEmbeddedCore(): Promise<WebAssembly.Module> {
-  return compile((await import("./wasm-bytes.ts")).FLEXTOE_WASM_BASE64);
+/**
+ * Throws WebAssembly.CompileError on a runtime without the features used (SIMD), RangeError on a
+ * name that is no data path's.
+ */
+export async function compileEmbeddedCore(
+  datapath: DataPath = "flextoe",
+): Promise<WebAssembly.Module> {
+  if (datapath === "flextoe") return compile((await import("./wasm-bytes.ts")).FLEXTOE_WASM_BASE64);
+  if (datapath === "laminar") {
+    return compile((await import("./laminar-bytes.ts")).LAMINAR_WASM_BASE64);
+  }
+  throw new RangeError(`loadCore: expected flextoe or laminar, got ${String(datapath)}`);
 }
 
 /** The build with threads. Throws WebAssembly.CompileError on a runtime without SIMD, threads. */

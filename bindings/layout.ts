@@ -13,6 +13,8 @@ import { HASH_SIZE, POST_SIZE, PRE_SIZE } from "./abi/flow-state.ts";
 import { PROTOCOL_SIZE, RECOVERY_SIZE, SCHEDULER_SIZE } from "./abi/flow-state.ts";
 import { LIBTOE_CONTEXT, LIBTOE_CORE, LIBTOE_SIZE, SOCKET_SIZE } from "./abi/socket.ts";
 import { TIMERS_PER_CONNECTION, TIMER_SIZE, WHEEL_SIZE } from "./abi/timer.ts";
+import { LAMINAR_SIZE, MATCH_SIZE, STATE_SIZE, TCP_ENTRY_BYTES } from "./abi/rmt.ts";
+import { TCP_ROW_BYTES, TCP_ROWS_MAX, TCP_VECTOR_MAX } from "./abi/rmt.ts";
 import { COUNTERS } from "./abi/counters.ts";
 import { DROP_REASONS } from "./abi/drop-reason.ts";
 import { WORK_SIZE } from "./abi/work.ts";
@@ -48,6 +50,9 @@ export const LAYOUT_DEFAULTS: LayoutOptions = {
   pacingSlotNs: 1024,
 };
 
+/** Which data path a map is for. */
+export type DataPath = "flextoe" | "laminar";
+
 export interface Region {
   readonly name: string;
   readonly base: number;
@@ -56,6 +61,7 @@ export interface Region {
 
 export interface Layout {
   readonly options: LayoutOptions;
+  readonly datapath: DataPath;
   /** Address of the core's header. */
   readonly core: number;
   readonly regions: readonly Region[];
@@ -106,8 +112,25 @@ function checkOptions(o: LayoutOptions): void {
   check(powerOfTwo(o.chunkBytes), "chunkBytes", "a power of two", o.chunkBytes);
 }
 
+/** Laminar's machine; nothing of it in another data path's map. */
+function machineSizes(rows: number, hashEntries: number): [string, number][] {
+  return [
+    ["rmtState", STATE_SIZE],
+    ["rmtTables", MATCH_SIZE],
+    ["rmtEntries", hashEntries * TCP_ENTRY_BYTES],
+    ["rmtRows", rows * TCP_ROW_BYTES],
+    ["rmtVector", TCP_VECTOR_MAX],
+    ["laminar", rows * LAMINAR_SIZE],
+  ];
+}
+
 /** Names and sizes, in address order. Hot tables come first, the arena last. */
-function sizes(o: LayoutOptions, hashEntries: number, spanBytes: number): [string, number][] {
+function sizes(
+  o: LayoutOptions,
+  hashEntries: number,
+  spanBytes: number,
+  datapath: DataPath,
+): [string, number][] {
   const rows = o.connections + 1;
   const contexts = o.contexts + 1;
   return [
@@ -138,6 +161,7 @@ function sizes(o: LayoutOptions, hashEntries: number, spanBytes: number): [strin
     ["scheduler", rows * SCHEDULER_SIZE],
     ["timers", rows * TIMERS_PER_CONNECTION * TIMER_SIZE],
     ["sockets", rows * SOCKET_SIZE],
+    ...(datapath === "laminar" ? machineSizes(rows, hashEntries) : []),
     ["emptyList", o.chunkBytes],
     ["chunkFree", Math.floor(o.payloadBytes / o.chunkBytes) * 4],
     ["arena", Math.floor(o.payloadBytes / o.chunkBytes) * o.chunkBytes],
@@ -145,16 +169,25 @@ function sizes(o: LayoutOptions, hashEntries: number, spanBytes: number): [strin
 }
 
 /** Lays the map out. Throws RangeError when an option is out of range. */
-export function layout(choice: Partial<LayoutOptions> = {}, core: number = FIRST): Layout {
+export function layout(
+  choice: Partial<LayoutOptions> = {},
+  core: number = FIRST,
+  datapath: DataPath = "flextoe",
+): Layout {
   const options = { ...LAYOUT_DEFAULTS, ...choice };
   checkOptions(options);
+  if (datapath === "laminar") {
+    const most = TCP_ROWS_MAX - 1;
+    const { connections } = options;
+    check(connections <= most, "connections", `at most ${most} on Laminar's machine`, connections);
+  }
   let hashEntries = 64;
   while (hashEntries < (options.connections + 1) * 2) hashEntries *= 2;
   const spanBytes = options.frameBytes * L.BATCH_MAX + L.FRAME_HEADROOM;
   const regions: Region[] = [];
   const base: Record<string, number> = {};
   let next = core;
-  for (const [name, bytes] of sizes(options, hashEntries, spanBytes)) {
+  for (const [name, bytes] of sizes(options, hashEntries, spanBytes, datapath)) {
     // A chunk never straddles a 4 KiB page more than it must; the rest sits on cache lines.
     const align = name === "arena" ? 4096 : 128;
     next = Math.ceil(next / align) * align;
@@ -165,7 +198,7 @@ export function layout(choice: Partial<LayoutOptions> = {}, core: number = FIRST
   check(next < LARGEST, "all regions", "below 4 GiB", next);
   const pages = Math.ceil(next / PAGE);
   const chunks = Math.floor(options.payloadBytes / options.chunkBytes);
-  return { options, core, regions, base, pages, hashEntries, chunks, spanBytes };
+  return { options, datapath, core, regions, base, pages, hashEntries, chunks, spanBytes };
 }
 
 const L_GUARD = M.GUARD_BYTES;
@@ -200,6 +233,15 @@ const BASES: readonly (readonly [number, string])[] = [
   [M.CORE_CAROUSEL, "carousel"],
 ];
 
+const MACHINE_BASES: readonly (readonly [number, string])[] = [
+  [M.CORE_RMT_STATE, "rmtState"],
+  [M.CORE_RMT_TABLES, "rmtTables"],
+  [M.CORE_RMT_ENTRIES, "rmtEntries"],
+  [M.CORE_RMT_ROWS, "rmtRows"],
+  [M.CORE_RMT_VECTOR, "rmtVector"],
+  [M.CORE_LAMINAR, "laminar"],
+];
+
 /** Writes the header, the context records and the guard strips into fresh (zeroed) memory. */
 export function writeHeader(view: DataView, map: Layout, hashKey: readonly [bigint, bigint]): void {
   const { core, options, base } = map;
@@ -217,7 +259,8 @@ export function writeHeader(view: DataView, map: Layout, hashKey: readonly [bigi
   put(M.CORE_EGRESS_CAPACITY, options.frameBytes * L.EGRESS_FRAMES_MAX);
   put(M.CORE_INGRESS_CAPACITY, options.frameBytes * L.BATCH_MAX);
   put(M.CORE_BUFFERS_BYTES, options.bufferBytes);
-  for (const [offset, name] of BASES) put(offset, base[name] as number);
+  const bases = map.datapath === "laminar" ? [...BASES, ...MACHINE_BASES] : BASES;
+  for (const [offset, name] of bases) put(offset, base[name] as number);
   put(M.CORE_END, map.pages * PAGE);
   const slotBits = (base.carousel as number) + CAROUSEL_SLOT_BITS;
   view.setUint32(slotBits, Math.log2(options.pacingSlotNs), true);

@@ -3,6 +3,7 @@
  * compiled data path. The only things of a runtime that anything else in here sees; node.ts,
  * deno.ts and browser.ts provide them.
  */
+import type { DataPath } from "./layout.ts";
 import type { StartedWorkers, WorkersChoice } from "./start-workers.ts";
 
 /** A SHA-256 in progress. */
@@ -27,8 +28,11 @@ export interface Platform {
   /** Resolves in a later turn of the event loop: one macrotask. */
   turn(): Promise<void>;
   sha256(): Hasher;
-  /** Compiles the data path that is embedded in the package. */
-  loadCore(): Promise<WebAssembly.Module>;
+  /**
+   * Compiles a data path that is embedded in the package: FlexTOE's pipeline, or Laminar's stage
+   * program. Throws RangeError on another name.
+   */
+  loadCore(datapath?: DataPath): Promise<WebAssembly.Module>;
   /**
    * Starts a data path whose stages run on threads, for one Stack's `module`. Where memory cannot
    * be shared it is the single-thread build, with a message that says why. Throws RangeError on a

@@ -1,6 +1,6 @@
 /**
  * Builds everything: the Wasm variants of the data path (build/), the embedded copies of release
- * builds (bindings/wasm-bytes.ts, workers-bytes.ts), and the TypeScript (dist/). A part whose
+ * builds (bindings/*-bytes.ts), and the TypeScript (dist/). A part whose
  * inputs have not changed since its last good build is left alone; `--force` builds all,
  * `--only=core` the Wasm alone.
  */
@@ -20,6 +20,7 @@ const STAMP = "build/.stamp.json";
 const EMBEDDED = [
   ["flextoe.wasm", "bindings/wasm-bytes.ts", "FLEXTOE_WASM_BASE64"],
   ["workers.wasm", "bindings/workers-bytes.ts", "WORKERS_WASM_BASE64"],
+  ["laminar.wasm", "bindings/laminar-bytes.ts", "LAMINAR_WASM_BASE64"],
 ];
 const TSC_STATE = "build/tsc.tsbuildinfo";
 /** What tsc writes; dist/ is made from it. */
@@ -33,6 +34,8 @@ const PRODUCTS = [
   ["flextoe.modelled.wasm", "assembly/modelled.ts", "modelled"],
   ["workers.wasm", "assembly/workers.ts", "threads"],
   ["workers.debug.wasm", "assembly/workers.ts", "threads-debug"],
+  ["rmt.wasm", "assembly/rmt.ts", "release"],
+  ["rmt.debug.wasm", "assembly/rmt.ts", "debug"],
   ["laminar.wasm", "assembly/laminar.ts", "release"],
   ["laminar.debug.wasm", "assembly/laminar.ts", "debug"],
   ["testing.wasm", "assembly/testing.ts", "release"],

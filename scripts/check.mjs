@@ -25,6 +25,7 @@ const CHECKS = [
   asc("assembly/modelled.ts", "modelled"),
   asc("assembly/workers.ts", "threads"),
   asc("assembly/laminar.ts", "debug"),
+  asc("assembly/rmt.ts", "debug"),
   ...(existsSync(join(ROOT, "assembly/testing.ts")) ? [asc("assembly/testing.ts", "debug")] : []),
   [
     "tidy",

@@ -24,7 +24,7 @@ const HOST_INPUTS = [
 ];
 
 /** Generated from the release builds: their content is already in the core's hash. */
-const GENERATED = ["bindings/wasm-bytes.ts", "bindings/workers-bytes.ts"];
+const GENERATED = ["wasm", "workers", "laminar"].map((name) => `bindings/${name}-bytes.ts`);
 /** Made from assembly/laminar/programs. */
 const GENERATED_FOLDER = "assembly/laminar/generated";
 

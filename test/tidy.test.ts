@@ -21,6 +21,7 @@ const FOREIGN = new Set([
   "assembly/laminar/generated",
   "bindings/wasm-bytes.ts",
   "bindings/workers-bytes.ts",
+  "bindings/laminar-bytes.ts",
 ]);
 const TEXT = /(\.(ts|mjs|js|json|md|sh|yml|yaml|html|c|h)|^\.ci\/\w+|^\.gitignore|^LICENSE)$/;
 const TOP_LEVEL = [
@@ -69,7 +70,7 @@ test("the top level holds what the layout names and nothing else", () => {
 
 /** Programs and files that a tool or a user opens by name. */
 const ENTRIES = [
-  /^assembly\/(index|laminar|modelled|testing|workers)\.ts$/,
+  /^assembly\/(index|laminar|modelled|rmt|testing|workers)\.ts$/,
   // Imported by what is made from the stage programs.
   /^assembly\/laminar\/(match|state)\.ts$/,
   /^bindings\/[\w-]+\.ts$/,

@@ -68,3 +68,8 @@ export function hashTupleIpv4(key0: u64, key1: u64, remote: u32, local: u32, por
     term(MAPPED_PREFIX, local, localKey(key1, key0));
   return finish(sum, ports, key0, key1);
 }
+
+/** Hash of four words under a key: of a key of a match table. */
+export function hashWords(key0: u64, key1: u64, k0: u32, k1: u32, k2: u32, k3: u32): u32 {
+  return finish(term(k0, k1, key0) + term(k2, k3, key1), 0, key0, key1);
+}

@@ -10,17 +10,17 @@
  */
 import { count } from "../base/counter.ts";
 import { wheelAdvance, wheelNext } from "../base/timer-wheel.ts";
-import { preOf, protocolOf } from "../flow/flow-state.ts";
+import { protocolOf } from "../flow/flow-state.ts";
 import { isReadAhead, readAheadDescriptors, readAheadFrames } from "../flow/read-ahead.ts";
 import { readAheadTimers } from "../flow/read-ahead.ts";
 import { Counter } from "../../bindings/abi/counters.ts";
 import * as D from "../../bindings/abi/descriptor.ts";
-import * as F from "../../bindings/abi/flow-state.ts";
 import * as L from "../../bindings/abi/limits.ts";
 import * as M from "../../bindings/abi/memory-map.ts";
 import { ReorderPoint } from "../../bindings/abi/stage.ts";
 import * as W from "../../bindings/abi/work.ts";
 import * as queue from "../nic/context-queue.ts";
+import { beginStep, reportOf, spendCredit, turnCredit, workAt } from "../nic/executor.ts";
 import { expire } from "./expiry.ts";
 import * as scheduler from "../nic/flow-scheduler.ts";
 import { egressRoom, packetBytes } from "../nic/post-processing.ts";
@@ -33,16 +33,9 @@ import { actionsOf, SCHEDULES, SENDS, stageDma, stageNetif, stageNotify } from "
 import { stagePost, stagePre, stageSchedule, stageTurn } from "../nic/stages.ts";
 import { stageProtocol } from "./protocol.ts";
 
-// @ts-ignore: decorator
-@inline
-function workAt(core: usize, index: u32): usize {
-  return <usize>load<u32>(core, M.CORE_WORK) + index * W.WORK_SIZE;
-}
-
 /** One crossing from the host; returns STEP_* bits. */
 export function runStep(core: usize, now: u64): u32 {
-  store<u64>(core, now, M.CORE_NOW);
-  store<u32>(core, <u32>(now >> <u64>M.TICK_SHIFT), M.CORE_NOW_TICKS);
+  beginStep(core, now);
   // Small bursts are common: a part without work costs a load and a compare, not a call.
   if (load<u32>(core, M.CORE_INGRESS_COUNT) != 0) receiveBurst(core);
   let more: u32 = 0;
@@ -53,24 +46,6 @@ export function runStep(core: usize, now: u64): u32 {
   if (load<u64>(core, M.CORE_RR_HEAD) != 0 && transmit(core)) more = M.STEP_MORE;
   if (queue.deliverNotifications(core)) more |= M.STEP_NOTIFIED;
   return more | reportOf(core);
-}
-
-/** What the host would look for in the header after each call: one number in place of four. */
-// @ts-ignore: decorator
-@inline
-function reportOf(core: usize): u32 {
-  let bits = load<u32>(core, M.CORE_EGRESS_COUNT) << M.STEP_EGRESS_SHIFT;
-  if (load<u32>(core, M.CORE_INGRESS_COUNT) != 0) bits |= M.STEP_MORE | M.STEP_HELD;
-  // Both words at once: most steps have neither.
-  if (load<u64>(core, M.CORE_EVENT_COUNT) == 0) return bits;
-  if (load<u32>(core, M.CORE_EVENT_COUNT) != 0) bits |= M.STEP_EVENTS;
-  if (load<u32>(core, M.CORE_INTERRUPTS) != 0) bits |= M.STEP_INTERRUPTS;
-  return bits;
-}
-
-/** Time at which step() has work without input, for the host: ns, or the largest u64. */
-export function deadline(core: usize): u64 {
-  return min(wheelNext(<usize>load<u32>(core, M.CORE_WHEEL)), scheduler.nextPaced(core));
 }
 
 /** RX: the frames that the host put into the ingress burst. */
@@ -271,30 +246,6 @@ function transmit(core: usize): bool {
     budget -= items;
   }
   return due || load<u32>(core, M.CORE_RR_HEAD) != 0;
-}
-
-/** Where the credit of a connection's carrier stands. */
-// @ts-ignore: decorator
-@inline
-function creditOf(core: usize, connection: u32): usize {
-  return core + M.CORE_NETIF_CREDIT + <u32>load<u8>(preOf(core, connection), F.PRE_NETIF) * 4;
-}
-
-/** Frames that a flow whose turn it is may send: 0 when it has gone, or waits for its carrier. */
-// @ts-ignore: decorator
-@inline
-function turnCredit(core: usize, connection: u32): u32 {
-  if (load<u8>(preOf(core, connection), F.PRE_STATE) != <u8>F.PreState.Installed) return 0;
-  const left = load<u32>(creditOf(core, connection));
-  if (left == 0) scheduler.parkTurn(core, connection);
-  return left;
-}
-
-// @ts-ignore: decorator
-@inline
-function spendCredit(core: usize, connection: u32, frames: u32): void {
-  const credit = creditOf(core, connection);
-  store<u32>(credit, load<u32>(credit) - frames);
 }
 
 /** One turn, all at once: the segments that were sent, none of them left in the stages. */

@@ -6,13 +6,12 @@
  */
 import { protocolOf } from "../flow/flow-state.ts";
 import { acknowledge } from "../tcp/acknowledge.ts";
-import { admitSegment, clearResult, updateTimestamp } from "../tcp/arrival.ts";
+import { admitSegment, clearResult, isAcceptable, updateTimestamp } from "../tcp/arrival.ts";
 import { receiveAck } from "../tcp/receive-ack.ts";
 import { drop, noteSendable } from "../tcp/state.ts";
-import { sequenceAcceptable } from "../tcp/window.ts";
 import { DropReason } from "../../bindings/abi/drop-reason.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
-import { seqAtOrBefore, seqBefore, seqDistance } from "../../bindings/abi/seq.ts";
+import { seqAtOrBefore, seqBefore } from "../../bindings/abi/seq.ts";
 import { TCP_FIN } from "../../bindings/abi/tcp.ts";
 import * as W from "../../bindings/abi/work.ts";
 import { receivePayload } from "./protocol-reassembly.ts";
@@ -29,10 +28,7 @@ export function protocolRx(core: usize, work: usize): void {
   const window = load<u32>(p, F.PROTOCOL_RX_AVAIL);
   const length = load<u32>(work, W.WORK_PAYLOAD_LENGTH);
   const span = length + ((tcpFlags & TCP_FIN) != 0 ? 1 : 0);
-  // RFC 9293, 3.10.7.4, "special allowance": the ACK of a peer that has filled our window stands at
-  // its right edge, that of one that has probed a closed window one further.
-  const acceptable = sequenceAcceptable(seq, span, next, window)
-    || (span == 0 && seqDistance(next, seq) <= window + 1);
+  const acceptable = isAcceptable(seq, span, next, window);
   if (!acceptable && !seqAtOrBefore(seq, next)) {
     drop(work, DropReason.OutOfWindow);
     return acknowledge(core, work, connection, p);

@@ -37,17 +37,32 @@ function redirect(work: usize, ip: usize): void {
 
 /** One received frame; `link` is the carrier's link header in bytes, 14 or 0. */
 export function preProcessRx(core: usize, work: usize, link: u32): void {
+  const ip = validateRx(core, work, link);
+  if (ip != 0) identify(core, work, ip);
+}
+
+/**
+ * Val and Sum of a received frame: the address of a valid TCP segment's IP header, 0 for all else,
+ * whose verdict is in the work record then.
+ */
+export function validateRx(core: usize, work: usize, link: u32): usize {
   store<u32>(work, 0, W.WORK_CONNECTION);
   store<u32>(work, 0, W.WORK_ACTIONS);
   store<u32>(work, 0, W.WORK_PAYLOAD);
   const ip = link == 0 ? rawPacket(work) : ethernetPayload(core, work);
-  if (ip == 0) return;
+  if (ip == 0) return 0;
   const end = <usize>load<u32>(work, W.WORK_FRAME) + load<u32>(work, W.WORK_FRAME_LENGTH);
   const reason = checkIpv4(ip, <u32>(end - ip));
-  if (reason != DropReason.None) return drop(work, reason);
-  if (<u32>load<u8>(ip, IPV4_PROTOCOL) != PROTOCOL_TCP) return redirect(work, ip);
-  if (isInvalidIpv4Source(ip)) return drop(work, DropReason.IpSource);
-  validateSegment(core, work, ip);
+  if (reason != DropReason.None) {
+    drop(work, reason);
+  } else if (<u32>load<u8>(ip, IPV4_PROTOCOL) != PROTOCOL_TCP) {
+    redirect(work, ip);
+  } else if (isInvalidIpv4Source(ip)) {
+    drop(work, DropReason.IpSource);
+  } else if (validateSegment(core, work, ip)) {
+    return ip;
+  }
+  return 0;
 }
 
 /** A packet without link header: the version nibble decides. */
@@ -97,32 +112,38 @@ function ethernetPayload(core: usize, work: usize): usize {
   return 0;
 }
 
-/** Lengths and checksum of a TCP segment (RFC 9293 MUST-3), then its connection. */
-function validateSegment(core: usize, work: usize, ip: usize): void {
+/** Lengths and checksum of a TCP segment (RFC 9293 MUST-3); false, and dropped, when bad. */
+function validateSegment(core: usize, work: usize, ip: usize): bool {
   const header = ipv4HeaderLength(ip);
   const length = ipv4TotalLength(ip) - header;
-  if (length < T.TCP_SIZE) return drop(work, DropReason.IpTotalLength);
   const tcp = ip + header;
+  const reason = checkSegment(ip, tcp, length);
+  if (reason != DropReason.None) {
+    drop(work, reason);
+    return false;
+  }
   const offset = (<u32>load<u8>(tcp, T.TCP_DATA_OFFSET) >> 4) << 2;
-  if (offset < T.TCP_SIZE || offset > length) return drop(work, DropReason.TcpHeaderLength);
-  const sum = sumWords(tcp, length) + pseudoSumIpv4(ip, PROTOCOL_TCP, length);
-  if (fold(sum) != 0xffff) return drop(work, DropReason.TcpChecksum);
-  const flags: u32 = load<u8>(tcp, T.TCP_FLAGS);
-  if ((flags & CONTROL_FLAGS) == 0) return drop(work, DropReason.TcpNoFlags);
   store<u32>(work, <u32>tcp, W.WORK_TCP);
-  store<u32>(work, flags, W.WORK_FLAGS);
-  identify(core, work, ip, tcp, offset, length);
+  store<u32>(work, load<u8>(tcp, T.TCP_FLAGS), W.WORK_FLAGS);
+  summarise(core, work, ip, tcp, offset, length);
+  return true;
+}
+
+// @ts-ignore: decorator
+@inline
+function checkSegment(ip: usize, tcp: usize, length: u32): u32 {
+  if (length < T.TCP_SIZE) return DropReason.IpTotalLength;
+  const offset = (<u32>load<u8>(tcp, T.TCP_DATA_OFFSET) >> 4) << 2;
+  if (offset < T.TCP_SIZE || offset > length) return DropReason.TcpHeaderLength;
+  const sum = sumWords(tcp, length) + pseudoSumIpv4(ip, PROTOCOL_TCP, length);
+  if (fold(sum) != 0xffff) return DropReason.TcpChecksum;
+  const flags: u32 = load<u8>(tcp, T.TCP_FLAGS);
+  return (flags & CONTROL_FLAGS) == 0 ? DropReason.TcpNoFlags : DropReason.None;
 }
 
 /** Id: the connection by its 4-tuple; Steer: its flow group. */
-function identify(
-  core: usize,
-  work: usize,
-  ip: usize,
-  tcp: usize,
-  offset: u32,
-  length: u32,
-): void {
+export function identify(core: usize, work: usize, ip: usize): void {
+  const tcp = <usize>load<u32>(work, W.WORK_TCP);
   const remote = load<u32>(ip, IPV4_SOURCE);
   const local = load<u32>(ip, IPV4_DESTINATION);
   const ports = load<u32>(tcp);
@@ -130,12 +151,10 @@ function identify(
   store<u32>(work, connection, W.WORK_CONNECTION);
   const pre = preOf(core, connection);
   if (connection == 0 || load<u8>(pre, PRE_STATE) != <u8>PreState.Installed) {
-    summarise(core, work, ip, tcp, offset, length);
     return redirect(work, ip);
   }
   store<u32>(work, load<u32>(pre, PRE_GENERATION), W.WORK_GENERATION);
   store<u32>(work, load<u8>(pre, PRE_GROUP), W.WORK_GROUP);
-  summarise(core, work, ip, tcp, offset, length);
 }
 
 /** Sum: the header fields that later stages need. */

@@ -11,6 +11,7 @@ import { TCP_ACK_FLAG, TCP_RST, TCP_SYN } from "../../bindings/abi/tcp.ts";
 import * as W from "../../bindings/abi/work.ts";
 import { acknowledge, challenge } from "./acknowledge.ts";
 import { act, drop, flagsOf } from "./state.ts";
+import { sequenceAcceptable } from "./window.ts";
 
 /** True when the segment goes on to its acknowledgment; otherwise all is said of it. */
 export function admitSegment(core: usize, work: usize, connection: u32, p: usize): bool {
@@ -29,6 +30,18 @@ export function admitSegment(core: usize, work: usize, connection: u32, p: usize
   if ((tcpFlags & TCP_ACK_FLAG) != 0) return true;
   drop(work, DropReason.NoAck);
   return false;
+}
+
+/**
+ * True for a segment with numbers in the window (RFC 9293, 3.10.7.4, first check). "Special
+ * allowance": the ACK of a peer that has filled our window stands at its right edge, that of one
+ * that has probed a closed window one further.
+ */
+// @ts-ignore: decorator
+@inline
+export function isAcceptable(seq: u32, span: u32, next: u32, window: u32): bool {
+  return sequenceAcceptable(seq, span, next, window)
+    || (span == 0 && seqDistance(next, seq) <= window + 1);
 }
 
 /** Nothing is decided yet. */

@@ -37,7 +37,8 @@ export function countDuplicate(core: usize, work: usize, p: usize, r: usize): vo
   if (duplicates == DUP_ACK_THRESHOLD) enterRecovery(core, work, p, r);
 }
 
-function enterRecovery(core: usize, work: usize, p: usize, r: usize): void {
+/** The third duplicate ACK: fast retransmit (RFC 5681, 3.2). */
+export function enterRecovery(core: usize, work: usize, p: usize, r: usize): void {
   const una = load<u32>(p, F.PROTOCOL_TX_UNA);
   // RFC 6582, 3.2 step 2: no second recovery for losses that the first one or an RTO covers.
   if (seqBefore(una, load<u32>(r, F.RECOVERY_RECOVER))) return;

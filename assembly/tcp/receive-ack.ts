@@ -50,7 +50,7 @@ export function receiveAck(
 }
 
 /** Below una: a late segment, or an attack; above what was sent: answered and dropped. */
-function oldAck(core: usize, work: usize, connection: u32, p: usize, behind: u32): bool {
+export function oldAck(core: usize, work: usize, connection: u32, p: usize, behind: u32): bool {
   // RFC 5961, 5.2: an ACK older than the largest window is not from this peer.
   if (behind <= load<u32>(p, F.PROTOCOL_WINDOW_MAX)) return true;
   drop(work, DropReason.AckOutOfRange);
@@ -74,7 +74,7 @@ export function updateWindow(p: usize, seq: u32, ack: u32, field: u32): void {
 }
 
 /** New data acknowledged: moves una, frees buffer, samples the RTT, grows the window. */
-function advance(core: usize, work: usize, connection: u32, p: usize, acked: u32): void {
+export function advance(core: usize, work: usize, connection: u32, p: usize, acked: u32): void {
   const r = recoveryOf(core, connection);
   const flags = flagsOf(p);
   const data = sentData(p);

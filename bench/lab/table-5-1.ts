@@ -38,7 +38,7 @@ interface Range {
 }
 
 class Merge {
-  readonly #machine = new RmtMachine(loadModule("laminar.wasm"), "stagewise");
+  readonly #machine = new RmtMachine(loadModule("rmt.wasm"), "stagewise");
   readonly #mirrored = new Map<string, Range>();
 
   constructor() {

@@ -53,5 +53,10 @@ export const enum DropReason {
   LinkMalformed = 44,
   /** Workers executor: netif and pre-processing disagree on the flow group. */
   FlowGroup = 45,
+  // Laminar's pipeline, of segments that the push engine gave it: acknowledged meanwhile, without
+  // credit, beyond the peer's window.
+  PushStale = 46,
+  PushCredit = 47,
+  PushWindow = 48,
 }
-export const DROP_REASONS: u32 = 46;
+export const DROP_REASONS: u32 = 49;

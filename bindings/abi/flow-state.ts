@@ -101,6 +101,11 @@ export const FLOW_PERSIST: u32 = 0x4000;
 /** Every data segment is acknowledged at once (TCP_QUICKACK). */
 export const FLOW_QUICK_ACK: u32 = 0x8000;
 
+/** Options that FlexTOE's connections may have (features()). */
+export const FLEXTOE_FEATURES: u32 = FLOW_TIMESTAMPS | FLOW_SACK | FLOW_ECN;
+/** Laminar's faithful mode: nothing that its program does not carry. */
+export const LAMINAR_FEATURES: u32 = FLOW_ECN;
+
 export const ECHO_ECE: u32 = 1;
 export const ECHO_CWR: u32 = 2;
 export const ECHO_CE_STATE: u32 = 4;

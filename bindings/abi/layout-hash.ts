@@ -13,6 +13,7 @@ import { SCHEDULER_CHARGED, SCHEDULER_SIZE } from "./flow-state.ts";
 import { BATCH_MAX, CONTEXTS_MAX, EGRESS_FRAMES_MAX, FLOW_GROUPS, NETIFS_MAX } from "./limits.ts";
 import { OOO_INTERVALS_MAX } from "./limits.ts";
 import { CORE_SEQUENCE_FAULTS, CORE_SIZE, GUARD_BYTES } from "./memory-map.ts";
+import { LAMINAR_SIZE, MATCH_SIZE, STATE_SIZE, TCP_ENTRY_BYTES, TCP_ROW_BYTES } from "./rmt.ts";
 import { LIBTOE_READY, LIBTOE_SIZE, SOCKET_OWNER, SOCKET_SIZE } from "./socket.ts";
 import { TIMER_SIZE, WHEEL_SIZE } from "./timer.ts";
 import { WORK_ACKED, WORK_SIZE } from "./work.ts";
@@ -65,8 +66,17 @@ const LIMITS: u32 =
 const SOCKETS: u32 =
   (SOCKET_SIZE ^ (SOCKET_OWNER << 7) ^ (LIBTOE_SIZE << 13) ^ (LIBTOE_READY << 25)) >>> 0;
 
+const MACHINE: u32 =
+  (STATE_SIZE ^
+    (MATCH_SIZE << 8) ^
+    (TCP_ENTRY_BYTES << 13) ^
+    (TCP_ROW_BYTES << 19) ^
+    (LAMINAR_SIZE << 25)) >>>
+  0;
+
 export const LAYOUT_HASH: u32 =
   (RECORDS ^
+    MACHINE ^
     SOCKETS ^
     (DESCRIPTORS << 1) ^
     (DESCRIPTORS >>> 31) ^

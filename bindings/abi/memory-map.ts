@@ -93,6 +93,13 @@ export const CORE_SEQUENCE_DOMAINS: u32 = 32;
 /** Times that a number was released out of turn: 0, or the executor is wrong. */
 export const CORE_SEQUENCE_FAULTS: u32 = 1408; // u32
 export const CORE_POOL_LOCK: u32 = 1420; // u32: 1 = held; builds with threads only
+// Laminar's alone: an RMT machine's state and what is beside it (abi/rmt.ts).
+export const CORE_RMT_STATE: u32 = 1424; // u32: STATE
+export const CORE_RMT_TABLES: u32 = 1428; // u32: MATCH TABLE records
+export const CORE_RMT_ENTRIES: u32 = 1432; // u32: entries of table `connections`
+export const CORE_RMT_ROWS: u32 = 1436; // u32: registers, a row a connection
+export const CORE_RMT_VECTOR: u32 = 1440; // u32: header vector of the packet under way
+export const CORE_LAMINAR: u32 = 1444; // u32: LAMINAR records
 export const CORE_SIZE: u32 = 1472;
 
 /** log2 of the timestamp clock's tick in ns: within RFC 7323's 1 ms to 1 s (5.4). */

@@ -14,7 +14,9 @@ export const STATE_TABLES: u32 = 12; // u32
 export const STATE_GROUPS: u32 = 16; // 8 x {u32 base, u32 entries}
 export const STATE_GROUP_SIZE: u32 = 8;
 export const STATE_GROUPS_MAX: u32 = 8;
-export const STATE_SIZE: u32 = 80;
+/** Key of the exact tables' hash: whoever chooses addresses must not choose slots. */
+export const STATE_HASH_KEY: u32 = 80; // 2 x u64
+export const STATE_SIZE: u32 = 96;
 
 // MATCH TABLE: where its entries are. An entry: words of the key, as many of its mask (ternary,
 // longest) or of its upper bound (range), then what it gives.
@@ -35,3 +37,20 @@ export const enum MatchKind {
   Longest = 2,
   Range = 3,
 }
+
+// TCP's program in a data path: what a core's map has for it.
+/** Rows of its registers: what the program's machine has room for. */
+export const TCP_ROWS_MAX: u32 = 32768;
+/** Bytes of a connection's row of registers, and of an entry of table `connections`. */
+export const TCP_ROW_BYTES: u32 = 64;
+export const TCP_ENTRY_BYTES: u32 = 40;
+/** Bytes of a header vector, at most. */
+export const TCP_VECTOR_MAX: u32 = 512;
+
+// LAMINAR: what the push engine and the control plane's half in the data path keep of a connection
+// beside the registers.
+/** libTOE has been told of the bytes before this sequence number (5.3.1.4: ahead of a merge). */
+export const LAMINAR_READY: u32 = 0; // u32
+/** Receive credit for bytes that were read ahead of their merge: waits for it. */
+export const LAMINAR_HELD: u32 = 4; // u32
+export const LAMINAR_SIZE: u32 = 16;

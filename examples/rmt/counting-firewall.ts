@@ -15,7 +15,7 @@ import { loadProgram, type MatchCode } from "../../host/rmt/program-machine.ts";
 const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
 const FILE = "counting-firewall.rmt";
 const text = readFileSync(join(ROOT, "examples/rmt", FILE), "utf8");
-const laminar = new WebAssembly.Module(readFileSync(join(ROOT, "build/laminar.wasm")));
+const laminar = new WebAssembly.Module(readFileSync(join(ROOT, "build/rmt.wasm")));
 
 /** Match tables over the program's memory. */
 function match(memory: WebAssembly.Memory): MatchCode {

@@ -120,6 +120,7 @@ export class ControlPlane implements C.ControlPlaneApi {
     });
     this.#plane = {
       core,
+      features: core.exports.features(),
       profile: options.profile,
       limits,
       rows,

@@ -3,6 +3,7 @@
  * from the segment at hand into the row. Invariant: an option is on only when both sides sent it.
  */
 import { Counter } from "../../bindings/abi/counters.ts";
+import { FLOW_SACK, FLOW_TIMESTAMPS } from "../../bindings/abi/flow-state.ts";
 import { MSS_DEFAULT_IPV4, MSS_MIN, WINDOW_SCALE_MAX } from "../../bindings/abi/limits.ts";
 import { TCP_CWR, TCP_ECE, TCP_SYN } from "../../bindings/abi/tcp.ts";
 import { countEvent, type Plane } from "./plane.ts";
@@ -25,8 +26,8 @@ export function negotiate(plane: Plane, id: number, isAnswer: boolean): void {
     rows.set(id, R.ROW_PEER_SCALE, 0);
     rows.set(id, R.ROW_LOCAL_SCALE, 0);
   }
-  if (segment.sackPermitted) rows.raise(id, R.ROW_HAS_SACK);
-  if (segment.timestamps) {
+  if (segment.sackPermitted && (plane.features & FLOW_SACK) !== 0) rows.raise(id, R.ROW_HAS_SACK);
+  if (segment.timestamps && (plane.features & FLOW_TIMESTAMPS) !== 0) {
     rows.raise(id, R.ROW_HAS_TIMESTAMPS);
     rows.set(id, R.ROW_TS_RECENT, segment.tsVal);
   }

@@ -64,6 +64,8 @@ export interface Attention {
 
 export interface Plane {
   readonly core: Core;
+  /** FLOW_* bits that the data path's connections may have. */
+  readonly features: number;
   readonly profile: Profile;
   readonly limits: ControlPlaneLimits;
   readonly rows: RowTable;

@@ -3,6 +3,7 @@
  * aborts, orphans. Invariants: a connection that libTOE knows gets closed() once, unless libTOE let
  * go first; its row, and with an orderly end also its buffers, stay until release() or abort().
  */
+import { FLOW_TIMESTAMPS } from "../../bindings/abi/flow-state.ts";
 import { DropReason } from "../../bindings/abi/drop-reason.ts";
 import { seqAfter, seqBefore } from "../../bindings/abi/seq.ts";
 import { TCP_ACK_FLAG, TCP_FIN, TCP_RST, TCP_SYN } from "../../bindings/abi/tcp.ts";
@@ -264,14 +265,15 @@ export function orphanExpired(plane: Plane, id: number): void {
 /**
  * RFC 6191, 2 (RFC 9293 SHLD-4): may this SYN start a new incarnation? The reference is the
  * sequence number of the peer's FIN. `offers` = our SYN-ACK would carry timestamps: always when
- * the SYN does.
+ * the SYN does, if the data path has them.
  */
 export function mayReopen(plane: Plane, id: number): boolean {
   const { rows, segment } = plane;
   const fin = (rows.get(id, R.ROW_RCV_NXT) - 1) >>> 0;
   const isBeyond = seqAfter(segment.seq, fin);
   const had = rows.has(id, R.ROW_HAS_TIMESTAMPS);
-  if (!had) return segment.timestamps || isBeyond;
+  const offers = segment.timestamps && (plane.features & FLOW_TIMESTAMPS) !== 0;
+  if (!had) return offers || isBeyond;
   if (!segment.timestamps) return isBeyond;
   const recent = rows.get(id, R.ROW_TS_RECENT);
   return seqAfter(segment.tsVal, recent) || (segment.tsVal === recent && isBeyond);

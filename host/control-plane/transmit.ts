@@ -2,6 +2,7 @@
  * The control segments of a connection: SYN, SYN-ACK, the ACK of TIME-WAIT, and resets, those of
  * connections and those that answer a segment which belongs to none (RFC 9293, 3.5.2, 3.10.7.1).
  */
+import { FLOW_SACK, FLOW_TIMESTAMPS } from "../../bindings/abi/flow-state.ts";
 import { TCP_ACK_FLAG, TCP_CWR, TCP_ECE, TCP_RST, TCP_SYN } from "../../bindings/abi/tcp.ts";
 import { DropReason } from "../../bindings/abi/drop-reason.ts";
 import { destinationHigh, isGroupAddress, sourceHigh, sourceLow } from "../wire/ethernet.ts";
@@ -62,7 +63,7 @@ function ecnFlags(plane: Plane, id: number, isSynAck: boolean): number {
 }
 
 /**
- * Sends the row's SYN or, in SYN-RECEIVED, SYN-ACK. A SYN offers everything; a SYN-ACK repeats
+ * Sends the row's SYN or, in SYN-RECEIVED, SYN-ACK. A SYN offers what the data path has; a SYN-ACK repeats
  * what the peer's SYN offered (RFC 7323, 2.2 and 3.2; RFC 2018, 2).
  */
 export function sendSyn(plane: Plane, id: number): boolean {
@@ -83,8 +84,11 @@ export function sendSyn(plane: Plane, id: number): boolean {
   if (!answers || rows.has(id, R.ROW_HAS_SCALE)) {
     out.windowScale = rows.get(id, R.ROW_LOCAL_SCALE);
   }
-  out.sackPermitted = !answers || rows.has(id, R.ROW_HAS_SACK);
-  if (!answers || rows.has(id, R.ROW_HAS_TIMESTAMPS)) fillTimestamps(plane, id, out);
+  const offers = answers ? 0 : plane.features;
+  out.sackPermitted = (offers & FLOW_SACK) !== 0 || rows.has(id, R.ROW_HAS_SACK);
+  if ((offers & FLOW_TIMESTAMPS) !== 0 || rows.has(id, R.ROW_HAS_TIMESTAMPS)) {
+    fillTimestamps(plane, id, out);
+  }
   return send(plane, id);
 }
 

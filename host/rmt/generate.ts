@@ -83,7 +83,13 @@ class Generator {
     const bytes = 32 * Math.ceil(fields.length / 8);
     this.#line(0, `/** Of a header vector: whole blocks of 32. */`);
     this.#line(0, `export const HEADER_BYTES: u32 = ${bytes};`);
+    for (const [constant, value] of this.#program.constants) {
+      this.#line(0, `export const C_${constant}: u32 = ${value};`);
+    }
     for (const [i, group] of this.#groups.entries()) {
+      for (const [word, register] of registersOf(this.#program, group).entries()) {
+        this.#line(0, `export const R_${register.name.toUpperCase()}: u32 = ${word * 4};`);
+      }
       const row = rowBytes(registersOf(this.#program, group).length);
       this.#line(0, `export const GROUP_${i}: u32 = ${i};`);
       this.#line(0, `/** Bytes of a row of registers by ${group}. */`);

@@ -28,7 +28,7 @@ export interface ProgramCode {
   readonly [deparser: `deparse_${string}`]: (phv: number, header: number) => void;
 }
 
-/** Match tables of assembly/laminar/match.ts, as build/laminar.wasm exports them. */
+/** Match tables of assembly/laminar/match.ts, as build/rmt.wasm exports them. */
 export interface MatchCode {
   match(state: number, table: number, k0: number, k1: number, k2: number, k3: number): number;
   exactSlot(state: number, table: number, k0: number, k1: number, k2: number, k3: number): number;
@@ -129,7 +129,7 @@ interface Place {
 
 /** What a machine is made of, beside its program. */
 export interface MachineOptions {
-  /** Exports of build/laminar.wasm over `memory`, without anything else running on it. */
+  /** Exports of build/rmt.wasm over `memory`, without anything else running on it. */
   readonly match: (memory: WebAssembly.Memory) => MatchCode;
   /** Other code than that which is emitted. */
   readonly code?: (memory: WebAssembly.Memory) => ProgramCode;

@@ -5,7 +5,7 @@
 import { laminarOver } from "../../bench/rmt-machine.ts";
 import { TOFINO2 } from "../../host/rmt/machines/tofino2.ts";
 import { loadProgram, type ProgramMachine } from "../../host/rmt/program-machine.ts";
-import { loadLaminarModule } from "../support/load-core.ts";
+import { loadRmtModule } from "../support/load-core.ts";
 import { type Form, RmtTcp } from "../support/rmt.ts";
 import type { Drop, Outcome, PseudoSegment, Receiver, ReceiveWindow } from "./receiver.ts";
 import { seqMinus, seqPlus } from "./receiver.ts";
@@ -24,7 +24,7 @@ export function machineOf(form: Form): ProgramMachine {
 
 /** As machineOf(), from a text. */
 export function machineFrom(text: string): ProgramMachine {
-  const module = loadLaminarModule();
+  const module = loadRmtModule();
   const match = (memory: WebAssembly.Memory) => laminarOver(module, memory);
   return loadProgram("tcp.rmt", text, TOFINO2, { match, most: 2 });
 }

@@ -1,5 +1,6 @@
 /** What a test run was asked for: which build, which seed, and where the repository stands. */
 import { fileURLToPath } from "node:url";
+import type { DataPath } from "../../bindings/layout.ts";
 
 /** Which Wasm build the tests load: the vitest project sets it. */
 export type Build = "release" | "debug";
@@ -15,6 +16,13 @@ export function buildUnderTest(): Build {
   const value = process.env.TOELOOP_BUILD ?? "release";
   if (value === "release" || value === "debug") return value;
   throw new Error(`TOELOOP_BUILD: expected release or debug, got ${value}`);
+}
+
+/** The data path under test: TOELOOP_DATAPATH, set by the vitest project. */
+export function dataPathUnderTest(): DataPath {
+  const value = process.env.TOELOOP_DATAPATH ?? "flextoe";
+  if (value === "flextoe" || value === "laminar") return value;
+  throw new Error(`TOELOOP_DATAPATH: expected flextoe or laminar, got ${value}`);
 }
 
 /** True in CI: a test whose requirement is missing fails instead of being skipped. */

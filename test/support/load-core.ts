@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { createCore, type Core } from "../../bindings/core.ts";
 import type { LayoutOptions } from "../../bindings/layout.ts";
-import { buildUnderTest, ROOT } from "./env.ts";
+import { buildUnderTest, dataPathUnderTest, ROOT } from "./env.ts";
 
 /** Key of the connection database's hash in tests: fixed, so that a failure repeats. */
 export const TEST_HASH_KEY: readonly [bigint, bigint] = [0x0123456789abcdefn, 0xfedcba9876543210n];
@@ -26,9 +26,9 @@ function load(name: string): WebAssembly.Module {
   return module;
 }
 
-/** The data path under test: build/flextoe.wasm or build/flextoe.debug.wasm. */
+/** The data path under test: build/flextoe.wasm or build/laminar.wasm, or the debug one. */
 export function loadModule(): WebAssembly.Module {
-  return load("flextoe");
+  return load(dataPathUnderTest());
 }
 
 /** The build with the test-only exports of assembly/testing.ts: single functions and stages. */
@@ -36,9 +36,9 @@ export function loadTestingModule(): WebAssembly.Module {
   return load("testing");
 }
 
-/** Stage programs of assembly/laminar.ts. */
-export function loadLaminarModule(): WebAssembly.Module {
-  return load("laminar");
+/** Stage programs of assembly/rmt.ts. */
+export function loadRmtModule(): WebAssembly.Module {
+  return load("rmt");
 }
 
 /** A fresh core over a small memory of its own; `layout` overrides TEST_LAYOUT. */

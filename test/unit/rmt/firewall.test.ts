@@ -9,14 +9,14 @@ import { laminarOver } from "../../../bench/rmt-machine.ts";
 import { TOFINO2 } from "../../../host/rmt/machines/tofino2.ts";
 import { loadProgram, type ProgramMachine } from "../../../host/rmt/program-machine.ts";
 import { ROOT, seedOf } from "../../support/env.ts";
-import { loadLaminarModule } from "../../support/load-core.ts";
+import { loadRmtModule } from "../../support/load-core.ts";
 import { Random } from "../../support/random.ts";
 
 const SEED = seedOf(80);
 const TEXT = readFileSync(`${ROOT}examples/rmt/counting-firewall.rmt`, "utf8");
 
 function load(): ProgramMachine {
-  const module = loadLaminarModule();
+  const module = loadRmtModule();
   const match = (memory: WebAssembly.Memory) => laminarOver(module, memory);
   return loadProgram("counting-firewall.rmt", TEXT, TOFINO2, { match });
 }

@@ -8,7 +8,7 @@ import { laminarOver } from "../../../bench/rmt-machine.ts";
 import { TOFINO2 } from "../../../host/rmt/machines/tofino2.ts";
 import { loadProgram, type ProgramMachine } from "../../../host/rmt/program-machine.ts";
 import { seedOf } from "../../support/env.ts";
-import { loadLaminarModule } from "../../support/load-core.ts";
+import { loadRmtModule } from "../../support/load-core.ts";
 import { Random } from "../../support/random.ts";
 import { programText } from "../../support/rmt.ts";
 import { type Binding, binding, Packets, segment } from "../../support/rmt-packets.ts";
@@ -24,7 +24,7 @@ const STATEMENT = /^ *(parser|extract|length|goto|deparser|emit|pipe|stage|table
 const PART = /^ *(case|test|new|out) /;
 
 function load(text: string): ProgramMachine {
-  const module = loadLaminarModule();
+  const module = loadRmtModule();
   return loadProgram("tcp.rmt", text, TOFINO2, {
     match: (memory) => laminarOver(module, memory),
     most: 63,

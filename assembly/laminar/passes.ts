@@ -1,0 +1,110 @@
+/**
+ * Passes of packets through TCP's stage program (dissertation 5.2): each kind fills its own fields
+ * of the header vector; what a pass leaves there is read until the next one.
+ */
+import * as T from "./generated/tcp.ts";
+import { rowOf } from "./state.ts";
+import { CORE_RMT_STATE, CORE_RMT_VECTOR } from "../../bindings/abi/memory-map.ts";
+import { TCP_ROW_BYTES, TCP_VECTOR_MAX } from "../../bindings/abi/rmt.ts";
+
+if (T.HEADER_BYTES > TCP_VECTOR_MAX) ERROR("TCP_VECTOR_MAX: the program has more fields");
+if (T.ROW_0 != TCP_ROW_BYTES) ERROR("TCP_ROW_BYTES: the program has more registers");
+
+// @ts-ignore: decorator
+@inline
+export function stateOf(core: usize): usize {
+  return <usize>load<u32>(core, CORE_RMT_STATE);
+}
+
+// @ts-ignore: decorator
+@inline
+function vectorOf(core: usize): usize {
+  return <usize>load<u32>(core, CORE_RMT_VECTOR);
+}
+
+/** A field of the header vector as the last pass left it; `offset`: a constant of the program. */
+// @ts-ignore: decorator
+@inline
+export function result(core: usize, offset: usize): u32 {
+  return load<u32>(vectorOf(core) + offset);
+}
+
+/** A register of a connection: what the control plane may read; `offset`: R_* of the program. */
+// @ts-ignore: decorator
+@inline
+export function register(core: usize, connection: u32, offset: usize): u32 {
+  return load<u32>(rowOf(stateOf(core), T.GROUP_0, T.ROW_0, connection) + offset);
+}
+
+/** A header vector without values. By vectors: memory.fill() is a call outside of the module. */
+// @ts-ignore: decorator
+@inline
+function clear(vector: usize): void {
+  const zero = i64x2.splat(0);
+  for (let at: u32 = 0; at < T.HEADER_BYTES; at += 32) {
+    v128.store(vector + at, zero);
+    v128.store(vector + at, zero, 16);
+  }
+}
+
+/**
+ * Parser and ingress of a packet of `bytes` bytes: the connection that table `connections` has for
+ * it, 0 for none.
+ */
+export function ingressPass(core: usize, packet: usize, bytes: u32): u32 {
+  const vector = vectorOf(core);
+  clear(vector);
+  if (!T.parse(vector, packet, bytes)) return 0;
+  T.ingressFused(vector, stateOf(core));
+  return load<u32>(vector, T.CONNECTION);
+}
+
+// @ts-ignore: decorator
+@inline
+function egress(core: usize, vector: usize, kind: u32): void {
+  store<u32>(vector, kind, T.KIND);
+  T.egressFused(vector, stateOf(core));
+}
+
+/** Egress of the received segment that ingressPass() has left in the header vector. */
+export function receivePass(core: usize): void {
+  egress(core, vectorOf(core), T.C_RX);
+}
+
+/** A segment without bytes of `kind`: PSEUDO, TX or PROBE. `span` counts a FIN, `length` does not. */
+export function segmentPass(
+  core: usize,
+  kind: u32,
+  connection: u32,
+  seq: u32,
+  span: u32,
+  length: u32,
+): void {
+  const vector = vectorOf(core);
+  clear(vector);
+  store<u32>(vector, connection, T.CONNECTION);
+  store<u32>(vector, seq, T.SEQ);
+  store<u32>(vector, seq + span, T.END);
+  store<u32>(vector, length, T.LENGTH);
+  egress(core, vector, kind);
+}
+
+/** SYNC (bytes freed), GRANT or TIMEOUT (credits): a packet with one value. */
+export function valuePass(core: usize, kind: u32, connection: u32, value: u32, keep: u32): void {
+  const vector = vectorOf(core);
+  clear(vector);
+  store<u32>(vector, connection, T.CONNECTION);
+  store<u32>(vector, value, T.VALUE);
+  store<u32>(vector, keep, T.KEEP);
+  egress(core, vector, kind);
+}
+
+/** The control plane writes one register; `target`: C_* of its name. */
+export function controlPass(core: usize, connection: u32, target: u32, value: u32): void {
+  const vector = vectorOf(core);
+  clear(vector);
+  store<u32>(vector, connection, T.CONNECTION);
+  store<u32>(vector, target, T.TARGET);
+  store<u32>(vector, value, T.VALUE);
+  egress(core, vector, T.C_CONTROL);
+}

@@ -1,0 +1,227 @@
+/**
+ * A received segment of an installed connection (5.3.1): the stage program reassembles it and takes
+ * its acknowledgment; here is what surrounds the pipeline. DMA header and notification are made of
+ * the pass's results, the control plane's half in the data path rolls back what did not fit
+ * (5.3.1.2) and sees to FIN and RST, which the program does not know, and libTOE's push engine
+ * learns what was acknowledged. What TCP decides beyond the program is assembly/tcp's.
+ *
+ * Invariant: PROTOCOL's receive half is a copy of R1 and R2 after each segment.
+ */
+import { postOf, protocolOf, recoveryOf } from "../flow/flow-state.ts";
+import { acknowledge } from "../tcp/acknowledge.ts";
+import { admitSegment, clearResult, isAcceptable } from "../tcp/arrival.ts";
+import { noteMark } from "../tcp/congestion-marks.ts";
+import { receiveFin } from "../tcp/end-of-stream.ts";
+import { enterRecovery } from "../tcp/loss.ts";
+import { advance, oldAck } from "../tcp/receive-ack.ts";
+import { act, drop, flagsOf, noteSendable, setFlags } from "../tcp/state.ts";
+import { DropReason } from "../../bindings/abi/drop-reason.ts";
+import * as F from "../../bindings/abi/flow-state.ts";
+import { CORE_LAMINAR } from "../../bindings/abi/memory-map.ts";
+import { LAMINAR_READY, LAMINAR_SIZE } from "../../bindings/abi/rmt.ts";
+import { seqAfter, seqAtOrBefore, seqBefore, seqDistance } from "../../bindings/abi/seq.ts";
+import { TCP_FIN } from "../../bindings/abi/tcp.ts";
+import * as W from "../../bindings/abi/work.ts";
+import * as T from "./generated/tcp.ts";
+import { controlPass, receivePass, register, result, segmentPass } from "./passes.ts";
+
+// @ts-ignore: decorator
+@inline
+export function laminarOf(core: usize, connection: u32): usize {
+  return <usize>load<u32>(core, CORE_LAMINAR) + connection * LAMINAR_SIZE;
+}
+
+/** Egress of the segment that ingress has left in the header vector, and all that follows. */
+export function receiveSegment(core: usize, work: usize): void {
+  const connection = load<u32>(work, W.WORK_CONNECTION);
+  const p = protocolOf(core, connection);
+  clearResult(work);
+  if (!admitSegment(core, work, connection, p)) return;
+  const length = load<u32>(work, W.WORK_PAYLOAD_LENGTH);
+  const fin: u32 = (load<u32>(work, W.WORK_FLAGS) & TCP_FIN) != 0 ? 1 : 0;
+  const acceptable = isAcceptable(
+    load<u32>(work, W.WORK_SEQ),
+    length + fin,
+    load<u32>(p, F.PROTOCOL_RX_NEXT_SEQ),
+    load<u32>(p, F.PROTOCOL_RX_AVAIL),
+  );
+  if (!mayEnter(core, work, connection, p, length, acceptable)) return;
+  receivePass(core);
+  const acked = result(core, T.ACKED);
+  const unsent = result(core, T.UNSENT) != 0;
+  const fast = result(core, T.FAST) != 0;
+  const mirror = result(core, T.MIRROR) != 0;
+  if (length != 0) reassembled(core, work, connection, p);
+  takeAck(core, work, connection, p, acked, unsent, fast);
+  const ended = receiveEnd(core, work, connection, p, fin != 0 && acceptable);
+  if (mirror || ended || fin != 0 || (length == 0 && !acceptable)) {
+    acknowledge(core, work, connection, p);
+  }
+  noteSendable(core, work, connection, p);
+}
+
+/**
+ * What the pipeline never sees: a segment without payload that is beyond the window (the program
+ * compares payload alone), bytes beyond the end of the stream, bytes that nobody will read.
+ */
+function mayEnter(
+  core: usize,
+  work: usize,
+  connection: u32,
+  p: usize,
+  length: u32,
+  acceptable: bool,
+): bool {
+  const seq = load<u32>(work, W.WORK_SEQ);
+  const next = load<u32>(p, F.PROTOCOL_RX_NEXT_SEQ);
+  const flags = flagsOf(p);
+  if (length == 0) {
+    if (acceptable) return true;
+    drop(work, seqBefore(seq, next) ? DropReason.Duplicate : DropReason.OutOfWindow);
+    if (seqAtOrBefore(seq, next)) return true;
+    acknowledge(core, work, connection, p);
+    return false;
+  }
+  if (seqAtOrBefore(seq + length, next)) return true;
+  if ((flags & F.FLOW_FIN_RECEIVED) != 0) {
+    drop(work, DropReason.AfterFin);
+    acknowledge(core, work, connection, p);
+    return false;
+  }
+  if ((flags & F.FLOW_RX_SHUT) == 0 || !acceptable) return true;
+  act(work, W.ACTION_LATE_DATA);
+  drop(work, DropReason.LateData);
+  return false;
+}
+
+/** R1 to R4 have passed: where the payload goes, whom it is for, and what has to be put right. */
+function reassembled(core: usize, work: usize, connection: u32, p: usize): void {
+  const kind = result(core, T.CLASS);
+  if (result(core, T.PLACED) != 0) {
+    place(core, work, connection, kind);
+    if (kind == T.C_OUT_OF_ORDER) act(work, W.ACTION_OUT_OF_ORDER);
+    if (result(core, T.MERGE) != 0) merge(core, connection);
+  } else if (result(core, T.REASON) == T.C_OUT_OF_WINDOW) {
+    drop(work, DropReason.OutOfWindow);
+    rollBack(core, connection);
+  } else {
+    drop(work, dropReason(kind, result(core, T.REASON)));
+    if (result(core, T.MERGE) != 0) merge(core, connection);
+  }
+  copyRegisters(core, connection, p);
+  if ((load<u32>(work, W.WORK_ACTIONS) & W.ACTION_PLACE) == 0) return;
+  noteMark(core, work, connection, p, load<u32>(work, W.WORK_FLAGS));
+}
+
+function dropReason(kind: u32, reason: u32): u32 {
+  if (kind == T.C_DUPLICATE) return DropReason.Duplicate;
+  return reason == T.C_NO_INTERVAL ? DropReason.IntervalLimit : DropReason.OutOfWindow;
+}
+
+/** DMA header: the address that ingress has translated, without what came before (5.2, step 3). */
+function place(core: usize, work: usize, connection: u32, kind: u32): void {
+  const seq = load<u32>(work, W.WORK_SEQ);
+  const inOrder = kind == T.C_IN_ORDER;
+  const trim: u32 = inOrder ? seqDistance(seq, result(core, T.BEFORE)) : 0;
+  const length = inOrder ? result(core, T.HI) : load<u32>(work, W.WORK_PAYLOAD_LENGTH);
+  const origin = load<u32>(postOf(core, connection), F.POST_RX_ORIGIN);
+  store<u32>(work, 1, W.WORK_PLACEMENT_COUNT);
+  store<u32>(work, origin + result(core, T.ADDRESS) + trim, W.WORK_PLACEMENTS + W.PLACEMENT_SEQ);
+  store<u32>(work, trim, W.WORK_PLACEMENTS + W.PLACEMENT_OFFSET);
+  store<u32>(work, length, W.WORK_PLACEMENTS + W.PLACEMENT_LENGTH);
+  act(work, W.ACTION_PLACE);
+  if (inOrder) notifyReady(core, work, connection);
+}
+
+/** libTOE hears of bytes ahead of their merge (5.3.1.4), and of each once. */
+function notifyReady(core: usize, work: usize, connection: u32): void {
+  const record = laminarOf(core, connection);
+  const ready = result(core, T.READY);
+  const told = load<u32>(record, LAMINAR_READY);
+  if (!seqAfter(ready, told)) return;
+  store<u32>(work, seqDistance(told, ready), W.WORK_RX_BUMP);
+  store<u32>(record, ready, LAMINAR_READY);
+  act(work, W.ACTION_NOTIFY);
+}
+
+/** The pseudo segment that the mirrored ACK is: covers the interval, and becomes the ACK (⑧). */
+function merge(core: usize, connection: u32): void {
+  const seq = result(core, T.ACKNOWLEDGMENT);
+  const span = result(core, T.SPAN);
+  segmentPass(core, T.C_PSEUDO, connection, seq, span, span);
+}
+
+/** The control plane puts rx_next_seq back to where it was, the window with it (5.3.1.2). */
+function rollBack(core: usize, connection: u32): void {
+  const before = result(core, T.BEFORE);
+  const avail = result(core, T.AVAIL);
+  controlPass(core, connection, T.C_RX_NEXT_SEQ, before);
+  controlPass(core, connection, T.C_RX_OOO_TAIL, 0);
+  controlPass(core, connection, T.C_RX_OOO_HEAD, 0);
+  controlPass(core, connection, T.C_RX_AVAIL, avail);
+}
+
+/** What the control plane and ACKs know of the registers. */
+export function copyRegisters(core: usize, connection: u32, p: usize): void {
+  const tail = register(core, connection, T.R_RX_OOO_TAIL);
+  const waits = tail != 0 ? F.FLOW_OUT_OF_ORDER : 0;
+  store<u32>(p, register(core, connection, T.R_RX_NEXT_SEQ), F.PROTOCOL_RX_NEXT_SEQ);
+  store<u32>(p, register(core, connection, T.R_RX_AVAIL), F.PROTOCOL_RX_AVAIL);
+  store<u8>(recoveryOf(core, connection), tail != 0 ? 1 : 0, F.RECOVERY_INTERVAL_COUNT);
+  setFlags(p, (flagsOf(p) & ~F.FLOW_OUT_OF_ORDER) | waits);
+}
+
+/** T1 to T5 have passed: what libTOE's push engine is told of the acknowledgment. */
+function takeAck(
+  core: usize,
+  work: usize,
+  connection: u32,
+  p: usize,
+  acked: u32,
+  unsent: bool,
+  fast: bool,
+): void {
+  const una = load<u32>(p, F.PROTOCOL_TX_UNA);
+  if (unsent) {
+    // Optimism again: T1 has believed it, and T3 has not.
+    controlPass(core, connection, T.C_TX_NEXT_ACK, una);
+    oldAck(core, work, connection, p, seqDistance(load<u32>(work, W.WORK_ACK), una));
+    return;
+  }
+  copyEdge(core, work, connection, p);
+  if (acked == 0) noteDuplicate(work, p);
+  else if (acked >>> 31 == 0) advance(core, work, connection, p, acked);
+  else oldAck(core, work, connection, p, seqDistance(load<u32>(work, W.WORK_ACK), una));
+  if (fast) enterRecovery(core, work, p, recoveryOf(core, connection));
+}
+
+function copyEdge(core: usize, work: usize, connection: u32, p: usize): void {
+  const edge = register(core, connection, T.R_TX_REMOTE_AVAIL);
+  if (edge == load<u32>(p, F.PROTOCOL_WINDOW_EDGE)) return;
+  const window = load<u32>(work, W.WORK_WINDOW) << load<u8>(p, F.PROTOCOL_PEER_SCALE);
+  store<u32>(p, edge, F.PROTOCOL_WINDOW_EDGE);
+  if (window > load<u32>(p, F.PROTOCOL_WINDOW_MAX)) {
+    store<u32>(p, window, F.PROTOCOL_WINDOW_MAX);
+  }
+}
+
+/** Statistics: T2 has counted it. */
+function noteDuplicate(work: usize, p: usize): void {
+  const idle = load<u32>(p, F.PROTOCOL_TX_SENT) == 0;
+  if (idle || load<u32>(work, W.WORK_PAYLOAD_LENGTH) != 0) return;
+  act(work, W.ACTION_DUP_ACK);
+}
+
+/** The control plane has the peer's FIN; true when the stream has reached it. */
+function receiveEnd(core: usize, work: usize, connection: u32, p: usize, fin: bool): bool {
+  const held = (load<u8>(p, F.PROTOCOL_ECHO) & <u8>F.ECHO_FIN_HELD) != 0;
+  if (!fin && !held) return false;
+  // Its segment may have been dropped: it is not the end of what is missing.
+  if (fin && (load<u32>(work, W.WORK_ACTIONS) & W.ACTION_DROP) != 0) return false;
+  const end = load<u32>(work, W.WORK_SEQ) + load<u32>(work, W.WORK_PAYLOAD_LENGTH);
+  if (!receiveFin(core, work, connection, p, fin, end)) return false;
+  controlPass(core, connection, T.C_RX_OOO_TAIL, 0);
+  controlPass(core, connection, T.C_RX_OOO_HEAD, 0);
+  controlPass(core, connection, T.C_RX_NEXT_SEQ, load<u32>(p, F.PROTOCOL_RX_NEXT_SEQ));
+  return true;
+}
