@@ -1,5 +1,5 @@
 /** Everything that Laminar's Wasm core exports, and nothing else. Addresses are bytes. */
-import * as common from "./common.ts";
+import * as common from "./core-exports.ts";
 import { machineInitialize } from "./laminar/connection.ts";
 import { stateOf } from "./laminar/passes.ts";
 import { install, runStep, unbind, uninstall } from "./laminar/pipeline.ts";
@@ -14,7 +14,7 @@ import { endRound, serveLink, takeCredit } from "./round.ts";
 import { LAMINAR_FEATURES } from "../bindings/abi/flow-state.ts";
 import { CORE_LINK } from "../bindings/abi/memory-map.ts";
 import { LIBTOE_CORE } from "../bindings/abi/socket.ts";
-import { armTimer, cancelTimer, nextDeadline } from "./common.ts";
+import { armTimer, cancelTimer, nextDeadline } from "./core-exports.ts";
 
 // asc resolves the extension in imports only, so these are imported first.
 export { append, armTimer, bind, cancelTimer, carry, consume, flush, forget, inspect, install };

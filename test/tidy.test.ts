@@ -79,6 +79,7 @@ const ENTRIES = [
   /^host\/netif\/tun\.ts$/,
   /^test\/(.*\.test|.*\.config|fuzz\/run|workers\/stalls)\.ts$/,
   /^test\/platform\//,
+  /^test\/support\/expect-differences\.ts$/,
   /^bench\//,
   /^examples\//,
 ];

@@ -1,6 +1,7 @@
 /**
- * Two projects: `release` and `debug`, the same tests over the two Wasm builds. Tests that load no
- * Wasm run once, under `release`.
+ * Projects: `release` and `debug`, the same tests over the two Wasm builds of FlexTOE; `laminar`
+ * and `laminar-debug`, the tests above the data path over Laminar's. Tests that load no Wasm run
+ * once, under `release`.
  */
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
@@ -23,6 +24,27 @@ const project = (build: "release" | "debug") => ({
   },
 });
 
+/** What knows sockets, streams, peers and threats, and nothing of how a data path is made. */
+const ABOVE = [
+  "test/rfc/**",
+  "test/stack/**",
+  "test/threats/**",
+  "test/unit/control-plane/**",
+  "test/unit/libtoe/**",
+  "test/unit/{driver,world}.test.ts",
+];
+
+const laminar = (build: "release" | "debug") => ({
+  extends: true as const,
+  test: {
+    name: build === "debug" ? "laminar-debug" : "laminar",
+    env: { TOELOOP_BUILD: build, TOELOOP_DATAPATH: "laminar" },
+    include: ABOVE.map((path) => path.replace(/\*\*$/, "**/*.test.ts")),
+    exclude: plain,
+    setupFiles: ["test/support/expect-differences.ts"],
+  },
+});
+
 export default defineConfig({
   root,
   resolve: { alias: { "#platform": `${root}bindings/node.ts` } },
@@ -32,6 +54,6 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     reporters: ["default", new CountReporter()],
-    projects: [project("release"), project("debug")],
+    projects: [project("release"), project("debug"), laminar("release"), laminar("debug")],
   },
 });

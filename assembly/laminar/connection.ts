@@ -11,7 +11,7 @@ import * as R from "../../bindings/abi/rmt.ts";
 import * as T from "./generated/tcp.ts";
 import { exactRemove, exactSlot } from "./match.ts";
 import { controlPass, stateOf } from "./passes.ts";
-import { laminarOf } from "./receive.ts";
+import { laminarOf } from "./state.ts";
 
 /** Table `connections` is the program's only one. */
 const CONNECTIONS: u32 = 0;

@@ -71,7 +71,7 @@ export function receivePass(core: usize): void {
   egress(core, vectorOf(core), T.C_RX);
 }
 
-/** A segment without bytes of `kind`: PSEUDO, TX or PROBE. `span` counts a FIN, `length` does not. */
+/** A segment that `kind` says: PSEUDO, TX or PROBE. `span` counts a FIN, `length` does not. */
 export function segmentPass(
   core: usize,
   kind: u32,

@@ -16,7 +16,7 @@ import { beginStep, reportOf, spendCredit, turnCredit, workAt } from "../nic/exe
 import * as scheduler from "../nic/flow-scheduler.ts";
 import { egressRoom, packetBytes } from "../nic/post-processing.ts";
 import { identify, validateRx } from "../nic/pre-processing.ts";
-import { actionsOf, LEAVES, SCHEDULES, SENDS, stageDma, stageHostControl } from "../nic/stages.ts";
+import { actionsOf, LEAVES, SCHEDULES, stageDma, stageHostControl } from "../nic/stages.ts";
 import { stageNetif, stageNotify, stagePost, stagePre, stageSchedule } from "../nic/stages.ts";
 import { stageTurn } from "../nic/stages.ts";
 import { timerExpired } from "../nic/timer-events.ts";

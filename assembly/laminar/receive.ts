@@ -17,19 +17,13 @@ import { advance, oldAck } from "../tcp/receive-ack.ts";
 import { act, drop, flagsOf, noteSendable, setFlags } from "../tcp/state.ts";
 import { DropReason } from "../../bindings/abi/drop-reason.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
-import { CORE_LAMINAR } from "../../bindings/abi/memory-map.ts";
-import { LAMINAR_READY, LAMINAR_SIZE } from "../../bindings/abi/rmt.ts";
+import { LAMINAR_READY } from "../../bindings/abi/rmt.ts";
 import { seqAfter, seqAtOrBefore, seqBefore, seqDistance } from "../../bindings/abi/seq.ts";
 import { TCP_FIN } from "../../bindings/abi/tcp.ts";
 import * as W from "../../bindings/abi/work.ts";
 import * as T from "./generated/tcp.ts";
 import { controlPass, receivePass, register, result, segmentPass } from "./passes.ts";
-
-// @ts-ignore: decorator
-@inline
-export function laminarOf(core: usize, connection: u32): usize {
-  return <usize>load<u32>(core, CORE_LAMINAR) + connection * LAMINAR_SIZE;
-}
+import { laminarOf } from "./state.ts";
 
 /** Egress of the segment that ingress has left in the header vector, and all that follows. */
 export function receiveSegment(core: usize, work: usize): void {
@@ -38,7 +32,7 @@ export function receiveSegment(core: usize, work: usize): void {
   clearResult(work);
   if (!admitSegment(core, work, connection, p)) return;
   const length = load<u32>(work, W.WORK_PAYLOAD_LENGTH);
-  const fin: u32 = (load<u32>(work, W.WORK_FLAGS) & TCP_FIN) != 0 ? 1 : 0;
+  const fin = finOf(work);
   const acceptable = isAcceptable(
     load<u32>(work, W.WORK_SEQ),
     length + fin,
@@ -53,11 +47,18 @@ export function receiveSegment(core: usize, work: usize): void {
   const mirror = result(core, T.MIRROR) != 0;
   if (length != 0) reassembled(core, work, connection, p);
   takeAck(core, work, connection, p, acked, unsent, fast);
-  const ended = receiveEnd(core, work, connection, p, fin != 0 && acceptable);
-  if (mirror || ended || fin != 0 || (length == 0 && !acceptable)) {
+  const ended = fin != 0 && acceptable;
+  const done = receiveEnd(core, work, connection, p, ended);
+  if (mirror || done || fin != 0 || (length == 0 && !acceptable)) {
     acknowledge(core, work, connection, p);
   }
   noteSendable(core, work, connection, p);
+}
+
+// @ts-ignore: decorator
+@inline
+function finOf(work: usize): u32 {
+  return (load<u32>(work, W.WORK_FLAGS) & TCP_FIN) != 0 ? 1 : 0;
 }
 
 /**
@@ -216,6 +217,10 @@ function noteDuplicate(work: usize, p: usize): void {
 function receiveEnd(core: usize, work: usize, connection: u32, p: usize, fin: bool): bool {
   const held = (load<u8>(p, F.PROTOCOL_ECHO) & <u8>F.ECHO_FIN_HELD) != 0;
   if (!fin && !held) return false;
+  if ((flagsOf(p) & F.FLOW_FIN_RECEIVED) != 0) {
+    drop(work, DropReason.AfterFin);
+    return false;
+  }
   // Its segment may have been dropped: it is not the end of what is missing.
   if (fin && (load<u32>(work, W.WORK_ACTIONS) & W.ACTION_DROP) != 0) return false;
   const end = load<u32>(work, W.WORK_SEQ) + load<u32>(work, W.WORK_PAYLOAD_LENGTH);

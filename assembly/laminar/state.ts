@@ -1,4 +1,5 @@
 /** An RMT machine's registers: where a row is, and that no packet uses a register twice. */
+import { CORE_LAMINAR } from "../../bindings/abi/memory-map.ts";
 import * as R from "../../bindings/abi/rmt.ts";
 
 /** The row of an index; an index that has none gets row 0, which is nobody's. */
@@ -8,6 +9,13 @@ export function rowOf(state: usize, group: u32, bytes: u32, index: u32): usize {
   const record = state + R.STATE_GROUPS + group * R.STATE_GROUP_SIZE;
   const row = index < load<u32>(record, 4) ? index : 0;
   return <usize>load<u32>(record) + row * bytes;
+}
+
+/** What is kept of a connection beside its registers. */
+// @ts-ignore: decorator
+@inline
+export function laminarOf(core: usize, connection: u32): usize {
+  return <usize>load<u32>(core, CORE_LAMINAR) + connection * R.LAMINAR_SIZE;
 }
 
 /** Before a packet's first stage. */

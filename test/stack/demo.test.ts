@@ -112,7 +112,7 @@ const BAD_OPTIONS: readonly (readonly [string[], string])[] = [
   [["--loss", "nan"], '--loss: expected a number 0..0.5, got "nan"'],
   [["--mib", "0"], '--mib: expected an integer 1..1024, got "0"'],
   [["--mib", "1025"], '--mib: expected an integer 1..1024, got "1025"'],
-  [["--datapath", "linux"], '--datapath: expected one of flextoe, got "linux"'],
+  [["--datapath", "linux"], '--datapath: expected one of flextoe|laminar, got "linux"'],
   [["--pcap", "some"], '--pcap: expected one of none|headers|full, got "some"'],
   [["--json=1"], '--json: expected no value, got "1"'],
   [["--speed", "9"], "--speed: expected one of --seed --loss"],
