@@ -1,7 +1,7 @@
 /**
- * Projects: `release` and `debug`, the same tests over the two Wasm builds of FlexTOE; `laminar`
- * and `laminar-debug`, the tests above the data path over Laminar's. Tests that load no Wasm run
- * once, under `release`.
+ * Projects: `release` and `debug`, the same tests over the two Wasm builds of FlexTOE; `laminar`,
+ * `laminar-relaxed` and their debug builds, the tests above the data path over Laminar's. Tests
+ * that load no Wasm run once, under `release`.
  */
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
@@ -34,14 +34,15 @@ const ABOVE = [
   "test/unit/{driver,world}.test.ts",
 ];
 
-const laminar = (build: "release" | "debug") => ({
+const laminar = (name: "laminar" | "laminar-relaxed", build: "release" | "debug") => ({
   extends: true as const,
   test: {
-    name: build === "debug" ? "laminar-debug" : "laminar",
-    env: { TOELOOP_BUILD: build, TOELOOP_DATAPATH: "laminar" },
+    name: build === "debug" ? `${name}-debug` : name,
+    env: { TOELOOP_BUILD: build, TOELOOP_DATAPATH: name },
     include: ABOVE.map((path) => path.replace(/\*\*$/, "**/*.test.ts")),
     exclude: plain,
-    setupFiles: ["test/support/expect-differences.ts"],
+    // Relaxed mode has none.
+    setupFiles: name === "laminar" ? ["test/support/expect-differences.ts"] : [],
   },
 });
 
@@ -54,6 +55,13 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     reporters: ["default", new CountReporter()],
-    projects: [project("release"), project("debug"), laminar("release"), laminar("debug")],
+    projects: [
+      project("release"),
+      project("debug"),
+      laminar("laminar", "release"),
+      laminar("laminar", "debug"),
+      laminar("laminar-relaxed", "release"),
+      laminar("laminar-relaxed", "debug"),
+    ],
   },
 });

@@ -31,7 +31,7 @@ import * as M from "../../bindings/abi/memory-map.ts";
 import * as W from "../../bindings/abi/work.ts";
 import { enterPipeline, leavePipeline } from "./connection.ts";
 import * as T from "./generated/tcp.ts";
-import { ingressPass, register, valuePass } from "./passes.ts";
+import { ingressPass, receiveRoom, valuePass } from "./passes.ts";
 import { pushSegment } from "./push-engine.ts";
 import { receiveSegment } from "./receive.ts";
 
@@ -161,7 +161,7 @@ function hostControl(core: usize, work: usize): void {
   const opcode = load<u32>(work, W.WORK_OPCODE);
   // SYNC (5.3.1.2): the window has grown by what was read, or with its buffer.
   const room = load<u32>(protocolOf(core, connection), F.PROTOCOL_RX_AVAIL);
-  const known = register(core, connection, T.R_RX_AVAIL);
+  const known = receiveRoom(core, connection);
   if (room != known) valuePass(core, T.C_SYNC, connection, room - known, 0);
   if (opcode == D.AtxOpcode.Retransmit) valuePass(core, T.C_TIMEOUT, connection, 0, 0);
   pushSegment(core, work, opcode == D.AtxOpcode.Probe ? T.C_PROBE : T.C_TX);

@@ -33,7 +33,7 @@ export function countTests(modules: readonly TestModule[], errors: number): Coun
 
 /** Differences whose file has run on Laminar and has no test of that name: they are out of date. */
 function staleDifferences(modules: readonly TestModule[]): string[] {
-  const ran = modules.filter(({ project }) => project.name.startsWith("laminar"));
+  const ran = modules.filter(({ project }) => /^laminar(-debug)?$/.test(project.name));
   return DIFFERENCES.flatMap(({ tests }) => tests).flatMap(([file, pattern]) => {
     const module = ran.find(({ moduleId }) => moduleId.endsWith(`/test/${file}`));
     if (module === undefined) return [];

@@ -34,6 +34,11 @@ export const DIFFERENCES: readonly Difference[] = [
       ["stack/closed-window.test.ts", /an ACK at the right edge counts/],
     ],
   },
+  {
+    section: "5.3.1.3, 5.5.4.1",
+    reason: "one interval, no SACK: npm run interop has it at 0.1 % loss, and the others at 2 %",
+    tests: [],
+  },
 ];
 
 /** The difference that makes a test fail; `name`: the test's own, without its groups'. */
