@@ -211,19 +211,19 @@ function rollBack(core: usize, connection: u32): void {
 /** What the control plane and ACKs know of the registers. */
 export function copyRegisters(core: usize, connection: u32, p: usize): void {
   const tail = register(core, connection, T.R_RX_OOO_TAIL);
-  const waits = tail != 0 ? F.FLOW_OUT_OF_ORDER : 0;
   const next = register(core, connection, T.R_RX_NEXT_SEQ);
-  const recovery = recoveryOf(core, connection);
+  const flags = flagsOf(p);
   store<u32>(p, next, F.PROTOCOL_RX_NEXT_SEQ);
   store<u32>(p, receiveRoom(core, connection), F.PROTOCOL_RX_AVAIL);
+  if (tail == 0 && (flags & F.FLOW_OUT_OF_ORDER) == 0) return;
+  const recovery = recoveryOf(core, connection);
+  const waits = tail != 0 ? F.FLOW_OUT_OF_ORDER : 0;
   store<u8>(recovery, tail != 0 ? 1 : 0, F.RECOVERY_INTERVAL_COUNT);
-  if (tail != 0) {
-    // The only block of SACK (5.5.4.3).
-    const head = register(core, connection, T.R_RX_OOO_HEAD);
-    store<u32>(recovery, next + head, F.RECOVERY_INTERVALS);
-    store<u32>(recovery, next + tail, F.RECOVERY_INTERVALS + 4);
-  }
-  setFlags(p, (flagsOf(p) & ~F.FLOW_OUT_OF_ORDER) | waits);
+  setFlags(p, (flags & ~F.FLOW_OUT_OF_ORDER) | waits);
+  // The only block of SACK (5.5.4.3).
+  const head = register(core, connection, T.R_RX_OOO_HEAD);
+  store<u32>(recovery, next + head, F.RECOVERY_INTERVALS);
+  store<u32>(recovery, next + tail, F.RECOVERY_INTERVALS + 4);
 }
 
 /** T1 to T5 have passed: what libTOE's push engine is told of the acknowledgment. */

@@ -25,6 +25,7 @@ export const MATCH_ENTRIES: u32 = 4; // u32: address
 export const MATCH_COUNT: u32 = 8; // u32: entries in use; of an exact table slots, a power of two
 export const MATCH_KEYS: u32 = 12; // u32: words of a key
 export const MATCH_ENTRY_SIZE: u32 = 16; // u32: bytes
+export const MATCH_LAST: u32 = 20; // u32: exact: the entry found last, looked at first; 0 = none
 export const MATCH_SIZE: u32 = 32;
 export const MATCH_KEYS_MAX: u32 = 4;
 
