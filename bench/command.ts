@@ -1,7 +1,7 @@
 /**
  * The command line of the benchmarks, `NAME [--json] [--quick] [--bar] [--pairs N]
- * [--datapath NAME]`: runs one and prints its table; `--json` adds one JSON object as the last line;
- * `--bar` ends with status 1 when a bar is not met. Names and method: bench/README.md.
+ * [--datapath NAME]`: runs one and prints its table; `--json` adds one JSON object as the last
+ * line; `--bar` ends with status 1 when a bar is not met. Names and method: bench/README.md.
  */
 import { parseArgs } from "node:util";
 import type { DataPath } from "../bindings/layout.ts";

@@ -26,6 +26,7 @@ const project = (build: "release" | "debug") => ({
 
 /** What knows sockets, streams, peers and threats, and nothing of how a data path is made. */
 const ABOVE = [
+  "test/fuzz/**",
   "test/rfc/**",
   "test/stack/**",
   "test/threats/**",

@@ -68,7 +68,6 @@ export function enterPipeline(core: usize, connection: u32): bool {
   writeRegisters(core, connection, p);
   const next = load<u32>(p, F.PROTOCOL_RX_NEXT_SEQ);
   store<u32>(laminarOf(core, connection), next, R.LAMINAR_READY);
-  store<u32>(laminarOf(core, connection), 0, R.LAMINAR_HELD);
   store<u32>(entry, remote);
   store<u32>(entry, local, 4);
   store<u32>(entry, ports, 8);

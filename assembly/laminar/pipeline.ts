@@ -99,9 +99,9 @@ function receiveBurst(core: usize): void {
 }
 
 /**
- * RFC 9293 MUST-59: the segments of a burst are processed before any is acknowledged. The ACK of one
- * in order takes the place of that of the one before it; two at most, as SHLD-19 has it. Returns the
- * item whose ACK the next one's may replace, 0 for none.
+ * RFC 9293 MUST-59: the segments of a burst are processed before any is acknowledged. The ACK of
+ * one in order takes the place of that of the one before it; two at most, as SHLD-19 has it.
+ * Returns the item whose ACK the next one's may replace, 0 for none.
  */
 // @ts-ignore: decorator
 @inline

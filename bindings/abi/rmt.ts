@@ -48,10 +48,7 @@ export const TCP_ENTRY_BYTES: u32 = 40;
 /** Bytes of a header vector, at most. */
 export const TCP_VECTOR_MAX: u32 = 512;
 
-// LAMINAR: what the push engine and the control plane's half in the data path keep of a connection
-// beside the registers.
+// LAMINAR: what is kept of a connection beside its registers and its PROTOCOL record.
 /** libTOE has been told of the bytes before this sequence number (5.3.1.4: ahead of a merge). */
 export const LAMINAR_READY: u32 = 0; // u32
-/** Receive credit for bytes that were read ahead of their merge: waits for it. */
-export const LAMINAR_HELD: u32 = 4; // u32
-export const LAMINAR_SIZE: u32 = 16;
+export const LAMINAR_SIZE: u32 = 4;

@@ -105,8 +105,8 @@ const DATA_PATHS = ["flextoe", "laminar", "laminar-relaxed"] as const;
 
 /**
  * Laminar as the paper has it keeps one interval and sends no SACK: at 2 % loss a sender that does
- * not go back to the hole, as Linux's, makes 15 KB/s. Here the loss is what the dissertation says it
- * bears (5.5.4.1); relaxed mode runs the plan as it is.
+ * not go back to the hole, as Linux's, makes 15 KB/s. Here the loss is what the dissertation says
+ * it bears (5.5.4.1); relaxed mode runs the plan as it is.
  */
 function faithful(plan: SitePlan): SitePlan {
   if (plan.relay?.faults.loss === undefined) return plan;

@@ -1,8 +1,8 @@
 /**
- * Goal: what surrounds TCP's stage program in the data path (5.2, 5.3) is what the dissertation says
- * and RFC 9293 asks: roll-back without a lost window, merges that libTOE hears of ahead, ACKs after
- * the burst, FIN and RST beside the pipeline, segments that T1 to T5 refuse, probes, rows that are
- * used again. Method: the bare core of both modes, frames in and out, registers read.
+ * Goal: what surrounds TCP's stage program in the data path (5.2, 5.3) is what the dissertation
+ * says and RFC 9293 asks: roll-back without a lost window, merges that libTOE hears of ahead, ACKs
+ * after the burst, FIN and RST beside the pipeline, segments that T1 to T5 refuse, probes, rows
+ * that are used again. Method: the bare core of both modes, frames in and out, registers read.
  */
 import { expect, test } from "vitest";
 import { Counter } from "../../bindings/abi/counters.ts";
@@ -73,7 +73,7 @@ const acks = ({ frames }: Outcome, rxSeq: number): number[] =>
 
 for (const mode of MODES) {
   for (const rxSeq of [5000, 0xffffff00]) {
-    test(`${mode}, ${rxSeq}: a gap is closed by one pseudo segment, libTOE hears it at once`, () => {
+    test(`${mode}, ${rxSeq}: one pseudo segment closes a gap, libTOE hears it at once`, () => {
       const one = new Flow(mode, { rxSeq });
       expect(acks(one.offer(one.data(1000, 500)), rxSeq)).toEqual([0]);
       expect([one.register("head"), one.register("tail")]).toEqual([1000, 1500]);
