@@ -47,10 +47,10 @@ export class RecordSender {
     }
     const first = this.#bounds.indexOf(this.#next);
     let last = first;
-    for (let count = this.#random.between(1, 3); count > 0; count -= 1) {
+    for (let count = this.#random.between(1, 5); count > 0; count -= 1) {
       const end = this.#bounds[last + 1];
       if (end === undefined || (end > this.#edge && !probe)) break;
-      probe = false;
+      if (end > this.#edge) probe = false;
       last += 1;
     }
     if (last === first) return undefined;

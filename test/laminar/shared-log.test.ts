@@ -25,7 +25,10 @@ const SETTINGS: readonly LogSetting[] = [
   { ...QUIET, name: "reordering", reordering: 0.2 },
   { ...QUIET, name: "duplication", duplication: 0.2 },
   { ...QUIET, name: "mirrored segments are lost", reordering: 0.1, mirrorLoss: 0.5 },
-  { ...QUIET, name: "segments beyond the window", reordering: 0.2, overrun: 0.1 },
+  {
+    ...{ ...QUIET, name: "segments beyond a narrow window", window: 256, logBytes: 1024 },
+    ...{ recordMax: 120, loss: 0.1, reordering: 0.3, overrun: 0.3 },
+  },
   {
     ...{ ...QUIET, name: "everything", connections: 16, logs: 3, window: 1024 },
     ...{ loss: 0.05, duplication: 0.1, reordering: 0.2, mirrorLoss: 0.2, overrun: 0.05 },
@@ -71,7 +74,8 @@ const PLANTED: readonly (readonly [bug: string, from: string, to: string])[] = [
   ["the tail does not move by the gap", "new = old + grown", "new = old + length"],
   ["each connection has a tail of its own", "of 1024 by log", "of 1024 by connection"],
   ["the record is written over its gap", "position = entry + gap", "position = entry + 0"],
-  ["a filler into the gap's end is taken for a duplicate", " if lower & !below\n\nfirst in", ""],
+  ["fillers next to the interval are duplicates", "out fills = 1 if lower & !below", ""],
+  ["fillers in order are duplicates", "out fills = 1 if open", ""],
   [
     "dropped segments are appended",
     "kind == RX & class == IN_ORDER & fits == 1 & log",
