@@ -26,7 +26,8 @@
  * joined by `&`. TESTS: names, `!` before one negates it, joined by `&`. What the words mean is
  * said in program.ts. Throws ProgramError with the line for what is not of this form.
  */
-import * as P from "./program.ts";
+import type * as P from "./program.ts";
+import { GAIN_MAX } from "./program.ts";
 import { Words } from "./words.ts";
 
 const RELATIONS = ["==", "!=", "<", "<=", ">", ">=", "before", "upto", "after", "from"] as const;
@@ -257,7 +258,7 @@ class Reader {
     const stage = this.#inStage(words);
     const name = this.#cellName(words);
     const gain = words.number("a gain");
-    if (gain < 1 || gain > P.GAIN_MAX) words.fail(`a gain of 1 to ${P.GAIN_MAX}`, `${gain}`);
+    if (gain < 1 || gain > GAIN_MAX) words.fail(`a gain of 1 to ${GAIN_MAX}`, `${gain}`);
     const cells = this.#cells(words);
     words.expect("on");
     const on = this.#fieldName(words);
