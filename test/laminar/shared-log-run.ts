@@ -355,8 +355,8 @@ class Run {
       const record = application.read();
       if (record === undefined) return;
       const connection = this.#connections[record.connection];
-      if (connection === undefined) return this.#finding(`a record of ${record.connection}`);
-      connection.consumed += record.bytes;
+      if (connection === undefined) this.#finding(`a record of ${record.connection}`);
+      else connection.consumed += record.bytes;
     }
   }
 }
