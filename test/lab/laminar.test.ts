@@ -31,7 +31,7 @@ test("table-5.2: TCP takes no more stages, ALUs, time and memory than the paper'
   for (const row of shared) expect([row.name, (ratio(row) ?? 0) <= 1]).toEqual([row.name, true]);
 });
 
-test("table-5.2: extensions take no more of the machine than the paper's, nor many more lines", () => {
+test("table-5.2: extensions take no more than the paper's, nor many more lines", () => {
   const { rows } = resourceReport(TCP);
   const shared = rows.filter(({ anchor }) => anchor?.startsWith("ext.") === true);
   const of = (kind: RegExp): typeof shared => shared.filter((row) => kind.test(row.anchor ?? ""));

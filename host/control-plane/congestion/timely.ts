@@ -15,8 +15,8 @@ import type { IntervalStatistics, RatePolicy, RateState } from "./policy.ts";
 
 /**
  * Of the paper: round trips below which the slope is noise and above which it no longer matters,
- * beta of the decrease, delta of 10 Mbit/s, and HAI, hyperactive increase: from so many intervals in
- * a row without a positive slope on, so many steps at a time.
+ * beta of the decrease, delta of 10 Mbit/s, and HAI, hyperactive increase: from so many intervals
+ * in a row without a positive slope on, so many steps at a time.
  */
 const LOW_NS = 50e3;
 const HIGH_NS = 500e3;

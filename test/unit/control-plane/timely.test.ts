@@ -1,6 +1,7 @@
 /**
- * Timely's policy (SIGCOMM 2015, algorithm 1) beside figures that were worked out from the equations
- * in fractions: growth below and within the thresholds, hyperactive increase, both decreases, bounds.
+ * Timely's policy (SIGCOMM 2015, algorithm 1) beside figures that were worked out from the
+ * equations in fractions: growth below and within the thresholds, hyperactive increase, both
+ * decreases, bounds.
  */
 import { describe, expect, test } from "vitest";
 import type { IntervalStatistics } from "../../../host/control-plane/congestion/policy.ts";
