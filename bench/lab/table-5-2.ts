@@ -87,9 +87,10 @@ function linesOf(text: string): number {
   return text.split("\n").filter((line) => line.replace(/#.*/, "").trim() !== "").length;
 }
 
-/** `row` beside the paper's figure, where there is one. */
+/** `row` beside the paper's figure, where there is one; shares are bounds. */
 function beside(row: LabRow, id: string | undefined, note: string): LabRow {
-  return id === undefined ? row : { ...row, anchor: id, relation: "at-most", note };
+  const relation = row.unit === "%" ? "at-most" : "equal";
+  return id === undefined ? row : { ...row, anchor: id, relation, note };
 }
 
 /** What an extension adds (5.5.3); the paper gives one or two of these numbers. */
@@ -112,7 +113,11 @@ function extensionRows(tcp: Resources, { name, lines, sram, largest }: Extension
     beside(row("lines of program", text, "lines"), lines, "the paper's are P4, ours this language"),
     ...ADDED.map(([what, of, unit]) => row(`${what} added`, used[of] - tcp[of], unit)),
     beside(row("SRAM added", ofSram, "%"), sram, "of all stages' SRAM"),
-    beside(row("largest share added", share, "%"), largest, `${most}; the paper names none`),
+    beside(
+      row("largest share added", share, "%"),
+      largest,
+      `${most}; stages apart, the paper names none`,
+    ),
   ];
 }
 

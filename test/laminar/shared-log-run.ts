@@ -1,8 +1,9 @@
 /**
  * One seeded run of many connections into shared logs through everything that may go wrong:
  * segments are lost, doubled and reordered, sent again in other pieces and beyond the window,
- * merges come by late or never, roll-backs take their time. Each packet is also given to the model, and
- * what the application reads is compared with what was sent. Same setting, same seed, same run.
+ * merges come by late or never, roll-backs take their time. Each packet is also given to the
+ * model, and what the application reads is compared with what was sent. Same setting, same seed,
+ * same run.
  */
 import type { ProgramMachine } from "../../host/rmt/program-machine.ts";
 import { Random } from "../support/random.ts";
