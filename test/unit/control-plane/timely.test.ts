@@ -61,6 +61,12 @@ describe("algorithm 1", () => {
       [1001250000, 931162500, 792652078.125, 777913703.5473633, 779163703.5473633],
     ],
     [
+      "only intervals in a row within the thresholds count",
+      [400, 100, 49, 50, 51, 51, 51, 51],
+      1e9,
+      [1001.25e6, 1002.5e6, 1003.75e6, 1005e6, 1006.25e6, 1007.5e6, 1008.75e6, 1015e6],
+    ],
+    [
       "above T_high the excess counts, whatever the slope",
       [1000, 1000, 500, 500.001],
       1e9,

@@ -1,7 +1,7 @@
 /**
  * Goal: the forms of an extended program are one program. Method: TCP with each extension is
- * generated and compiled as the build does it for TCP alone; random packets go through it stage by
- * stage, fused and emitted, and all result fields and registers are compared after each. What the
+ * generated and compiled as the build does it for TCP alone; random segments and packets go through
+ * it stage by stage, fused and emitted; all result fields and registers are compared after each. What the
  * packets became is counted: nothing is compared that never happens.
  */
 import { expect, test } from "vitest";
@@ -12,11 +12,13 @@ import { readProgram } from "../../../host/rmt/read-program.ts";
 import { seedOf } from "../../support/env.ts";
 import { changedBinary } from "../../support/mutant.ts";
 import { Random } from "../../support/random.ts";
-import { EXTENSIONS, type Extension, writeExtension } from "../../support/rmt-extensions.ts";
-import { Packets } from "../../support/rmt-packets.ts";
+import { bindExtension, EXTENSIONS, type Extension } from "../../support/rmt-extensions.ts";
+import { writeExtension, writeOptions } from "../../support/rmt-extensions.ts";
+import { binding, Packets, segment } from "../../support/rmt-packets.ts";
 
 const SEED = seedOf(20_261_122);
 const PACKETS = 200_000;
+const SEGMENTS = 5000;
 const COMPILE_MS = 120_000;
 
 /** Fields that have to take so many values at least: what the extension is about. */
@@ -45,6 +47,34 @@ function compiled(program: Program): WebAssembly.Module {
   const made = "assembly/laminar/generated/tcp.ts";
   const binary = changedBinary("assembly/rmt.ts", "release", made, () => generate(program));
   return new WebAssembly.Module(binary);
+}
+
+/** Random segments through parser and ingress; throws unless all forms find the same. */
+function compareIngress(forms: readonly RmtMachine[], extension: Extension): void {
+  const [first, ...others] = forms as readonly [RmtMachine, ...RmtMachine[]];
+  const random = new Random(SEED);
+  const bindings = Array.from({ length: 12 }, (_, i) => binding(random, i + 1));
+  for (const machine of forms) {
+    for (const { key, connection, scale, origin, mask, base } of bindings)
+      machine.bind("connections", key, [connection, connection, scale, origin, mask, base]);
+    bindExtension(machine, extension);
+  }
+  const words = first.program.fields.flatMap(({ role }, i) => (role === "scratch" ? [] : [i]));
+  let rejected = 0;
+  for (let i = 0; i < SEGMENTS; i += 1) {
+    const { bytes, view } = segment(random, random.pick(bindings));
+    writeOptions(random, view, 4 * (view.getUint8(0) & 15));
+    const packet = random.oneIn(4) ? bytes.subarray(0, random.below(bytes.length)) : bytes;
+    const taken = first.receive(packet);
+    if (!taken) rejected += 1;
+    for (const other of others) {
+      expect([i, other.receive(packet)]).toEqual([i, taken]);
+      const word = taken ? different(first.vector, other.vector, words) : -1;
+      if (word >= 0) expect.fail(`segment ${i}: ${first.program.fields[word]?.name} differs`);
+    }
+  }
+  expect(rejected).toBeGreaterThan(SEGMENTS / 20);
+  expect(rejected).toBeLessThan(SEGMENTS / 2);
 }
 
 function different(left: Uint32Array, right: Uint32Array, words: readonly number[]): number {
@@ -87,6 +117,7 @@ for (const extension of EXTENSIONS) {
       const module = compiled(program);
       const forms: readonly Form[] = ["stagewise", "fused", "emitted"];
       const machines = forms.map((form) => new RmtMachine(module, form, 16, program));
+      compareIngress(machines, extension);
       const counts = compare(machines, extension);
       for (const [i, [field, most]] of HAPPENS[extension].entries()) {
         expect([field, (counts[i] as number) >= most]).toEqual([field, true]);

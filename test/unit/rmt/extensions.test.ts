@@ -63,6 +63,7 @@ describe("delayed ACKs", () => {
   test("the timer is a kind of its own: it moves no other register", () => {
     const machine = connection("delayed-ack");
     const rest = (): number[] => [...machine.rows()].filter((_, i) => i !== unacked);
+    machine.write("tx_next_ack", CONNECTION, 0xfffffff0);
     const before = [...machine.rows()];
     machine.write("rx_unacked", CONNECTION, 1);
     const unacked = [...machine.rows()].findIndex((word, i) => word !== before[i]);

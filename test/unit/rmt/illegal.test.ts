@@ -183,6 +183,15 @@ const REFUSED: readonly (readonly [what: string, text: string, message: string])
     "x.rmt:18: expected at most 16 gateways a stage (tofino2), got 17",
   ],
   [
+    "16 gateways and a filter's",
+    changed(
+      19,
+      "  filter f 3 of 16 by flow on bytes gives a if bytes > 9",
+      ...times(16, (i) => `  set b = a if flow == ${i}`),
+    ),
+    "x.rmt:18: expected at most 16 gateways a stage (tofino2), got 17",
+  ],
+  [
     "a register larger than a stage's memory",
     changed(13, "  register total 32 of 400000 by flow"),
     "x.rmt:12: expected at most 80 SRAM blocks a stage (tofino2), got 98",
