@@ -114,6 +114,7 @@ class Run {
   readonly #connections: readonly Connection[];
   readonly #logs: readonly Log[];
   readonly #findings: string[] = [];
+  readonly #notification = new Uint8Array(25);
   readonly #counts: LogCounts = {
     ...{ appends: 0, gaps: 0, redirected: 0, filled: 0 },
     ...{ seen: 0, rollbacks: 0, merges: 0 },
@@ -257,19 +258,23 @@ class Run {
     connection.mirrored.send(mirrored, this.#tick + late);
   }
 
-  /** What the program says, in the model's words. */
+  /** What the program says in its notification, in the model's words. */
   #seen(connection: Connection): LogStep {
     const machine = this.#machine;
-    const { origin } = this.#log(connection);
-    const at = (this.#result("entry") - origin) >>> 0;
-    const grown = this.#result("grown");
-    const done = this.#result("log_do");
-    if (done === machine.constant("APPEND"))
-      return { kind: "append", at, grown, gap: this.#result("gap") };
-    if (done === machine.constant("FILL")) {
-      const from = connection.position(this.#result("begin"));
-      return { kind: "fill", at: grown > 0 ? at : this.#log(connection).model.tail, grown, from };
-    }
+    machine.deparse("log_notification", this.#notification);
+    const view = new DataView(this.#notification.buffer);
+    const [whose, begin, end, entry, grown, gap] = [0, 4, 8, 12, 16, 20].map((at) =>
+      view.getUint32(at),
+    ) as [number, number, number, number, number, number];
+    const done = view.getUint8(24);
+    if (whose !== connection.index + 1 || end !== this.#result("end"))
+      this.#finding(`connection ${connection.index}: told as ${whose}, up to ${end}`);
+    const { model, origin } = this.#log(connection);
+    const at = (entry - origin) >>> 0;
+    if (done === machine.constant("APPEND")) return { kind: "append", at, grown, gap };
+    const from = connection.position(begin);
+    if (done === machine.constant("FILL"))
+      return { kind: "fill", at: grown > 0 ? at : model.tail, grown, from };
     if (done === machine.constant("DROP")) return { kind: "seen" };
     const rollback = this.#result("reason") === machine.constant("OUT_OF_WINDOW");
     return { kind: "dropped", rollback: rollback && connection.rollback === undefined };

@@ -1,8 +1,8 @@
 /**
  * Goal: the forms of an extended program are one program. Method: TCP with each extension is
- * generated and compiled as the build does it for TCP alone; random segments and packets go through
- * it stage by stage, fused and emitted; all result fields and registers are compared after each. What the
- * packets became is counted: nothing is compared that never happens.
+ * generated and compiled as the build does it for TCP alone; random segments and packets go
+ * through it stage by stage, fused and emitted; all result fields and registers are compared after
+ * each. What the packets became is counted: nothing is compared that never happens.
  */
 import { expect, test } from "vitest";
 import { extendedText, type Form, RmtMachine } from "../../../bench/rmt-machine.ts";
