@@ -131,6 +131,6 @@ test("a section that fits nowhere is an error with its line", () => {
   expect(extend("first in parser none\n")).toThrow("x.rmt:1: expected a place in the program");
   expect(extend("\nfirst in register none\n")).toThrow("x.rmt:2: expected a place");
   expect(extend("set mirror = 0\n")).toThrow(
-    "x.rmt:1: expected declare, after or first in, got set mirror = 0",
+    "x.rmt:1: expected declare, after, in place of or first in, got set mirror = 0",
   );
 });
