@@ -1,4 +1,7 @@
-/** An RMT machine's registers: where a row is, and that no packet uses a register twice. */
+/**
+ * An RMT machine's registers: where a row is, that no packet uses a register twice, and what a
+ * low-pass filter does with a sample.
+ */
 import { CORE_LAMINAR } from "../../bindings/abi/memory-map.ts";
 import * as R from "../../bindings/abi/rmt.ts";
 
@@ -33,4 +36,18 @@ export function touch(state: usize, register: u32): void {
   const touched = load<u64>(state, R.STATE_TOUCHED);
   if ((touched & bit) != 0) store<u32>(state, load<u32>(state, R.STATE_FAULTS) + 1, R.STATE_FAULTS);
   store<u64>(state, touched | bit, R.STATE_TOUCHED);
+}
+
+/**
+ * A sample into the low-pass filter at `cell`, whose average has `gain` bits below the point: no
+ * sum is beyond a word, for a sample has at most 32 - gain bits. Returns the new average.
+ */
+// @ts-ignore: decorator
+@inline
+export function filtered(cell: usize, gain: u32, sample: u32): u32 {
+  const old = load<u32>(cell);
+  const taken = min<u32>(sample, 0xffffffff >>> gain);
+  const sum = old == 0 ? taken << gain : old - (old >>> gain) + taken;
+  store<u32>(cell, sum);
+  return sum >>> gain;
 }

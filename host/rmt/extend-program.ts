@@ -6,13 +6,16 @@
  *   declare                constants, fields, headers: behind the program's fields
  *   after stage NAME       stages
  *   in place of stage NAME stages
+ *   after parser NAME      parser states
  *   first in stage NAME    actions that have precedence over the stage's own
  *   first in register NAME cases that have precedence
+ *   first in parser NAME   gotos that have precedence
  */
 import { ProgramError } from "./program.ts";
 
 const SECTION =
-  /^(declare|(after|in place of) stage (\w+)|first in (stage|register) (\w+))\s*(#.*)?$/;
+  /^(declare|(after|in place of) (stage|parser) (\w+)|first in (stage|register|parser) (\w+))$/;
+const OPENED = /^\s*(stage|parser|deparser|pipe)\b/;
 const DECLARED = /^\s*(parser|deparser|pipe)\b/;
 
 interface Section {
@@ -32,12 +35,12 @@ function indexOf(base: readonly string[], kind: string, name: string): number {
 
 /** Where a section's lines go, and how many lines before it they replace. */
 function place(base: readonly string[], match: RegExpExecArray): [at: number, instead: number] {
-  const [, what = "", where, stage, kind, name = ""] = match;
+  const [, what = "", where, part = "", whole = "", kind = "", name = ""] = match;
   if (what === "declare") return [base.findIndex((line) => DECLARED.test(line)), 0];
-  if (stage === undefined) return [indexOf(base, kind as string, name) + 1, 0];
-  const from = indexOf(base, "stage", stage);
+  if (where === undefined) return [indexOf(base, kind, name) + 1, 0];
+  const from = indexOf(base, part, whole);
   if (from < 0) return [0, 0];
-  const next = base.findIndex((line, i) => i > from && /^\s*(stage|pipe)\b/.test(line));
+  const next = base.findIndex((line, i) => i > from && OPENED.test(line));
   const end = next < 0 ? base.length : next;
   return [end, where === "after" ? 0 : end - from];
 }
@@ -47,7 +50,7 @@ export function extendProgram(program: string, file: string, extension: string):
   const base = program.split("\n");
   const sections: Section[] = [];
   for (const [i, line] of extension.split("\n").entries()) {
-    const match = SECTION.exec(line.trim());
+    const match = SECTION.exec(line.replace(/#.*/, "").trim());
     if (match !== null) {
       const [at, instead] = place(base, match);
       if (at <= 0) throw new ProgramError(file, i + 1, "a place in the program", line.trim());
