@@ -51,6 +51,7 @@ const EXTENSIONS: readonly Extension[] = [
   { name: "sack" },
   { name: "timely", lines: "ext.timely.loc", largest: "ext.timely.resources" },
   { name: "shared-log", lines: "ext.shared_log.loc" },
+  { name: "relaxed" },
 ];
 
 /** What an extension adds as a number. */

@@ -5,7 +5,7 @@
 import type { ProgramMachine } from "../../host/rmt/program-machine.ts";
 import type { Random } from "./random.ts";
 
-export const EXTENSIONS = ["delayed-ack", "sack", "timely", "shared-log"] as const;
+export const EXTENSIONS = ["delayed-ack", "sack", "timely", "shared-log", "relaxed"] as const;
 export type Extension = (typeof EXTENSIONS)[number];
 
 const LOG_SIZE = 4096;
@@ -62,4 +62,5 @@ export const HANDED: Readonly<Record<Extension, readonly string[]>> = {
   sack: [],
   timely: ["tsval", "tsecr", "timed"],
   "shared-log": ["log", "log_base", "log_mask"],
+  relaxed: [],
 };

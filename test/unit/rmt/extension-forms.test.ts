@@ -40,6 +40,11 @@ const HAPPENS: Readonly<Record<Extension, readonly (readonly [field: string, mos
     ["grown", 100],
     ["gap", 20],
   ],
+  relaxed: [
+    ["limit", 100],
+    ["bytes", 10],
+    ["reason", 5],
+  ],
 };
 
 /** build/rmt.wasm with an extended program in TCP's place. */
