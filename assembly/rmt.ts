@@ -100,7 +100,7 @@ function picoseconds(time: u64): f64 {
   return time == NEVER ? <f64>Infinity : <f64>time;
 }
 
-/** The next packet of the egress pipeline at `now` (ps, as all times here); 0 when none may leave. */
+/** The next packet of the egress pipeline at `now`, in ps as all times here; 0: none may leave. */
 export function managerDequeue(manager: usize, now: f64): u32 {
   return dequeue(manager, <u64>now);
 }

@@ -249,7 +249,8 @@ const ASSEMBLY_KINDS = new Map<ts.SyntaxKind, string>([
  * Times and byte counts cross to the host as f64 and are converted there; nothing else touches a
  * float. That they are only converted is read from the binary (wasm-module.test.ts).
  */
-const FLOAT_EDGE = /^assembly\/(index|laminar|modelled|rmt|testing|workers|nic\/(connection|inspect))\.ts$/;
+const FLOAT_EDGE =
+  /^assembly\/(index|laminar|modelled|rmt|testing|workers|nic\/(connection|inspect))\.ts$/;
 
 /** A string may only be a message that no build contains: assert's, ERROR's, an import's. */
 function isMessage(node: ts.Node): boolean {

@@ -1,7 +1,7 @@
 /**
  * SYNCs without the control plane (dissertation 5.3.2.1): every connection has a turn once a
- * period, spread over it, and is passed over when it has sent nothing for N periods ("Laminar pauses
- * SYNC workflows for inactive connections").
+ * period, spread over it, and is passed over when it has sent nothing for N periods ("Laminar
+ * pauses SYNC workflows for inactive connections").
  */
 import * as R from "../../bindings/abi/rmt.ts";
 

@@ -94,10 +94,10 @@ export function hostOptions(changes: Partial<HostOptions> = {}): HostOptions {
 }
 
 /** Time of TAS's interruptions: fitted to the tail of Figure 5.8. */
-const TAS_NOISE: Noise = { share: 0.5, interrupted: 2e-3, interruptedNs: 6_000 };
+const TAS_NOISE: Noise = { share: 0.5, interrupted: 2e-3, interruptedNs: 2_500 };
 /** Linux's wake-up and interruptions: fitted to median and tail of Figure 5.8. */
-const LINUX_WAKE_NS = 6_000;
-const LINUX_NOISE: Noise = { share: 0.3, interrupted: 2e-3, interruptedNs: 25_000 };
+const LINUX_WAKE_NS = 5_500;
+const LINUX_NOISE: Noise = { share: 0.3, interrupted: 2e-3, interruptedNs: 16_000 };
 
 /** Stack and application cores of TAS that go best together. */
 export function tasCores(cores: number): readonly [stack: number, application: number] {
@@ -172,8 +172,8 @@ export function switchOptions(
     recirculationNs: 750,
     recirculationGbps: 300,
     recirculationBehindNs: 500,
-    queueBytes: 4 << 20,
-    queuePackets: 16_384,
+    queueBytes: 16 << 20,
+    queuePackets: 65_536,
     portGbps: 400,
     connections,
     hosts,

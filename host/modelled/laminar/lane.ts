@@ -27,7 +27,7 @@ export class Lane {
 
 /** What makes a piece of software take longer than its cycles. */
 export interface Noise {
-  /** Mean of an exponential addition, as a share of the time. */
+  /** How much of the time is exponential: it stays the same in the mean. At most 1. */
   readonly share: number;
   /** Share of the pieces that something interrupts, and its mean ns (exponential). */
   readonly interrupted: number;
@@ -42,7 +42,7 @@ function exponential(prng: Prng): number {
 
 /** `ns` with noise. */
 export function noisy(ns: number, noise: Noise, prng: Prng): number {
-  const longer = noise.share === 0 ? ns : ns * (1 + noise.share * exponential(prng));
-  if (noise.interrupted === 0 || prng.float() >= noise.interrupted) return longer;
-  return longer + noise.interruptedNs * exponential(prng);
+  const some = noise.share === 0 ? ns : ns * (1 + noise.share * (exponential(prng) - 1));
+  if (noise.interrupted === 0 || prng.float() >= noise.interrupted) return some;
+  return some + noise.interruptedNs * exponential(prng);
 }
