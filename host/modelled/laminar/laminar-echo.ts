@@ -10,6 +10,8 @@ import type { StackHost } from "./stack-host.ts";
 
 /** Bytes of a connection's buffers. */
 export const BUFFER = 65_536;
+/** Credits of a connection when it begins. */
+const CREDITS = 1 << 20;
 /** Sequence numbers begin anywhere: here shortly before they wrap. */
 const FIRST = 0xffffff00;
 
@@ -20,7 +22,7 @@ export interface EchoPair {
 
 /** Opens rows `connection` of the switch's program. */
 function open(to: RmtSwitch, host: LaminarHost, connection: number): void {
-  to.program.open(connection, FIRST, BUFFER, BUFFER, BUFFER);
+  to.program.open(connection, FIRST, BUFFER, CREDITS, BUFFER);
   host.open(connection, FIRST);
 }
 

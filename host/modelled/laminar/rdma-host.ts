@@ -42,6 +42,8 @@ export class RdmaHost {
   readonly receiving: Lane;
   readonly cores: readonly Lane[];
   readonly #prng: Prng;
+  /** A context each (5.4): connections are given to cores in turn. */
+  readonly #owners = new Map<number, Lane>();
 
   constructor(simulation: Simulation, options: HostOptions, prng: Prng) {
     this.simulation = simulation;
@@ -73,7 +75,15 @@ export class RdmaHost {
   work(connection: number, share: number, bytes: number, done: () => void): void {
     const { coreNs, copyNs, noise } = this.options;
     const ns = noisy(coreNs * share + bytes * copyNs, noise, this.#prng);
-    (this.cores[connection % this.cores.length] as Lane).serve(ns, 0, done);
+    this.#owner(connection).serve(ns, 0, done);
+  }
+
+  #owner(connection: number): Lane {
+    const known = this.#owners.get(connection);
+    if (known !== undefined) return known;
+    const core = this.cores[this.#owners.size % this.cores.length] as Lane;
+    this.#owners.set(connection, core);
+    return core;
   }
 }
 

@@ -120,6 +120,8 @@ export class RmtSwitch {
   passes = 0;
   /** Bytes through it, as on the channels. */
   bytes = 0;
+  /** Metrics for the control plane: bytes that an ACK acknowledges, and whether it echoes a mark. */
+  acknowledged: ((connection: number, bytes: number, marked: boolean) => void) | undefined;
   /** Packets that the program refused, by its reason. */
   readonly refused = new Uint32Array(16);
 
@@ -178,6 +180,18 @@ export class RmtSwitch {
     this.#away[connection] = away;
   }
 
+  /** What the next SYNC of a connection grants: the control plane's tables. */
+  grants: (connection: number, value: number, most: number) => Pick<Packet, "value" | "keep"> = (
+    _connection,
+    value,
+    most,
+  ) => ({ value, keep: most - value });
+
+  /** A pass that the control plane asks for. */
+  fromControl(packet: Packet): void {
+    this.simulation.after(this.#half, () => this.#enqueue(packet, this.#nowhere, HIGH, 0));
+  }
+
   /** Starts the packet generator. */
   start(): void {
     this.simulation.at(Math.max(this.simulation.now, this.generator.due), () => this.#generate());
@@ -188,7 +202,7 @@ export class RmtSwitch {
     const { grantBytes, creditsMost } = this.#options;
     for (let c = this.generator.next(now); c !== undefined; c = this.generator.next(now)) {
       const value = grantBytes;
-      const grant = { kind: this.program.kinds.GRANT, value, keep: creditsMost - value };
+      const grant = { kind: this.program.kinds.GRANT, ...this.grants(c, value, creditsMost) };
       this.#enqueue(packetOf(c, grant), this.#home[c] as number, LOW, rdmaFrameBytes(0));
     }
     this.start();
@@ -280,7 +294,7 @@ export class RmtSwitch {
     if (this.program.mirrors) this.#mirrored(packet);
     const { kinds } = this.program;
     if (packet.kind === kinds.RX) this.#received(packet, port);
-    else if (packet.kind === kinds.GRANT) this.#leave(packet, port, "sync", rdmaFrameBytes(0));
+    else if (packet.kind === kinds.GRANT) this.#granted(packet, port);
     else if (packet.kind !== kinds.SYNC && reason === 0) this.#segment(packet, port);
   }
 
@@ -304,7 +318,16 @@ export class RmtSwitch {
     }
   }
 
+  /** What SYNC says to libTOE: what is acknowledged, what may be sent (5.3.2.1). */
+  #granted(packet: Packet, port: number): void {
+    packet.ack = this.program.una;
+    packet.value = this.program.result("credits");
+    this.#leave(packet, port, "sync", rdmaFrameBytes(0));
+  }
+
   #received(packet: Packet, port: number): void {
+    const acked = this.program.result("acked") | 0;
+    if (acked > 0) this.acknowledged?.(packet.connection, acked, packet.marked);
     if (this.program.fast) {
       packet.ack = this.program.una;
       this.#leave(packet, this.#home[packet.connection] as number, "fast", rdmaFrameBytes(0));
