@@ -6,6 +6,9 @@ import { MODELLED_FIGURES } from "./modelled-figures.ts";
 import { FIGURE_4_16 } from "./figure-4-16.ts";
 import { FIGURE_4_17 } from "./figure-4-17.ts";
 import { FIGURE_5_12 } from "./figure-5-12.ts";
+import { FIGURE_5_15 } from "./figure-5-15.ts";
+import { FIGURE_5_17 } from "./figure-5-17.ts";
+import { FIGURE_5_18 } from "./figure-5-18.ts";
 import { LAMINAR_RPC_FIGURES } from "./laminar-rpc-figures.ts";
 import { TABLE_4_1 } from "./table-4-1.ts";
 import { TABLE_4_4 } from "./table-4-4.ts";
@@ -26,6 +29,9 @@ export const EXPERIMENTS: readonly Experiment[] = [
   TABLE_5_2,
   ...LAMINAR_RPC_FIGURES,
   FIGURE_5_12,
+  FIGURE_5_15,
+  FIGURE_5_17,
+  FIGURE_5_18,
 ];
 
 /** The experiment of a name. Throws RangeError with the list when there is none. */
