@@ -27,7 +27,7 @@ const LINE = 100;
 const RECEIVE_WINDOW = 4 << 20;
 const QUEUE_PACKETS = 512;
 const RING = 1024;
-const GRANT_NS = 5_000;
+const GRANT_NS = 10_000;
 const PERIOD_NS = 25_000;
 const TIMEOUT_NS = 1_000_000;
 const DEGREES = [1, 2, 4, 8, 16];
@@ -71,7 +71,7 @@ export function incast(
       shaper.pass((marked) => receiver.arrive(offset, length, marked));
     },
   };
-  const control = { congestion, gbpsMost: LINE, gbpsStep: 1, periodNs: PERIOD_NS };
+  const control = { congestion, gbpsMost: LINE, gbpsLeast: 0.5, periodNs: PERIOD_NS };
   const stream = new LaminarStream(to, sender, to.attach(port), SEGMENT, RECEIVE_WINDOW, {
     ...control,
     grantNs: GRANT_NS,
@@ -132,7 +132,7 @@ function run(options: LabOptions): LabReport {
       { name: "window", value: `${RECEIVE_WINDOW} B`, source: "assumed: wider than the queues" },
       {
         name: "DCTCP",
-        value: `decides each ${PERIOD_NS} ns, +1 Gbit/s; SYNC each ${GRANT_NS} ns`,
+        value: `once a round trip, a segment more; SYNC each ${GRANT_NS} ns`,
         source: "assumed: not in the text",
       },
       { name: "RTO", value: `${TIMEOUT_NS} ns`, source: "assumed" },

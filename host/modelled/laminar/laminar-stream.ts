@@ -16,15 +16,15 @@ export interface ControlOptions {
   /** False: SYNC always grants the most (Laminar-NoCC). */
   readonly congestion: boolean;
   readonly gbpsMost: number;
-  /** Additive increase of a period. */
-  readonly gbpsStep: number;
-  /** From one decision of the control plane to the next. */
+  /** At the start, and at least. */
+  readonly gbpsLeast: number;
+  /** From one decision of the control plane to the next, at least. */
   readonly periodNs: number;
   readonly grantNs: number;
   readonly timeoutNs: number;
 }
 
-/** DCTCP's rate, once a period, in the control plane (SwitchConf). */
+/** DCTCP's rate, once a round trip, in the control plane (SwitchConf). */
 class RateControl {
   readonly #options: ControlOptions;
   #alpha = 0;
@@ -36,7 +36,7 @@ class RateControl {
 
   constructor(options: ControlOptions) {
     this.#options = options;
-    this.gbps = options.congestion ? options.gbpsStep : options.gbpsMost;
+    this.gbps = options.congestion ? options.gbpsLeast : options.gbpsMost;
   }
 
   observe(bytes: number, marked: boolean): void {
@@ -48,17 +48,18 @@ class RateControl {
     this.#lost = true;
   }
 
-  decide(): void {
-    const { congestion, gbpsMost, gbpsStep } = this.#options;
+  /** `step`: a segment a round trip, Gbit/s. */
+  decide(step: number): void {
+    const { congestion, gbpsMost, gbpsLeast } = this.#options;
     if (!congestion || (this.#acked === 0 && !this.#lost)) return;
     const share = this.#acked === 0 ? 0 : this.#marked / this.#acked;
     this.#alpha += SHARE * (share - this.#alpha);
     const before = this.gbps;
     if (this.#lost) this.gbps = before / 2;
     else if (this.#marked > 0) this.gbps = before * (1 - this.#alpha / 2);
-    else this.gbps = this.#slow ? before * 2 : before + gbpsStep;
+    else this.gbps = this.#slow ? before * 2 : before + step;
     if (this.#lost || this.#marked > 0) this.#slow = false;
-    this.gbps = Math.min(gbpsMost, Math.max(gbpsStep / 10, this.gbps));
+    this.gbps = Math.min(gbpsMost, Math.max(gbpsLeast, this.gbps));
     this.#acked = 0;
     this.#marked = 0;
     this.#lost = false;
@@ -131,9 +132,13 @@ export class LaminarStream {
     this.#watch();
   }
 
+  /** About once a round trip: what is under way, at the rate at which it goes. */
   #decide(): void {
-    this.#control.decide();
-    this.#simulation.after(this.#options.periodNs, () => this.#decide());
+    const { periodNs, timeoutNs } = this.#options;
+    const under = ((this.#next - this.#una) * 8) / this.#control.gbps;
+    const trip = Math.min(timeoutNs, Math.max(periodNs, under));
+    this.#control.decide((this.#segment * 8) / trip);
+    this.#simulation.after(trip, () => this.#decide());
   }
 
   #offset(ack: number): number {

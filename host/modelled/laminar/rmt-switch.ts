@@ -295,7 +295,7 @@ export class RmtSwitch {
     const { kinds } = this.program;
     if (packet.kind === kinds.RX) this.#received(packet, port);
     else if (packet.kind === kinds.GRANT) this.#granted(packet, port);
-    else if (packet.kind !== kinds.SYNC && reason === 0) this.#segment(packet, port);
+    else if (port !== this.#nowhere && reason === 0) this.#segment(packet, port);
   }
 
   /** The copy that becomes an ACK and carries a merge (5.3.1.4, 5.3.1.5). */
