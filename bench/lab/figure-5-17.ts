@@ -49,7 +49,7 @@ export function fullUntil(curve: Curve): number {
 
 function run(options: LabOptions): LabReport {
   const losses = options.quick ? QUICK_LOSSES : LOSSES;
-  const curves = new Map(
+  const curves = new Map<StreamStack, Curve>(
     STACKS.map((stack): [StreamStack, Curve] => [
       stack,
       losses.map((loss) => {
@@ -59,7 +59,7 @@ function run(options: LabOptions): LabReport {
     ]),
   );
   const at = (stack: StreamStack, loss: number): number =>
-    (curves.get(stack)?.find(([each]) => each === loss) as readonly [number, number])[1];
+    (curves.get(stack) as Curve)[losses.indexOf(loss)]?.[1] ?? Number.NaN;
   const [laminar, tas] = [at("Laminar", TENTH), at("TAS", TENTH)];
   const kept = (stack: StreamStack, loss: number): LabRow => ({
     name: `${stack}: ${loss * 100} % loss over none`,

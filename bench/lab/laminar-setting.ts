@@ -4,7 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { NO_NOISE, type Noise } from "../../host/modelled/laminar/lane.ts";
+import type { Noise } from "../../host/modelled/laminar/lane.ts";
 import { RdmaHost, type HostOptions } from "../../host/modelled/laminar/rdma-host.ts";
 import type { RmtModuleCode } from "../../host/modelled/laminar/rmt-modules.ts";
 import { RmtSwitch, type SwitchOptions } from "../../host/modelled/laminar/rmt-switch.ts";
@@ -41,8 +41,7 @@ let passNs: number | undefined;
 
 /** From MAC to MAC through our program: its stages and the clock, by the checker. */
 export function ourPassNs(): number {
-  const program = readProgram("tcp.rmt", programText("tcp"));
-  passNs ??= checkProgram("tcp.rmt", program, TOFINO2).latencyNs;
+  passNs ??= checkProgram("tcp.rmt", readProgram("tcp.rmt", programText("tcp")), TOFINO2).latencyNs;
   return passNs;
 }
 
@@ -241,7 +240,11 @@ export function switchGiven(): Given[] {
     given("mirror", "300 ns", "assumed: several hundred ns (5.1.2)"),
     given("recirculation", "750 ns, 3 x 100 Gbit/s", "paper: 5.4"),
     given("frames", "TCP 54 B, RDMA write 78 B, FCS, preamble and gap", "Ethernet, RoCE v2"),
-    given("SYNC grants", "1 MiB each ms, pause after 16 idle", "assumed: reduced for RPCs (5.3.2.1)"),
+    given(
+      "SYNC grants",
+      "1 MiB each ms, pause after 16 idle",
+      "assumed: reduced for RPCs (5.3.2.1)",
+    ),
   ];
 }
 
@@ -268,5 +271,3 @@ export function stacksGiven(): Given[] {
     given("Linux noise", of(LINUX_NOISE), "fitted: tail of Figure 5.8, 64 B"),
   ];
 }
-
-export { NO_NOISE };

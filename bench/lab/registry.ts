@@ -9,6 +9,7 @@ import { FIGURE_5_12 } from "./figure-5-12.ts";
 import { FIGURE_5_15 } from "./figure-5-15.ts";
 import { FIGURE_5_17 } from "./figure-5-17.ts";
 import { FIGURE_5_18 } from "./figure-5-18.ts";
+import { FIGURE_5_19 } from "./figure-5-19.ts";
 import { LAMINAR_RPC_FIGURES } from "./laminar-rpc-figures.ts";
 import { TABLE_4_1 } from "./table-4-1.ts";
 import { TABLE_4_4 } from "./table-4-4.ts";
@@ -32,6 +33,7 @@ export const EXPERIMENTS: readonly Experiment[] = [
   FIGURE_5_15,
   FIGURE_5_17,
   FIGURE_5_18,
+  FIGURE_5_19,
 ];
 
 /** The experiment of a name. Throws RangeError with the list when there is none. */

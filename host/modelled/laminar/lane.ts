@@ -34,8 +34,6 @@ export interface Noise {
   readonly interruptedNs: number;
 }
 
-export const NO_NOISE: Noise = { share: 0, interrupted: 0, interruptedNs: 0 };
-
 function exponential(prng: Prng): number {
   return -Math.log(1 - prng.float());
 }

@@ -63,6 +63,18 @@ export class StackHost {
     });
   }
 
+  /** A segment of a stream: `segmentNs` of the stack's core, then the application reads it. */
+  absorb(connection: number, bytes: number, segmentNs: number, done: () => void): void {
+    const { gbps, receiveNs, wireNs, copyNs } = this.options;
+    const serial = (tcpFrameBytes(bytes) * 8) / gbps;
+    this.#receiving.serve(serial, wireNs + receiveNs, () => {
+      this.#core(this.#stack, connection).serve(this.#noisy(segmentNs), 0, () => {
+        const application = this.#core(this.#application, connection);
+        application.serve(this.#noisy(bytes * copyNs), 0, done);
+      });
+    });
+  }
+
   #frame(bytes: number, out: () => void): void {
     const { gbps, sendNs, wireNs } = this.options;
     this.#sending.serve((tcpFrameBytes(bytes) * 8) / gbps, sendNs + wireNs, out);
