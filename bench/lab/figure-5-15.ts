@@ -34,6 +34,16 @@ function flextoe(options: LabOptions, bytes: number): number {
   return runRpcs(echoPlan(loadModules(), { ...on, ...sink, ...load })).rpcsPerSecond / 1e6;
 }
 
+const GIVEN = (): LabReport["given"] => [
+  ...switchGiven(),
+  ...hostsGiven(),
+  {
+    name: "TAS core",
+    value: `${tasSegmentNs(0)} ns a segment, copies above 512 B`,
+    source: "fitted: Figure 5.15, 5 Mpps; the bend at 512 B is 5.5.2.1's",
+  },
+];
+
 function run(options: LabOptions): LabReport {
   const sizes = options.quick ? QUICK_SIZES : SIZES;
   const curve = (rate: (bytes: number) => number, most = 8192): (readonly [number, number])[] =>
@@ -84,15 +94,7 @@ function run(options: LabOptions): LabReport {
         note: "one connection on the modelled NFP-4000",
       },
     ],
-    given: [
-      ...switchGiven(),
-      ...hostsGiven(),
-      {
-        name: "TAS core",
-        value: `${tasSegmentNs(0)} ns a segment, copies above 512 B`,
-        source: "fitted: Figure 5.15, 5 Mpps; the bend at 512 B is 5.5.2.1's",
-      },
-    ],
+    given: GIVEN(),
     plots: [
       {
         title: "Segments a second of one core (Figure 5.15)",

@@ -38,6 +38,7 @@ export interface IncastPoint {
   readonly gbps: number;
   /** What shaper and receiver let through. */
   readonly best: number;
+  /** After the start. */
   readonly dropped: number;
   readonly timeouts: number;
 }
@@ -83,12 +84,13 @@ export function incast(
   const ns = options.quick ? 8e6 : 30e6;
   simulation.runTo(warmUp);
   const before = receiver.received;
+  const early = shaper.drops + receiver.dropped;
   simulation.runTo(warmUp + ns);
   const share = SEGMENT / frame;
   return {
     gbps: ((receiver.received - before) * 8) / ns,
     best: Math.min((LINE / degree) * share, (SEGMENT * 8) / tasSegmentNs(0)),
-    dropped: shaper.drops + receiver.dropped,
+    dropped: shaper.drops + receiver.dropped - early,
     timeouts: stream.timeouts,
   };
 }

@@ -109,13 +109,25 @@ function unloaded(options: LabOptions): LabReport {
         ],
       },
     ],
-    notes: [
-      "TAS and Linux: cycles of Table 2.1; wake-up and interruptions fitted at 64 B, 1024 B follow.",
-    ],
+    notes: ["TAS and Linux: cycles of Table 2.1; wake-up and interruptions fitted at 64 B alone."],
   };
 }
 
 const LOADED: readonly StackName[] = ["Laminar", "RDMA", "Laminar, TAS clients", "TAS", "Linux"];
+
+function loadPlots(curves: ReadonlyMap<string, readonly RpcPoint[]>): Plot[] {
+  const of = (title: string, value: (point: RpcPoint) => number): Plot => {
+    const lines = [...curves].map(([name, points]): readonly [string, Curve] => [
+      name,
+      points.map((each) => [each.mops, value(each)]),
+    ]);
+    return plot(title, "MOps/s", "us", lines);
+  };
+  return [
+    of("Round trips against load (Figure 5.9): median", ({ median }) => median),
+    of("99.99 %", ({ p9999 }) => p9999),
+  ];
+}
 
 /** Throughput against latency, 32 cores. */
 function loadLatency(options: LabOptions): LabReport {
@@ -179,20 +191,7 @@ function loadLatency(options: LabOptions): LabReport {
       },
     ],
     given: GIVEN(),
-    plots: [
-      plot(
-        "Round trips against load (Figure 5.9): median",
-        "MOps/s",
-        "us",
-        [...curves].map(([name, p]) => [name, p.map(({ mops, median }) => [mops, median])]),
-      ),
-      plot(
-        "99.99 %",
-        "MOps/s",
-        "us",
-        [...curves].map(([name, p]) => [name, p.map(({ mops, p9999 }) => [mops, p9999])]),
-      ),
-    ],
+    plots: loadPlots(curves),
     notes: ["Latency at the peak is Little's law: what is in flight over what the NIC takes."],
   };
 }

@@ -106,7 +106,7 @@ test("figure-5.12: flatUntil is the last point before the tail rises", () => {
   expect(flatUntil(points as never)).toBe(300);
 });
 
-test("figure-5.17: the program reassembles; without its merge, or its interval, it is slower", () => {
+test("figure-5.17: the program reassembles; without merge or interval it is slower", () => {
   const loss = 5e-3;
   const good = lossyStream(QUICK, "Laminar", loss).gbps;
   const text = programText("tcp");
@@ -130,7 +130,7 @@ test("figure-5.17: a lost mirror is a lost ACK or merge: more of them, and it is
   expect(at(0.9)).toBeLessThan(0.9 * at(0));
 });
 
-test("figure-5.18: DCTCP comes near the best, NoCC far below, and without marks it loses", async () => {
+test("figure-5.18: DCTCP near the best without loss, NoCC far below, no marks: loss", async () => {
   for (const degree of [4, 16]) {
     const at = (name: string): Promise<{ ours: number }> =>
       row("figure-5.18", `degree ${degree}${name}: of the best`);
@@ -140,7 +140,7 @@ test("figure-5.18: DCTCP comes near the best, NoCC far below, and without marks 
   }
   const never = incast(QUICK, 4, true, 0);
   const marked = incast(QUICK, 4, true);
-  expect(never.dropped).toBeGreaterThan(2 * marked.dropped);
+  expect([marked.dropped, never.dropped > 100]).toEqual([0, true]);
   expect(never.gbps).toBeLessThan(marked.gbps);
 });
 

@@ -120,7 +120,7 @@ export class RmtSwitch {
   passes = 0;
   /** Bytes through it, as on the channels. */
   bytes = 0;
-  /** Metrics for the control plane: bytes that an ACK acknowledges, and whether it echoes a mark. */
+  /** Metrics for the control plane: bytes that an ACK takes off, whether it echoes a mark. */
   acknowledged: ((connection: number, bytes: number, marked: boolean) => void) | undefined;
   /** Packets that the program refused, by its reason. */
   readonly refused = new Uint32Array(16);
