@@ -96,10 +96,10 @@ export function hostOptions(changes: Partial<HostOptions> = {}): HostOptions {
 }
 
 /** Time of TAS's interruptions: fitted to the tail of Figure 5.8. */
-const TAS_NOISE: Noise = { share: 0.5, interrupted: 2e-3, interruptedNs: 2_500 };
+const TAS_NOISE: Noise = { share: 0.5, interrupted: 2e-3, interruptedNs: 2_800 };
 /** Linux's wake-up and interruptions: fitted to median and tail of Figure 5.8. */
 const LINUX_WAKE_NS = 5_500;
-const LINUX_NOISE: Noise = { share: 0.3, interrupted: 2e-3, interruptedNs: 16_000 };
+const LINUX_NOISE: Noise = { share: 0.3, interrupted: 2e-3, interruptedNs: 17_500 };
 
 /** Stack and application cores of TAS that go best together. */
 export function tasCores(cores: number): readonly [stack: number, application: number] {

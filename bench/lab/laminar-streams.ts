@@ -37,6 +37,8 @@ export interface StreamPlan {
   /** Another program than ours. */
   readonly machine?: ProgramMachine;
   readonly mirrorLoss?: number;
+  /** Bounds what a connection has under way. */
+  readonly windowSegments?: number;
 }
 
 export interface StreamResult {
@@ -120,12 +122,13 @@ export function runStreams(plan: StreamPlan): StreamResult {
   const { arrive, to, read } = make(bed, plan, answer);
   const link = new Lane(simulation);
   const losses = bed.prng.fork("losses");
-  const { segmentBytes, congestion } = plan;
+  const { segmentBytes, congestion, windowSegments = Number.POSITIVE_INFINITY } = plan;
+  const windowBytes = Math.min(STREAM_BUFFER, segmentBytes * windowSegments);
   for (let row = 1; row <= plan.connections; row += 1) {
     const options = {
       segmentBytes,
-      initialBytes: congestion ? 10 * segmentBytes : STREAM_BUFFER,
-      windowBytes: STREAM_BUFFER,
+      initialBytes: congestion ? 10 * segmentBytes : windowBytes,
+      windowBytes,
       timeoutNs: TIMEOUT_NS,
       segmentNs: (tcpFrameBytes(segmentBytes) * 8) / plan.gbps,
       coreNs: 0,

@@ -39,9 +39,9 @@ async function row(figure: string, name: string): Promise<LabReport["rows"][numb
 
 /** Rows with the paper's number: ours over it, in bounds; the far ones are known deviations. */
 const ROWS: readonly (readonly [string, string, origin: string, low: number, high: number])[] = [
-  ["figure-5.8", "tail of TAS over Laminar", "calibrated", 0.8, 1.25],
+  ["figure-5.8", "tail of TAS over Laminar", "calibrated", 0.8, 1.3],
   ["figure-5.8", "median of Linux over Laminar", "calibrated", 0.95, 1.05],
-  ["figure-5.8", "tail of Linux over Laminar", "calibrated", 0.8, 1.25],
+  ["figure-5.8", "tail of Linux over Laminar", "calibrated", 0.8, 1.3],
   ["figure-5.8", "zero copy over RDMA", "predicted", 0.7, 1.1],
   ["figure-5.9", "Laminar, at most", "calibrated", 0.98, 1.01],
   ["figure-5.9", "Laminar over TAS", "predicted", 0.9, 1.1],
