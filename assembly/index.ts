@@ -1,5 +1,5 @@
 /** Everything that FlexTOE's Wasm core exports, and nothing else. Addresses are bytes. */
-import { armTimer, cancelTimer, initialize, nextDeadline } from "./common.ts";
+import { armTimer, cancelTimer, initialize, nextDeadline } from "./core-exports.ts";
 import { runStep } from "./flextoe/pipeline.ts";
 import { flush, forget, nextReady, put, take } from "./libtoe/context.ts";
 import { append, consume, receive, release, transmit } from "./libtoe/transfer.ts";

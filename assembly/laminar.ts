@@ -1,7 +1,7 @@
 /** Everything that Laminar's Wasm core exports, and nothing else. Addresses are bytes. */
-import * as common from "./common.ts";
+import * as common from "./core-exports.ts";
 import { machineInitialize } from "./laminar/connection.ts";
-import { stateOf } from "./laminar/passes.ts";
+import { isRelaxed, stateOf } from "./laminar/passes.ts";
 import { install, runStep, unbind, uninstall } from "./laminar/pipeline.ts";
 import { flush, forget, nextReady, put, take } from "./libtoe/context.ts";
 import { append, consume, receive, release, transmit } from "./libtoe/transfer.ts";
@@ -11,10 +11,10 @@ import { bind, lookup, reserve } from "./nic/connection.ts";
 import { inspect, quotes } from "./nic/inspect.ts";
 import { layoutHash } from "./nic/layout-hash.ts";
 import { endRound, serveLink, takeCredit } from "./round.ts";
-import { LAMINAR_FEATURES } from "../bindings/abi/flow-state.ts";
+import { FLEXTOE_FEATURES, LAMINAR_FEATURES } from "../bindings/abi/flow-state.ts";
 import { CORE_LINK } from "../bindings/abi/memory-map.ts";
 import { LIBTOE_CORE } from "../bindings/abi/socket.ts";
-import { armTimer, cancelTimer, nextDeadline } from "./common.ts";
+import { armTimer, cancelTimer, nextDeadline } from "./core-exports.ts";
 
 // asc resolves the extension in imports only, so these are imported first.
 export { append, armTimer, bind, cancelTimer, carry, consume, flush, forget, inspect, install };
@@ -23,7 +23,7 @@ export { spare, take, transmit, unbind, uninstall };
 
 /** FLOW_* bits that a connection of this data path may have. */
 export function features(): u32 {
-  return LAMINAR_FEATURES;
+  return isRelaxed() ? FLEXTOE_FEATURES : LAMINAR_FEATURES;
 }
 
 /** Address of the RMT machine's STATE record, for who looks at registers. */

@@ -221,8 +221,10 @@ export async function apiSide({ form, kind, count, warm }: ApiSide): Promise<num
   if (form === "posix" && kind === "rpc") {
     return rpcSide({ connections: 1, trips: count, warm }).roundTripsPerSecond;
   }
-  if (form === "posix")
-    return (await bulkSide({ timestamps: "on", bytes: count, warm })).figures.gbps;
+  if (form === "posix") {
+    const side = { timestamps: "on", datapath: "flextoe", bytes: count, warm } as const;
+    return (await bulkSide(side)).figures.gbps;
+  }
   const each = form === "node" ? new NodeInterface() : new StreamInterface(form);
   for (const part of warmParts(warm)) await each[kind](part);
   return each[kind](count);

@@ -3,6 +3,7 @@
  * this process, and the bare path beside it. The received stream is verified by a running sum over
  * each period of the sent pattern, and corrupted frames have to be dropped.
  */
+import type { DataPath } from "../bindings/layout.ts";
 import { Counter } from "../bindings/abi/counters.ts";
 import { DropReason } from "../bindings/abi/drop-reason.ts";
 import { assembleBarePath, barePath, type BarePath } from "./bare-path.ts";
@@ -20,6 +21,7 @@ export type Timestamps = keyof typeof SEGMENT;
 
 /** What a run of this side is. */
 export interface BulkSide {
+  readonly datapath: DataPath;
   readonly timestamps: Timestamps;
   readonly bytes: number;
   /** Bytes before the clock starts. */
@@ -43,8 +45,8 @@ export class BulkRun {
   #sent = 0;
   #received = 0;
 
-  constructor(timestamps: Timestamps) {
-    this.#pair = new StackPair({ timestamps: timestamps === "on", connections: 1 });
+  constructor(timestamps: Timestamps, datapath: DataPath) {
+    this.#pair = new StackPair({ timestamps: timestamps === "on", connections: 1, datapath });
     const { client, server } = this.#pair;
     // Both stacks' cores share one memory.
     this.#sum = wordSum(server.core.memory);
@@ -135,10 +137,11 @@ function timeBare(path: BarePath, bytes: number): number {
 }
 
 /** One transfer, warm, and as much of the bare path. */
-export async function bulkSide({ timestamps, bytes, warm }: BulkSide): Promise<BulkSideFigures> {
+export async function bulkSide(side: BulkSide): Promise<BulkSideFigures> {
+  const { timestamps, bytes, warm, datapath } = side;
   await assembleBarePath();
   const path = barePath(SEGMENT[timestamps], PERIOD_SEGMENTS);
-  const run = new BulkRun(timestamps);
+  const run = new BulkRun(timestamps, datapath);
   for (const part of warmParts(warm)) run.transfer(part);
   const figures = run.transfer(bytes);
   run.finish();

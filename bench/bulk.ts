@@ -4,6 +4,7 @@
  * Method: bench/README.md. The received stream is verified by a running sum over each period of the
  * sent pattern, and corrupted frames have to be dropped.
  */
+import type { DataPath } from "../bindings/layout.ts";
 import { formatQuartiles, interleave, pairRatio, quartiles, table } from "./harness.ts";
 import { WorkHash } from "./harness.ts";
 import type { Bar, BenchReport, BenchScale, Quartiles } from "./harness.ts";
@@ -14,8 +15,12 @@ import { runSide } from "./run-side.ts";
 /** V8 goes on optimising for this long; lwIP moves 16 MiB before its clock starts. */
 const WARM_BYTES = 768 << 20;
 const BYTES = 256 << 20;
-/** What toeloop has to reach, times each peer. */
-const BARS = { wasm: 1.5, native: 1 } as const;
+/** What toeloop has to reach, times each peer; a stage program is beside lwIP in Wasm alone. */
+const BARS = {
+  flextoe: { wasm: 1.5, native: 1 },
+  laminar: { wasm: 1, native: 0 },
+  "laminar-relaxed": { wasm: 1, native: 0 },
+} as const;
 
 interface Compared {
   readonly timestamps: Timestamps;
@@ -29,7 +34,12 @@ function compare(timestamps: Timestamps, scale: BenchScale): Compared {
   const warm = Math.min(WARM_BYTES, bytes * 3);
   const bare: number[] = [];
   const toeloop = (): BulkFigures => {
-    const side: BulkSideFigures = runSide("bulk", { timestamps, bytes, warm });
+    const side: BulkSideFigures = runSide("bulk", {
+      timestamps,
+      bytes,
+      warm,
+      datapath: scale.datapath,
+    });
     bare.push(side.bareNs);
     return side.figures;
   };
@@ -118,18 +128,23 @@ function valuesOf(compared: Compared): Record<string, unknown> {
   };
 }
 
-function barsOf(compared: Compared): Bar[] {
-  return (["wasm", "native"] as const).map((form) => ({
-    name: `bulk, timestamps ${compared.timestamps}, toeloop / lwip-${form}`,
-    least: BARS[form],
+function barsOf(compared: Compared, datapath: DataPath): Bar[] {
+  const forms = (["wasm", "native"] as const).filter((form) => BARS[datapath][form] > 0);
+  return forms.map((form) => ({
+    name: `bulk, ${datapath}, timestamps ${compared.timestamps}, toeloop / lwip-${form}`,
+    least: BARS[datapath][form],
     ratio: ratio(compared, `lwip-${form}`)?.median,
   }));
 }
 
-/** Timestamps off and on. The JSON's own figures are those with timestamps off. */
+/**
+ * Timestamps off and, where the data path has them, on. The JSON's own figures are those with
+ * timestamps off.
+ */
 export function bulk(scale: BenchScale): BenchReport {
-  const all = (["off", "on"] as const).map((timestamps) => compare(timestamps, scale));
-  const [off, on] = all as [Compared, Compared];
+  const kinds: Timestamps[] = scale.datapath === "laminar" ? ["off"] : ["off", "on"];
+  const all = kinds.map((timestamps) => compare(timestamps, scale));
+  const off = all[0] as Compared;
   const head = ["", "timestamps", "Gbit/s", "Mseg/s", "ns/seg", "CPU ns/seg", "data/ACK"];
   head.push("toeloop / peer", "by CPU time");
   const hash = new WorkHash();
@@ -139,9 +154,10 @@ export function bulk(scale: BenchScale): BenchReport {
     values: {
       ...valuesOf(off),
       rounds: scale.rounds,
-      timestamps: { off: valuesOf(off), on: valuesOf(on) },
+      datapath: scale.datapath,
+      timestamps: Object.fromEntries(all.map((one) => [one.timestamps, valuesOf(one)])),
       work: hash.toString(),
     },
-    bars: all.flatMap(barsOf),
+    bars: all.flatMap((one) => barsOf(one, scale.datapath)),
   };
 }

@@ -1,9 +1,10 @@
 /**
- * The command line of the benchmarks, `NAME [--json] [--quick] [--bar] [--pairs N]`: runs one and
- * prints its table; `--json` adds one JSON object as the last line; `--bar` ends with status 1 when
- * a bar is not met. Names and method: bench/README.md.
+ * The command line of the benchmarks, `NAME [--json] [--quick] [--bar] [--pairs N]
+ * [--datapath NAME]`: runs one and prints its table; `--json` adds one JSON object as the last
+ * line; `--bar` ends with status 1 when a bar is not met. Names and method: bench/README.md.
  */
 import { parseArgs } from "node:util";
+import type { DataPath } from "../bindings/layout.ts";
 import { api } from "./api.ts";
 import { bulk } from "./bulk.ts";
 import { carousel } from "./carousel.ts";
@@ -34,6 +35,18 @@ export const BENCHES: ReadonlyMap<string, BenchBody> = new Map<string, BenchBody
 
 const USAGE = `bench: expected a name of ${[...BENCHES.keys()].join(", ")}`;
 
+/** Benchmarks that know more than one data path. */
+const BOTH = ["bulk"];
+
+function dataPath(name: string, choice: string): DataPath {
+  const known = BOTH.includes(name) ? ["flextoe", "laminar", "laminar-relaxed"] : ["flextoe"];
+  if (known.includes(choice)) return choice as DataPath;
+  const expected = known.join("|");
+  throw new RangeError(
+    `bench ${name}: expected --datapath ${expected}, got ${JSON.stringify(choice)}`,
+  );
+}
+
 interface Choice {
   readonly name: string;
   readonly body: BenchBody;
@@ -51,6 +64,7 @@ function choose(args: readonly string[]): Choice {
       quick: { type: "boolean", default: false },
       bar: { type: "boolean", default: false },
       pairs: { type: "string" },
+      datapath: { type: "string", default: "flextoe" },
     },
   });
   const name = positionals[0] ?? "";
@@ -58,7 +72,7 @@ function choose(args: readonly string[]): Choice {
   if (body === undefined || positionals.length > 1) {
     throw new RangeError(`${USAGE}, got ${JSON.stringify(positionals.join(" "))}`);
   }
-  const base = values.quick ? QUICK : FULL;
+  const base = { ...(values.quick ? QUICK : FULL), datapath: dataPath(name, values.datapath) };
   const rounds = values.pairs === undefined ? base.rounds : Number(values.pairs);
   if (!Number.isInteger(rounds) || rounds < 1 || rounds > 1000) {
     throw new RangeError(`bench: expected --pairs 1..1000, got ${JSON.stringify(values.pairs)}`);

@@ -8,6 +8,7 @@ import { cpus } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Bench } from "tinybench";
+import type { DataPath } from "../bindings/layout.ts";
 
 const WARM_PARTS = 8;
 
@@ -21,6 +22,8 @@ export interface BenchScale {
   readonly taskMs: number;
   /** False runs the bench alone, without peers. */
   readonly peers: boolean;
+  /** Data path of toeloop's side, where a benchmark knows more than one. */
+  readonly datapath: DataPath;
   /** Progress, one line each; not part of the result. */
   readonly say: (line: string) => void;
 }
@@ -28,11 +31,18 @@ export interface BenchScale {
 const silent = (): void => {};
 
 /** `npm run bench -- NAME`: at least nine pairs (the method's minimum). */
-export const FULL: BenchScale = { rounds: 9, work: 1, taskMs: 250, peers: true, say: silent };
+export const FULL: BenchScale = {
+  rounds: 9,
+  work: 1,
+  taskMs: 250,
+  peers: true,
+  datapath: "flextoe",
+  say: silent,
+};
 /** `--quick`: a look, not a measurement. */
-export const QUICK: BenchScale = { rounds: 3, work: 0.25, taskMs: 40, peers: true, say: silent };
+export const QUICK: BenchScale = { ...FULL, rounds: 3, work: 0.25, taskMs: 40 };
 /** What `npm test` runs, so that a bench does not rot: every line of it, a moment each. */
-export const SMOKE: BenchScale = { rounds: 1, work: 0.002, taskMs: 1, peers: false, say: silent };
+export const SMOKE: BenchScale = { ...FULL, rounds: 1, work: 0.002, taskMs: 1, peers: false };
 
 /** A demand on a ratio: met when `ratio` is at least `least`. */
 export interface Bar {

@@ -28,11 +28,14 @@ export function programText(name: string): string {
   return readFileSync(join(repositoryRoot(), "assembly/laminar/programs", `${name}.rmt`), "utf8");
 }
 
-/** TCP's program with an extension of assembly/laminar/extensions. */
+/** The text of an extension of assembly/laminar. */
+export function extensionText(name: string): string {
+  return readFileSync(join(repositoryRoot(), "assembly/laminar/extensions", `${name}.rmt`), "utf8");
+}
+
+/** TCP's program with an extension. */
 export function extendedText(extension: string): string {
-  const file = `${extension}.rmt`;
-  const folder = join(repositoryRoot(), "assembly/laminar/extensions");
-  return extendProgram(programText("tcp"), file, readFileSync(join(folder, file), "utf8"));
+  return extendProgram(programText("tcp"), `${extension}.rmt`, extensionText(extension));
 }
 
 let read: Program | undefined;
@@ -62,10 +65,11 @@ function codeOf(exports: Exports, form: Form): ProgramCode {
 
 /** TCP's program with memory of its own; `most` bounds its rows and entries. */
 export class RmtMachine extends ProgramMachine {
-  constructor(module: WebAssembly.Module, form: Form, most = 16) {
+  /** `program`: that which `module` was built from. */
+  constructor(module: WebAssembly.Module, form: Form, most = 16, program = tcpProgram()) {
     const match = (memory: WebAssembly.Memory): MatchCode => laminarOver(module, memory);
     const code = (memory: WebAssembly.Memory): ProgramCode =>
       codeOf(laminarOver(module, memory), form);
-    super(tcpProgram(), { match, most, ...(form === "emitted" ? {} : { code }) });
+    super(program, { match, most, ...(form === "emitted" ? {} : { code }) });
   }
 }

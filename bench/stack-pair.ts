@@ -9,7 +9,7 @@ import { CoreGroup, type CoreSource } from "../bindings/core.ts";
 import { AF_INET, SOCK_NONBLOCK, SOCK_STREAM } from "../host/libtoe/constants.ts";
 import { SO_RCVBUF, SO_SNDBUF, SOL_SOCKET } from "../host/libtoe/constants.ts";
 import type { LibToe } from "../host/libtoe/libtoe.ts";
-import type { LayoutOptions } from "../bindings/layout.ts";
+import type { DataPath, LayoutOptions } from "../bindings/layout.ts";
 import { joinDirect } from "../host/netif/direct-link.ts";
 import { Stack } from "../host/stack.ts";
 import { loadModule } from "./harness.ts";
@@ -36,6 +36,8 @@ export interface PairOptions {
   readonly buffers?: number;
   /** Addresses of the client: 10.0.0.1 and those behind SERVER. */
   readonly addresses?: number;
+  /** Data path of both. */
+  readonly datapath?: DataPath;
   /** Executors for client and server, with layouts of their own; left out: one CoreGroup. */
   readonly executors?: readonly [CoreSource, CoreSource];
 }
@@ -78,7 +80,7 @@ export function dropsOf(stack: Stack, reason: DropReason): number {
 function coresOf(options: PairOptions): readonly [CoreGroup, CoreGroup] {
   const layout = options.layout ?? { connections: options.connections * 2 + 16 };
   const layouts = [layout, options.serverLayout ?? layout];
-  const group = new CoreGroup(loadModule("flextoe.wasm"), layouts);
+  const group = new CoreGroup(loadModule(`${options.datapath ?? "flextoe"}.wasm`), layouts);
   return [group, group];
 }
 

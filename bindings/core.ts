@@ -36,7 +36,7 @@ export interface CoreExports {
   /** recv() into a registered buffer; bytes, 0 when none were taken. */
   receive(library: number, connection: number, address: number, length: number): number;
   /** Chunks that sockets waiting for some may take now; 0 ends nobody's wait. */
-  spare(library: number): number;
+  spare(library: number, connection: number): number;
   /** Takes a connection's row out of every list; it is nobody's then. */
   forget(library: number, connection: number): void;
   /** Puts a connection in the next flush(). */

@@ -22,7 +22,11 @@ export async function compileEmbeddedCore(
   if (datapath === "laminar") {
     return compile((await import("./laminar-bytes.ts")).LAMINAR_WASM_BASE64);
   }
-  throw new RangeError(`loadCore: expected flextoe or laminar, got ${String(datapath)}`);
+  if (datapath === "laminar-relaxed") {
+    return compile((await import("./relaxed-bytes.ts")).LAMINAR_RELAXED_WASM_BASE64);
+  }
+  const expected = "flextoe, laminar or laminar-relaxed";
+  throw new RangeError(`loadCore: expected ${expected}, got ${String(datapath)}`);
 }
 
 /** The build with threads. Throws WebAssembly.CompileError on a runtime without SIMD, threads. */

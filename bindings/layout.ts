@@ -51,7 +51,7 @@ export const LAYOUT_DEFAULTS: LayoutOptions = {
 };
 
 /** Which data path a map is for. */
-export type DataPath = "flextoe" | "laminar";
+export type DataPath = "flextoe" | "laminar" | "laminar-relaxed";
 
 export interface Region {
   readonly name: string;
@@ -161,7 +161,7 @@ function sizes(
     ["scheduler", rows * SCHEDULER_SIZE],
     ["timers", rows * TIMERS_PER_CONNECTION * TIMER_SIZE],
     ["sockets", rows * SOCKET_SIZE],
-    ...(datapath === "laminar" ? machineSizes(rows, hashEntries) : []),
+    ...(datapath !== "flextoe" ? machineSizes(rows, hashEntries) : []),
     ["emptyList", o.chunkBytes],
     ["chunkFree", Math.floor(o.payloadBytes / o.chunkBytes) * 4],
     ["arena", Math.floor(o.payloadBytes / o.chunkBytes) * o.chunkBytes],
@@ -176,7 +176,7 @@ export function layout(
 ): Layout {
   const options = { ...LAYOUT_DEFAULTS, ...choice };
   checkOptions(options);
-  if (datapath === "laminar") {
+  if (datapath !== "flextoe") {
     const most = TCP_ROWS_MAX - 1;
     const { connections } = options;
     check(connections <= most, "connections", `at most ${most} on Laminar's machine`, connections);
@@ -259,7 +259,7 @@ export function writeHeader(view: DataView, map: Layout, hashKey: readonly [bigi
   put(M.CORE_EGRESS_CAPACITY, options.frameBytes * L.EGRESS_FRAMES_MAX);
   put(M.CORE_INGRESS_CAPACITY, options.frameBytes * L.BATCH_MAX);
   put(M.CORE_BUFFERS_BYTES, options.bufferBytes);
-  const bases = map.datapath === "laminar" ? [...BASES, ...MACHINE_BASES] : BASES;
+  const bases = map.datapath !== "flextoe" ? [...BASES, ...MACHINE_BASES] : BASES;
   for (const [offset, name] of bases) put(offset, base[name] as number);
   put(M.CORE_END, map.pages * PAGE);
   const slotBits = (base.carousel as number) + CAROUSEL_SLOT_BITS;

@@ -30,7 +30,7 @@ export interface Platform {
   sha256(): Hasher;
   /**
    * Compiles a data path that is embedded in the package: FlexTOE's pipeline, or Laminar's stage
-   * program. Throws RangeError on another name.
+   * program, as the paper has it or relaxed. Throws RangeError on another name.
    */
   loadCore(datapath?: DataPath): Promise<WebAssembly.Module>;
   /**

@@ -20,7 +20,7 @@ segments through the AssemblyScript pipeline, on virtual time.
   --seed N          one seed, one trace                              (default ${DEMO_DEFAULTS.seed})
   --loss F          share of frames lost, 0..0.5                     (default ${DEMO_DEFAULTS.loss})
   --mib N           MiB of the bulk stream in each direction, 1..1024 (default 64)
-  --datapath NAME   flextoe|laminar                                  (default flextoe)
+  --datapath NAME   flextoe|laminar|laminar-relaxed                  (default flextoe)
   --pcap MODE       none|headers|full, written to ${CAPTURE}  (default headers)
   --json            one JSON object as the last line
   --help            this text
@@ -30,7 +30,7 @@ const READERS = {
   seed: integer(0, 0xffffffff),
   loss: fraction(0, 0.5),
   mib: integer(1, 1024),
-  datapath: oneOf("flextoe", "laminar"),
+  datapath: oneOf("flextoe", "laminar", "laminar-relaxed"),
   pcap: oneOf("none", "headers", "full"),
   json: "flag",
   help: "flag",

@@ -21,6 +21,7 @@ const EMBEDDED = [
   ["flextoe.wasm", "bindings/wasm-bytes.ts", "FLEXTOE_WASM_BASE64"],
   ["workers.wasm", "bindings/workers-bytes.ts", "WORKERS_WASM_BASE64"],
   ["laminar.wasm", "bindings/laminar-bytes.ts", "LAMINAR_WASM_BASE64"],
+  ["laminar-relaxed.wasm", "bindings/relaxed-bytes.ts", "LAMINAR_RELAXED_WASM_BASE64"],
 ];
 const TSC_STATE = "build/tsc.tsbuildinfo";
 /** What tsc writes; dist/ is made from it. */
@@ -38,6 +39,8 @@ const PRODUCTS = [
   ["rmt.debug.wasm", "assembly/rmt.ts", "debug"],
   ["laminar.wasm", "assembly/laminar.ts", "release"],
   ["laminar.debug.wasm", "assembly/laminar.ts", "debug"],
+  ["laminar-relaxed.wasm", "build/relaxed/assembly/laminar.ts", "release"],
+  ["laminar-relaxed.debug.wasm", "build/relaxed/assembly/laminar.ts", "debug"],
   ["testing.wasm", "assembly/testing.ts", "release"],
   ["testing.debug.wasm", "assembly/testing.ts", "debug"],
 ];

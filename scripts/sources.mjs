@@ -24,7 +24,8 @@ const HOST_INPUTS = [
 ];
 
 /** Generated from the release builds: their content is already in the core's hash. */
-const GENERATED = ["wasm", "workers", "laminar"].map((name) => `bindings/${name}-bytes.ts`);
+const EMBEDDED = ["wasm", "workers", "laminar", "relaxed"];
+const GENERATED = EMBEDDED.map((name) => `bindings/${name}-bytes.ts`);
 /** Made from assembly/laminar/programs. */
 const GENERATED_FOLDER = "assembly/laminar/generated";
 

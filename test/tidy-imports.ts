@@ -34,6 +34,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "assembly/tcp/": ["assembly/base/", "assembly/flow/", "assembly/tcp/", "bindings/abi/"],
   // What every data path has beside TCP itself, stage by stage.
   "assembly/nic/": STAGE,
+  "assembly/nic/executor.ts": [...STAGE, "assembly/nic/flow-scheduler.ts"],
   "assembly/nic/timer-events.ts": [...STAGE, "assembly/nic/context-queue.ts"],
   // Not stages: the control plane's way into the tables, in the protocol stage's own terms.
   // A row that is taken away or handed out anew is in no queue.
@@ -55,7 +56,14 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // Header prediction is the executor's: it makes the decisions of all stages at once.
   "assembly/flextoe/predicted-": [...STAGE, "assembly/nic/", "assembly/flextoe/"],
   "assembly/libtoe/": [...STAGE, "assembly/libtoe/"],
-  "assembly/laminar/": STAGE,
+  // Parts of the machine see the program, its registers and its tables.
+  "assembly/laminar/": [
+    ...STAGE,
+    "assembly/laminar/generated/",
+    "assembly/laminar/match.ts",
+    "assembly/laminar/passes.ts",
+    "assembly/laminar/state.ts",
+  ],
   "assembly/laminar/pipeline.ts": [...STAGE, "assembly/nic/", "assembly/laminar/"],
   "assembly/": ["assembly/", "bindings/abi/"],
   ...Object.fromEntries(LEAVES.map((leaf) => [leaf, [...LEAVES, "bindings/abi/"]])),

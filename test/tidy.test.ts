@@ -22,6 +22,7 @@ const FOREIGN = new Set([
   "bindings/wasm-bytes.ts",
   "bindings/workers-bytes.ts",
   "bindings/laminar-bytes.ts",
+  "bindings/relaxed-bytes.ts",
 ]);
 const TEXT = /(\.(ts|mjs|js|json|md|sh|yml|yaml|html|c|h)|^\.ci\/\w+|^\.gitignore|^LICENSE)$/;
 const TOP_LEVEL = [
@@ -79,6 +80,7 @@ const ENTRIES = [
   /^host\/netif\/tun\.ts$/,
   /^test\/(.*\.test|.*\.config|fuzz\/run|workers\/stalls)\.ts$/,
   /^test\/platform\//,
+  /^test\/support\/expect-differences\.ts$/,
   /^bench\//,
   /^examples\//,
 ];

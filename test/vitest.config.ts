@@ -1,6 +1,7 @@
 /**
- * Two projects: `release` and `debug`, the same tests over the two Wasm builds. Tests that load no
- * Wasm run once, under `release`.
+ * Projects: `release` and `debug`, the same tests over the two Wasm builds of FlexTOE; `laminar`,
+ * `laminar-relaxed` and their debug builds, the tests above the data path over Laminar's. Tests
+ * that load no Wasm run once, under `release`.
  */
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
@@ -23,6 +24,29 @@ const project = (build: "release" | "debug") => ({
   },
 });
 
+/** What knows sockets, streams, peers and threats, and nothing of how a data path is made. */
+const ABOVE = [
+  "test/fuzz/**",
+  "test/rfc/**",
+  "test/stack/**",
+  "test/threats/**",
+  "test/unit/control-plane/**",
+  "test/unit/libtoe/**",
+  "test/unit/{driver,world}.test.ts",
+];
+
+const laminar = (name: "laminar" | "laminar-relaxed", build: "release" | "debug") => ({
+  extends: true as const,
+  test: {
+    name: build === "debug" ? `${name}-debug` : name,
+    env: { TOELOOP_BUILD: build, TOELOOP_DATAPATH: name },
+    include: ABOVE.map((path) => path.replace(/\*\*$/, "**/*.test.ts")),
+    exclude: plain,
+    // Relaxed mode has none.
+    setupFiles: name === "laminar" ? ["test/support/expect-differences.ts"] : [],
+  },
+});
+
 export default defineConfig({
   root,
   resolve: { alias: { "#platform": `${root}bindings/node.ts` } },
@@ -32,6 +56,13 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     reporters: ["default", new CountReporter()],
-    projects: [project("release"), project("debug")],
+    projects: [
+      project("release"),
+      project("debug"),
+      laminar("laminar", "release"),
+      laminar("laminar", "debug"),
+      laminar("laminar-relaxed", "release"),
+      laminar("laminar-relaxed", "debug"),
+    ],
   },
 });

@@ -10,8 +10,8 @@ import * as M from "../../bindings/abi/memory-map.ts";
 import * as R from "../../bindings/abi/rmt.ts";
 import * as T from "./generated/tcp.ts";
 import { exactRemove, exactSlot } from "./match.ts";
-import { controlPass, stateOf } from "./passes.ts";
-import { laminarOf } from "./receive.ts";
+import { controlPass, isRelaxed, stateOf, writeRoom } from "./passes.ts";
+import { laminarOf } from "./state.ts";
 
 /** Table `connections` is the program's only one. */
 const CONNECTIONS: u32 = 0;
@@ -64,11 +64,10 @@ export function enterPipeline(core: usize, connection: u32): bool {
   const entry = exactSlot(stateOf(core), CONNECTIONS, remote, local, ports, 0);
   if (entry == 0) return false;
   const p = protocolOf(core, connection);
-  faithful(core, connection, p);
+  if (!isRelaxed()) faithful(core, connection, p);
   writeRegisters(core, connection, p);
   const next = load<u32>(p, F.PROTOCOL_RX_NEXT_SEQ);
   store<u32>(laminarOf(core, connection), next, R.LAMINAR_READY);
-  store<u32>(laminarOf(core, connection), 0, R.LAMINAR_HELD);
   store<u32>(entry, remote);
   store<u32>(entry, local, 4);
   store<u32>(entry, ports, 8);
@@ -91,8 +90,9 @@ function faithful(core: usize, connection: u32, p: usize): void {
 }
 
 function writeRegisters(core: usize, connection: u32, p: usize): void {
-  controlPass(core, connection, T.C_RX_NEXT_SEQ, load<u32>(p, F.PROTOCOL_RX_NEXT_SEQ));
-  controlPass(core, connection, T.C_RX_AVAIL, load<u32>(p, F.PROTOCOL_RX_AVAIL));
+  const next = load<u32>(p, F.PROTOCOL_RX_NEXT_SEQ);
+  controlPass(core, connection, T.C_RX_NEXT_SEQ, next);
+  writeRoom(core, connection, next, load<u32>(p, F.PROTOCOL_RX_AVAIL));
   controlPass(core, connection, T.C_RX_OOO_TAIL, 0);
   controlPass(core, connection, T.C_RX_OOO_HEAD, 0);
   controlPass(core, connection, T.C_TX_NEXT_ACK, load<u32>(p, F.PROTOCOL_TX_UNA));

@@ -53,9 +53,14 @@ function matches(
 }
 
 function matchExact(state: usize, record: usize, k0: u32, k1: u32, k2: u32, k3: u32): usize {
+  const keys = load<u32>(record, R.MATCH_KEYS);
+  const last = <usize>load<u32>(record, R.MATCH_LAST);
+  // Packets of one key come in a row.
+  if (last != 0 && isKey(last, keys, k0, k1, k2, k3)) return last + keys * 4;
   const entry = probe(state, record, k0, k1, k2, k3);
   if (entry == 0 || !isUsed(record, entry)) return 0;
-  return entry + load<u32>(record, R.MATCH_KEYS) * 4;
+  store<u32>(record, <u32>entry, R.MATCH_LAST);
+  return entry + keys * 4;
 }
 
 /** Home slot of a key, before it is cut to the table's size. */
@@ -72,11 +77,13 @@ function isUsed(record: usize, entry: usize): bool {
   return load<u32>(entry + load<u32>(record, R.MATCH_ENTRY_SIZE) - 4) != 0;
 }
 
+// @ts-ignore: decorator
+@inline
 function isKey(entry: usize, keys: u32, k0: u32, k1: u32, k2: u32, k3: u32): bool {
-  for (let i: u32 = 0; i < keys; i++) {
-    if (load<u32>(entry + i * 4) != word(i, k0, k1, k2, k3)) return false;
-  }
-  return true;
+  if (load<u32>(entry) != k0) return false;
+  if (keys > 1 && load<u32>(entry, 4) != k1) return false;
+  if (keys > 2 && load<u32>(entry, 8) != k2) return false;
+  return keys <= 3 || load<u32>(entry, 12) == k3;
 }
 
 /** The entry with this key, or the first free one where it would be; 0 when there is neither. */
@@ -133,6 +140,7 @@ export function exactRemove(
 }
 
 function closeGap(state: usize, record: usize, freed: usize): void {
+  store<u32>(record, 0, R.MATCH_LAST);
   const mask = load<u32>(record, R.MATCH_COUNT) - 1;
   const size = load<u32>(record, R.MATCH_ENTRY_SIZE);
   const entries = <usize>load<u32>(record, R.MATCH_ENTRIES);

@@ -36,6 +36,36 @@ export function register(core: usize, connection: u32, offset: usize): u32 {
   return load<u32>(rowOf(stateOf(core), T.GROUP_0, T.ROW_0, connection) + offset);
 }
 
+/**
+ * True in the build of relaxed mode (extensions/relaxed.rmt): the window is an edge, segments are
+ * trimmed, and the options and the loss recovery are those of FlexTOE.
+ */
+// @ts-ignore: decorator
+@inline
+export function isRelaxed(): bool {
+  return isDefined(T.R_RX_EDGE);
+}
+
+/** Bytes that the receive buffer has room for, from rx_next_seq on, as the registers have it. */
+// @ts-ignore: decorator
+@inline
+export function receiveRoom(core: usize, connection: u32): u32 {
+  if (isDefined(T.R_RX_EDGE)) {
+    const next = register(core, connection, T.R_RX_NEXT_SEQ);
+    return register(core, connection, T.R_RX_EDGE) - next;
+  } else {
+    return register(core, connection, T.R_RX_AVAIL);
+  }
+}
+
+/** The control plane writes it, rx_next_seq being `next`. */
+// @ts-ignore: decorator
+@inline
+export function writeRoom(core: usize, connection: u32, next: u32, room: u32): void {
+  const value = isDefined(T.R_RX_EDGE) ? next + room : room;
+  controlPass(core, connection, T.C_RX_AVAIL, value);
+}
+
 /** A header vector without values. By vectors: memory.fill() is a call outside of the module. */
 // @ts-ignore: decorator
 @inline
@@ -71,7 +101,7 @@ export function receivePass(core: usize): void {
   egress(core, vectorOf(core), T.C_RX);
 }
 
-/** A segment without bytes of `kind`: PSEUDO, TX or PROBE. `span` counts a FIN, `length` does not. */
+/** A segment that `kind` says: PSEUDO, TX or PROBE. `span` counts a FIN, `length` does not. */
 export function segmentPass(
   core: usize,
   kind: u32,

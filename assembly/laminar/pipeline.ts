@@ -16,7 +16,7 @@ import { beginStep, reportOf, spendCredit, turnCredit, workAt } from "../nic/exe
 import * as scheduler from "../nic/flow-scheduler.ts";
 import { egressRoom, packetBytes } from "../nic/post-processing.ts";
 import { identify, validateRx } from "../nic/pre-processing.ts";
-import { actionsOf, LEAVES, SCHEDULES, SENDS, stageDma, stageHostControl } from "../nic/stages.ts";
+import { actionsOf, LEAVES, SCHEDULES, stageDma, stageHostControl } from "../nic/stages.ts";
 import { stageNetif, stageNotify, stagePost, stagePre, stageSchedule } from "../nic/stages.ts";
 import { stageTurn } from "../nic/stages.ts";
 import { timerExpired } from "../nic/timer-events.ts";
@@ -31,9 +31,14 @@ import * as M from "../../bindings/abi/memory-map.ts";
 import * as W from "../../bindings/abi/work.ts";
 import { enterPipeline, leavePipeline } from "./connection.ts";
 import * as T from "./generated/tcp.ts";
-import { ingressPass, register, valuePass } from "./passes.ts";
+import { ingressPass, receiveRoom, valuePass } from "./passes.ts";
 import { pushSegment } from "./push-engine.ts";
 import { receiveSegment } from "./receive.ts";
+
+/** Data in order, placed and acknowledged ... */
+const ORDERED: u32 = W.ACTION_ACK | W.ACTION_PLACE;
+/** ... and nothing else of note. */
+const PLAIN: u32 = ORDERED | W.ACTION_NOTIFY | W.ACTION_SCHEDULE;
 
 /** One crossing from the host; returns STEP_* bits. */
 export function runStep(core: usize, now: u64): u32 {
@@ -84,8 +89,31 @@ function receiveBurst(core: usize): void {
   if (offered == 0 || egressRoom(core) < offered || queue.eventRoom(core) < offered * 3) return;
   store<u32>(core, 0, M.CORE_INGRESS_COUNT);
   const table = <usize>load<u32>(core, M.CORE_INGRESS_TABLE);
-  for (let i: u32 = 0; i < offered; i++) ingest(core, workAt(core, i), table + i * D.FRAME_SIZE);
+  let before: usize = 0;
+  for (let i: u32 = 0; i < offered; i++) {
+    const work = workAt(core, i);
+    ingest(core, work, table + i * D.FRAME_SIZE);
+    before = mergeAcks(before, work);
+  }
   finish(core, 0, offered);
+}
+
+/**
+ * RFC 9293 MUST-59: the segments of a burst are processed before any is acknowledged. The ACK of
+ * one in order takes the place of that of the one before it; two at most, as SHLD-19 has it.
+ * Returns the item whose ACK the next one's may replace, 0 for none.
+ */
+// @ts-ignore: decorator
+@inline
+function mergeAcks(before: usize, work: usize): usize {
+  const actions = actionsOf(work);
+  if ((actions & ~PLAIN) != 0 || (actions & ORDERED) != ORDERED) return 0;
+  if (before == 0) return work;
+  const echo = load<u32>(before, W.WORK_OUT_FLAGS) ^ load<u32>(work, W.WORK_OUT_FLAGS);
+  const other = load<u32>(before, W.WORK_CONNECTION) ^ load<u32>(work, W.WORK_CONNECTION);
+  if ((echo | other) != 0) return work;
+  store<u32>(before, actionsOf(before) & ~W.ACTION_ACK, W.WORK_ACTIONS);
+  return 0;
 }
 
 /** Parser, ingress and egress of a frame; who has no entry is the control plane's. */
@@ -161,7 +189,7 @@ function hostControl(core: usize, work: usize): void {
   const opcode = load<u32>(work, W.WORK_OPCODE);
   // SYNC (5.3.1.2): the window has grown by what was read, or with its buffer.
   const room = load<u32>(protocolOf(core, connection), F.PROTOCOL_RX_AVAIL);
-  const known = register(core, connection, T.R_RX_AVAIL);
+  const known = receiveRoom(core, connection);
   if (room != known) valuePass(core, T.C_SYNC, connection, room - known, 0);
   if (opcode == D.AtxOpcode.Retransmit) valuePass(core, T.C_TIMEOUT, connection, 0, 0);
   pushSegment(core, work, opcode == D.AtxOpcode.Probe ? T.C_PROBE : T.C_TX);

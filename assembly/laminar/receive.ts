@@ -8,28 +8,23 @@
  * Invariant: PROTOCOL's receive half is a copy of R1 and R2 after each segment.
  */
 import { postOf, protocolOf, recoveryOf } from "../flow/flow-state.ts";
-import { acknowledge } from "../tcp/acknowledge.ts";
-import { admitSegment, clearResult, isAcceptable } from "../tcp/arrival.ts";
+import { acknowledge, countUnacked } from "../tcp/acknowledge.ts";
+import { admitSegment, clearResult, isAcceptable, updateTimestamp } from "../tcp/arrival.ts";
 import { noteMark } from "../tcp/congestion-marks.ts";
 import { receiveFin } from "../tcp/end-of-stream.ts";
-import { enterRecovery } from "../tcp/loss.ts";
+import { countDuplicate, enterRecovery } from "../tcp/loss.ts";
 import { advance, oldAck } from "../tcp/receive-ack.ts";
-import { act, drop, flagsOf, noteSendable, setFlags } from "../tcp/state.ts";
+import { act, drop, flagsOf, noteSendable, setFlags, startDelayedAck } from "../tcp/state.ts";
 import { DropReason } from "../../bindings/abi/drop-reason.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
-import { CORE_LAMINAR } from "../../bindings/abi/memory-map.ts";
-import { LAMINAR_READY, LAMINAR_SIZE } from "../../bindings/abi/rmt.ts";
+import { LAMINAR_READY } from "../../bindings/abi/rmt.ts";
 import { seqAfter, seqAtOrBefore, seqBefore, seqDistance } from "../../bindings/abi/seq.ts";
 import { TCP_FIN } from "../../bindings/abi/tcp.ts";
 import * as W from "../../bindings/abi/work.ts";
 import * as T from "./generated/tcp.ts";
-import { controlPass, receivePass, register, result, segmentPass } from "./passes.ts";
-
-// @ts-ignore: decorator
-@inline
-export function laminarOf(core: usize, connection: u32): usize {
-  return <usize>load<u32>(core, CORE_LAMINAR) + connection * LAMINAR_SIZE;
-}
+import { controlPass, isRelaxed, receivePass, receiveRoom, register, result } from "./passes.ts";
+import { segmentPass, writeRoom } from "./passes.ts";
+import { laminarOf } from "./state.ts";
 
 /** Egress of the segment that ingress has left in the header vector, and all that follows. */
 export function receiveSegment(core: usize, work: usize): void {
@@ -37,27 +32,32 @@ export function receiveSegment(core: usize, work: usize): void {
   const p = protocolOf(core, connection);
   clearResult(work);
   if (!admitSegment(core, work, connection, p)) return;
+  const seq = load<u32>(work, W.WORK_SEQ);
   const length = load<u32>(work, W.WORK_PAYLOAD_LENGTH);
-  const fin: u32 = (load<u32>(work, W.WORK_FLAGS) & TCP_FIN) != 0 ? 1 : 0;
-  const acceptable = isAcceptable(
-    load<u32>(work, W.WORK_SEQ),
-    length + fin,
-    load<u32>(p, F.PROTOCOL_RX_NEXT_SEQ),
-    load<u32>(p, F.PROTOCOL_RX_AVAIL),
-  );
+  const span = length + finOf(work);
+  const next = load<u32>(p, F.PROTOCOL_RX_NEXT_SEQ);
+  const acceptable = isAcceptable(seq, span, next, load<u32>(p, F.PROTOCOL_RX_AVAIL));
   if (!mayEnter(core, work, connection, p, length, acceptable)) return;
   receivePass(core);
   const acked = result(core, T.ACKED);
   const unsent = result(core, T.UNSENT) != 0;
   const fast = result(core, T.FAST) != 0;
   const mirror = result(core, T.MIRROR) != 0;
-  if (length != 0) reassembled(core, work, connection, p);
+  if (isRelaxed() && acceptable) updateTimestamp(work, p, seq, span);
+  let due = mirror;
+  if (length != 0) due = reassembled(core, work, connection, p, mirror);
   takeAck(core, work, connection, p, acked, unsent, fast);
-  const ended = receiveEnd(core, work, connection, p, fin != 0 && acceptable);
-  if (mirror || ended || fin != 0 || (length == 0 && !acceptable)) {
+  const ended = receiveEnd(core, work, connection, p, span != length && acceptable);
+  if (due || ended || span != length || (length == 0 && !acceptable)) {
     acknowledge(core, work, connection, p);
   }
   noteSendable(core, work, connection, p);
+}
+
+// @ts-ignore: decorator
+@inline
+function finOf(work: usize): u32 {
+  return (load<u32>(work, W.WORK_FLAGS) & TCP_FIN) != 0 ? 1 : 0;
 }
 
 /**
@@ -82,6 +82,7 @@ function mayEnter(
     acknowledge(core, work, connection, p);
     return false;
   }
+  if (isRelaxed() && !mayRelaxed(core, work, connection, p, acceptable)) return false;
   if (seqAtOrBefore(seq + length, next)) return true;
   if ((flags & F.FLOW_FIN_RECEIVED) != 0) {
     drop(work, DropReason.AfterFin);
@@ -94,23 +95,59 @@ function mayEnter(
   return false;
 }
 
-/** R1 to R4 have passed: where the payload goes, whom it is for, and what has to be put right. */
-function reassembled(core: usize, work: usize, connection: u32, p: usize): void {
+/**
+ * What FlexTOE asks of a data segment before its bytes (RFC 9293, 3.10.7.4): numbers in the window,
+ * and an acknowledgment of what was sent (RFC 5961, 5.2). T1 stands behind R1, too late for that.
+ */
+function mayRelaxed(
+  core: usize,
+  work: usize,
+  connection: u32,
+  p: usize,
+  acceptable: bool,
+): bool {
+  const seq = load<u32>(work, W.WORK_SEQ);
+  if (!acceptable && seqAfter(seq, load<u32>(p, F.PROTOCOL_RX_NEXT_SEQ))) {
+    drop(work, DropReason.OutOfWindow);
+    acknowledge(core, work, connection, p);
+    return false;
+  }
+  const una = load<u32>(p, F.PROTOCOL_TX_UNA);
+  const ack = load<u32>(work, W.WORK_ACK);
+  if (seqDistance(una, ack) <= load<u32>(p, F.PROTOCOL_TX_MAX)) return true;
+  return oldAck(core, work, connection, p, seqDistance(ack, una));
+}
+
+/**
+ * R1 to R4 have passed: where the payload goes, whom it is for, and what has to be put right. True
+ * when the ACK is due now: `mirror`, as the program says, or by the rule of delayed ACKs.
+ */
+function reassembled(
+  core: usize,
+  work: usize,
+  connection: u32,
+  p: usize,
+  mirror: bool,
+): bool {
   const kind = result(core, T.CLASS);
+  const reason = result(core, T.REASON);
+  const merged = result(core, T.MERGE) != 0;
   if (result(core, T.PLACED) != 0) {
     place(core, work, connection, kind);
     if (kind == T.C_OUT_OF_ORDER) act(work, W.ACTION_OUT_OF_ORDER);
-    if (result(core, T.MERGE) != 0) merge(core, connection);
-  } else if (result(core, T.REASON) == T.C_OUT_OF_WINDOW) {
-    drop(work, DropReason.OutOfWindow);
-    rollBack(core, connection);
   } else {
-    drop(work, dropReason(kind, result(core, T.REASON)));
-    if (result(core, T.MERGE) != 0) merge(core, connection);
+    drop(work, dropReason(kind, reason));
   }
+  if (reason == T.C_OUT_OF_WINDOW) rollBack(core, connection);
+  else if (merged) merge(core, connection);
   copyRegisters(core, connection, p);
-  if ((load<u32>(work, W.WORK_ACTIONS) & W.ACTION_PLACE) == 0) return;
-  noteMark(core, work, connection, p, load<u32>(work, W.WORK_FLAGS));
+  if ((load<u32>(work, W.WORK_ACTIONS) & W.ACTION_PLACE) == 0) return mirror;
+  if (noteMark(core, work, connection, p, load<u32>(work, W.WORK_FLAGS))) return false;
+  const waits = (flagsOf(p) & F.FLOW_OUT_OF_ORDER) != 0;
+  if (!isRelaxed() || kind != T.C_IN_ORDER || waits || merged) return mirror;
+  if (countUnacked(p)) return true;
+  startDelayedAck(core, connection);
+  return false;
 }
 
 function dropReason(kind: u32, reason: u32): u32 {
@@ -123,7 +160,7 @@ function place(core: usize, work: usize, connection: u32, kind: u32): void {
   const seq = load<u32>(work, W.WORK_SEQ);
   const inOrder = kind == T.C_IN_ORDER;
   const trim: u32 = inOrder ? seqDistance(seq, result(core, T.BEFORE)) : 0;
-  const length = inOrder ? result(core, T.HI) : load<u32>(work, W.WORK_PAYLOAD_LENGTH);
+  const length = placedBytes(core, work, inOrder);
   const origin = load<u32>(postOf(core, connection), F.POST_RX_ORIGIN);
   store<u32>(work, 1, W.WORK_PLACEMENT_COUNT);
   store<u32>(work, origin + result(core, T.ADDRESS) + trim, W.WORK_PLACEMENTS + W.PLACEMENT_SEQ);
@@ -131,6 +168,16 @@ function place(core: usize, work: usize, connection: u32, kind: u32): void {
   store<u32>(work, length, W.WORK_PLACEMENTS + W.PLACEMENT_LENGTH);
   act(work, W.ACTION_PLACE);
   if (inOrder) notifyReady(core, work, connection);
+}
+
+// @ts-ignore: decorator
+@inline
+function placedBytes(core: usize, work: usize, inOrder: bool): u32 {
+  if (isDefined(T.BYTES)) {
+    return result(core, T.BYTES);
+  } else {
+    return inOrder ? result(core, T.HI) : load<u32>(work, W.WORK_PAYLOAD_LENGTH);
+  }
 }
 
 /** libTOE hears of bytes ahead of their merge (5.3.1.4), and of each once. */
@@ -158,17 +205,25 @@ function rollBack(core: usize, connection: u32): void {
   controlPass(core, connection, T.C_RX_NEXT_SEQ, before);
   controlPass(core, connection, T.C_RX_OOO_TAIL, 0);
   controlPass(core, connection, T.C_RX_OOO_HEAD, 0);
-  controlPass(core, connection, T.C_RX_AVAIL, avail);
+  writeRoom(core, connection, before, avail);
 }
 
 /** What the control plane and ACKs know of the registers. */
 export function copyRegisters(core: usize, connection: u32, p: usize): void {
   const tail = register(core, connection, T.R_RX_OOO_TAIL);
+  const next = register(core, connection, T.R_RX_NEXT_SEQ);
+  const flags = flagsOf(p);
+  store<u32>(p, next, F.PROTOCOL_RX_NEXT_SEQ);
+  store<u32>(p, receiveRoom(core, connection), F.PROTOCOL_RX_AVAIL);
+  if (tail == 0 && (flags & F.FLOW_OUT_OF_ORDER) == 0) return;
+  const recovery = recoveryOf(core, connection);
   const waits = tail != 0 ? F.FLOW_OUT_OF_ORDER : 0;
-  store<u32>(p, register(core, connection, T.R_RX_NEXT_SEQ), F.PROTOCOL_RX_NEXT_SEQ);
-  store<u32>(p, register(core, connection, T.R_RX_AVAIL), F.PROTOCOL_RX_AVAIL);
-  store<u8>(recoveryOf(core, connection), tail != 0 ? 1 : 0, F.RECOVERY_INTERVAL_COUNT);
-  setFlags(p, (flagsOf(p) & ~F.FLOW_OUT_OF_ORDER) | waits);
+  store<u8>(recovery, tail != 0 ? 1 : 0, F.RECOVERY_INTERVAL_COUNT);
+  setFlags(p, (flags & ~F.FLOW_OUT_OF_ORDER) | waits);
+  // The only block of SACK (5.5.4.3).
+  const head = register(core, connection, T.R_RX_OOO_HEAD);
+  store<u32>(recovery, next + head, F.RECOVERY_INTERVALS);
+  store<u32>(recovery, next + tail, F.RECOVERY_INTERVALS + 4);
 }
 
 /** T1 to T5 have passed: what libTOE's push engine is told of the acknowledgment. */
@@ -188,40 +243,57 @@ function takeAck(
     oldAck(core, work, connection, p, seqDistance(load<u32>(work, W.WORK_ACK), una));
     return;
   }
-  copyEdge(core, work, connection, p);
-  if (acked == 0) noteDuplicate(work, p);
+  const moved = copyEdge(core, work, connection, p);
+  if (acked == 0) noteDuplicate(core, work, connection, p, moved);
   else if (acked >>> 31 == 0) advance(core, work, connection, p, acked);
   else oldAck(core, work, connection, p, seqDistance(load<u32>(work, W.WORK_ACK), una));
-  if (fast) enterRecovery(core, work, p, recoveryOf(core, connection));
+  if (fast && !isRelaxed()) enterRecovery(core, work, p, recoveryOf(core, connection));
 }
 
-function copyEdge(core: usize, work: usize, connection: u32, p: usize): void {
+/** The peer's window as T5 has it; true when it has moved. */
+function copyEdge(core: usize, work: usize, connection: u32, p: usize): bool {
   const edge = register(core, connection, T.R_TX_REMOTE_AVAIL);
-  if (edge == load<u32>(p, F.PROTOCOL_WINDOW_EDGE)) return;
+  if (edge == load<u32>(p, F.PROTOCOL_WINDOW_EDGE)) return false;
   const window = load<u32>(work, W.WORK_WINDOW) << load<u8>(p, F.PROTOCOL_PEER_SCALE);
   store<u32>(p, edge, F.PROTOCOL_WINDOW_EDGE);
   if (window > load<u32>(p, F.PROTOCOL_WINDOW_MAX)) {
     store<u32>(p, window, F.PROTOCOL_WINDOW_MAX);
   }
+  return true;
 }
 
-/** Statistics: T2 has counted it. */
-function noteDuplicate(work: usize, p: usize): void {
+/**
+ * T2 has counted it, for statistics here. In relaxed mode the push engine counts for itself: it can
+ * tell a window update from a duplicate, and recovers as FlexTOE does.
+ */
+function noteDuplicate(core: usize, work: usize, connection: u32, p: usize, moved: bool): void {
   const idle = load<u32>(p, F.PROTOCOL_TX_SENT) == 0;
   if (idle || load<u32>(work, W.WORK_PAYLOAD_LENGTH) != 0) return;
-  act(work, W.ACTION_DUP_ACK);
+  if (!isRelaxed()) return act(work, W.ACTION_DUP_ACK);
+  const below = seqBefore(load<u32>(work, W.WORK_SEQ), load<u32>(p, F.PROTOCOL_RX_NEXT_SEQ));
+  if (moved || below || finOf(work) != 0) return;
+  countDuplicate(core, work, p, recoveryOf(core, connection));
 }
 
 /** The control plane has the peer's FIN; true when the stream has reached it. */
 function receiveEnd(core: usize, work: usize, connection: u32, p: usize, fin: bool): bool {
   const held = (load<u8>(p, F.PROTOCOL_ECHO) & <u8>F.ECHO_FIN_HELD) != 0;
   if (!fin && !held) return false;
+  if ((flagsOf(p) & F.FLOW_FIN_RECEIVED) != 0) {
+    drop(work, DropReason.AfterFin);
+    return false;
+  }
   // Its segment may have been dropped: it is not the end of what is missing.
   if (fin && (load<u32>(work, W.WORK_ACTIONS) & W.ACTION_DROP) != 0) return false;
   const end = load<u32>(work, W.WORK_SEQ) + load<u32>(work, W.WORK_PAYLOAD_LENGTH);
+  const limit = load<u32>(p, F.PROTOCOL_RX_NEXT_SEQ) + load<u32>(p, F.PROTOCOL_RX_AVAIL);
+  // Trimmed: the FIN was beyond the window.
+  if (fin && seqAfter(end, limit)) return false;
   if (!receiveFin(core, work, connection, p, fin, end)) return false;
   controlPass(core, connection, T.C_RX_OOO_TAIL, 0);
   controlPass(core, connection, T.C_RX_OOO_HEAD, 0);
-  controlPass(core, connection, T.C_RX_NEXT_SEQ, load<u32>(p, F.PROTOCOL_RX_NEXT_SEQ));
+  const next = load<u32>(p, F.PROTOCOL_RX_NEXT_SEQ);
+  controlPass(core, connection, T.C_RX_NEXT_SEQ, next);
+  writeRoom(core, connection, next, load<u32>(p, F.PROTOCOL_RX_AVAIL));
   return true;
 }

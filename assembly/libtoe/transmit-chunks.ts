@@ -8,7 +8,7 @@
  * Invariant: only a buffer with nothing appended and nothing unacknowledged is taken back.
  */
 import { count } from "../base/counter.ts";
-import { postOf } from "../flow/flow-state.ts";
+import { isConnection, postOf } from "../flow/flow-state.ts";
 import { unreservedChunks } from "../flow/payload-arena.ts";
 import { backTransmit, clearTransmit, countReclaimed } from "../flow/transmit-buffer.ts";
 import { giveTransmit, hasTransmit } from "../flow/transmit-buffer.ts";
@@ -104,7 +104,13 @@ function giveChunks(
   store<u32>(library, starved & ~S.STARVED_SHORT, S.LIBTOE_STARVED);
 }
 
-/** Chunks that sockets which wait for some may take now. */
-export function spare(library: usize): u32 {
-  return unreservedChunks(coreOf(library));
+/**
+ * Chunks that `connection` may append bytes to now, if it waits for some: less one for the list of
+ * a buffer that has none yet. 0 for the connection: for whoever has a list.
+ */
+export function spare(library: usize, connection: u32): u32 {
+  const core = coreOf(library);
+  const free = unreservedChunks(core);
+  if (!isConnection(core, connection) || hasTransmit(core, connection)) return free;
+  return free == 0 ? 0 : free - 1;
 }

@@ -7,7 +7,7 @@ import { checkProgram, type Resources } from "../../host/rmt/check-program.ts";
 import type { Limit, RmtMachine } from "../../host/rmt/machine.ts";
 import { TOFINO2 } from "../../host/rmt/machines/tofino2.ts";
 import { readProgram } from "../../host/rmt/read-program.ts";
-import { extendedText, programText } from "../rmt-machine.ts";
+import { extendedText, extensionText, programText } from "../rmt-machine.ts";
 import { anchor } from "./anchors.ts";
 import type { Experiment, Given, LabReport, LabRow, Plot } from "./experiment.ts";
 
@@ -37,7 +37,33 @@ const COUNTS: readonly (readonly [name: string, of: keyof Resources])[] = [
   ["parser and deparser", "parserSteps"],
 ];
 
-const EXTENSIONS = ["delayed-ack", "sack"] as const;
+/** An extension, and what the paper says of it: lines of P4, a share of the machine. */
+interface Extension {
+  readonly name: string;
+  readonly lines?: string;
+  /** Of SRAM, or of whatever is taken most. */
+  readonly sram?: string;
+  readonly largest?: string;
+}
+
+const EXTENSIONS: readonly Extension[] = [
+  { name: "delayed-ack", lines: "ext.delayed_ack.loc", sram: "ext.delayed_ack.sram" },
+  { name: "sack" },
+  { name: "timely", lines: "ext.timely.loc", largest: "ext.timely.resources" },
+  { name: "shared-log", lines: "ext.shared_log.loc" },
+];
+
+/** What an extension adds as a number. */
+const ADDED: readonly (readonly [name: string, of: keyof Resources, unit: string])[] = [
+  ["stages", "stages", "stages"],
+  ["latency", "latencyNs", "ns"],
+  ["stateful ALUs", "statefulAlus", ""],
+  ["low-pass filters", "lowPassFilters", ""],
+  ["gateways", "gateways", ""],
+  ["instruction words", "actions", ""],
+  ["header vector", "headerBits", "bits"],
+  ["parser and deparser", "parserSteps", ""],
+];
 
 function countRow(used: Resources, [name, of]: (typeof COUNTS)[number]): LabRow {
   return { name, ours: used[of], unit: of === "headerBits" ? "bits" : "", origin: "counted" };
@@ -56,26 +82,42 @@ function shareRow(used: Resources, [name, of, inStage, id]: (typeof SHARES)[numb
   return { name, ours, unit: "%", origin: "counted", anchor: id, relation: "at-most", note };
 }
 
-/** What an extension adds (5.5.3); the paper gives one of these numbers. */
-function extensionRows(tcp: Resources, name: string): LabRow[] {
+/** Lines that say something. */
+function linesOf(text: string): number {
+  return text.split("\n").filter((line) => line.replace(/#.*/, "").trim() !== "").length;
+}
+
+/** `row` beside the paper's figure, where there is one; shares are bounds. */
+function beside(row: LabRow, id: string | undefined, note: string): LabRow {
+  const relation = row.unit === "%" ? "at-most" : "equal";
+  return id === undefined ? row : { ...row, anchor: id, relation, note };
+}
+
+/** What an extension adds (5.5.3); the paper gives one or two of these numbers. */
+function extensionRows(tcp: Resources, { name, lines, sram, largest }: Extension): LabRow[] {
   const file = `tcp+${name}.rmt`;
   const used = checkProgram(file, readProgram(file, extendedText(name)), TOFINO2);
-  const sram = (TOFINO2.sramBlocks.value as number) * (TOFINO2.stages.value as number);
   const row = (what: string, ours: number, unit: string): LabRow => ({
-    name: `${name}: ${what}`,
-    ours,
-    unit,
-    origin: "counted",
+    ...{ name: `${name}: ${what}`, ours, unit },
+    origin: unit === "ns" ? "predicted" : "counted",
   });
-  const share = (100 * (used.sramBlocks - tcp.sramBlocks)) / sram;
-  const memory = row("SRAM added", share, "%");
+  const stages = TOFINO2.stages.value as number;
+  const shares = SHARES.flatMap(([what, of, inStage]): (readonly [string, number])[] => {
+    const whole = (TOFINO2[inStage] as Limit).value;
+    return whole === undefined ? [] : [[what, (100 * (used[of] - tcp[of])) / (whole * stages)]];
+  });
+  const [most, share] = shares.reduce((a, b) => (b[1] > a[1] ? b : a));
+  const ofSram = new Map(shares).get("SRAM") ?? 0;
+  const text = linesOf(extensionText(name));
   return [
-    row("stages added", used.stages - tcp.stages, "stages"),
-    row("stateful ALUs added", used.statefulAlus - tcp.statefulAlus, ""),
-    row("gateways added", used.gateways - tcp.gateways, ""),
-    name === "delayed-ack"
-      ? { ...memory, anchor: "ext.delayed_ack.sram", relation: "at-most" }
-      : memory,
+    beside(row("lines of program", text, "lines"), lines, "the paper's are P4, ours this language"),
+    ...ADDED.map(([what, of, unit]) => row(`${what} added`, used[of] - tcp[of], unit)),
+    beside(row("SRAM added", ofSram, "%"), sram, "of all stages' SRAM"),
+    beside(
+      row("largest share added", share, "%"),
+      largest,
+      `${most}; stages apart, the paper names none`,
+    ),
   ];
 }
 
@@ -131,7 +173,7 @@ export function resourceReport(text: string): LabReport {
       latency,
       ...shares,
       ...COUNTS.map((count) => countRow(used, count)),
-      ...EXTENSIONS.flatMap((name) => extensionRows(used, name)),
+      ...EXTENSIONS.flatMap((extension) => extensionRows(used, extension)),
     ],
     given: given.map((each) => ({ ...each, name: `${TOFINO2.name} ${each.name}` })),
     plots: [plotOf(shares)],

@@ -25,6 +25,7 @@ export const MATCH_ENTRIES: u32 = 4; // u32: address
 export const MATCH_COUNT: u32 = 8; // u32: entries in use; of an exact table slots, a power of two
 export const MATCH_KEYS: u32 = 12; // u32: words of a key
 export const MATCH_ENTRY_SIZE: u32 = 16; // u32: bytes
+export const MATCH_LAST: u32 = 20; // u32: exact: the entry found last, looked at first; 0 = none
 export const MATCH_SIZE: u32 = 32;
 export const MATCH_KEYS_MAX: u32 = 4;
 
@@ -47,13 +48,10 @@ export const TCP_ENTRY_BYTES: u32 = 40;
 /** Bytes of a header vector, at most. */
 export const TCP_VECTOR_MAX: u32 = 512;
 
-// LAMINAR: what the push engine and the control plane's half in the data path keep of a connection
-// beside the registers.
+// LAMINAR: what is kept of a connection beside its registers and its PROTOCOL record.
 /** libTOE has been told of the bytes before this sequence number (5.3.1.4: ahead of a merge). */
 export const LAMINAR_READY: u32 = 0; // u32
-/** Receive credit for bytes that were read ahead of their merge: waits for it. */
-export const LAMINAR_HELD: u32 = 4; // u32
-export const LAMINAR_SIZE: u32 = 16;
+export const LAMINAR_SIZE: u32 = 4;
 
 // What surrounds the stages of an RMT machine (5.1.1). Times are ps, rates fs for each byte; a
 // packet is a handle that the caller gives, never 0. Rings hold a power of two.

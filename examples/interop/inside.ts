@@ -101,6 +101,19 @@ const PLANS: readonly SitePlan[] = [
   },
 ];
 
+const DATA_PATHS = ["flextoe", "laminar", "laminar-relaxed"] as const;
+
+/**
+ * Laminar as the paper has it keeps one interval and sends no SACK: at 2 % loss a sender that does
+ * not go back to the hole, as Linux's, makes 15 KB/s. Here the loss is what the dissertation says
+ * it bears (5.5.4.1); relaxed mode runs the plan as it is.
+ */
+function faithful(plan: SitePlan): SitePlan {
+  if (plan.relay?.faults.loss === undefined) return plan;
+  const relay = { ...plan.relay, faults: { loss: 0.001 } };
+  return { ...plan, name: "relay 0.1 %", relay };
+}
+
 /** Programs may be missing on a developer's machine, never in CI. */
 const NO_SKIP = process.env.TOELOOP_NO_SKIP === "1" || process.env.CI === "true";
 
@@ -198,21 +211,34 @@ class Run {
 
 async function main(): Promise<number> {
   const text = (value: string): string => value;
-  const readers = { directory: text, captures: text, json: oneOf("yes", "no") } as const;
+  const readers = {
+    directory: text,
+    captures: text,
+    datapath: oneOf("all", ...DATA_PATHS),
+    json: oneOf("yes", "no"),
+  } as const;
   const { values } = readArguments(process.argv.slice(2), readers);
-  const { directory, captures, json } = values;
+  const { directory, captures, json, datapath = "all" } = values;
   if (directory === undefined || captures === undefined) {
     throw new Error("inside: expected --directory and --captures, got none: use npm run interop");
   }
-  mkdirSync(captures, { recursive: true });
   const start = performance.now();
-  const run = new Run(await platform.loadCore(), T.makeFiles(directory), captures);
-  for (const plan of PLANS) await run.site(plan);
+  const files = T.makeFiles(directory);
+  const runs: Record<string, Pick<Run, "ok" | "steps" | "sites">> = {};
+  for (const name of datapath === "all" ? DATA_PATHS : [datapath]) {
+    const folder = join(captures, name);
+    mkdirSync(folder, { recursive: true });
+    console.log(`\ndata path ${name}`);
+    const run = new Run(await platform.loadCore(name), files, folder);
+    for (const plan of PLANS) await run.site(name === "laminar" ? faithful(plan) : plan);
+    console.log(`\n${run.sites.flatMap(siteLines).join("\n")}`);
+    const { ok, steps, sites } = run;
+    runs[name] = { ok, steps, sites };
+  }
   const seconds = (performance.now() - start) / 1000;
-  console.log(`\n${run.sites.flatMap(siteLines).join("\n")}`);
-  console.log(`\n${run.ok ? "interop ok" : "interop FAILED"} in ${seconds.toFixed(1)} s`);
-  const { ok, steps, sites } = run;
-  if (json === "yes") console.log(JSON.stringify({ ok, seconds, steps, sites }));
+  const ok = Object.values(runs).every((run) => run.ok);
+  console.log(`\n${ok ? "interop ok" : "interop FAILED"} in ${seconds.toFixed(1)} s`);
+  if (json === "yes") console.log(JSON.stringify({ ok, seconds, datapaths: runs }));
   return ok ? 0 : 1;
 }
 

@@ -7,11 +7,11 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { readArguments } from "../arguments.ts";
+import { oneOf, readArguments } from "../arguments.ts";
 import { Namespace } from "./namespace.ts";
 import { isInstalled, PACKAGES } from "./programs.ts";
 
-const LIMIT_MS = 175_000;
+const LIMIT_MS = 300_000;
 const INSIDE = fileURLToPath(new URL("./inside.js", import.meta.url));
 
 const HELP = `npm run interop -- [options]        as root, on Linux
@@ -22,6 +22,7 @@ loss, 200 connections in sequence and at once, iperf3; nothing may be left in an
 tshark may find no bad checksum.
 
   --captures DIR    keep the captures (pcapng) in DIR
+  --datapath NAME   all|flextoe|laminar|laminar-relaxed                 (default all)
   --json            one JSON object as the last line
   --help            this text
 `;
@@ -62,7 +63,12 @@ function runInside(namespace: Namespace, words: readonly string[]): Promise<numb
 }
 
 async function main(): Promise<number> {
-  const readers = { captures: (text: string) => text, json: "flag", help: "flag" } as const;
+  const readers = {
+    captures: (text: string) => text,
+    datapath: oneOf("all", "flextoe", "laminar", "laminar-relaxed"),
+    json: "flag",
+    help: "flag",
+  } as const;
   const { values, rest } = readArguments(process.argv.slice(2), readers);
   if (values.help) {
     process.stdout.write(HELP);
@@ -78,6 +84,7 @@ async function main(): Promise<number> {
     const captures = resolve(values.captures ?? join(directory, "captures"));
     const json = values.json ? "yes" : "no";
     const words = ["--directory", directory, "--captures", captures, "--json", json];
+    words.push("--datapath", values.datapath ?? "all");
     return await runInside(namespace, words);
   } finally {
     namespace?.remove();

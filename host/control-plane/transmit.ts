@@ -63,8 +63,8 @@ function ecnFlags(plane: Plane, id: number, isSynAck: boolean): number {
 }
 
 /**
- * Sends the row's SYN or, in SYN-RECEIVED, SYN-ACK. A SYN offers what the data path has; a SYN-ACK repeats
- * what the peer's SYN offered (RFC 7323, 2.2 and 3.2; RFC 2018, 2).
+ * Sends the row's SYN or, in SYN-RECEIVED, SYN-ACK. A SYN offers what the data path has; a SYN-ACK
+ * repeats what the peer's SYN offered (RFC 7323, 2.2 and 3.2; RFC 2018, 2).
  */
 export function sendSyn(plane: Plane, id: number): boolean {
   const { rows } = plane;

@@ -105,9 +105,9 @@ export class SocketRows {
     this.ints[this.#starved] = 0;
   }
 
-  /** Chunks that sockets which wait for some may take now. */
-  spare(): number {
-    return this.#exports.spare(this.#library) >>> 0;
+  /** Chunks that a connection may append to now; of 0, one whose buffer has a list. */
+  spare(connection: number): number {
+    return this.#exports.spare(this.#library, connection) >>> 0;
   }
 
   /** Takes readable bytes; where they are, or 0 when in several places. */

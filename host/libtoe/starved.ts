@@ -18,20 +18,28 @@ export class StarvedSockets {
     this.any = true;
   }
 
-  /** True when chunks went back to the arena while somebody waits. */
+  /** True when chunks went back to the arena and one who waits could append to them. */
   canFeed(): boolean {
-    return this.any && this.#rows.spare() !== 0;
+    if (!this.any) return false;
+    const spare = this.#rows.spare(0);
+    // A first chunk needs a second for the list: looked at one by one when there is but one.
+    if (spare !== 1) return spare !== 0;
+    for (const { connection } of this.#waiting) {
+      if (this.#rows.spare(connection) !== 0) return true;
+    }
+    return false;
   }
 
-  /** Whoever waited may try again; `touch` tells its application. */
+  /** Whoever waited and has room may try again; `touch` tells its application. */
   feed(touch: (socket: Socket, cause: number) => void): void {
     if (!this.canFeed()) return;
     for (const socket of this.#waiting) {
+      if (this.#rows.spare(socket.connection) === 0) continue;
       this.#rows.change(socket.row, 0, SOCKET_TX_FULL);
       touch(socket, WRITABLE);
+      this.#waiting.delete(socket);
     }
-    this.#waiting.clear();
-    this.any = false;
-    this.#rows.satisfied();
+    this.any = this.#waiting.size > 0;
+    if (!this.any) this.#rows.satisfied();
   }
 }

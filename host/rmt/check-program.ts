@@ -16,6 +16,7 @@ export interface Resources {
   readonly tcamBlocks: number;
   readonly actions: number;
   readonly statefulAlus: number;
+  readonly lowPassFilters: number;
   readonly crossbarBytes: number;
   readonly gateways: number;
   /** Of all stateful ALUs: ways of using a register, comparisons, updates and results. */
@@ -67,6 +68,7 @@ export function readsOf(stage: P.Stage): Set<string> {
     ...stage.tables.flatMap(({ on }) => on),
     ...stage.actions.flatMap(({ value }) => fieldsOf(operandsOf(value))),
     ...stage.actions.flatMap(({ condition }) => conditionFields(condition)),
+    ...stage.filters.flatMap(({ by, on, condition }) => [by, on, ...conditionFields(condition)]),
     ...stage.registers.flatMap(({ by, cases }) => [
       by,
       ...cases.flatMap((each) => [...conditionFields(each.condition), ...inputsOf(each)]),
@@ -79,6 +81,7 @@ export function writesOf(stage: P.Stage): Set<string> {
   return new Set([
     ...stage.tables.flatMap(({ gives }) => gives),
     ...stage.actions.map(({ field }) => field),
+    ...stage.filters.map(({ gives }) => gives),
     ...stage.registers.flatMap(({ cases }) =>
       cases.flatMap(({ outputs }) => outputs.map(({ field }) => field)),
     ),
@@ -94,6 +97,7 @@ function formOf(condition: P.Condition): string {
 function gatewaysOf(stage: P.Stage): number {
   const conditions = [
     ...stage.actions.map(({ condition }) => condition),
+    ...stage.filters.map(({ condition }) => condition),
     ...stage.registers.flatMap(({ cases }) => cases.map(({ condition }) => condition)),
   ];
   return new Set(conditions.map(formOf).filter((text) => text !== "[]")).size;
@@ -176,15 +180,16 @@ class Checker {
 
   /** What ingress drops in the traffic manager must leave no trace (5.2, drop resistance). */
   #readOnly(stage: P.Stage): void {
-    const [register] = stage.registers;
-    if (register === undefined) return;
-    this.#fail(register.line, "a read-only ingress, registers in egress", register.name);
+    const [cell] = [...stage.registers, ...stage.filters];
+    if (cell === undefined) return;
+    this.#fail(cell.line, "a read-only ingress, registers in egress", cell.name);
   }
 
   #stage(stage: P.Stage): void {
     for (const action of stage.actions) this.#action(action);
     this.#oneWriter(stage);
     for (const register of stage.registers) this.#register(register);
+    for (const { condition } of stage.filters) this.#gateway(condition);
     for (const field of readsOf(stage)) this.#hasValue(field, stage);
     for (const field of writesOf(stage)) this.#written.add(field);
   }
@@ -200,6 +205,7 @@ class Checker {
     for (const { name, gives, line } of stage.tables)
       for (const field of gives) claim(field, name, line);
     for (const { field, line } of stage.actions) claim(field, "an action", line);
+    for (const { name, gives, line } of stage.filters) claim(gives, name, line);
     for (const { name, cases } of stage.registers) {
       for (const { field, line } of cases.flatMap(({ outputs }) => outputs))
         claim(field, name, line);
@@ -211,10 +217,16 @@ class Checker {
     const machine = this.#machine;
     const limits: readonly (readonly [string, Limit, (stage: P.Stage) => number])[] = [
       ["stateful ALUs", machine.statefulAlus, ({ registers }) => registers.length],
+      ["low-pass filters", machine.lowPassFilters, ({ filters }) => filters.length],
+      [
+        "stateful ALUs and low-pass filters",
+        machine.statefulAlus,
+        ({ registers, filters }) => registers.length + filters.length,
+      ],
       ["gateways", machine.gateways, gatewaysOf],
       ["instruction words", machine.actions, wordsOf],
       ["SRAM blocks", machine.sramBlocks, (stage) => this.#sramOf(stage)],
-      ["map RAM blocks", machine.mapRamBlocks, (stage) => this.#registerBlocks(stage)],
+      ["map RAM blocks", machine.mapRamBlocks, (stage) => this.#cellBlocks(stage)],
       ["TCAM blocks", machine.tcamBlocks, (stage) => this.#tcamOf(stage)],
       ["bytes of match keys", machine.crossbarBytes, (stage) => this.#crossbarOf(stage)],
     ];
@@ -293,23 +305,26 @@ class Checker {
     return block.value === undefined ? 0 : Math.ceil(bits / block.value);
   }
 
-  #registerBlocks(stage: P.Stage): number {
-    const { sramBlockBits } = this.#machine;
-    const of = (r: P.Register): number => this.#blocks(r.width * r.entries, sramBlockBits);
-    return stage.registers.reduce((sum, register) => sum + of(register), 0);
+  #cellBlocks(stage: P.Stage): number {
+    const { sramBlockBits, filterBits } = this.#machine;
+    const bits = [
+      ...stage.registers.map(({ width, entries }) => width * entries),
+      ...stage.filters.map(({ entries }) => (filterBits.value ?? 0) * entries),
+    ];
+    return bits.reduce((sum, each) => sum + this.#blocks(each, sramBlockBits), 0);
   }
 
   #bitsOf(fields: readonly string[]): number {
     return fields.reduce((sum, field) => sum + (this.#widths.get(field) ?? 0), 0);
   }
 
-  /** Registers, exact tables, and what the entries of other tables give. */
+  /** Registers and filters, exact tables, and what the entries of other tables give. */
   #sramOf(stage: P.Stage): number {
     const tables = stage.tables.reduce((sum, { kind, entries, on, gives }) => {
       const key = kind === "exact" ? this.#bitsOf(on) : 0;
       return sum + this.#blocks(entries * (key + this.#bitsOf(gives)), this.#machine.sramBlockBits);
     }, 0);
-    return this.#registerBlocks(stage) + tables;
+    return this.#cellBlocks(stage) + tables;
   }
 
   /** A value and a mask for each bit; a range takes twice the key's bits. */
@@ -334,10 +349,11 @@ class Checker {
       stages: Math.max(ingress.length, egress.length),
       latencyNs: this.#latency(Math.max(ingress.length, egress.length)),
       sramBlocks: sum((stage) => this.#sramOf(stage)),
-      mapRamBlocks: sum((stage) => this.#registerBlocks(stage)),
+      mapRamBlocks: sum((stage) => this.#cellBlocks(stage)),
       tcamBlocks: sum((stage) => this.#tcamOf(stage)),
       actions: sum(wordsOf),
       statefulAlus: sum(({ registers }) => registers.length),
+      lowPassFilters: sum(({ filters }) => filters.length),
       crossbarBytes: sum((stage) => this.#crossbarOf(stage)),
       gateways: sum(gatewaysOf),
       ...this.#units(all.flatMap(({ registers }) => registers.flatMap(({ cases }) => cases))),

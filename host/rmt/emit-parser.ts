@@ -1,6 +1,6 @@
 /** Parser and deparsers of a stage program as instructions; see generate-parser.ts. */
 import { conditionCode } from "./emit-text.ts";
-import { bytesOf } from "./generate-parser.ts";
+import { bytesOf, leastOf } from "./generate-parser.ts";
 import type * as P from "./program.ts";
 import type { AccessBits, Code, WasmModule } from "./wasm-code.ts";
 
@@ -86,7 +86,15 @@ function state(
       .load(32, offsets.get(named) as number)
       .constant(each.length.bytes)
       .op("mul");
-  code.set(length).get(length).constant(needed).op("ltU").get(length).get(left).op("gtU").op("or");
+  code
+    .set(length)
+    .get(length)
+    .constant(leastOf(each))
+    .op("ltU")
+    .get(length)
+    .get(left)
+    .op("gtU")
+    .op("or");
   code.if().constant(0).op("return").op("end");
   code.get(header).get(length).op("add").set(header).get(left).get(length).op("sub").set(left);
   const read = (name: string): number => {

@@ -88,6 +88,7 @@ class PipeEmitter {
     }
     for (const table of stage.tables) this.#table(table);
     for (const register of stage.registers) this.#register(register);
+    for (const filter of stage.filters) this.#filter(filter);
     for (const field of new Set(stage.actions.map((action) => action.field))) {
       this.#actions(
         field,
@@ -133,13 +134,14 @@ class PipeEmitter {
     this.#code.op("end");
   }
 
-  #register(register: P.Register): void {
+  /** The address of a cell's row and what the cell holds, into locals; returns its offset. */
+  #cell(cell: P.Cell): number {
     const code = this.#code;
-    const group = groupsOf(this.#program).indexOf(register.by);
-    const all = registersOf(this.#program, register.by);
-    const offset = 4 * all.findIndex(({ name }) => name === register.name);
+    const group = groupsOf(this.#program).indexOf(cell.by);
+    const all = registersOf(this.#program, cell.by);
+    const offset = 4 * all.findIndex(({ name }) => name === cell.name);
     const record = R.STATE_GROUPS + group * R.STATE_GROUP_SIZE;
-    const index = this.#read(register.by);
+    const index = this.#read(cell.by);
     code
       .get(index)
       .constant(0)
@@ -151,6 +153,33 @@ class PipeEmitter {
     code.constant(rowBytes(all.length)).op("mul");
     code.get(STATE).load(32, record).op("add").set(this.#row);
     code.get(this.#row).load(32, offset).set(this.#old);
+    return offset;
+  }
+
+  /** As filtered() in assembly/laminar/state.ts: of two values `select` takes by a condition. */
+  #filter(filter: P.Filter): void {
+    const { gain, on, gives, condition } = filter;
+    const code = this.#code;
+    const most = 0xffffffff >>> gain;
+    const sample = this.#read(on);
+    conditionCode(code, condition, this.#read);
+    code.if();
+    const offset = this.#cell(filter);
+    code.get(sample).constant(most).get(sample).constant(most).op("ltU").op("select");
+    code.set(this.#next);
+    code.get(this.#next).constant(gain).op("shl");
+    code.get(this.#old).get(this.#old).constant(gain).op("shrU").op("sub");
+    code.get(this.#next).op("add");
+    code.get(this.#old).op("eqz").op("select").set(this.#next);
+    code.get(this.#row).get(this.#next).store(32, offset);
+    code.get(this.#next).constant(gain).op("shrU");
+    this.#cut(gives);
+    code.set(this.#fields.get(gives) as number).op("end");
+  }
+
+  #register(register: P.Register): void {
+    const code = this.#code;
+    const offset = this.#cell(register);
     for (const each of register.cases) {
       conditionCode(code, each.condition, this.#read);
       code.if();

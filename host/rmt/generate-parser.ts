@@ -10,6 +10,11 @@ export function bytesOf(extracts: readonly P.Extract[]): number {
   return Math.max(0, ...extracts.map(({ at, bits }) => Math.ceil((at + bits) / 8)));
 }
 
+/** Bytes that a header has at least; one without a length only looks ahead. */
+export function leastOf({ length, extracts }: P.ParserState): number {
+  return length.bytes === 0 ? 0 : bytesOf(extracts);
+}
+
 /** A big-endian bit field at `header`. */
 function extractText({ at, bits }: P.Extract): string {
   const first = at & 7;
@@ -43,7 +48,7 @@ function stateLines(state: P.ParserState, index: number, names: readonly string[
       `    store<u32>(phv, p_${each.field}, ${each.field.toUpperCase()});`,
     ]),
     `    const length: u32 = ${length};`,
-    `    if (length < ${needed} || length > left) return false;`,
+    `    if (length < ${leastOf(state)} || length > left) return false;`,
     "    header += length;",
     "    left -= length;",
     ...state.gotos.map(

@@ -15,15 +15,19 @@ export function rowBytes(count: number): number {
   return Math.max(16, 2 ** Math.ceil(Math.log2(count * 4)));
 }
 
-/** Fields that index registers, in the order in which they come; each has a table of rows. */
-export function groupsOf(program: P.Program): string[] {
-  const registers = program.pipes.egress.flatMap((stage) => stage.registers);
-  return [...new Set(registers.map(({ by }) => by))];
+/** Registers and filters, in the order of their stages. */
+function cellsOf(stages: readonly P.Stage[]): P.Cell[] {
+  return stages.flatMap(({ registers, filters }) => [...registers, ...filters]);
 }
 
-/** Registers of a group, in the order of their stages: word i of a row is the i-th one. */
-export function registersOf(program: P.Program, group: string): P.Register[] {
-  return program.pipes.egress.flatMap((s) => s.registers.filter(({ by }) => by === group));
+/** Fields that index cells, in the order in which they come; each has a table of rows. */
+export function groupsOf(program: P.Program): string[] {
+  return [...new Set(cellsOf(program.pipes.egress).map(({ by }) => by))];
+}
+
+/** Cells of a group, in the order of their stages: word i of a row is the i-th one. */
+export function registersOf(program: P.Program, group: string): P.Cell[] {
+  return cellsOf(program.pipes.egress).filter(({ by }) => by === group);
 }
 
 /** Which form is written: how a field is read and written. */
@@ -39,7 +43,7 @@ class Generator {
   readonly #widths: ReadonlyMap<string, number>;
   readonly #groups: readonly string[];
   readonly #tables: readonly P.MatchTable[];
-  readonly #registers: readonly P.Register[];
+  readonly #cells: readonly P.Cell[];
   /** Fields that the parser fills. */
   readonly #extracted: ReadonlySet<string>;
   readonly #lines: string[] = [];
@@ -52,7 +56,7 @@ class Generator {
     this.#extracted = new Set(extracts.map(({ field }) => field));
     const stages = [...program.pipes.ingress, ...program.pipes.egress];
     this.#tables = stages.flatMap(({ tables }) => tables);
-    this.#registers = stages.flatMap(({ registers }) => registers);
+    this.#cells = cellsOf(stages);
   }
 
   write(): string {
@@ -76,7 +80,8 @@ class Generator {
     const { name, fields } = this.#program;
     this.#line(0, `/** Stage program ${name}: made from programs/${name}.rmt, not edited. */`);
     this.#line(0, 'import { match } from "../match.ts";');
-    this.#line(0, 'import { beginPass, rowOf, touch } from "../state.ts";');
+    const filtered = this.#cells.some((cell) => "gain" in cell) ? "filtered, " : "";
+    this.#line(0, `import { beginPass, ${filtered}rowOf, touch } from "../state.ts";`);
     for (const [i, field] of fields.entries()) {
       this.#line(0, `export const ${field.name.toUpperCase()}: u32 = ${i * 4};`);
     }
@@ -192,6 +197,7 @@ class Generator {
   #body(stage: P.Stage, form: Form): void {
     for (const table of stage.tables) this.#table(table, form);
     for (const register of stage.registers) this.#register(register, form);
+    for (const filter of stage.filters) this.#filter(filter, form);
     for (const field of new Set(stage.actions.map((action) => action.field))) {
       this.#actions(
         field,
@@ -216,16 +222,30 @@ class Generator {
     this.#line(1, "}");
   }
 
+  /** The row of a cell as `row`; returns the cell's offset in it. */
+  #row(cell: P.Cell, form: Form): string {
+    const group = this.#groups.indexOf(cell.by);
+    const same = ({ name }: P.Cell): boolean => name === cell.name;
+    const word = registersOf(this.#program, cell.by).findIndex(same);
+    const row = `rowOf(state, GROUP_${group}, ROW_${group}, ${form.read(cell.by)})`;
+    this.#line(2, `const row = ${row};`);
+    if (form.asserts) this.#line(2, `touch(state, ${this.#cells.findIndex(same)});`);
+    return `<u32>${word * 4}`;
+  }
+
+  #filter(filter: P.Filter, form: Form): void {
+    const { name, gain, on, gives, condition } = filter;
+    this.#line(1, `if (${conditionText(condition, form.read)}) { // filter ${name}`);
+    const offset = this.#row(filter, form);
+    const average = `filtered(row + ${offset}, ${gain}, ${form.read(on)})`;
+    this.#line(2, form.write(gives, this.#cut(gives, average)));
+    this.#line(1, "}");
+  }
+
   /** One read-modify-write, by the first case that holds. */
   #register(register: P.Register, form: Form): void {
-    const group = this.#groups.indexOf(register.by);
-    const same = ({ name }: P.Register): boolean => name === register.name;
-    const word = registersOf(this.#program, register.by).findIndex(same);
-    const offset = `<u32>${word * 4}`;
     this.#line(1, `{ // register ${register.name}`);
-    const row = `rowOf(state, GROUP_${group}, ROW_${group}, ${form.read(register.by)})`;
-    this.#line(2, `const row = ${row};`);
-    if (form.asserts) this.#line(2, `touch(state, ${this.#registers.findIndex(same)});`);
+    const offset = this.#row(register, form);
     this.#line(2, `const old: u32 = load<u32>(row + ${offset});`);
     for (const [i, each] of register.cases.entries()) {
       const condition = conditionText(each.condition, form.read);

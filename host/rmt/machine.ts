@@ -15,6 +15,10 @@ export interface RmtMachine {
   readonly stages: Limit;
   /** Of a stage. */
   readonly statefulAlus: Limit;
+  /** Of a stage; each takes the place of a stateful ALU. */
+  readonly lowPassFilters: Limit;
+  /** Bits of memory that one average takes. */
+  readonly filterBits: Limit;
   /** Of a stateful ALU: comparators, and arithmetic operations (updates and outputs). */
   readonly comparators: Limit;
   readonly arithmetic: Limit;

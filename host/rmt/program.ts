@@ -81,15 +81,36 @@ export interface Case extends Placed {
   readonly outputs: readonly Output[];
 }
 
-/** An array of words in a stage's own memory, and its stateful ALU. */
-export interface Register extends Placed {
+/** A word for each index in a stage's own memory. */
+export interface Cell extends Placed {
   readonly name: string;
-  readonly width: Width;
   readonly entries: number;
   /** The field that indexes it. */
   readonly by: string;
+}
+
+/** Cells and their stateful ALU. */
+export interface Register extends Cell {
+  readonly width: Width;
   readonly cases: readonly Case[];
 }
+
+/**
+ * A low-pass filter, which is no stateful ALU: packets for which the condition holds move the
+ * cell's average by 2^-gain of what the sample differs from it; the first sample, of an empty cell,
+ * is the average. A cell is the average with `gain` bits below the point.
+ */
+export interface Filter extends Cell {
+  /** 1 to GAIN_MAX. */
+  readonly gain: number;
+  /** The field that is the sample; cut to what a cell has room for, 2^(32 - gain) - 1. */
+  readonly on: string;
+  /** The field that becomes the average; without a sample it stays. */
+  readonly gives: string;
+  readonly condition: Condition;
+}
+
+export const GAIN_MAX = 16;
 
 /** `set FIELD = ... if ...`: an action; of several for a field the first that holds. */
 export interface Action extends Placed {
@@ -126,7 +147,10 @@ export interface Goto extends Placed {
 export interface ParserState extends Placed {
   readonly name: string;
   readonly extracts: readonly Extract[];
-  /** Bytes of the header: so many, or a field's value times so many. */
+  /**
+   * Bytes of the header: so many, or a field's value times so many. 0: the state looks ahead, and
+   * the next one begins where it did.
+   */
   readonly length: { readonly field?: string; readonly bytes: number };
   readonly gotos: readonly Goto[];
 }
@@ -148,6 +172,7 @@ export interface Stage extends Placed {
   readonly name: string;
   readonly tables: readonly MatchTable[];
   readonly registers: readonly Register[];
+  readonly filters: readonly Filter[];
   readonly actions: readonly Action[];
 }
 

@@ -15,6 +15,7 @@
  *   stage NAME
  *     table NAME exact | ternary | longest | range of ENTRIES on FIELD ... gives FIELD ...
  *     set FIELD = EXPRESSION [if CONDITION]
+ *     filter NAME GAIN of ENTRIES by FIELD on FIELD gives FIELD [if CONDITION]
  *     register NAME BITS of ENTRIES by FIELD
  *       case CONDITION | case always
  *         test NAME : OPERAND RELATION OPERAND
@@ -26,6 +27,7 @@
  * said in program.ts. Throws ProgramError with the line for what is not of this form.
  */
 import type * as P from "./program.ts";
+import { GAIN_MAX } from "./program.ts";
 import { Words } from "./words.ts";
 
 const RELATIONS = ["==", "!=", "<", "<=", ">", ">=", "before", "upto", "after", "from"] as const;
@@ -82,6 +84,7 @@ class Reader {
     ["stage", (words) => this.#openStage(words)],
     ["table", (words) => this.#table(words)],
     ["set", (words) => this.#set(words)],
+    ["filter", (words) => this.#filter(words)],
     ["register", (words) => this.#openRegister(words)],
     ["case", (words) => this.#openCase(words)],
     ["test", (words) => this.#test(words)],
@@ -210,7 +213,8 @@ class Reader {
     if (this.#pipe === undefined) words.fail("pipe ingress | egress before a stage", "stage");
     const name = words.name("a stage's name");
     const line = words.line;
-    const stage: Open<P.Stage> = { name, tables: [], registers: [], actions: [], line };
+    const none = { tables: [], registers: [], filters: [], actions: [] };
+    const stage: Open<P.Stage> = { name, ...none, line };
     this.#stage = stage;
     this.#register = undefined;
     this.#case = undefined;
@@ -250,17 +254,39 @@ class Reader {
     stage.actions.push({ field, value, condition, line: words.line });
   }
 
-  #openRegister(words: Words): void {
+  #filter(words: Words): void {
     const stage = this.#inStage(words);
+    const name = this.#cellName(words);
+    const gain = words.number("a gain");
+    if (gain < 1 || gain > GAIN_MAX) words.fail(`a gain of 1 to ${GAIN_MAX}`, `${gain}`);
+    const cells = this.#cells(words);
+    words.expect("on");
+    const on = this.#fieldName(words);
+    words.expect("gives");
+    const gives = this.#fieldName(words);
+    const condition = words.accept("if") ? this.#condition(words) : [];
+    stage.filters.push({ name, gain, ...cells, on, gives, condition, line: words.line });
+  }
+
+  #cellName(words: Words): string {
     const name = words.name("a register's name");
     const first = this.#registers.get(name) as number;
     if (first !== words.line) words.fail(`one use of register ${name} (line ${first})`, "another");
-    const width = this.#width(words);
+    return name;
+  }
+
+  #cells(words: Words): { entries: number; by: string } {
     words.expect("of");
     const entries = words.number("a number of entries");
     words.expect("by");
-    const by = this.#fieldName(words);
-    this.#register = { name, width, entries, by, cases: [], line: words.line };
+    return { entries, by: this.#fieldName(words) };
+  }
+
+  #openRegister(words: Words): void {
+    const stage = this.#inStage(words);
+    const name = this.#cellName(words);
+    const width = this.#width(words);
+    this.#register = { name, width, ...this.#cells(words), cases: [], line: words.line };
     this.#case = undefined;
     stage.registers.push(this.#register);
   }
@@ -380,7 +406,7 @@ class Reader {
 function registerLines(lines: readonly string[]): Map<string, number> {
   const found = new Map<string, number>();
   for (const [index, line] of lines.entries()) {
-    const name = /^\s*register\s+(\S+)/.exec(line)?.[1];
+    const name = /^\s*(?:register|filter)\s+(\S+)/.exec(line)?.[1];
     if (name !== undefined && !found.has(name)) found.set(name, index + 1);
   }
   return found;

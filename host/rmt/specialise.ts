@@ -60,6 +60,7 @@ function stageOf(stage: P.Stage, known: Known): P.Stage {
   return {
     ...stage,
     registers: registers.filter(({ cases }) => cases.length > 0),
+    filters: stage.filters.flatMap((filter) => remaining([filter], known)),
     actions: fields.flatMap((field) =>
       remaining(
         stage.actions.filter((action) => action.field === field),
@@ -94,8 +95,8 @@ export function choiceOf(
   stages: readonly P.Stage[],
 ): { readonly field: string; readonly values: readonly number[] } | undefined {
   const written = new Set(stages.flatMap((stage) => [...writesOf(stage)]));
-  const conditions = stages.flatMap(({ actions, registers }) => [
-    ...actions.map(({ condition }) => condition),
+  const conditions = stages.flatMap(({ actions, filters, registers }) => [
+    ...[...actions, ...filters].map(({ condition }) => condition),
     ...registers.flatMap(({ cases }) => cases.map(({ condition }) => condition)),
   ]);
   const asked = new Map<string, number[]>();

@@ -1,9 +1,11 @@
 /**
- * `npm run fuzz -- <target> [--runs N] [--seed S] [--replay HEX] [--debug] [--json]`.
+ * `npm run fuzz -- <target> [--runs N] [--seed S] [--replay HEX] [--datapath D] [--debug]
+ * [--json]`.
  * Exit code 0: no disagreement; 1: one was found and printed; 2: bad arguments.
  */
 import { readFileSync } from "node:fs";
 import { createCore } from "../../bindings/core.ts";
+import type { DataPath } from "../../bindings/layout.ts";
 import { fromHex, toHex } from "../support/frames.ts";
 import { Random } from "../support/random.ts";
 import { findTarget, TARGETS, type Disagreement, type FuzzTarget } from "./registry.ts";
@@ -13,6 +15,7 @@ interface Arguments {
   readonly runs: number;
   readonly seed: number;
   readonly replay?: Uint8Array;
+  readonly datapath: DataPath;
   readonly debug: boolean;
   readonly json: boolean;
 }
@@ -31,6 +34,7 @@ options:
   --runs N       inputs to try (default 100000)
   --seed S       0..4294967295 (default: from the clock; printed)
   --replay HEX   one input, as a failing run prints it
+  --datapath D   flextoe|laminar|laminar-relaxed (default flextoe)
   --debug        the debug build, with assertions
   --json         one line of JSON on standard output`;
 
@@ -55,6 +59,7 @@ function readArguments(words: readonly string[]): Arguments {
     throw new UsageError(`fuzz: expected a target (${known}), got ${name}`);
   }
   const choice = { runs: DEFAULT_RUNS, seed: Date.now() >>> 0, debug: false, json: false };
+  let datapath: DataPath = "flextoe";
   let replay: Uint8Array | undefined;
   for (let i = 0; i < rest.length; i += 1) {
     const option = rest[i] as string;
@@ -63,9 +68,17 @@ function readArguments(words: readonly string[]): Arguments {
     else if (option === "--runs") choice.runs = integer(option, rest[++i], 1, RUNS_MAX);
     else if (option === "--seed") choice.seed = integer(option, rest[++i], 0, 0xffffffff);
     else if (option === "--replay") replay = hex(rest[++i]);
+    else if (option === "--datapath") datapath = dataPath(rest[++i]);
     else throw new UsageError(`fuzz: expected an option (see --help), got ${option}`);
   }
-  return { target, ...choice, replay };
+  return { target, ...choice, datapath, replay };
+}
+
+function dataPath(text: string | undefined): DataPath {
+  const known = ["flextoe", "laminar", "laminar-relaxed"] as const;
+  const found = known.find((one) => one === text);
+  if (found !== undefined) return found;
+  throw new UsageError(`fuzz: expected --datapath ${known.join("|")}, got ${text ?? "nothing"}`);
 }
 
 function hex(text: string | undefined): Uint8Array {
@@ -78,14 +91,14 @@ function hex(text: string | undefined): Uint8Array {
 }
 
 /** Compiled, this file stands in dist/test/fuzz; the builds of the core in build. */
-function loadModule(debug: boolean): WebAssembly.Module {
+function loadModule({ datapath, debug }: Arguments): WebAssembly.Module {
   const up = import.meta.url.includes("/dist/test/fuzz/") ? "../../.." : "../..";
-  const file = new URL(`${up}/build/flextoe${debug ? ".debug" : ""}.wasm`, import.meta.url);
+  const file = new URL(`${up}/build/${datapath}${debug ? ".debug" : ""}.wasm`, import.meta.url);
   return new WebAssembly.Module(readFileSync(file));
 }
 
 function fuzz(args: Arguments): Report {
-  const module = loadModule(args.debug);
+  const module = loadModule(args);
   const session = args.target.start(() =>
     createCore({
       module,

@@ -82,6 +82,17 @@ test("exit 0, sha256 ok, and the figures it promises", async () => {
   expect(lastLine(run)).toMatchObject({ rpcs: 128, payloadBytes: 2 * 2 ** 20 + 256 * 65536 });
 });
 
+for (const datapath of ["laminar", "laminar-relaxed"]) {
+  test(`${datapath}: sha256 ok, and the same seed the same figures`, async () => {
+    const options = ["--datapath", datapath, "--mib", "1", "--pcap", "none", "--json"];
+    const runs = await Promise.all([demo(...options), demo(...options)]);
+    const [first, second] = runs as [Run, Run];
+    expect([first.code, first.complaints]).toEqual([0, ""]);
+    expect(first.output).toMatch(/^sha256 ok$/m);
+    expect(figures(second)).toEqual(figures(first));
+  });
+}
+
 for (const mode of ["headers", "full"]) {
   test(`the same seed gives the same ${mode} capture and figures, another others`, async () => {
     const options = ["--mib", "1", "--pcap", mode, "--json", "--seed"];
@@ -112,7 +123,7 @@ const BAD_OPTIONS: readonly (readonly [string[], string])[] = [
   [["--loss", "nan"], '--loss: expected a number 0..0.5, got "nan"'],
   [["--mib", "0"], '--mib: expected an integer 1..1024, got "0"'],
   [["--mib", "1025"], '--mib: expected an integer 1..1024, got "1025"'],
-  [["--datapath", "linux"], '--datapath: expected one of flextoe, got "linux"'],
+  [["--datapath", "linux"], "--datapath: expected one of flextoe|laminar|laminar-relaxed, got"],
   [["--pcap", "some"], '--pcap: expected one of none|headers|full, got "some"'],
   [["--json=1"], '--json: expected no value, got "1"'],
   [["--speed", "9"], "--speed: expected one of --seed --loss"],

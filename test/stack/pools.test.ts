@@ -8,7 +8,7 @@ import { runInNewContext } from "node:vm";
 import { expect, test } from "vitest";
 import { SO_RCVBUF, SO_SNDBUF, SOL_SOCKET } from "../../host/libtoe/constants.ts";
 import type { LibToe } from "../../host/libtoe/libtoe.ts";
-import { buildUnderTest, seedOf } from "../support/env.ts";
+import { buildUnderTest, dataPathUnderTest, seedOf } from "../support/env.ts";
 import { poolCounts, sequencesAssigned, WorldPair } from "./world-pair.ts";
 
 const PORT = 80;
@@ -131,6 +131,8 @@ test(`${SEGMENTS} segments leave every pool as it was, seed ${SEED}`, {
       unreleased: [],
       brokenGuards: [],
     });
-    expect(sequencesAssigned(stack)).toBeGreaterThan(SEGMENTS / 4);
+    // Laminar has no reorder points: its pipeline is lock-step.
+    const least = dataPathUnderTest() === "flextoe" ? SEGMENTS / 4 : -1;
+    expect(sequencesAssigned(stack)).toBeGreaterThan(least);
   }
 });

@@ -4,6 +4,7 @@
  * skipped test is a failure too.
  */
 import type { Reporter, TestModule } from "vitest/node";
+import { DIFFERENCES } from "./differences.ts";
 import { skipsForbidden } from "./env.ts";
 
 /** Counts of a run; skipped tests are neither passed nor failed. */
@@ -30,10 +31,24 @@ export function countTests(modules: readonly TestModule[], errors: number): Coun
   return { passed, failed, skipped };
 }
 
+/** Differences whose file has run on Laminar and has no test of that name: they are out of date. */
+function staleDifferences(modules: readonly TestModule[]): string[] {
+  const ran = modules.filter(({ project }) => /^laminar(-debug)?$/.test(project.name));
+  return DIFFERENCES.flatMap(({ tests }) => tests).flatMap(([file, pattern]) => {
+    const module = ran.find(({ moduleId }) => moduleId.endsWith(`/test/${file}`));
+    if (module === undefined) return [];
+    const found = [...module.children.allTests()].some(({ name }) => pattern.test(name));
+    return found ? [] : [`differences: expected a test ${pattern} in ${file}, got none`];
+  });
+}
+
 /** Prints the counts last. */
 export class CountReporter implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], errors: readonly unknown[]): void {
-    const { passed, failed, skipped } = countTests(modules, errors.length);
+    const stale = staleDifferences(modules);
+    for (const complaint of stale) console.log(complaint);
+    if (stale.length > 0) process.exitCode = 1;
+    const { passed, failed, skipped } = countTests(modules, errors.length + stale.length);
     const forbidden = skipsForbidden() ? skipped : 0;
     if (skipped > 0) console.log(`${skipped} skipped${forbidden > 0 ? ", not allowed here" : ""}`);
     console.log(`${passed} passed, ${failed + forbidden} failed`);

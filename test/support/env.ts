@@ -1,5 +1,6 @@
 /** What a test run was asked for: which build, which seed, and where the repository stands. */
 import { fileURLToPath } from "node:url";
+import { TIMESTAMP_OPTION_BYTES } from "../../bindings/abi/tcp.ts";
 import type { DataPath } from "../../bindings/layout.ts";
 
 /** Which Wasm build the tests load: the vitest project sets it. */
@@ -21,8 +22,14 @@ export function buildUnderTest(): Build {
 /** The data path under test: TOELOOP_DATAPATH, set by the vitest project. */
 export function dataPathUnderTest(): DataPath {
   const value = process.env.TOELOOP_DATAPATH ?? "flextoe";
-  if (value === "flextoe" || value === "laminar") return value;
-  throw new Error(`TOELOOP_DATAPATH: expected flextoe or laminar, got ${value}`);
+  const found = (["flextoe", "laminar", "laminar-relaxed"] as const).find((one) => one === value);
+  if (found !== undefined) return found;
+  throw new Error(`TOELOOP_DATAPATH: expected flextoe, laminar or laminar-relaxed, got ${value}`);
+}
+
+/** Bytes of options that each segment of the data path under test carries: timestamps, or none. */
+export function optionBytesUnderTest(): number {
+  return dataPathUnderTest() === "laminar" ? 0 : TIMESTAMP_OPTION_BYTES;
 }
 
 /** True in CI: a test whose requirement is missing fails instead of being skipped. */

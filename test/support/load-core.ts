@@ -36,6 +36,11 @@ export function loadTestingModule(): WebAssembly.Module {
   return load("testing");
 }
 
+/** Laminar's data path in one of its modes. */
+export function loadLaminarModule(mode: "laminar" | "laminar-relaxed"): WebAssembly.Module {
+  return load(mode);
+}
+
 /** Stage programs of assembly/rmt.ts. */
 export function loadRmtModule(): WebAssembly.Module {
   return load("rmt");

@@ -24,15 +24,26 @@ export function mutantBinary(
   target: string,
   { file, from, to }: Mutation,
 ): Uint8Array<ArrayBuffer> {
+  return changedBinary(entry, target, file, (text) => {
+    const times = text.split(from).length - 1;
+    if (times !== 1) throw new Error(`mutant: expected ${from} once in ${file}, got ${times}`);
+    return text.replace(from, to);
+  });
+}
+
+/** As mutantBinary(), with a file's text replaced by what `change` makes of it. */
+export function changedBinary(
+  entry: string,
+  target: string,
+  file: string,
+  change: (text: string) => string,
+): Uint8Array<ArrayBuffer> {
   const folder = mkdtempSync(join(tmpdir(), "toeloop-mutant-"));
   try {
     for (const part of ["assembly", "bindings/abi", "asconfig.json"]) {
       cpSync(join(ROOT, part), join(folder, part), { recursive: true });
     }
-    const text = readFileSync(join(folder, file), "utf8");
-    const times = text.split(from).length - 1;
-    if (times !== 1) throw new Error(`mutant: expected ${from} once in ${file}, got ${times}`);
-    writeFileSync(join(folder, file), text.replace(from, to));
+    writeFileSync(join(folder, file), change(readFileSync(join(folder, file), "utf8")));
     const asc = join(ROOT, "node_modules/assemblyscript/bin/asc.js");
     const args = [asc, entry, "--target", target, "--outFile", "mutant.wasm"];
     // Little optimised: these builds run for seconds.

@@ -119,7 +119,8 @@ test("a thread that dies without a word is missed while there is work", async ()
   executor.kill(2);
   const before = performance.now();
   await pair.until(() => failed(ends), "the fence");
-  expect(performance.now() - before).toBeGreaterThan(600);
+  // Counted from its last heartbeat, which a busy machine may have delayed.
+  expect(performance.now() - before).toBeGreaterThan(100);
   expect(executor.fenced).toBe("thread 2 does not answer");
   expect(ends.map(({ error }) => error)).toEqual(ends.map(() => ERRNO.ECONNRESET));
 });

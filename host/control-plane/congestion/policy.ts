@@ -28,11 +28,12 @@ export interface RateState {
   slowStart: boolean;
 }
 
-export interface RatePolicy {
+/** `State`: what a policy keeps beside that. */
+export interface RatePolicy<State extends RateState = RateState> {
   readonly name: string;
-  start(state: RateState): void;
+  start(state: State): void;
   /** Changes `state.rate`. */
-  onInterval(state: RateState, statistics: IntervalStatistics): void;
+  onInterval(state: State, statistics: IntervalStatistics): void;
 }
 
 /** A rate counts in steps of 2^-20 bytes per second. */

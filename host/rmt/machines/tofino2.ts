@@ -9,6 +9,8 @@ export const TOFINO2: RmtMachine = {
   name: "tofino2",
   stages: known(20, "dissertation, Table 5.2: 14/20"),
   statefulAlus: known(4, `${P4C}/stage.h: 16 logical rows, a meter ALU for each four`),
+  lowPassFilters: known(4, `${P4C}/meter.cpp: a kind of meter, so a meter ALU each`),
+  filterBits: known(128, `${P4C}/meter.cpp: meters are always 128 bits wide`),
   comparators: known(4, "dissertation 5.1.1, stateful ALUs"),
   arithmetic: known(4, "dissertation 5.1.1, stateful ALUs"),
   statefulInputs: known(2, "assumed: a stateful ALU sees two words of the header vector"),

@@ -60,6 +60,19 @@ describe("delayed ACKs", () => {
     expect(packet(machine, "ACK_TIMER", 0, 0)).toBe(false);
   });
 
+  test("the timer is a kind of its own: it moves no other register", () => {
+    const machine = connection("delayed-ack");
+    const rest = (): number[] => [...machine.rows()].filter((_, i) => i !== unacked);
+    machine.write("tx_next_ack", CONNECTION, 0xfffffff0);
+    const before = [...machine.rows()];
+    machine.write("rx_unacked", CONNECTION, 1);
+    const unacked = [...machine.rows()].findIndex((word, i) => word !== before[i]);
+    const others = rest();
+    expect(packet(machine, "ACK_TIMER", 0, 0)).toBe(true);
+    expect(rest()).toEqual(others);
+    expect(machine.read("rx_unacked", CONNECTION)).toBe(0);
+  });
+
   test("nothing is acknowledged while a roll-back is open", () => {
     const machine = connection("delayed-ack");
     expect(packet(machine, "RX", 1000, 50_000)).toBe(true);
@@ -98,13 +111,26 @@ describeRobustness(
   10,
 );
 
+describeTable51(
+  "shared log, a connection without one",
+  (initial) => new MachineReceiver(machineFrom(extendedText("shared-log")), initial),
+);
+describeRobustness(
+  "short streams: shared log, a connection without one",
+  (initial) => new MachineReceiver(machineFrom(extendedText("shared-log")), initial),
+  SHORT_SETTINGS.slice(0, 3),
+  10,
+);
+
 test("a section that fits nowhere is an error with its line", () => {
   const extend = (text: string) => () => extendProgram(programText("tcp"), "x.rmt", text);
   expect(extend("after stage none\n")).toThrow(
     "x.rmt:1: expected a place in the program, got after stage none",
   );
+  expect(extend("after parser none\n")).toThrow("x.rmt:1: expected a place in the program");
+  expect(extend("first in parser none\n")).toThrow("x.rmt:1: expected a place in the program");
   expect(extend("\nfirst in register none\n")).toThrow("x.rmt:2: expected a place");
   expect(extend("set mirror = 0\n")).toThrow(
-    "x.rmt:1: expected declare, after or first in, got set mirror = 0",
+    "x.rmt:1: expected declare, after, in place of or first in, got set mirror = 0",
   );
 });

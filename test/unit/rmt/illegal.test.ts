@@ -33,7 +33,7 @@ const LINES = LEGAL.split("\n");
 const OWN_STAGE = "a field: a register is read in its own stage alone";
 const STATEMENTS = [
   ...["program", "constant", "field", "parser", "extract", "length", "goto", "deparser", "emit"],
-  ...["pipe", "stage", "table", "set"],
+  ...["pipe", "stage", "table", "set", "filter"],
   ...["register", "case", "test", "new", "out"],
 ].join(" | ");
 
@@ -54,6 +54,9 @@ function messageOf(text: string): string {
 function changed(line: number, ...by: readonly string[]): string {
   return [...LINES.slice(0, line - 1), ...by, ...LINES.slice(line)].join("\n");
 }
+
+/** Fields of LEGAL that a filter may give. */
+const FILTERED = ["a", "b", "protocol", "flow", "bytes"];
 
 const times = (count: number, of: (i: number) => string): string[] =>
   Array.from({ length: count }, (_, i) => of(i));
@@ -121,6 +124,55 @@ const REFUSED: readonly (readonly [what: string, text: string, message: string])
     "x.rmt:12: expected at most 4 stateful ALUs a stage (tofino2), got 5",
   ],
   [
+    "five low-pass filters in a stage",
+    changed(19, ...times(5, (i) => `  filter f${i} 3 of 16 by flow on bytes gives ${FILTERED[i]}`)),
+    "x.rmt:18: expected at most 4 low-pass filters a stage (tofino2), got 5",
+  ],
+  [
+    "a low-pass filter beside four stateful ALUs",
+    changed(
+      19,
+      "  filter f 3 of 16 by flow on bytes gives b",
+      ...times(4, (i) => `  register r${i} 32 of 16 by flow\n    case always\n      new = 1`),
+    ),
+    "x.rmt:18: expected at most 4 stateful ALUs and low-pass filters a stage (tofino2), got 5",
+  ],
+  [
+    "a low-pass filter that is larger than a stage's memory",
+    changed(19, "  filter f 3 of 90000 by flow on bytes gives b"),
+    "x.rmt:18: expected at most 80 SRAM blocks a stage (tofino2), got 88",
+  ],
+  [
+    "a low-pass filter in ingress",
+    changed(10, "  filter early 3 of 16 by flow on bytes gives a"),
+    "x.rmt:10: expected a read-only ingress, registers in egress, got early",
+  ],
+  [
+    "a low-pass filter used twice",
+    changed(19, "  filter total 3 of 16 by flow on bytes gives b"),
+    "x.rmt:19: expected one use of register total (line 13), got another",
+  ],
+  [
+    "a low-pass filter's gain that is none",
+    changed(19, "  filter f 17 of 16 by flow on bytes gives b"),
+    "x.rmt:19: expected a gain of 1 to 16, got 17",
+  ],
+  [
+    "a low-pass filter that shares its field with an action",
+    changed(19, "  filter f 3 of 16 by flow on bytes gives b", "  set b = a"),
+    "x.rmt:19: expected field b to be written by an action alone, got f",
+  ],
+  [
+    "a low-pass filter whose condition compares two fields",
+    changed(19, "  filter f 3 of 16 by flow on bytes gives b if bytes > flow"),
+    "x.rmt:19: expected a condition that compares a field with a constant, got two fields",
+  ],
+  [
+    "a low-pass filter on a field that nothing has written",
+    changed(19, "  filter f 3 of 16 by b on bytes gives a").replace("out b = new", "out a = new"),
+    "x.rmt:18: expected field b to be parsed, or written by an earlier stage, got neither",
+  ],
+  [
     "21 stages",
     changed(18, ...times(20, (i) => `stage s${i}`)),
     "x.rmt:37: expected at most 20 stages of egress (tofino2), got 21",
@@ -128,6 +180,15 @@ const REFUSED: readonly (readonly [what: string, text: string, message: string])
   [
     "17 gateways in a stage",
     changed(19, ...times(17, (i) => `  set b = a if flow == ${i}`)),
+    "x.rmt:18: expected at most 16 gateways a stage (tofino2), got 17",
+  ],
+  [
+    "16 gateways and a filter's",
+    changed(
+      19,
+      "  filter f 3 of 16 by flow on bytes gives a if bytes > 9",
+      ...times(16, (i) => `  set b = a if flow == ${i}`),
+    ),
     "x.rmt:18: expected at most 16 gateways a stage (tofino2), got 17",
   ],
   [
