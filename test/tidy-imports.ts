@@ -76,6 +76,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // A data path by itself: it knows cores and virtual time, nothing of sockets or carriers.
   // What a TLP weighs is the PCIe model's.
   "host/modelled/": [...LEAVES, "host/modelled/", "host/pcie/", ...CORE],
+  // The RMT machine in time: it runs stage programs.
+  "host/modelled/laminar/": [...LEAVES, "host/modelled/", "host/rmt/", "bindings/abi/"],
   "host/interconnect/": [...LEAVES, "host/interconnect/", "host/pcie/", ...CORE],
   "host/control-plane/": [
     ...LEAVES,

@@ -23,10 +23,10 @@ export function machineOf(form: Form): ProgramMachine {
 }
 
 /** As machineOf(), from a text. */
-export function machineFrom(text: string): ProgramMachine {
+export function machineFrom(text: string, most = 2): ProgramMachine {
   const module = loadRmtModule();
   const match = (memory: WebAssembly.Memory) => laminarOver(module, memory);
-  return loadProgram("tcp.rmt", text, TOFINO2, { match, most: 2 });
+  return loadProgram("tcp.rmt", text, TOFINO2, { match, most });
 }
 
 /** A connection of a machine. */

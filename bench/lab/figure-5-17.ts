@@ -1,0 +1,122 @@
+/**
+ * `figure-5.17`: streams under random loss (5.5.4.1). The receiver is the stage program, its ACKs
+ * and merges are mirrored packets of the pipeline; beside it a receiver run to completion with
+ * TAS's one interval, and one with none. The sender is the same for all.
+ */
+import type { Experiment, LabOptions, LabReport, LabRow } from "./experiment.ts";
+import { hostsGiven, switchGiven, tasSegmentNs } from "./laminar-setting.ts";
+import { runStreams, type StreamPlan, type StreamResult } from "./laminar-streams.ts";
+import type { StreamStack } from "./laminar-streams.ts";
+
+const LOSSES = [0, 1e-5, 1e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2];
+const QUICK_LOSSES = [0, 1e-4, 1e-3, 1e-2, 2e-2];
+const STACKS: readonly StreamStack[] = ["Laminar", "TAS", "no interval"];
+const CONNECTIONS = 2;
+const SEGMENT = 1448;
+/** Of the throughput without loss. */
+const FULL = 0.97;
+const TENTH = 1e-3;
+
+/** A stream under loss; `changes`: another program, another path. */
+export function lossyStream(
+  options: Pick<LabOptions, "quick" | "seed">,
+  stack: StreamStack,
+  loss: number,
+  changes: Partial<StreamPlan> = {},
+): StreamResult {
+  return runStreams({
+    stack,
+    connections: CONNECTIONS,
+    segmentBytes: SEGMENT,
+    loss,
+    seed: options.seed,
+    warmUpNs: 500_000,
+    ns: options.quick ? 4_000_000 : 15_000_000,
+    congestion: true,
+    gbps: 100,
+    ...changes,
+  });
+}
+
+type Curve = readonly (readonly [loss: number, gbps: number])[];
+
+/** The highest loss up to which throughput is full. */
+export function fullUntil(curve: Curve): number {
+  const [, whole] = curve[0] as readonly [number, number];
+  const end = curve.findIndex(([, gbps]) => gbps < FULL * whole);
+  return (curve[(end === -1 ? curve.length : end) - 1] as readonly [number, number])[0];
+}
+
+function run(options: LabOptions): LabReport {
+  const losses = options.quick ? QUICK_LOSSES : LOSSES;
+  const curves = new Map<StreamStack, Curve>(
+    STACKS.map((stack): [StreamStack, Curve] => [
+      stack,
+      losses.map((loss) => {
+        options.say(`${stack}, loss ${loss}`);
+        return [loss, lossyStream(options, stack, loss).gbps];
+      }),
+    ]),
+  );
+  const at = (stack: StreamStack, loss: number): number =>
+    (curves.get(stack) as Curve)[losses.indexOf(loss)]?.[1] ?? Number.NaN;
+  const [laminar, tas] = [at("Laminar", TENTH), at("TAS", TENTH)];
+  const kept = (stack: StreamStack, loss: number): LabRow => ({
+    name: `${stack}: ${loss * 100} % loss over none`,
+    ours: at(stack, loss) / at(stack, 0),
+    unit: "x",
+    origin: "predicted",
+  });
+  const floor = 3e-6;
+  return {
+    rows: [
+      {
+        ...{ name: "Laminar full until", ours: fullUntil(curves.get("Laminar") as Curve) * 100 },
+        ...{ unit: "% drop", origin: "predicted", anchor: "fig5.17.full_until" },
+        note: `${FULL} of the throughput without loss`,
+      },
+      {
+        ...{ name: "TAS below Laminar at 0.1 %", ours: laminar / tas, unit: "x lower" },
+        ...{ origin: "predicted", anchor: "fig5.17.tas_at_0.1" },
+        note: "most of it is TAS's core: its own decline is the next rows",
+      },
+      ...STACKS.flatMap((stack) => [kept(stack, TENTH), kept(stack, 2e-2)]),
+      { name: "Laminar without loss", ours: at("Laminar", 0), unit: "Gbit/s", origin: "predicted" },
+      { name: "TAS without loss", ours: at("TAS", 0), unit: "Gbit/s", origin: "predicted" },
+    ],
+    given: [
+      ...switchGiven(),
+      ...hostsGiven(),
+      {
+        name: "TAS receiver",
+        value: `${tasSegmentNs(SEGMENT).toFixed(0)} ns a segment, ring of 1024`,
+        source: "fitted: Figure 5.15; the ring is assumed",
+      },
+      { name: "connections", value: `${CONNECTIONS}`, source: "assumed: not in the text" },
+      { name: "sender", value: "AIMD, go-back-N, RTO 500 us", source: "assumed after TAS" },
+    ],
+    plots: [
+      {
+        title: "Throughput under loss (Figure 5.17)",
+        x: { label: `loss (${floor * 100} %: none)`, scale: "log" },
+        y: { label: "Gbit/s", scale: "linear" },
+        series: [...curves].map(([name, points]) => ({
+          name,
+          form: "line",
+          points: points.map(([loss, gbps]) => [Math.max(floor, loss), gbps]),
+        })),
+      },
+    ],
+    notes: [
+      "TAS's earlier decline does not come out: the model's TAS answers a segment in 1.5 us.",
+      "Linux and Chelsio are not modelled here.",
+    ],
+  };
+}
+
+export const FIGURE_5_17: Experiment = {
+  name: "figure-5.17",
+  title: "streams under random loss",
+  section: "5.5.4.1, Figure 5.17",
+  run,
+};

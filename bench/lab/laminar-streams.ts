@@ -1,0 +1,160 @@
+/**
+ * One-way streams of 5.5.2.1 and 5.5.4.1: TAS senders, and Laminar or a stack on host cores that
+ * receives. Loss is between sender and receiver, of data segments, independent and seeded.
+ */
+import { Lane } from "../../host/modelled/laminar/lane.ts";
+import { LaminarReceiver, STREAM_BUFFER } from "../../host/modelled/laminar/laminar-receiver.ts";
+import { RdmaHost } from "../../host/modelled/laminar/rdma-host.ts";
+import { type RmtSwitch, tcpFrameBytes } from "../../host/modelled/laminar/rmt-switch.ts";
+import { StackReceiver } from "../../host/modelled/laminar/stack-receiver.ts";
+import { StreamSender } from "../../host/modelled/laminar/stream-sender.ts";
+import type { ProgramMachine } from "../../host/rmt/program-machine.ts";
+import {
+  forwardNs,
+  hostOptions,
+  newSwitch,
+  switchOptions,
+  tasSegmentNs,
+  type Testbed,
+  testbed,
+} from "./laminar-setting.ts";
+
+export type StreamStack = "Laminar" | "TAS" | "no interval";
+
+export interface StreamPlan {
+  readonly stack: StreamStack;
+  readonly connections: number;
+  readonly segmentBytes: number;
+  readonly loss: number;
+  readonly seed: number;
+  readonly warmUpNs: number;
+  readonly ns: number;
+  /** AIMD and DCTCP; false: an open loop but for the window. */
+  readonly congestion: boolean;
+  readonly gbps: number;
+  /** TAS receiver without copies. */
+  readonly noCopy?: boolean;
+  /** Another program than ours. */
+  readonly machine?: ProgramMachine;
+  readonly mirrorLoss?: number;
+  /** Bounds what a connection has under way. */
+  readonly windowSegments?: number;
+}
+
+export interface StreamResult {
+  readonly gbps: number;
+  /** Segments a second, millions. */
+  readonly mpps: number;
+  /** Sent over what arrived in order. */
+  readonly sentOverGood: number;
+  readonly timeouts: number;
+  readonly passes: number;
+}
+
+const TIMEOUT_NS = 500_000;
+const SENDER_NS = 600;
+const WIRE_NS = 25;
+
+type Arrive = (row: number, offset: number, length: number) => void;
+
+interface Ends {
+  readonly arrive: Arrive;
+  readonly to: RmtSwitch | undefined;
+  /** Bytes that the application has. */
+  readonly read: () => number;
+}
+
+/** `answer`: an ACK that has reached the sender. */
+type Answer = (row: number, offset: number, marked: boolean) => void;
+
+function laminarEnds(bed: Testbed, plan: StreamPlan, answer: Answer): Ends {
+  const { seed, connections, gbps, machine, mirrorLoss } = plan;
+  const options = switchOptions(seed, 2, connections + 1, {
+    grantNs: 1e9,
+    mirrorLoss: mirrorLoss ?? 0,
+  });
+  const to = newSwitch(bed, options, machine);
+  const of = hostOptions({ cores: 1, gbps, copyNs: 0 });
+  const host = new RdmaHost(bed.simulation, of, bed.prng);
+  const receiver = new LaminarReceiver(to, host, false, of.completionNs);
+  for (let row = 1; row <= connections; row += 1) {
+    receiver.open(row, (offset, marked) => {
+      bed.simulation.after(WIRE_NS + SENDER_NS, () => answer(row, offset, marked));
+    });
+  }
+  return {
+    to,
+    read: () => receiver.read,
+    arrive: (row, offset, length) => receiver.arrive(row, offset, length, false),
+  };
+}
+
+function stackEnds(bed: Testbed, plan: StreamPlan, answer: Answer): Ends {
+  const core = new Lane(bed.simulation);
+  const { inNs, outNs } = { inNs: 600 + forwardNs(), outNs: 600 + forwardNs() };
+  const receivers = Array.from({ length: plan.connections }, (_, i) => {
+    const options = {
+      intervals: plan.stack === "TAS" ? 1 : 0,
+      segmentNs: tasSegmentNs(plan.noCopy === true ? 0 : plan.segmentBytes),
+      inNs,
+      outNs,
+      ring: 1024,
+    } as const;
+    const reply = (offset: number, marked: boolean): void => {
+      bed.simulation.after(WIRE_NS + SENDER_NS, () => answer(i + 1, offset, marked));
+    };
+    return new StackReceiver(bed.simulation, options, reply, core);
+  });
+  const arrive: Arrive = (row, offset, length) =>
+    (receivers[row - 1] as StackReceiver).arrive(offset, length, false);
+  const read = (): number => receivers.reduce((sum, { received }) => sum + received, 0);
+  return { to: undefined, arrive, read };
+}
+
+/** Runs streams; throughput is what the application gets. */
+export function runStreams(plan: StreamPlan): StreamResult {
+  const bed = testbed(plan.seed);
+  const { simulation } = bed;
+  const senders: StreamSender[] = [];
+  const answer: Answer = (row, offset, marked) =>
+    (senders[row - 1] as StreamSender).acknowledge(offset, marked);
+  const make = plan.stack === "Laminar" ? laminarEnds : stackEnds;
+  const { arrive, to, read } = make(bed, plan, answer);
+  const link = new Lane(simulation);
+  const losses = bed.prng.fork("losses");
+  const { segmentBytes, congestion, windowSegments = Number.POSITIVE_INFINITY } = plan;
+  const windowBytes = Math.min(STREAM_BUFFER, segmentBytes * windowSegments);
+  for (let row = 1; row <= plan.connections; row += 1) {
+    const options = {
+      segmentBytes,
+      initialBytes: congestion ? 10 * segmentBytes : windowBytes,
+      windowBytes,
+      timeoutNs: TIMEOUT_NS,
+      segmentNs: (tcpFrameBytes(segmentBytes) * 8) / plan.gbps,
+      coreNs: 0,
+      congestion,
+      bytesPerNs: Number.POSITIVE_INFINITY,
+    };
+    const send = (offset: number, length: number): void => {
+      if (losses.float() < plan.loss) return;
+      simulation.after(WIRE_NS + SENDER_NS, () => arrive(row, offset, length));
+    };
+    senders.push(new StreamSender(simulation, link, options, send));
+  }
+  for (const sender of senders) sender.start();
+  simulation.runTo(plan.warmUpNs);
+  const total = (of: (sender: StreamSender) => number): number =>
+    senders.reduce((sum, sender) => sum + of(sender), 0);
+  const before = read();
+  const segments = total((sender) => sender.segments);
+  simulation.runTo(plan.warmUpNs + plan.ns);
+  const bytes = read() - before;
+  const sent = total((sender) => sender.segments) - segments;
+  return {
+    gbps: (bytes * 8) / plan.ns,
+    mpps: (bytes / segmentBytes / plan.ns) * 1000,
+    sentOverGood: (sent * segmentBytes) / bytes,
+    timeouts: total(({ timeouts }) => timeouts),
+    passes: to?.passes ?? 0,
+  };
+}

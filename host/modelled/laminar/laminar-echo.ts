@@ -1,0 +1,171 @@
+/**
+ * Echoes between hosts that all have Laminar on one switch (recirculation), and from clients with
+ * a stack on their cores. Every packet goes through the stage program.
+ */
+import type { Prng } from "../../prng.ts";
+import type { EchoStack } from "./echo.ts";
+import { LaminarHost, RdmaHost, type HostOptions } from "./rdma-host.ts";
+import { type Packet, packetOf, type Port, type RmtSwitch } from "./rmt-switch.ts";
+import type { StackHost } from "./stack-host.ts";
+
+/** Bytes of a connection's buffers. */
+export const BUFFER = 65_536;
+/** Credits of a connection when it begins. */
+const CREDITS = 1 << 20;
+/** Sequence numbers begin anywhere: here shortly before they wrap. */
+const FIRST = 0xffffff00;
+
+export interface EchoPair {
+  readonly client: LaminarHost;
+  readonly server: LaminarHost;
+}
+
+/** Opens rows `connection` of the switch's program. */
+function open(to: RmtSwitch, host: LaminarHost, connection: number): void {
+  to.program.open(connection, FIRST, BUFFER, CREDITS, BUFFER);
+  host.open(connection, FIRST);
+}
+
+/** Hosts of one kind on a switch. */
+export function laminarHosts(
+  to: RmtSwitch,
+  count: number,
+  options: HostOptions,
+  prng: Prng,
+): LaminarHost[] {
+  return Array.from({ length: count }, (_, i) => {
+    const host = new RdmaHost(to.simulation, options, prng.fork(`host ${i}`));
+    return new LaminarHost(to, host, BUFFER);
+  });
+}
+
+/** The server: reads a request, answers it. */
+export function echoServer(host: LaminarHost): void {
+  host.reader = (connection, { length, stamp }) => {
+    host.host.work(connection, 1, 2 * length, () => {
+      host.freed(connection, length);
+      host.push(connection, length, stamp);
+    });
+  };
+}
+
+/** Laminar on both ends: connection i has the rows 2 i + 1 and 2 i + 2. */
+export class LaminarEcho implements EchoStack {
+  readonly connections: number;
+  readonly #pairs: readonly EchoPair[];
+  readonly #bytes: number;
+  readonly #answered = new Map<number, () => void>();
+
+  constructor(to: RmtSwitch, pairs: readonly EchoPair[], connections: number, bytes: number) {
+    this.connections = connections;
+    this.#pairs = pairs;
+    this.#bytes = bytes;
+    for (let i = 0; i < connections; i += 1) {
+      const { client, server } = this.#pair(i);
+      const [near, far] = [2 * i + 1, 2 * i + 2];
+      open(to, client, near);
+      open(to, server, far);
+      to.connect(near, client.port, far, 0);
+      to.connect(far, server.port, near, 0);
+    }
+    for (const { client, server } of pairs) {
+      this.#serve(server);
+      this.#serve(client);
+    }
+  }
+
+  #pair(i: number): EchoPair {
+    return this.#pairs[i % this.#pairs.length] as EchoPair;
+  }
+
+  /** A host may be client and server: rows with a request under way are clients' ends. */
+  #serve(host: LaminarHost): void {
+    echoServer(host);
+    const serve = host.reader;
+    host.reader = (connection, packet) => {
+      if (this.#answered.has(connection)) this.#response(host, connection, packet);
+      else serve(connection, packet);
+    };
+    host.control = ({ connection }) => {
+      const { coreNs, completionNs } = host.host.options;
+      host.host.work(connection, completionNs / coreNs, 0, () => {});
+    };
+  }
+
+  #response(host: LaminarHost, connection: number, { length }: Packet): void {
+    host.host.work(connection, 0.5, length, () => {
+      host.freed(connection, length);
+      (this.#answered.get(connection) as () => void)();
+    });
+  }
+
+  request(connection: number, answered: () => void): void {
+    const { client } = this.#pair(connection);
+    const near = 2 * connection + 1;
+    this.#answered.set(near, answered);
+    client.host.work(near, 0.5, this.#bytes, () => client.push(near, this.#bytes, 0));
+  }
+}
+
+/** A client with a stack on its cores, servers with Laminar: rows from `first` on. */
+export class HybridEcho implements EchoStack {
+  readonly connections: number;
+  readonly #switch: RmtSwitch;
+  readonly #client: StackHost;
+  readonly #bytes: number;
+  readonly #first: number;
+  readonly #next: Uint32Array;
+  readonly #received: Uint32Array;
+  readonly #answered = new Map<number, () => void>();
+
+  constructor(
+    to: RmtSwitch,
+    client: StackHost,
+    servers: readonly LaminarHost[],
+    connections: number,
+    bytes: number,
+    first: number,
+  ) {
+    this.connections = connections;
+    this.#switch = to;
+    this.#client = client;
+    this.#bytes = bytes;
+    this.#first = first;
+    this.#next = new Uint32Array(connections).fill(FIRST);
+    this.#received = new Uint32Array(connections).fill(FIRST);
+    const port: Port = { deliver: (packet) => this.#deliver(packet) };
+    const at = to.attach(port);
+    for (let i = 0; i < connections; i += 1) {
+      const server = servers[i % servers.length] as LaminarHost;
+      open(to, server, first + i);
+      to.connect(first + i, server.port, 0, at);
+    }
+  }
+
+  request(connection: number, answered: () => void): void {
+    this.#answered.set(connection, answered);
+    const seq = this.#next[connection] as number;
+    this.#next[connection] = seq + this.#bytes;
+    const ack = this.#received[connection] as number;
+    this.#client.transmit(connection, this.#bytes, () => {
+      this.#switch.fromWire(this.#segment(connection, seq, this.#bytes, ack));
+    });
+  }
+
+  #segment(connection: number, seq: number, length: number, ack: number): Packet {
+    const edge = (ack + BUFFER) >>> 0;
+    return packetOf(this.#first + connection, { seq, length, ack, edge, hasAck: 1 });
+  }
+
+  /** A response; its ACK goes back at once, an ACK of Laminar's is the stack's work alone. */
+  #deliver({ connection, seq, length, kind }: Packet): void {
+    const i = connection - this.#first;
+    if (kind !== this.#switch.program.kinds.TX) return;
+    this.#received[i] = seq + length;
+    this.#client.receive(i, length, () => (this.#answered.get(i) as () => void)());
+    this.#client.acknowledge(() => {
+      const ack = this.#received[i] as number;
+      this.#switch.fromWire(this.#segment(i, this.#next[i] as number, 0, ack));
+    });
+  }
+}
