@@ -11,8 +11,13 @@ import { splitTests } from "./support/wasm-tests.ts";
 const root = fileURLToPath(new URL("..", import.meta.url));
 const { plain } = splitTests(root);
 
-/** Makes builds of its own. */
-const MUTANTS = "test/workers/mutants.test.ts";
+/** Tests that load Wasm and say the same twice: their builds or their code are of their own. */
+const ONCE = [
+  "test/workers/mutants.test.ts",
+  "test/unit/rmt/lines.test.ts",
+  "test/lab/laminar-figures.test.ts",
+  "test/laminar/shared-log.test.ts",
+];
 
 const project = (build: "release" | "debug") => ({
   extends: true as const,
@@ -20,7 +25,7 @@ const project = (build: "release" | "debug") => ({
     name: build,
     env: { TOELOOP_BUILD: build },
     include: ["test/**/*.test.ts"],
-    exclude: build === "debug" ? [...plain, MUTANTS] : [],
+    exclude: build === "debug" ? [...plain, ...ONCE] : [],
   },
 });
 
