@@ -19,6 +19,14 @@ const LEAVES = [
 const CORE = ["bindings/abi/", "bindings/core.ts", "bindings/layout.ts"];
 const DATA_PATH = ["assembly/base/", "assembly/wire/", "assembly/flow/", "assembly/tcp/"];
 const STAGE = [...DATA_PATH, "bindings/abi/"];
+/** Parts of the machine see the program, its registers and its tables. */
+const LAMINAR = [
+  ...STAGE,
+  "assembly/laminar/generated/",
+  "assembly/laminar/match.ts",
+  "assembly/laminar/passes.ts",
+  "assembly/laminar/state.ts",
+];
 const ANY = [""];
 
 /** Prefix of the importing file -> prefixes of what it may import; "node:" and packages too. */
@@ -34,7 +42,12 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "assembly/tcp/": ["assembly/base/", "assembly/flow/", "assembly/tcp/", "bindings/abi/"],
   // What every data path has beside TCP itself, stage by stage.
   "assembly/nic/": STAGE,
-  "assembly/nic/executor.ts": [...STAGE, "assembly/nic/flow-scheduler.ts"],
+  "assembly/nic/executor.ts": [
+    ...STAGE,
+    "assembly/nic/context-queue.ts",
+    "assembly/nic/flow-scheduler.ts",
+    "assembly/nic/post-processing.ts",
+  ],
   "assembly/nic/timer-events.ts": [...STAGE, "assembly/nic/context-queue.ts"],
   // Not stages: the control plane's way into the tables, in the protocol stage's own terms.
   // A row that is taken away or handed out anew is in no queue.
@@ -56,13 +69,20 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // Header prediction is the executor's: it makes the decisions of all stages at once.
   "assembly/flextoe/predicted-": [...STAGE, "assembly/nic/", "assembly/flextoe/"],
   "assembly/libtoe/": [...STAGE, "assembly/libtoe/"],
-  // Parts of the machine see the program, its registers and its tables.
-  "assembly/laminar/": [
-    ...STAGE,
-    "assembly/laminar/generated/",
-    "assembly/laminar/match.ts",
-    "assembly/laminar/passes.ts",
-    "assembly/laminar/state.ts",
+  "assembly/laminar/": LAMINAR,
+  // SYNCs put connections into the queue of turns, or keep them out of it.
+  "assembly/laminar/grants.ts": [
+    ...LAMINAR,
+    "assembly/nic/flow-scheduler.ts",
+    "assembly/nic/stages.ts",
+  ],
+  "assembly/laminar/connection.ts": [...LAMINAR, "assembly/laminar/grants.ts"],
+  // Credits before a segment, its meter behind it.
+  "assembly/laminar/push-engine.ts": [
+    ...LAMINAR,
+    "assembly/laminar/grants.ts",
+    "assembly/laminar/meter.ts",
+    "assembly/nic/post-processing.ts",
   ],
   "assembly/laminar/pipeline.ts": [...STAGE, "assembly/nic/", "assembly/laminar/"],
   "assembly/": ["assembly/", "bindings/abi/"],

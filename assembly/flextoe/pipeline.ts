@@ -20,7 +20,8 @@ import * as M from "../../bindings/abi/memory-map.ts";
 import { ReorderPoint } from "../../bindings/abi/stage.ts";
 import * as W from "../../bindings/abi/work.ts";
 import * as queue from "../nic/context-queue.ts";
-import { beginStep, reportOf, spendCredit, turnCredit, workAt } from "../nic/executor.ts";
+import { beginStep, reportOf, serveContexts, spendCredit, turnCredit } from "../nic/executor.ts";
+import { workAt } from "../nic/executor.ts";
 import { expire } from "./expiry.ts";
 import * as scheduler from "../nic/flow-scheduler.ts";
 import { egressRoom, packetBytes } from "../nic/post-processing.ts";
@@ -39,7 +40,7 @@ export function runStep(core: usize, now: u64): u32 {
   // Small bursts are common: a part without work costs a load and a compare, not a call.
   if (load<u32>(core, M.CORE_INGRESS_COUNT) != 0) receiveBurst(core);
   let more: u32 = 0;
-  if (serveContexts(core)) more = M.STEP_MORE;
+  if (serveContexts<Flextoe>(core)) more = M.STEP_MORE;
   const wheel = <usize>load<u32>(core, M.CORE_WHEEL);
   if (wheelNext(wheel) <= now && expireTimers(core, now)) more = M.STEP_MORE;
   // Both words at once: a flow has a turn, or flows wait for their time or their carrier.
@@ -130,47 +131,36 @@ function finish(core: usize, first: u32, end: u32): void {
   }
 }
 
-/** HC: descriptors of all contexts, the turn moving on; true when some are left. */
-// @ts-ignore: decorator
-@inline
-function serveContexts(core: usize): bool {
-  const contexts = load<u32>(core, M.CORE_CONTEXTS);
-  const first = load<u32>(core, M.CORE_CONTEXT_TURN);
-  let context = first;
-  let left = false;
-  do {
-    const record = queue.contextOf(core, context);
-    if (queue.hasDescriptors(record)) {
-      if (serveContext(core, context, record)) left = true;
-      store<u32>(core, first + 1 < contexts ? first + 1 : 0, M.CORE_CONTEXT_TURN);
-    }
-    context = context + 1 < contexts ? context + 1 : 0;
-  } while (context != first);
-  return left;
+/** HC: what of a context's turn is this data path's. */
+@unmanaged
+class Flextoe {
+  // @ts-ignore: decorator
+  @inline
+  predict(context: u32, record: usize, most: u32): u32 {
+    return predictDescriptors(changetype<usize>(this), context, record, most);
+  }
+
+  // @ts-ignore: decorator
+  @inline
+  hostControl(context: u32, work: usize): void {
+    hostControl(changetype<usize>(this), context, work);
+  }
+
+  // @ts-ignore: decorator
+  @inline
+  finish(items: u32): void {
+    finish(changetype<usize>(this), 0, items);
+  }
 }
 
-function serveContext(core: usize, context: u32, record: usize): bool {
-  let budget = L.DESCRIPTORS_PER_STEP;
-  let pending = queue.pendingDescriptors(core, record);
-  if (isReadAhead(core, pending)) readAheadDescriptors(core, record, pending);
-  while (pending != 0 && budget != 0 && isUnloaded(core)) {
-    if (!sendPredicted(core, context, record)) break;
-    pending--;
-    budget--;
-  }
-  while (pending != 0 && budget != 0) {
-    const items = min(min(pending, budget), min(L.BATCH_MAX, egressRoom(core)));
-    if (items == 0) break;
-    for (let i: u32 = 0; i < items; i++) {
-      const work = workAt(core, i);
-      queue.fetchDescriptor(core, context, work);
-      hostControl(core, context, work);
-    }
-    finish(core, 0, items);
-    budget -= items;
-    pending = queue.pendingDescriptors(core, record);
-  }
-  return pending != 0;
+/** Header prediction for the descriptors at the head of a queue; how many they were. */
+// @ts-ignore: decorator
+@inline
+function predictDescriptors(core: usize, context: u32, record: usize, most: u32): u32 {
+  if (isReadAhead(core, most)) readAheadDescriptors(core, record, most);
+  let sent: u32 = 0;
+  while (sent < most && isUnloaded(core) && sendPredicted(core, context, record)) sent++;
+  return sent;
 }
 
 /** No flow waits for a turn or for its carrier: whoever comes may go at once. */

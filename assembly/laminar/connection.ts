@@ -9,6 +9,7 @@ import { ADDRESS_IPV4 } from "../../bindings/abi/ip.ts";
 import * as M from "../../bindings/abi/memory-map.ts";
 import * as R from "../../bindings/abi/rmt.ts";
 import * as T from "./generated/tcp.ts";
+import { enterGrants, leaveGrants } from "./grants.ts";
 import { exactRemove, exactSlot } from "./match.ts";
 import { controlPass, isRelaxed, stateOf, writeRoom } from "./passes.ts";
 import { laminarOf } from "./state.ts";
@@ -68,6 +69,7 @@ export function enterPipeline(core: usize, connection: u32): bool {
   writeRegisters(core, connection, p);
   const next = load<u32>(p, F.PROTOCOL_RX_NEXT_SEQ);
   store<u32>(laminarOf(core, connection), next, R.LAMINAR_READY);
+  enterGrants(core, connection);
   store<u32>(entry, remote);
   store<u32>(entry, local, 4);
   store<u32>(entry, ports, 8);
@@ -104,6 +106,7 @@ function writeRegisters(core: usize, connection: u32, p: usize): void {
 
 /** No packet finds the connection from here on. */
 export function leavePipeline(core: usize, connection: u32): void {
+  leaveGrants(core, connection);
   const pre = preOf(core, connection);
   exactRemove(stateOf(core), CONNECTIONS, remoteOf(pre), localOf(pre), portsOf(pre), 0);
 }

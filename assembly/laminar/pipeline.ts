@@ -12,13 +12,13 @@ import { wheelAdvance, wheelNext } from "../base/timer-wheel.ts";
 import { preOf, protocolOf } from "../flow/flow-state.ts";
 import * as nic from "../nic/connection.ts";
 import * as queue from "../nic/context-queue.ts";
-import { beginStep, reportOf, spendCredit, turnCredit, workAt } from "../nic/executor.ts";
+import { beginStep, reportOf, serveContexts, spendCredit, turnCredit } from "../nic/executor.ts";
+import { workAt } from "../nic/executor.ts";
 import * as scheduler from "../nic/flow-scheduler.ts";
-import { egressRoom, packetBytes } from "../nic/post-processing.ts";
+import { egressRoom } from "../nic/post-processing.ts";
 import { identify, validateRx } from "../nic/pre-processing.ts";
 import { actionsOf, LEAVES, SCHEDULES, stageDma, stageHostControl } from "../nic/stages.ts";
-import { stageNetif, stageNotify, stagePost, stagePre, stageSchedule } from "../nic/stages.ts";
-import { stageTurn } from "../nic/stages.ts";
+import { stageNetif, stageNotify, stagePost, stagePre, stageTurn } from "../nic/stages.ts";
 import { timerExpired } from "../nic/timer-events.ts";
 import { protocolDelayedAck } from "../tcp/host-control.ts";
 import { protocolTx } from "../tcp/transmit.ts";
@@ -31,6 +31,7 @@ import * as M from "../../bindings/abi/memory-map.ts";
 import * as W from "../../bindings/abi/work.ts";
 import { enterPipeline, leavePipeline } from "./connection.ts";
 import * as T from "./generated/tcp.ts";
+import { mustWait, stageGrants, syncExpired } from "./grants.ts";
 import { ingressPass, receiveRoom, valuePass } from "./passes.ts";
 import { pushSegment } from "./push-engine.ts";
 import { receiveSegment } from "./receive.ts";
@@ -45,7 +46,7 @@ export function runStep(core: usize, now: u64): u32 {
   beginStep(core, now);
   if (load<u32>(core, M.CORE_INGRESS_COUNT) != 0) receiveBurst(core);
   let more: u32 = 0;
-  if (serveContexts(core)) more = M.STEP_MORE;
+  if (serveContexts<Laminar>(core)) more = M.STEP_MORE;
   if (wheelNext(<usize>load<u32>(core, M.CORE_WHEEL)) <= now && expireTimers(core, now)) {
     more = M.STEP_MORE;
   }
@@ -136,7 +137,7 @@ function finish(core: usize, first: u32, end: u32): void {
   for (let i = first; i < end; i++) {
     const work = workAt(core, i);
     stagePost(core, work);
-    if ((actionsOf(work) & SCHEDULES) != 0) stageSchedule(core, work);
+    if ((actionsOf(work) & SCHEDULES) != 0) stageGrants(core, work);
   }
   for (let i = first; i < end; i++) {
     const work = workAt(core, i);
@@ -145,39 +146,27 @@ function finish(core: usize, first: u32, end: u32): void {
   }
 }
 
-/** Descriptors of all contexts, the turn moving on; true when some are left. */
-function serveContexts(core: usize): bool {
-  const contexts = load<u32>(core, M.CORE_CONTEXTS);
-  const first = load<u32>(core, M.CORE_CONTEXT_TURN);
-  let context = first;
-  let left = false;
-  do {
-    const record = queue.contextOf(core, context);
-    if (queue.hasDescriptors(record)) {
-      if (serveContext(core, context, record)) left = true;
-      store<u32>(core, first + 1 < contexts ? first + 1 : 0, M.CORE_CONTEXT_TURN);
-    }
-    context = context + 1 < contexts ? context + 1 : 0;
-  } while (context != first);
-  return left;
-}
-
-function serveContext(core: usize, context: u32, record: usize): bool {
-  let budget = L.DESCRIPTORS_PER_STEP;
-  let pending = queue.pendingDescriptors(core, record);
-  while (pending != 0 && budget != 0) {
-    const items = min(min(pending, budget), min(L.BATCH_MAX, egressRoom(core)));
-    if (items == 0) break;
-    for (let i: u32 = 0; i < items; i++) {
-      const work = workAt(core, i);
-      queue.fetchDescriptor(core, context, work);
-      hostControl(core, work);
-    }
-    finish(core, 0, items);
-    budget -= items;
-    pending = queue.pendingDescriptors(core, record);
+/** What of a context's turn is this data path's. */
+@unmanaged
+class Laminar {
+  /** Everything passes the pipeline. */
+  // @ts-ignore: decorator
+  @inline
+  predict(_context: u32, _record: usize, _most: u32): u32 {
+    return 0;
   }
-  return pending != 0;
+
+  // @ts-ignore: decorator
+  @inline
+  hostControl(_context: u32, work: usize): void {
+    hostControl(changetype<usize>(this), work);
+  }
+
+  // @ts-ignore: decorator
+  @inline
+  finish(items: u32): void {
+    finish(changetype<usize>(this), 0, items);
+  }
 }
 
 /** A descriptor of libTOE or of the control plane. */
@@ -204,7 +193,9 @@ function expireTimers(core: usize, now: u64): bool {
   const fired = wheelAdvance(wheel, <usize>load<u32>(core, M.CORE_TIMERS), now, due, most);
   for (let i: u32 = 0; i < fired; i++) {
     count(core, Counter.TimersFired);
-    const connection = timerExpired(core, load<u32>(due + i * 4));
+    const timer = load<u32>(due + i * 4);
+    if (syncExpired(core, timer)) continue;
+    const connection = timerExpired(core, timer);
     if (connection == 0) continue;
     const work = workAt(core, 0);
     stageTurn(core, work, connection, W.WorkKind.DelayedAck);
@@ -246,12 +237,9 @@ function takeTurn(core: usize, connection: u32, room: u32): u32 {
     pushSegment(core, work, T.C_TX);
     const actions = actionsOf(work);
     if ((actions & W.ACTION_SEND) == 0) break;
-    if (scheduler.isPaced(core, connection)) {
-      scheduler.pace(core, connection, packetBytes(core, work));
-    }
     items++;
     if ((actions & W.ACTION_SCHEDULE) == 0) break;
-    if (scheduler.mustWait(core, connection)) break;
+    if (mustWait(core, connection)) break;
     if (items < most) store<u32>(work, actions & ~W.ACTION_SCHEDULE, W.WORK_ACTIONS);
     else if (items < turn) scheduler.keepTurn(core, connection, turn - items);
   }

@@ -5,14 +5,17 @@
  * to say, as it is for FlexTOE's protocol stage.
  */
 import { countDrop } from "../base/counter.ts";
-import { protocolOf } from "../flow/flow-state.ts";
+import { isRated } from "../base/rate-clock.ts";
+import { packetBytes } from "../nic/post-processing.ts";
 import { DropReason } from "../../bindings/abi/drop-reason.ts";
-import { PROTOCOL_MSS } from "../../bindings/abi/flow-state.ts";
-import { TURN_SEGMENTS_MAX } from "../../bindings/abi/limits.ts";
+import { CORE_NOW } from "../../bindings/abi/memory-map.ts";
+import { Verdict } from "../../bindings/abi/rmt.ts";
 import { TCP_FIN } from "../../bindings/abi/tcp.ts";
 import * as W from "../../bindings/abi/work.ts";
 import * as T from "./generated/tcp.ts";
-import { register, result, segmentPass, valuePass } from "./passes.ts";
+import { grant, meterOf } from "./grants.ts";
+import { measure } from "./meter.ts";
+import { register, result, segmentPass } from "./passes.ts";
 
 /** The segment of this item, if it has one, through the pipeline; `kind`: C_TX or C_PROBE. */
 export function pushSegment(core: usize, work: usize, kind: u32): void {
@@ -23,21 +26,26 @@ export function pushSegment(core: usize, work: usize, kind: u32): void {
   const fin: u32 = (load<u32>(work, W.WORK_OUT_FLAGS) & TCP_FIN) != 0 ? 1 : 0;
   if (register(core, connection, T.R_TX_CREDITS) < length + fin) grant(core, connection);
   segmentPass(core, kind, connection, load<u32>(work, W.WORK_OUT_SEQ), length + fin, length);
-  const reason = result(core, T.REASON);
-  if (reason == 0) return;
+  let reason = reasonOf(result(core, T.REASON));
+  if (reason == DropReason.None && kind == T.C_TX && exceeds(core, work, connection)) {
+    reason = DropReason.PushRate;
+  }
+  if (reason == DropReason.None) return;
   store<u32>(work, actions & ~W.ACTION_SEND, W.WORK_ACTIONS);
-  countDrop(core, reasonOf(reason));
+  countDrop(core, reason);
+}
+
+/** The meter has the last word, as IP bytes (5.4). */
+// @ts-ignore: decorator
+@inline
+function exceeds(core: usize, work: usize, connection: u32): bool {
+  const meter = meterOf(core, connection);
+  if (!isRated(meter)) return false;
+  return measure(meter, packetBytes(core, work), load<u64>(core, CORE_NOW)) == Verdict.Dropped;
 }
 
 function reasonOf(reason: u32): u32 {
+  if (reason == 0) return DropReason.None;
   if (reason == T.C_STALE) return DropReason.PushStale;
   return reason == T.C_NO_CREDIT ? DropReason.PushCredit : DropReason.PushWindow;
-}
-
-/** SYNC of the packet generator: credits for a turn (5.3.2.1). */
-function grant(core: usize, connection: u32): void {
-  const mss: u32 = load<u16>(protocolOf(core, connection), PROTOCOL_MSS);
-  const held = register(core, connection, T.R_TX_CREDITS);
-  const full = TURN_SEGMENTS_MAX * mss;
-  if (held < full) valuePass(core, T.C_GRANT, connection, full - held, held);
 }

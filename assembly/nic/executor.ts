@@ -4,6 +4,9 @@
  */
 import { wheelNext } from "../base/timer-wheel.ts";
 import { preOf } from "../flow/flow-state.ts";
+import { contextOf, fetchDescriptor, hasDescriptors, pendingDescriptors } from "./context-queue.ts";
+import { egressRoom } from "./post-processing.ts";
+import { BATCH_MAX, DESCRIPTORS_PER_STEP } from "../../bindings/abi/limits.ts";
 import { PRE_NETIF, PRE_STATE, PreState } from "../../bindings/abi/flow-state.ts";
 import * as M from "../../bindings/abi/memory-map.ts";
 import { WORK_SIZE } from "../../bindings/abi/work.ts";
@@ -63,4 +66,51 @@ export function turnCredit(core: usize, connection: u32): u32 {
 export function spendCredit(core: usize, connection: u32, frames: u32): void {
   const credit = creditOf(core, connection);
   store<u32>(credit, load<u32>(credit) - frames);
+}
+
+/**
+ * Descriptors of all contexts, the turn moving on; true when some are left. `P`: the data path's
+ * own part, a class without fields whose `this` is the core (a call of its methods is direct).
+ *
+ *   predict(context, record, most): u32   descriptors that went at once, without the stages
+ *   hostControl(context, work)            a descriptor in its work record
+ *   finish(items)                         the work records of a burst, all stages behind
+ */
+// @ts-ignore: decorator
+@inline
+export function serveContexts<P>(core: usize): bool {
+  const contexts = load<u32>(core, M.CORE_CONTEXTS);
+  const first = load<u32>(core, M.CORE_CONTEXT_TURN);
+  let context = first;
+  let left = false;
+  do {
+    const record = contextOf(core, context);
+    if (hasDescriptors(record)) {
+      if (serveContext<P>(core, context, record)) left = true;
+      store<u32>(core, first + 1 < contexts ? first + 1 : 0, M.CORE_CONTEXT_TURN);
+    }
+    context = context + 1 < contexts ? context + 1 : 0;
+  } while (context != first);
+  return left;
+}
+
+function serveContext<P>(core: usize, context: u32, record: usize): bool {
+  const path = changetype<P>(core);
+  let pending = pendingDescriptors(core, record);
+  const sent = path.predict(context, record, min(pending, DESCRIPTORS_PER_STEP));
+  let budget = DESCRIPTORS_PER_STEP - sent;
+  pending -= sent;
+  while (pending != 0 && budget != 0) {
+    const items = min(min(pending, budget), min(BATCH_MAX, egressRoom(core)));
+    if (items == 0) break;
+    for (let i: u32 = 0; i < items; i++) {
+      const work = workAt(core, i);
+      fetchDescriptor(core, context, work);
+      path.hostControl(context, work);
+    }
+    path.finish(items);
+    budget -= items;
+    pending = pendingDescriptors(core, record);
+  }
+  return pending != 0;
 }

@@ -136,13 +136,19 @@ function postReceived(core: usize, work: usize): void {
 /** What of an item's actions is the flow scheduler's. */
 export const SCHEDULES: u32 = W.ACTION_SCHEDULE | W.ACTION_INTERVAL;
 
+/** The interval of an item with ACTION_INTERVAL. */
+// @ts-ignore: decorator
+@inline
+export function intervalOf(work: usize): u64 {
+  const high = <u64>load<u32>(work, W.WORK_ARGUMENT_HIGH);
+  return (high << 32) | <u64>load<u32>(work, W.WORK_ARGUMENT_LOW);
+}
+
 /** Flow scheduler: a new interval, or something to send. Its queues are of one thread. */
 export function stageSchedule(core: usize, work: usize): void {
   const connection = load<u32>(work, W.WORK_CONNECTION);
   if ((actionsOf(work) & W.ACTION_INTERVAL) != 0) {
-    const low = <u64>load<u32>(work, W.WORK_ARGUMENT_LOW);
-    const high = <u64>load<u32>(work, W.WORK_ARGUMENT_HIGH);
-    setPacingInterval(core, connection, (high << 32) | low);
+    setPacingInterval(core, connection, intervalOf(work));
   }
   if ((actionsOf(work) & W.ACTION_SCHEDULE) == 0) return;
   // A flow that had nothing to send has saved up no credit; a turn's flow keeps its schedule.

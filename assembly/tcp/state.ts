@@ -99,7 +99,7 @@ export function hasSendable(p: usize): bool {
 
 // @ts-ignore: decorator
 @inline
-function armTimer(core: usize, connection: u32, kind: u32, deadline: u64): void {
+export function armTimer(core: usize, connection: u32, kind: u32, deadline: u64): void {
   const timers = <usize>load<u32>(core, CORE_TIMERS);
   wheelArm(<usize>load<u32>(core, CORE_WHEEL), timers, timerOf(connection, kind), deadline);
 }
@@ -112,7 +112,7 @@ export function cancelTimer(core: usize, connection: u32, kind: u32): void {
 
 // @ts-ignore: decorator
 @inline
-function isArmed(core: usize, connection: u32, kind: u32): bool {
+export function isArmed(core: usize, connection: u32, kind: u32): bool {
   const timer = <usize>load<u32>(core, CORE_TIMERS) + timerOf(connection, kind) * TIMER_SIZE;
   return load<u64>(timer, TIMER_DEADLINE) != 0;
 }

@@ -57,5 +57,7 @@ export const enum Counter {
   SendsStarved = 43,
   /** Transmit buffers of idle connections that were taken back for others. */
   BuffersReclaimed = 44,
+  /** Laminar: SYNCs that gave transmission credits. */
+  Grants = 45,
 }
-export const COUNTERS: u32 = 45;
+export const COUNTERS: u32 = 46;

@@ -54,9 +54,10 @@ export const enum DropReason {
   /** Workers executor: netif and pre-processing disagree on the flow group. */
   FlowGroup = 45,
   // Laminar's pipeline, of segments that the push engine gave it: acknowledged meanwhile, without
-  // credit, beyond the peer's window.
+  // credit, beyond the peer's window, faster than the connection's meter.
   PushStale = 46,
   PushCredit = 47,
   PushWindow = 48,
+  PushRate = 49,
 }
-export const DROP_REASONS: u32 = 49;
+export const DROP_REASONS: u32 = 50;

@@ -51,7 +51,9 @@ export const TCP_VECTOR_MAX: u32 = 512;
 // LAMINAR: what is kept of a connection beside its registers and its PROTOCOL record.
 /** libTOE has been told of the bytes before this sequence number (5.3.1.4: ahead of a merge). */
 export const LAMINAR_READY: u32 = 0; // u32
-export const LAMINAR_SIZE: u32 = 4;
+/** Its rate, in ns. */
+export const LAMINAR_METER: u32 = 8;
+export const LAMINAR_SIZE: u32 = 48; // LAMINAR_METER + METER_SIZE
 
 // What surrounds the stages of an RMT machine (5.1.1). Times are ps, rates fs for each byte; a
 // packet is a handle that the caller gives, never 0. Rings hold a power of two.
@@ -144,13 +146,11 @@ export const GENERATOR_SIZE: u32 = 32;
 /** Turns that one call looks at. */
 export const GENERATOR_SCAN: u32 = 64;
 
-// METER: a token bucket, kept as the time at which it is full again.
-export const METER_FULL: u32 = 0; // u64
-/** 0: everything conforms. */
-export const METER_FS_PER_BYTE: u32 = 8; // u32
-/** Ps of rate that the bucket holds. */
-export const METER_BURST_PS: u32 = 12; // u32
+// METER: a token bucket, kept as the time at which its next packet conforms. It begins with a rate
+// clock (rate-clock.ts); without an interval everything conforms.
+/** Time at the rate that may be saved up. */
+export const METER_SAVED: u32 = 24; // u32
 /** Verdict on what does not conform: Marked or Dropped. */
-export const METER_EXCESS: u32 = 16; // u32
-export const METER_EXCEEDED: u32 = 20; // u32
-export const METER_SIZE: u32 = 32;
+export const METER_EXCESS: u32 = 28; // u32
+export const METER_EXCEEDED: u32 = 32; // u32
+export const METER_SIZE: u32 = 40;

@@ -16,13 +16,15 @@ export const TIMER_SLOT: u32 = 16; // u32: slot index + 1 over all levels; 0 = n
 export const TIMER_DUE: u32 = 24; // u64: tick at which its slot comes up, while linked
 export const TIMER_SIZE: u32 = 32;
 
-/** Timers of one connection: timer index = connection * TIMERS_PER_CONNECTION + kind; 2 is free. */
+/** Timers of one connection: timer index = connection * TIMERS_PER_CONNECTION + kind. */
 export const TIMERS_PER_CONNECTION: u32 = 4;
 export const enum TimerKind {
   /** RTO or, with FLOW_PERSIST, the persist timer: an event for the control plane. */
   Retransmit = 0,
   /** Handled in the data path. */
   DelayedAck = 1,
+  /** Handled in the data path: Laminar's next SYNC of a connection that is at its rate. */
+  Sync = 2,
   /** The control plane's: handshake, keep-alive, TIME-WAIT, user timeout. */
   Control = 3,
 }

@@ -8,65 +8,10 @@ import { expect, test } from "vitest";
 import { Counter } from "../../bindings/abi/counters.ts";
 import { AtxOpcode, EventKind } from "../../bindings/abi/descriptor.ts";
 import { DropReason } from "../../bindings/abi/drop-reason.ts";
-import * as M from "../../bindings/abi/memory-map.ts";
-import { TCP_ROW_BYTES } from "../../bindings/abi/rmt.ts";
-import { createCore } from "../../bindings/core.ts";
 import { ACK, buildFrame, FIN, RST, streamBytes } from "../support/frames.ts";
 import { judgeSegment } from "../support/judge-segment.ts";
-import { loadLaminarModule, TEST_HASH_KEY, TEST_LAYOUT } from "../support/load-core.ts";
-import { type FlowFields, type Outcome, RawCore } from "../support/raw-core.ts";
-
-const MODES = ["laminar", "laminar-relaxed"] as const;
-type Mode = (typeof MODES)[number];
-
-/** The registers in the program's order; relaxed mode's first is the window's edge. */
-const ROW = {
-  laminar: { rxNextSeq: 0, window: 1, tail: 2, head: 3, txNextAck: 4, credits: 7 },
-  "laminar-relaxed": { rxNextSeq: 1, window: 0, tail: 2, head: 3, txNextAck: 4, credits: 7 },
-} as const;
-
-class Flow {
-  readonly raw: RawCore;
-  readonly flow: FlowFields;
-  readonly #mode: Mode;
-
-  constructor(mode: Mode, choice: Partial<FlowFields> = {}) {
-    this.#mode = mode;
-    const module = loadLaminarModule(mode);
-    this.raw = new RawCore(createCore({ module, layout: TEST_LAYOUT, hashKey: TEST_HASH_KEY }));
-    this.flow = this.raw.establish(choice);
-  }
-
-  register(name: keyof typeof ROW.laminar): number {
-    const { core } = this.raw;
-    const rows = core.words[(core.address + M.CORE_RMT_ROWS) >>> 2] as number;
-    const at = rows + this.flow.connection * TCP_ROW_BYTES + 4 * ROW[this.#mode][name];
-    return core.words[at >>> 2] as number;
-  }
-
-  /** Bytes that the registers have room for. */
-  get room(): number {
-    const window = this.register("window");
-    return this.#mode === "laminar" ? window : (window - this.register("rxNextSeq")) >>> 0;
-  }
-
-  data(from: number, length: number, flags = ACK): Uint8Array {
-    const seq = (this.flow.rxSeq + from) >>> 0;
-    const payload = streamBytes(seq, length);
-    return buildFrame({ seq, ack: this.flow.txSeq, flags, payload });
-  }
-
-  offer(...frames: Uint8Array[]): Outcome {
-    return this.raw.offer(frames);
-  }
-
-  /** Appends and sends; what left. */
-  send(length: number): Outcome {
-    this.raw.fill(this.flow, this.flow.txSeq, streamBytes(this.flow.txSeq, length));
-    this.raw.post(1, { txAppend: length });
-    return this.raw.step();
-  }
-}
+import { LaminarFlow, MODES } from "../support/laminar-flow.ts";
+import type { Outcome } from "../support/raw-core.ts";
 
 const acks = ({ frames }: Outcome, rxSeq: number): number[] =>
   frames.map((frame) => (judgeSegment(frame).ack - rxSeq) >>> 0);
@@ -74,7 +19,7 @@ const acks = ({ frames }: Outcome, rxSeq: number): number[] =>
 for (const mode of MODES) {
   for (const rxSeq of [5000, 0xffffff00]) {
     test(`${mode}, ${rxSeq}: one pseudo segment closes a gap, libTOE hears it at once`, () => {
-      const one = new Flow(mode, { rxSeq });
+      const one = new LaminarFlow(mode, { rxSeq });
       expect(acks(one.offer(one.data(1000, 500)), rxSeq)).toEqual([0]);
       expect([one.register("head"), one.register("tail")]).toEqual([1000, 1500]);
       expect(acks(one.offer(one.data(0, 1000)), rxSeq)).toEqual([1500]);
@@ -86,7 +31,7 @@ for (const mode of MODES) {
     });
 
     test(`${mode}, ${rxSeq}: a window that is too small for a segment is not lost`, () => {
-      const one = new Flow(mode, { rxSeq });
+      const one = new LaminarFlow(mode, { rxSeq });
       for (let at = 0; at < 16_000; at += 1000) one.offer(one.data(at, 1000));
       expect(one.room).toBe(384);
       const { frames, drops } = one.offer(one.data(16_000, 1000));
@@ -109,7 +54,7 @@ for (const mode of MODES) {
   }
 
   test(`${mode}: RFC 9293 MUST-59: a burst is processed, then acknowledged`, () => {
-    const one = new Flow(mode, { ackThreshold: 1 });
+    const one = new LaminarFlow(mode, { ackThreshold: 1 });
     const burst = Array.from({ length: 5 }, (_, i) => one.data(i * 100, 100));
     expect(acks(one.offer(...burst), one.flow.rxSeq)).toEqual([200, 400, 500]);
     // A segment out of order in between is answered for itself.
@@ -118,7 +63,7 @@ for (const mode of MODES) {
   });
 
   test(`${mode}: a FIN that comes early waits, data behind it are refused`, () => {
-    const one = new Flow(mode);
+    const one = new LaminarFlow(mode);
     expect(one.offer(one.data(500, 500, ACK | FIN)).events).toEqual([]);
     const { events, frames } = one.offer(one.data(0, 500));
     expect(events.map(({ kind }) => kind)).toEqual([EventKind.FinReceived]);
@@ -132,7 +77,7 @@ for (const mode of MODES) {
   });
 
   test(`${mode}: an acknowledgment of what was never sent is taken back from T1`, () => {
-    const one = new Flow(mode);
+    const one = new LaminarFlow(mode);
     one.send(1000);
     const { rxSeq, txSeq } = one.flow;
     const { drops } = one.offer(buildFrame({ seq: rxSeq, ack: txSeq + 5000, flags: ACK }));
@@ -144,13 +89,13 @@ for (const mode of MODES) {
   });
 
   test(`${mode}: credits are granted for a turn, and each segment is charged`, () => {
-    const one = new Flow(mode, { mss: 1000 });
+    const one = new LaminarFlow(mode, { mss: 1000 });
     expect(one.send(2500).frames.length).toBe(2);
     expect(one.register("credits")).toBe(8 * 1000 - 2000);
   });
 
   test(`${mode}: RFC 9293 MUST-35: a closed window is probed through the pipeline`, () => {
-    const one = new Flow(mode, { peerWindow: 0 });
+    const one = new LaminarFlow(mode, { peerWindow: 0 });
     expect(one.send(1000).frames).toEqual([]);
     one.raw.post(0, { opcode: AtxOpcode.Probe });
     const [probe] = one.raw.step().frames.map((frame) => judgeSegment(frame));
@@ -159,7 +104,7 @@ for (const mode of MODES) {
   });
 
   test(`${mode}: RFC 5961: RST at the next number resets, elsewhere it is challenged`, () => {
-    const one = new Flow(mode);
+    const one = new LaminarFlow(mode);
     const { rxSeq, txSeq } = one.flow;
     const off = one.offer(buildFrame({ seq: rxSeq + 5, ack: txSeq, flags: RST }));
     expect([off.events, off.frames.length]).toEqual([[], 1]);
@@ -168,7 +113,7 @@ for (const mode of MODES) {
   });
 
   test(`${mode}: a row that is used again has nothing of its last connection`, () => {
-    const one = new Flow(mode);
+    const one = new LaminarFlow(mode);
     const { core } = one.raw;
     one.offer(one.data(1000, 500));
     one.send(1000);
@@ -190,6 +135,6 @@ for (const mode of MODES) {
 }
 
 test("only relaxed mode offers timestamps and SACK", () => {
-  const features = MODES.map((mode) => new Flow(mode).raw.core.exports.features());
+  const features = MODES.map((mode) => new LaminarFlow(mode).raw.core.exports.features());
   expect(features).toEqual([4, 7]);
 });

@@ -2,6 +2,8 @@
  * What surrounds the stages of an RMT machine (dissertation 5.1.1), as TypeScript sees the modules
  * of build/rmt.wasm: records in a memory of their own, times in ns. A packet is a handle, not 0.
  */
+import { INTERVAL_FRACTION_BITS } from "../../../bindings/abi/flow-state.ts";
+import { CLOCK_INTERVAL } from "../../../bindings/abi/rate-clock.ts";
 import * as R from "../../../bindings/abi/rmt.ts";
 
 /** Of build/rmt.wasm; times are ps, Infinity is never. */
@@ -265,18 +267,19 @@ export class Meters {
     this.#at = memory.take(connections * R.METER_SIZE);
   }
 
-  /** The control plane's; Infinity: everything conforms. */
+  /** The control plane's; Infinity: everything conforms. `savedNs`: time at the rate, at most. */
   set(
     connection: number,
     gbps: number,
-    burstNs: number,
+    savedNs: number,
     excess: R.Verdict.Marked | R.Verdict.Dropped,
   ): void {
-    const record = (this.#at + connection * R.METER_SIZE) / 4;
-    const { words } = this.#memory;
-    words[record + R.METER_FS_PER_BYTE / 4] = fsPerByte(gbps);
-    words[record + R.METER_BURST_PS / 4] = ps(burstNs);
-    words[record + R.METER_EXCESS / 4] = excess;
+    const record = this.#at + connection * R.METER_SIZE;
+    const { words, longs } = this.#memory;
+    const interval = Math.round(((8 * PS) / gbps) * 2 ** INTERVAL_FRACTION_BITS);
+    longs[(record + CLOCK_INTERVAL) / 8] = BigInt(interval);
+    words[(record + R.METER_SAVED) / 4] = ps(savedNs);
+    words[(record + R.METER_EXCESS) / 4] = excess;
   }
 
   pass(connection: number, bytes: number, now: number): R.Verdict {

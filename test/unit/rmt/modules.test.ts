@@ -192,11 +192,11 @@ describe("packet generator", () => {
 });
 
 describe("meter", () => {
-  test("100 Gbit/s and a bucket of 160 ns: two packets of 1000 bytes, then one each 80 ns", () => {
+  test("100 Gbit/s, 80 ns of it saved: two packets of 1000 bytes, then one each 80 ns", () => {
     const meters = new Meters(memory(), 2);
-    meters.set(1, 100, 160, Verdict.Dropped);
+    meters.set(1, 100, 80, Verdict.Dropped);
     const [taken, dropped] = [Verdict.Taken, Verdict.Dropped];
-    const at = [0, 0, 0, 79, 80, 80, 1000, 1000, 1000];
+    const at = [500, 500, 500, 579, 580, 580, 1000, 1000, 1000];
     const expected = [taken, taken, dropped, dropped, taken, dropped, taken, taken, dropped];
     expect(at.map((now) => meters.pass(1, 1000, now))).toEqual(expected);
     expect([meters.exceeded(1), meters.exceeded(0)]).toEqual([4, 0]);
