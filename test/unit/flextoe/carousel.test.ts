@@ -452,7 +452,8 @@ test("a clock that goes backwards: a flow joins late or at once, and no list bre
   for (let round = 0; round < 2000; round += 1) {
     const flow = random.between(1, 20);
     queues.setInterval(flow, anyInterval(random) || 1n);
-    queues.pace(flow, 1500);
+    // Only who has its turn is charged: a flow that waits has a slot for its deadline.
+    if (queues.record(flow).queue === 0) queues.pace(flow, 1500);
     queues.schedule(flow, random.oneIn(2));
     const delay = 1n << BigInt(random.between(4, 40));
     queues.now = random.oneIn(3) && queues.now > delay ? queues.now - delay : queues.now + delay;

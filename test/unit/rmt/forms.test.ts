@@ -21,7 +21,7 @@ function different(left: Uint32Array, right: Uint32Array, words: readonly number
 for (const other of ["fused", "emitted"] as const) {
   test(`${PACKETS} random packets, stage by stage and ${other}, seed ${SEED}`, () => {
     compare(new RmtTcp(other));
-  });
+  }, 300_000);
 }
 
 /** Throws unless both leave the same in fields and registers, and everything has happened. */
