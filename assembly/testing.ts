@@ -28,6 +28,13 @@ export {
 };
 export { cubeRoot, cubicWindow, dctcpAlpha };
 
+import {
+  highestSacked, holeEnd, holeFrom, holesBelow, lostEdge, pruneSacked, sackedBytes, takeSackBlocks,
+} from "./tcp/scoreboard.ts";
+export {
+  highestSacked, holeEnd, holeFrom, holesBelow, lostEdge, pruneSacked, sackedBytes, takeSackBlocks,
+};
+
 // assembly/base: bytes, checksums, hash, counters, timer wheel.
 import { load16be, load32be, store16be, store32be } from "./base/bytes.ts";
 import { copyAndSum, fold, sumSmall, sumWords, swapSum } from "./base/checksum.ts";

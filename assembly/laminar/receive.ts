@@ -12,8 +12,8 @@ import { acknowledge, countUnacked } from "../tcp/acknowledge.ts";
 import { admitSegment, clearResult, isAcceptable, updateTimestamp } from "../tcp/arrival.ts";
 import { noteMark } from "../tcp/congestion-marks.ts";
 import { receiveFin } from "../tcp/end-of-stream.ts";
-import { countDuplicate, enterRecovery } from "../tcp/loss.ts";
-import { advance, oldAck } from "../tcp/receive-ack.ts";
+import { enterRecovery } from "../tcp/loss.ts";
+import { advance, noteDuplicate, oldAck } from "../tcp/receive-ack.ts";
 import { act, drop, flagsOf, noteSendable, setFlags, startDelayedAck } from "../tcp/state.ts";
 import { DropReason } from "../../bindings/abi/drop-reason.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
@@ -244,7 +244,7 @@ function takeAck(
     return;
   }
   const moved = copyEdge(core, work, connection, p);
-  if (acked == 0) noteDuplicate(core, work, connection, p, moved);
+  if (acked == 0) duplicate(core, work, connection, p, moved);
   else if (acked >>> 31 == 0) advance(core, work, connection, p, acked);
   else oldAck(core, work, connection, p, seqDistance(load<u32>(work, W.WORK_ACK), una));
   if (fast && !isRelaxed()) enterRecovery(core, work, p, recoveryOf(core, connection));
@@ -266,13 +266,14 @@ function copyEdge(core: usize, work: usize, connection: u32, p: usize): bool {
  * T2 has counted it, for statistics here. In relaxed mode the push engine counts for itself: it can
  * tell a window update from a duplicate, and recovers as FlexTOE does.
  */
-function noteDuplicate(core: usize, work: usize, connection: u32, p: usize, moved: bool): void {
+function duplicate(core: usize, work: usize, connection: u32, p: usize, moved: bool): void {
+  if (isRelaxed()) {
+    const below = seqBefore(load<u32>(work, W.WORK_SEQ), load<u32>(p, F.PROTOCOL_RX_NEXT_SEQ));
+    if (!below) noteDuplicate(core, work, connection, p, moved);
+    return;
+  }
   const idle = load<u32>(p, F.PROTOCOL_TX_SENT) == 0;
-  if (idle || load<u32>(work, W.WORK_PAYLOAD_LENGTH) != 0) return;
-  if (!isRelaxed()) return act(work, W.ACTION_DUP_ACK);
-  const below = seqBefore(load<u32>(work, W.WORK_SEQ), load<u32>(p, F.PROTOCOL_RX_NEXT_SEQ));
-  if (moved || below || finOf(work) != 0) return;
-  countDuplicate(core, work, p, recoveryOf(core, connection));
+  if (!idle && load<u32>(work, W.WORK_PAYLOAD_LENGTH) == 0) act(work, W.ACTION_DUP_ACK);
 }
 
 /** The control plane has the peer's FIN; true when the stream has reached it. */

@@ -19,7 +19,7 @@ import { CORE_NOW } from "../../bindings/abi/memory-map.ts";
 import { seqDistance } from "../../bindings/abi/seq.ts";
 import * as W from "../../bindings/abi/work.ts";
 import { acknowledge, edgeAfter, windowField } from "./acknowledge.ts";
-import { goBack } from "./loss.ts";
+import { forgetScoreboard, goBack } from "./loss.ts";
 import { act, drop, flagsOf, noteSendable, peerWindow } from "./state.ts";
 import { restartRetransmit, sentData, setFlags } from "./state.ts";
 import { emit } from "./transmit.ts";
@@ -103,6 +103,7 @@ function timeout(core: usize, work: usize, connection: u32, p: usize): void {
   store<u32>(r, end, F.RECOVERY_RECOVER);
   rttAbandon(r);
   store<u8>(p, 0, F.PROTOCOL_DUP_ACKS);
+  forgetScoreboard(r);
   goBack(p);
   setFlags(p, flagsOf(p) & ~F.FLOW_RECOVERY);
   noteSendable(core, work, connection, p);

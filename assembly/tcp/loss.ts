@@ -1,10 +1,14 @@
 /**
- * Protocol stage, loss recovery by duplicate ACKs: fast retransmit and NewReno fast recovery
- * (RFC 5681, 3.2; RFC 6582), or go-back-N where FLOW_GO_BACK_N asks for the paper's (4.3.1.3).
+ * Protocol stage, loss recovery by duplicate ACKs: fast retransmit, then what the peer's SACK says
+ * (RFC 6675, sack-recovery.ts), NewReno fast recovery without it (RFC 5681, 3.2; RFC 6582), or
+ * go-back-N where FLOW_GO_BACK_N asks for the paper's (4.3.1.3).
  */
 import { congestionOnLoss } from "./congestion/congestion-control.ts";
 import { congestionOnRecoveryExit } from "./congestion/congestion-control.ts";
 import { rttAbandon } from "./round-trip-time.ts";
+import { acknowledgeInSackRecovery, enterSackRecovery } from "./sack-recovery.ts";
+import { isSackRecovery } from "./sack-recovery.ts";
+import { forgetSacked, lostEdge, sackedCount } from "./scoreboard.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
 import { DUP_ACK_THRESHOLD } from "../../bindings/abi/limits.ts";
 import { CORE_NOW } from "../../bindings/abi/memory-map.ts";
@@ -19,12 +23,27 @@ export function goBack(p: usize): void {
   setFlags(p, flagsOf(p) & ~(F.FLOW_FIN_SENT | F.FLOW_RETRANSMIT));
 }
 
-/** A duplicate ACK by RFC 5681's definition; the third starts fast retransmit. */
-export function countDuplicate(core: usize, work: usize, p: usize, r: usize): void {
+/** RFC 2018, section 8: after a timeout nothing that was selectively acknowledged counts. */
+export function forgetScoreboard(r: usize): void {
+  forgetSacked(r);
+  store<u32>(r, 0, F.RECOVERY_PRR_FLIGHT);
+}
+
+/**
+ * A duplicate ACK: by RFC 5681's definition, or, with `delivered`, one that says for the first time
+ * that bytes have arrived (RFC 6675, section 2). The third starts fast retransmit, or as much in
+ * the scoreboard.
+ */
+export function countDuplicate(
+  core: usize, work: usize, p: usize, r: usize, delivered: u32,
+): void {
   act(work, W.ACTION_DUP_ACK);
   const flags = flagsOf(p);
   const mss: u32 = load<u16>(p, F.PROTOCOL_MSS);
   if ((flags & F.FLOW_RECOVERY) != 0) {
+    if (isSackRecovery(r)) {
+      return acknowledgeInSackRecovery(p, r, 0, delivered, load<u64>(core, CORE_NOW));
+    }
     // Each one says that a segment has left the network (RFC 6582, 3.2 step 4).
     const window = load<u32>(p, F.PROTOCOL_CWND);
     const ceiling = load<u32>(p, F.PROTOCOL_TX_SENT) + load<u32>(r, F.RECOVERY_SSTHRESH) + 4 * mss;
@@ -32,9 +51,14 @@ export function countDuplicate(core: usize, work: usize, p: usize, r: usize): vo
     return;
   }
   const duplicates = <u32>load<u8>(p, F.PROTOCOL_DUP_ACKS) + 1;
-  if (duplicates > DUP_ACK_THRESHOLD) return;
-  store<u8>(p, <u8>duplicates, F.PROTOCOL_DUP_ACKS);
+  if (duplicates <= DUP_ACK_THRESHOLD) store<u8>(p, <u8>duplicates, F.PROTOCOL_DUP_ACKS);
   if (duplicates == DUP_ACK_THRESHOLD) enterRecovery(core, work, p, r);
+  else if (delivered != 0) recoverLost(core, work, p, r);
+}
+
+/** The scoreboard alone may say that una is lost: RFC 6675, section 5, (2). */
+export function recoverLost(core: usize, work: usize, p: usize, r: usize): void {
+  if (lostEdge(p, r) != load<u32>(p, F.PROTOCOL_TX_UNA)) enterRecovery(core, work, p, r);
 }
 
 /** The third duplicate ACK: fast retransmit (RFC 5681, 3.2). */
@@ -53,9 +77,11 @@ export function enterRecovery(core: usize, work: usize, p: usize, r: usize): voi
   if ((flagsOf(p) & F.FLOW_GO_BACK_N) != 0) {
     store<u32>(p, ssthresh, F.PROTOCOL_CWND);
     store<u8>(p, 0, F.PROTOCOL_DUP_ACKS);
+    forgetScoreboard(r);
     goBack(p);
     return;
   }
+  if (sackedCount(r) != 0) return enterSackRecovery(p, r);
   store<u32>(p, ssthresh + DUP_ACK_THRESHOLD * mss, F.PROTOCOL_CWND);
   setFlags(p, flagsOf(p) | F.FLOW_RECOVERY | F.FLOW_RETRANSMIT);
 }

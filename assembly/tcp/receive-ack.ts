@@ -16,7 +16,9 @@ import { TCP_ECE, TCP_FIN } from "../../bindings/abi/tcp.ts";
 import { TimerKind } from "../../bindings/abi/timer.ts";
 import * as W from "../../bindings/abi/work.ts";
 import { acknowledge, challenge } from "./acknowledge.ts";
-import { acknowledgeInRecovery, countDuplicate } from "./loss.ts";
+import { acknowledgeInRecovery, countDuplicate, recoverLost } from "./loss.ts";
+import { acknowledgeInSackRecovery, isSackRecovery } from "./sack-recovery.ts";
+import { pruneSacked, sackedBytes, sackedCount, takeSackBlocks } from "./scoreboard.ts";
 import { act, cancelTimer, drop, flagsOf, peerWindow } from "./state.ts";
 import { restartRetransmit } from "./state.ts";
 import { sentData, setFlags } from "./state.ts";
@@ -43,8 +45,8 @@ export function receiveAck(
   if (whole) updateWindow(p, load<u32>(work, W.WORK_SEQ), ack, load<u32>(work, W.WORK_WINDOW));
   if (acked != 0) {
     advance(core, work, connection, p, acked);
-  } else if (whole && load<u32>(p, F.PROTOCOL_WINDOW_EDGE) == edge) {
-    noteDuplicate(core, work, connection, p);
+  } else if (whole) {
+    noteDuplicate(core, work, connection, p, load<u32>(p, F.PROTOCOL_WINDOW_EDGE) != edge);
   }
   return true;
 }
@@ -107,7 +109,7 @@ export function advance(core: usize, work: usize, connection: u32, p: usize, ack
   const probing = (flags & F.FLOW_PERSIST) != 0 && peerWindow(p) == 0;
   if (load<u8>(r, F.RECOVERY_BACKOFF) != 0 && !probing) sampleEcho(core, work, connection, r);
   rttOnAck(r, load<u32>(p, F.PROTOCOL_TX_UNA), now);
-  growWindow(core, work, p, r, freed, before);
+  growWindow(core, work, p, r, acked, freed, before);
   settleRetransmit(core, connection, p);
 }
 
@@ -142,14 +144,42 @@ function stopTimer(core: usize, connection: u32, p: usize): void {
   cancelTimer(core, connection, TimerKind.Retransmit);
 }
 
-function growWindow(core: usize, work: usize, p: usize, r: usize, freed: u32, before: u32): void {
+/** `acked` sequence numbers, `freed` bytes of them; `before` were in flight until then. */
+function growWindow(
+  core: usize,
+  work: usize,
+  p: usize,
+  r: usize,
+  acked: u32,
+  freed: u32,
+  before: u32,
+): void {
   const now = load<u64>(core, CORE_NOW);
   const echo = noteEcho(core, work, p);
-  if ((flagsOf(p) & F.FLOW_RECOVERY) != 0) return acknowledgeInRecovery(core, p, r, freed);
+  const sacked = updateScoreboard(work, p, r);
+  if ((flagsOf(p) & F.FLOW_RECOVERY) != 0) {
+    if (!isSackRecovery(r)) return acknowledgeInRecovery(core, p, r, freed);
+    return acknowledgeInSackRecovery(p, r, acked, acked + sacked, now);
+  }
   congestionOnAck(p, r, freed, before, echo, now);
   if (echo && congestionOnEcn(p, r, load<u32>(p, F.PROTOCOL_TX_SENT), now)) {
     store<u8>(p, load<u8>(p, F.PROTOCOL_ECHO) | <u8>F.ECHO_CWR, F.PROTOCOL_ECHO);
   }
+  if (sackedCount(r) != 0) recoverLost(core, work, p, r);
+}
+
+/**
+ * What the ACK says of bytes beyond una, which is up to date: how many bytes more are selectively
+ * acknowledged than before it; those that una has passed count as fewer (modulo 2^32).
+ */
+function updateScoreboard(work: usize, p: usize, r: usize): u32 {
+  if ((flagsOf(p) & F.FLOW_SACK) == 0) return 0;
+  const told = (load<u32>(work, W.WORK_OPTIONS) & W.OPTION_HAS_SACK) != 0;
+  if (!told && sackedCount(r) == 0) return 0;
+  const before = sackedBytes(r);
+  pruneSacked(r, load<u32>(p, F.PROTOCOL_TX_UNA));
+  if (told) takeSackBlocks(work, p, r);
+  return sackedBytes(r) - before;
 }
 
 /** True when the ACK carries ECN-echo on a connection that negotiated it. */
@@ -161,11 +191,26 @@ function noteEcho(core: usize, work: usize, p: usize): bool {
   return true;
 }
 
-/** Duplicate ACK (RFC 5681, section 2): nothing new, no payload, data outstanding. */
-function noteDuplicate(core: usize, work: usize, connection: u32, p: usize): void {
-  if (load<u32>(work, W.WORK_PAYLOAD_LENGTH) != 0) return;
-  if ((load<u32>(work, W.WORK_FLAGS) & TCP_FIN) != 0) return;
+/**
+ * Duplicate ACK: new blocks of SACK (RFC 6675, section 2), or without any: nothing new, no payload,
+ * a window that has not `moved`, data outstanding (RFC 5681, section 2).
+ */
+export function noteDuplicate(
+  core: usize,
+  work: usize,
+  connection: u32,
+  p: usize,
+  moved: bool,
+): void {
   if (load<u32>(p, F.PROTOCOL_TX_SENT) == 0) return;
-  countDuplicate(core, work, p, recoveryOf(core, connection));
+  const r = recoveryOf(core, connection);
+  const options = load<u32>(work, W.WORK_OPTIONS);
+  if ((flagsOf(p) & F.FLOW_SACK) != 0 && (options & W.OPTION_HAS_SACK) != 0) {
+    const delivered = updateScoreboard(work, p, r);
+    if (delivered != 0) countDuplicate(core, work, p, r, delivered);
+    return;
+  }
+  if (moved || load<u32>(work, W.WORK_PAYLOAD_LENGTH) != 0) return;
+  if ((load<u32>(work, W.WORK_FLAGS) & TCP_FIN) != 0) return;
+  countDuplicate(core, work, p, r, 0);
 }
-

@@ -11,7 +11,9 @@ import { ECN_ECT0, ECN_NOT_ECT } from "../../bindings/abi/ip.ts";
 import { CORE_NOW } from "../../bindings/abi/memory-map.ts";
 import { TCP_CWR, TCP_FIN, TCP_PSH } from "../../bindings/abi/tcp.ts";
 import * as W from "../../bindings/abi/work.ts";
+import { seqDistance } from "../../bindings/abi/seq.ts";
 import { stampAcknowledgment } from "./acknowledge.ts";
+import { isSackRecovery, nextHole, nextHoleStart, sentHole } from "./sack-recovery.ts";
 import { act, finSendable, flagsOf, hasSendable, sendable, sentData } from "./state.ts";
 import { setFlags, startRetransmit } from "./state.ts";
 
@@ -32,17 +34,23 @@ export function protocolTx(core: usize, work: usize): void {
   if (hasSendable(p)) act(work, W.ACTION_SCHEDULE);
 }
 
-/** The segment at una again (fast retransmit): no transmission state moves. */
+/** The segment at una, or of the next hole, again: no transmission state moves. */
 function retransmit(core: usize, work: usize, connection: u32, p: usize): bool {
   const flags = flagsOf(p);
+  const r = recoveryOf(core, connection);
+  const una = load<u32>(p, F.PROTOCOL_TX_UNA);
+  const byScoreboard = isSackRecovery(r);
+  const seq = byScoreboard ? nextHoleStart(r) : una;
+  const most = byScoreboard ? nextHole(p, r) : <u32>load<u16>(p, F.PROTOCOL_MSS);
   setFlags(p, flags & ~F.FLOW_RETRANSMIT);
-  const data = sentData(p);
-  const length = min(data, <u32>load<u16>(p, F.PROTOCOL_MSS));
-  const fin = (flags & F.FLOW_FIN_SENT) != 0 && length == data;
+  const data = sentData(p) - seqDistance(una, seq);
+  const length = min(data, most);
+  const fin = (flags & F.FLOW_FIN_SENT) != 0 && length == data && most != 0;
   if (length == 0 && !fin) return false;
-  rttAbandon(recoveryOf(core, connection));
+  rttAbandon(r);
   act(work, W.ACTION_RETRANSMISSION);
-  emit(core, work, connection, p, load<u32>(p, F.PROTOCOL_TX_UNA), length, fin);
+  emit(core, work, connection, p, seq, length, fin);
+  if (byScoreboard) sentHole(p, r, seq + length + (fin ? 1 : 0), length);
   return true;
 }
 

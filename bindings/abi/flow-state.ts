@@ -119,7 +119,8 @@ export const ECHO_TIMED_OUT: u32 = 16;
 export const RECOVERY_INTERVALS: u32 = 0; // 4 x 8 bytes
 export const RECOVERY_INTERVAL_COUNT: u32 = 32; // u8
 export const RECOVERY_INTERVAL_LIMIT: u32 = 33; // u8: 0 (none is kept) to OOO_INTERVALS_MAX
-export const RECOVERY_ALGORITHM: u32 = 34; // u8: CongestionAlgorithm
+/** Ranges in RECOVERY_SACKED; beside the backoff, so that one look sees both. */
+export const RECOVERY_SACKED_COUNT: u32 = 34; // u8
 export const RECOVERY_BACKOFF: u32 = 35; // u8: timeouts in a row
 export const RECOVERY_RECOVER: u32 = 36; // u32: recovery ends at this sequence number
 export const RECOVERY_SSTHRESH: u32 = 40; // u32: bytes
@@ -129,6 +130,7 @@ export const RECOVERY_RTT_SEQ: u32 = 48; // u32: the sample ends when this is ac
 export const RECOVERY_RTT_TIMING: u32 = 52; // u8: 1 while a segment is timed
 /** log2 of the bytes up to which the receive buffer grows. */
 export const RECOVERY_RX_LIMIT: u32 = 53; // u8
+export const RECOVERY_ALGORITHM: u32 = 54; // u8: CongestionAlgorithm
 export const RECOVERY_RTT_START: u32 = 56; // u64
 export const RECOVERY_SRTT: u32 = 64; // u64: 0 before the first sample
 export const RECOVERY_RTTVAR: u32 = 72; // u64
@@ -141,7 +143,17 @@ export const RECOVERY_DELAYED_ACK: u32 = 120; // u32: ns an ACK may wait, below 
 export const RECOVERY_FIN_SEQ: u32 = 124; // u32: of a FIN received out of order (ECHO_FIN_HELD)
 /** Private to the congestion algorithm. */
 export const RECOVERY_CONGESTION: u32 = 128; // 64 bytes
-export const RECOVERY_SIZE: u32 = 192;
+/** Sender's scoreboard: what the peer has selectively acknowledged (RFC 6675, 3), rising. */
+export const RECOVERY_SACKED: u32 = 192; // 6 x {start u32, end u32}
+/** Everything below was sent again in this recovery (RFC 6675, 2: HighRxt). */
+export const RECOVERY_HIGH_RXT: u32 = 240; // u32
+// Proportional rate reduction (RFC 6937, 2), bytes since this recovery began.
+export const RECOVERY_PRR_DELIVERED: u32 = 244; // u32
+/** What was sent and what still may be. */
+export const RECOVERY_PRR_ALLOWED: u32 = 248; // u32
+/** In flight when it began (RecoverFS); 0 while recovery goes without a scoreboard. */
+export const RECOVERY_PRR_FLIGHT: u32 = 252; // u32
+export const RECOVERY_SIZE: u32 = 256;
 
 /** Congestion control, by TCP_CONGESTION. The window ones run inline, per ACK. */
 export const enum CongestionAlgorithm {

@@ -16,7 +16,7 @@ import {
 } from "../../../bindings/abi/congestion.ts";
 import {
   CongestionAlgorithm, PROTOCOL_CWND, PROTOCOL_MSS, RECOVERY_ALGORITHM, RECOVERY_CONGESTION,
-  RECOVERY_INITIAL_WINDOW, RECOVERY_SIZE, RECOVERY_SSTHRESH,
+  RECOVERY_INITIAL_WINDOW, RECOVERY_SACKED, RECOVERY_SSTHRESH,
 } from "../../../bindings/abi/flow-state.ts";
 import {
   cubicAvoid, cubicClock, cubicEndEpoch, cubicInitialize, cubicReduce, cubicTimeout,
@@ -28,7 +28,7 @@ import {
 } from "./observation-window.ts";
 import { slowStart } from "./slow-start.ts";
 
-if (CONGESTION_END != RECOVERY_SIZE) ERROR("congestion state does not fill the RECOVERY record");
+if (CONGESTION_END != RECOVERY_SACKED) ERROR("congestion state does not fill its place");
 
 function algorithmOf(recovery: usize): u32 {
   return load<u8>(recovery, RECOVERY_ALGORITHM);
@@ -45,7 +45,7 @@ export function congestionInitialize(
 ): void {
   assert(load<u16>(protocol, PROTOCOL_MSS) != 0, "congestion control: MSS is 0");
   store<u8>(recovery, <u8>algorithm, RECOVERY_ALGORITHM);
-  memory.fill(recovery + RECOVERY_CONGESTION, 0, RECOVERY_SIZE - RECOVERY_CONGESTION);
+  memory.fill(recovery + RECOVERY_CONGESTION, 0, CONGESTION_END - RECOVERY_CONGESTION);
   if (algorithm == CongestionAlgorithm.None) {
     setMaximum(protocol, recovery);
     return;

@@ -154,7 +154,7 @@ test.each(REFUSED)("refused with a clear message: %j", (choice, message) => {
 const SIZES: readonly (readonly [name: string, got: number, bytes: number])[] = [
   ["PRE", flowState.PRE_SIZE, 128],
   ["PROTOCOL", flowState.PROTOCOL_SIZE, 64],
-  ["RECOVERY", flowState.RECOVERY_SIZE, 192],
+  ["RECOVERY", flowState.RECOVERY_SIZE, 256],
   ["POST", flowState.POST_SIZE, 128],
   ["SCHEDULER", flowState.SCHEDULER_SIZE, 32],
   ["HASH", flowState.HASH_SIZE, 8],

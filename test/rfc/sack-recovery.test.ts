@@ -1,0 +1,248 @@
+/**
+ * Goal: a sender with SACK does what RFC 6675 and RFC 6937 say (ids SK-* and RACK-18). Method: a
+ * bare core that sends, the peer's ACKs written by hand or by a model of a receiver that loses
+ * segments; what left is told by numbers of segments from the first on.
+ */
+import { describe, expect, test } from "vitest";
+import { AtxOpcode } from "../../bindings/abi/descriptor.ts";
+import { CongestionAlgorithm, FLOW_NODELAY, FLOW_SACK } from "../../bindings/abi/flow-state.ts";
+import { ACK, buildFrame, sackOption } from "../support/frames.ts";
+import { judgeSegment } from "../support/judge-segment.ts";
+import { testCore } from "../support/load-core.ts";
+import { Random } from "../support/random.ts";
+import { seedOf } from "../support/env.ts";
+import { type FlowFields, RawCore } from "../support/raw-core.ts";
+
+const MSS = 1000;
+const SEED = seedOf(20261122);
+/** A window that crosses 2^32, and one that does not. */
+const ORIGINS = [5000, 0xfffff000];
+
+type Block = readonly [from: number, to: number];
+
+/** A connection with much to send; blocks and acknowledgments in segments. */
+class Sender {
+  readonly raw: RawCore;
+  readonly flow: FlowFields;
+  /** Segments that left at the start. */
+  readonly first: number[];
+
+  constructor(origin: number, choice: { window?: number; segments?: number } = {}) {
+    const { window = 10, segments = 40 } = choice;
+    this.raw = new RawCore(testCore());
+    this.flow = this.raw.establish({
+      flags: FLOW_SACK | FLOW_NODELAY,
+      algorithm: CongestionAlgorithm.NewReno,
+      mss: MSS,
+      txSeq: origin,
+      txShift: 17,
+      peerScale: 4,
+      peerWindow: 0xfffff,
+      cwnd: window * MSS,
+      ssthresh: 0x3fffffff,
+    });
+    this.raw.post(1, { txAppend: segments * MSS });
+    this.first = this.#numbers(this.raw.step().frames);
+  }
+
+  #numbers(frames: readonly Uint8Array[]): number[] {
+    return frames
+      .map((frame) => judgeSegment(frame))
+      .filter(({ payloadLength }) => payloadLength > 0)
+      .map(({ seq, payloadLength }) => {
+        expect(payloadLength).toBe(MSS);
+        return ((seq - this.flow.txSeq) >>> 0) / MSS;
+      });
+  }
+
+  at(segment: number): number {
+    return (this.flow.txSeq + segment * MSS) >>> 0;
+  }
+
+  /** What leaves after an ACK. */
+  ack(next: number, ...blocks: readonly Block[]): number[] {
+    return this.blocks(next, ...blocks.map(([from, to]) => [this.at(from), this.at(to)] as const));
+  }
+
+  /** The same with sequence numbers as they are. */
+  blocks(next: number, ...blocks: readonly Block[]): number[] {
+    const options = blocks.length > 0 ? sackOption(blocks) : [];
+    const fields = {
+      seq: this.flow.rxSeq,
+      ack: this.at(next),
+      flags: ACK,
+      options,
+      window: 0xffff,
+    };
+    return this.#numbers(this.raw.offer([buildFrame(fields)]).frames);
+  }
+
+  /** The retransmission timer has expired. */
+  timeout(): number[] {
+    this.raw.post(0, { opcode: AtxOpcode.Retransmit, low: 1 });
+    return this.#numbers(this.raw.step().frames);
+  }
+}
+
+const range = (from: number, to: number): number[] =>
+  Array.from({ length: to - from }, (_, i) => from + i);
+
+describe.each(ORIGINS)("RFC 6675 from sequence number %d", (origin) => {
+  test("SK-24: the third ACK with new blocks starts recovery, the hole goes at once", () => {
+    const one = new Sender(origin);
+    expect(one.first).toEqual(range(0, 10));
+    // RFC 3042: a new segment for each of the first two.
+    expect(one.ack(0, [1, 2])).toEqual([10]);
+    expect(one.ack(0, [1, 3])).toEqual([11]);
+    expect(one.ack(0, [1, 4])).toEqual([0]);
+  });
+
+  test("SK-24: a repeated ACK without new blocks is no duplicate", () => {
+    const one = new Sender(origin);
+    expect(one.ack(0, [1, 2])).toEqual([10]);
+    for (let i = 0; i < 5; i += 1) expect(one.ack(0, [1, 2])).toEqual([]);
+    expect(one.ack(0, [1, 3])).toEqual([11]);
+  });
+
+  test("SK-11: one ACK is enough when more than two segments of bytes stand above", () => {
+    const one = new Sender(origin);
+    expect(one.ack(0, [1, 3])).toEqual([10]);
+    expect(new Sender(origin).ack(0, [1, 4])).toEqual([0]);
+  });
+
+  test("SK-11: or three runs", () => {
+    const one = new Sender(origin);
+    expect(one.ack(0, [5, 6], [3, 4], [1, 2])).toEqual([0]);
+  });
+
+  test("RACK-18: RFC 6937: as much leaves as has arrived, in proportion", () => {
+    const one = new Sender(origin, { window: 20 });
+    expect(one.ack(0, [1, 4])).toEqual([0]);
+    // Twenty in flight and ten allowed, one sent again: after n more have arrived n / 2 may have
+    // left, whole segments.
+    const sent = range(5, 13).map((to) => one.ack(0, [1, to]));
+    expect(sent).toEqual([[], [], [], [20], [], [21], [], [22]]);
+  });
+
+  test("RACK-18: RFC 6937: with less than ssthresh in the network, as much as has arrived", () => {
+    const one = new Sender(origin);
+    expect(one.ack(0, [1, 4])).toEqual([0]);
+    // Ten in flight, four of them held and one lost and sent again: six, then five, of five.
+    expect(range(5, 10).map((to) => one.ack(0, [1, to]))).toEqual([[], [], [10], [11], [12]]);
+  });
+
+  test("SK-13, SK-14: the next lost hole goes before new data, each once", () => {
+    const one = new Sender(origin, { window: 20 });
+    expect(one.first).toEqual(range(0, 20));
+    expect(one.ack(0, [1, 4])).toEqual([0]);
+    const sent = range(6, 20).flatMap((to) => one.ack(0, [5, to], [1, 4]));
+    // 4 is lost once three stand above it; then allowance goes to what is new.
+    expect(sent[0]).toBe(4);
+    expect(sent.slice(1)).toEqual(range(20, 20 + sent.length - 1));
+    expect(sent.length).toBeGreaterThan(4);
+  });
+
+  test("SK-16: a partial ACK goes on, one of the recovery point ends it", () => {
+    const one = new Sender(origin, { window: 20 });
+    one.ack(0, [1, 8]);
+    // Five in the network of ten allowed.
+    expect(one.ack(8, [9, 15])).toEqual([8, 20, 21, 22, 23]);
+    expect(one.ack(15, [16, 20])[0]).toBe(15);
+    const after = one.ack(20);
+    // ssthresh is half of what was in flight; nothing of the old window goes again.
+    expect(Math.min(...after)).toBeGreaterThanOrEqual(20);
+    expect(after.length).toBeLessThanOrEqual(10);
+  });
+
+  test("SK-7, SK-21, SK-25: a timeout forgets the blocks and begins at the left edge", () => {
+    const one = new Sender(origin);
+    one.ack(0, [1, 4], [6, 8]);
+    expect(one.timeout()).toEqual([0]);
+    expect(one.ack(1)).toEqual([1, 2]);
+    // No new recovery before what was sent has been acknowledged.
+    expect(one.ack(1, [2, 5])).not.toContain(1);
+  });
+
+  test("SK-9: blocks that cannot be true change nothing", () => {
+    const one = new Sender(origin);
+    const at = (segment: number): number => one.at(segment);
+    expect(one.ack(2)).not.toEqual([]);
+    const bad: Block[][] = [
+      [[at(6), at(4)]],
+      [[at(5), at(5)]],
+      [[at(8), at(80)]],
+      [[at(0), at(2)]],
+      [[at(1), at(6)]],
+      [[(at(5) + 2 ** 31) >>> 0, at(5)]],
+    ];
+    for (const blocks of bad) expect(one.blocks(2, ...blocks)).toEqual([]);
+    // Nothing was taken for a duplicate: limited transmit begins with the first that is right.
+    expect(one.ack(2, [3, 4])).toHaveLength(1);
+  });
+});
+
+/** A receiver that loses each segment of a set once. */
+class LossyPeer {
+  readonly sent: number[] = [];
+  readonly #held = new Set<number>();
+  readonly #lost: Set<number>;
+  #next = 0;
+  #recent: number[] = [];
+
+  constructor(lost: ReadonlySet<number>) {
+    this.#lost = new Set(lost);
+  }
+
+  get next(): number {
+    return this.#next;
+  }
+
+  /** The ACK of a segment, undefined when it is lost. */
+  take(segment: number): readonly Block[] | undefined {
+    this.sent.push(segment);
+    if (this.#lost.delete(segment)) return undefined;
+    if (segment >= this.#next) this.#held.add(segment);
+    while (this.#held.delete(this.#next)) this.#next += 1;
+    this.#recent = [segment, ...this.#recent];
+    return this.#blocks();
+  }
+
+  /** Runs of what is held, the one last added to first, four at most. */
+  #blocks(): Block[] {
+    const blocks: Block[] = [];
+    for (const segment of this.#recent) {
+      if (!this.#held.has(segment)) continue;
+      if (blocks.some(([from, to]) => segment >= from && segment < to)) continue;
+      let [from, to] = [segment, segment + 1];
+      while (this.#held.has(from - 1)) from -= 1;
+      while (this.#held.has(to)) to += 1;
+      blocks.push([from, to]);
+      if (blocks.length === 4) break;
+    }
+    return blocks;
+  }
+}
+
+test.each(ORIGINS)(
+  `SK-17: what was lost goes again, once, and nothing else (seed ${SEED}), from %d`,
+  (origin) => {
+    const random = new Random(SEED);
+    for (let run = 0; run < 40; run += 1) {
+      const window = random.between(12, 30);
+      const lost = new Set(range(0, random.between(1, 6)).map(() => random.below(window - 8)));
+      const total = window * 3;
+      const sender = new Sender(origin, { window, segments: total });
+      const peer = new LossyPeer(lost);
+      const under = [...sender.first];
+      while (under.length > 0) {
+        const blocks = peer.take(under.shift() as number);
+        if (blocks !== undefined) under.push(...sender.ack(peer.next, ...blocks));
+      }
+      const where = `run ${run}: ${window} segments without ${[...lost]}`;
+      expect(peer.next, where).toBe(total);
+      const again = peer.sent.filter((segment, i) => peer.sent.indexOf(segment) !== i);
+      expect(new Set(again), where).toEqual(lost);
+      expect(again.length, where).toBe(lost.size);
+    }
+  },
+);
