@@ -3,7 +3,7 @@
  * exchange 8 B echoes on one switch, every packet through the stage program; then two clients with
  * TAS beside them. What ends the curve is the recirculation port, by frame sizes alone.
  */
-import { HybridEcho, LaminarEcho, laminarHosts } from "../../host/modelled/laminar/laminar-echo.ts";
+import { hybridEcho, LaminarEcho, laminarHosts } from "../../host/modelled/laminar/laminar-echo.ts";
 import { type EchoStack, runEcho } from "../../host/modelled/laminar/echo.ts";
 import type { SwitchOptions } from "../../host/modelled/laminar/rmt-switch.ts";
 import type { Experiment, LabOptions, LabReport, Plot } from "./experiment.ts";
@@ -85,7 +85,7 @@ export function pipelinePoint(
   const clients = stackHosts(bed, tasClients, tasOptions());
   const remote = clients.map((client, i) => {
     const first = 2 * connections + 1 + i * TAS_CONNECTIONS;
-    return new HybridEcho(to, client, hosts, TAS_CONNECTIONS, BYTES, first);
+    return hybridEcho(to, client, hosts, TAS_CONNECTIONS, BYTES, first);
   });
   const stack = new Together([local, ...remote]);
   const warmUpNs = 40_000;

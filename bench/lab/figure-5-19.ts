@@ -4,7 +4,7 @@
  * payload to the cores that own the connections. TAS: two cores run everything to completion.
  */
 import { type EchoResult, type EchoStack, runEcho } from "../../host/modelled/laminar/echo.ts";
-import { echoServer, HybridEcho, laminarHosts } from "../../host/modelled/laminar/laminar-echo.ts";
+import { echoServer, hybridEcho, laminarHosts } from "../../host/modelled/laminar/laminar-echo.ts";
 import { Lane } from "../../host/modelled/laminar/lane.ts";
 import type { LaminarHost } from "../../host/modelled/laminar/rdma-host.ts";
 import { packetOf, tcpFrameBytes } from "../../host/modelled/laminar/rmt-switch.ts";
@@ -109,7 +109,7 @@ export function laminarIsolation(
   const [server] = laminarHosts(to, 1, options, bed.prng) as [LaminarHost];
   const [client] = stackHosts(bed, 1, tasOptions()) as [StackHost];
   echoServer(server);
-  const echo = new HybridEcho(to, client, [server], SENSITIVE, BYTES, 1);
+  const echo = hybridEcho(to, client, [server], SENSITIVE, BYTES, 1);
   const serve = server.reader;
   server.reader = (connection, packet) => {
     if (connection <= SENSITIVE) return serve(connection, packet);

@@ -5,14 +5,16 @@
 import { type EchoResult, type EchoStack, runEcho } from "../../host/modelled/laminar/echo.ts";
 import {
   echoServer,
-  HybridEcho,
+  hybridEcho,
   LaminarEcho,
   laminarHosts,
 } from "../../host/modelled/laminar/laminar-echo.ts";
 import type { LaminarHost } from "../../host/modelled/laminar/rdma-host.ts";
 import { RdmaEcho } from "../../host/modelled/laminar/rdma-echo.ts";
 import { StackEcho } from "../../host/modelled/laminar/stack-host.ts";
-import type { StackOptions } from "../../host/modelled/laminar/stack-host.ts";
+import type { StackHost, StackOptions } from "../../host/modelled/laminar/stack-host.ts";
+import { flextoeEcho, flextoeServer } from "./flextoe-echo.ts";
+import { FlexToeHost } from "./flextoe-host.ts";
 import {
   forwardNs,
   hostOptions,
@@ -27,7 +29,7 @@ import {
 } from "./laminar-setting.ts";
 import { percentile } from "./statistics.ts";
 
-export const STACKS = ["Laminar", "Laminar-ZC", "RDMA", "TAS", "Linux"] as const;
+export const STACKS = ["Laminar", "Laminar-ZC", "RDMA", "FlexTOE", "TAS", "Linux"] as const;
 export type StackName = (typeof STACKS)[number] | "Laminar, TAS clients";
 
 const CLIENTS = 6;
@@ -61,10 +63,19 @@ function hybridEnds(bed: Testbed, plan: RpcPlan): EchoStack {
   const to = newSwitch(bed, switchOptions(seed, CLIENTS + 1, connections + 1));
   const servers = laminarHosts(to, 1, hostOptions({ cores }), bed.prng);
   for (const server of servers) echoServer(server);
-  // One host with the cores of all: what hangs on a port is never its bottleneck here.
+  return hybridEcho(to, tasClient(bed), servers, connections, bytes, 1);
+}
+
+/** One host with the cores of all: what hangs on a port is never its bottleneck here. */
+function tasClient(bed: Testbed): StackHost {
   const wide = tasOptions(32 * CLIENTS, { gbps: 100 * CLIENTS });
-  const [client] = stackHosts(bed, 1, wide);
-  return new HybridEcho(to, client as never, servers, connections, bytes, 1);
+  return stackHosts(bed, 1, wide)[0] as StackHost;
+}
+
+function flextoeEnds(bed: Testbed, { seed, connections, cores, bytes }: RpcPlan): EchoStack {
+  const host = new FlexToeHost(bed, { flows: connections, seed });
+  flextoeServer(bed, host, cores, bytes);
+  return flextoeEcho(bed, host, tasClient(bed), connections, bytes);
 }
 
 function stackEnds(bed: Testbed, plan: RpcPlan, of: (cores: number) => StackOptions): StackEcho {
@@ -77,6 +88,7 @@ function stackEnds(bed: Testbed, plan: RpcPlan, of: (cores: number) => StackOpti
 function ends(bed: Testbed, stack: StackName, plan: RpcPlan): EchoStack {
   if (stack === "TAS") return stackEnds(bed, plan, (cores) => tasOptions(cores));
   if (stack === "Linux") return stackEnds(bed, plan, (cores) => linuxOptions(cores));
+  if (stack === "FlexTOE") return flextoeEnds(bed, plan);
   if (stack === "Laminar, TAS clients") return hybridEnds(bed, plan);
   if (stack !== "RDMA") return laminarEnds(bed, plan, stack === "Laminar-ZC");
   const clients = rdmaHosts(bed, CLIENTS, hostOptions({ copyNs: 0 }));

@@ -45,7 +45,7 @@ export function ourPassNs(): number {
   return passNs;
 }
 
-const HOST_GHZ = 2;
+export const HOST_GHZ = 2;
 const cycles = (kcycles: number): number => (kcycles * 1000) / HOST_GHZ;
 const kilo = (id: string): number => anchor(id).value;
 
@@ -69,7 +69,7 @@ function completionNs(): number {
 const ECHO_BYTES = 64;
 const SEND_NS = 600;
 const RECEIVE_NS = 600;
-const WIRE_NS = 25;
+export const WIRE_NS = 25;
 const GBPS = 100;
 /** 10 bytes a ns. */
 const COPY_NS = 0.1;
