@@ -15,7 +15,7 @@ import {
   FRAME_SIZE,
 } from "../bindings/abi/descriptor.ts";
 import * as D from "../bindings/abi/descriptor.ts";
-import { CongestionAlgorithm, FLOW_ECN, FLOW_NODELAY, FLOW_TIMESTAMPS } from "../bindings/abi/flow-state.ts";
+import { CongestionAlgorithm, FLOW_NODELAY, FLOW_TIMESTAMPS } from "../bindings/abi/flow-state.ts";
 import { POST_RX_LIST, POST_SIZE, POST_TX_LIST } from "../bindings/abi/flow-state.ts";
 import { BATCH_MAX } from "../bindings/abi/limits.ts";
 import * as M from "../bindings/abi/memory-map.ts";
@@ -45,8 +45,8 @@ export interface FlowPlan {
   readonly bufferShift?: number;
   /** Intervals of out-of-order data that a receiver keeps; default 4, the paper has 1. */
   readonly intervals?: number;
-  /** ECN was negotiated; default no. */
-  readonly ecn?: boolean;
+  /** FLOW_* beside timestamps and NODELAY. */
+  readonly flags?: number;
 }
 
 /** log2 of each payload buffer: 8 KiB, so that 10,000 flows touch 160 MiB on each side. */
@@ -136,7 +136,7 @@ export class FlowCore {
   }
 
   /** INSTALL: what a handshake and the socket options would have chosen. */
-  #choose({ payload, intervals, ecn }: FlowPlan): void {
+  #choose({ payload, intervals, flags }: FlowPlan): void {
     const { view } = this.core;
     const at = this.#record;
     view.setUint16(at + D.INSTALL_CONTEXT, CONTEXT, true);
@@ -148,11 +148,12 @@ export class FlowCore {
     const scale = windowScale(this.#shift);
     view.setUint8(at + D.INSTALL_PEER_SCALE, scale);
     view.setUint8(at + D.INSTALL_LOCAL_SCALE, scale);
-    const marks = ecn === true ? FLOW_ECN : 0;
-    view.setUint16(at + D.INSTALL_FLAGS, FLOW_TIMESTAMPS | FLOW_NODELAY | marks, true);
+    const chosen = FLOW_TIMESTAMPS | FLOW_NODELAY | (flags ?? 0);
+    view.setUint16(at + D.INSTALL_FLAGS, chosen, true);
     view.setUint16(at + D.INSTALL_MSS, payload, true);
-    view.setUint32(at + D.INSTALL_CWND, 1 << 20, true);
-    view.setUint32(at + D.INSTALL_SSTHRESH, 1 << 20, true);
+    const window = Math.max(1 << 20, 2 ** this.#shift);
+    view.setUint32(at + D.INSTALL_CWND, window, true);
+    view.setUint32(at + D.INSTALL_SSTHRESH, window, true);
     const time = (offset: number, ms: number): void =>
       view.setFloat64(at + offset, ms * MILLISECOND, true);
     time(D.INSTALL_RTO_MIN, 200);

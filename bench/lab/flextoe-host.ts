@@ -3,6 +3,7 @@
  * its modelled NIC (or run to completion on a host's core), segments of any peer into it and out of
  * it, and an application on lanes of its own. Nothing of it is fitted to chapter 5.
  */
+import { FLOW_ECN, FLOW_GO_BACK_N } from "../../bindings/abi/flow-state.ts";
 import type { Machine } from "../../host/modelled/machine.ts";
 import { NFP_4000 } from "../../host/modelled/machines/nfp-4000.ts";
 import { ModelledCore } from "../../host/modelled/modelled-core.ts";
@@ -27,10 +28,10 @@ export interface FlexToeOptions {
   readonly mss?: number;
   /** log2 of a flow's buffers. */
   readonly bufferShift?: number;
-  /** Default 1, the paper's. */
-  readonly intervals?: 0 | 1;
-  readonly ecn?: boolean;
 }
+
+/** The paper's recovery; ECN for its control plane's DCTCP (profile `paper`). */
+const FLAGS = FLOW_GO_BACK_N | FLOW_ECN;
 
 let modules: RpcModules | undefined;
 
@@ -51,9 +52,10 @@ export class FlexToeHost {
 
   constructor(bed: Testbed, options: FlexToeOptions) {
     const { flows, seed, machine = NFP_4000, placement = FLEXTOE, bufferShift = 13 } = options;
-    const { mss = FLEXTOE_MSS, intervals = 1, ecn = false } = options;
+    const { mss = FLEXTOE_MSS } = options;
     modules ??= loadModules();
-    const plan = { module: modules.batch, flows, payload: mss, bufferShift, intervals, ecn };
+    const { batch: module } = modules;
+    const plan = { module, flows, payload: mss, bufferShift, intervals: 1, flags: FLAGS };
     this.#bed = bed;
     this.nic = new ModelledCore({
       simulation: bed.simulation,

@@ -67,8 +67,9 @@ function completionNs(): number {
 
 /** Of Figure 5.10. */
 const ECHO_BYTES = 64;
-const SEND_NS = 600;
-const RECEIVE_NS = 600;
+/** NIC to wire, and wire to memory. */
+export const SEND_NS = 600;
+export const RECEIVE_NS = 600;
 export const WIRE_NS = 25;
 const GBPS = 100;
 /** 10 bytes a ns. */

@@ -8,18 +8,24 @@ import { RdmaHost } from "../../host/modelled/laminar/rdma-host.ts";
 import { type RmtSwitch, tcpFrameBytes } from "../../host/modelled/laminar/rmt-switch.ts";
 import { StackReceiver } from "../../host/modelled/laminar/stack-receiver.ts";
 import { StreamSender } from "../../host/modelled/laminar/stream-sender.ts";
+import { NFP_4000 } from "../../host/modelled/machines/nfp-4000.ts";
 import type { ProgramMachine } from "../../host/rmt/program-machine.ts";
+import { pathNs } from "./flextoe-echo.ts";
+import { FlexToeHost } from "./flextoe-host.ts";
 import {
   forwardNs,
   hostOptions,
   newSwitch,
+  RECEIVE_NS,
+  SEND_NS,
   switchOptions,
   tasSegmentNs,
   type Testbed,
   testbed,
+  WIRE_NS,
 } from "./laminar-setting.ts";
 
-export type StreamStack = "Laminar" | "TAS" | "no interval";
+export type StreamStack = "Laminar" | "FlexTOE" | "TAS" | "no interval";
 
 export interface StreamPlan {
   readonly stack: StreamStack;
@@ -52,8 +58,7 @@ export interface StreamResult {
 }
 
 const TIMEOUT_NS = 500_000;
-const SENDER_NS = 600;
-const WIRE_NS = 25;
+const BUFFER_SHIFT = Math.log2(STREAM_BUFFER);
 
 type Arrive = (row: number, offset: number, length: number) => void;
 
@@ -79,7 +84,7 @@ function laminarEnds(bed: Testbed, plan: StreamPlan, answer: Answer): Ends {
   const receiver = new LaminarReceiver(to, host, false, of.completionNs);
   for (let row = 1; row <= connections; row += 1) {
     receiver.open(row, (offset, marked) => {
-      bed.simulation.after(WIRE_NS + SENDER_NS, () => answer(row, offset, marked));
+      bed.simulation.after(WIRE_NS + RECEIVE_NS, () => answer(row, offset, marked));
     });
   }
   return {
@@ -91,7 +96,8 @@ function laminarEnds(bed: Testbed, plan: StreamPlan, answer: Answer): Ends {
 
 function stackEnds(bed: Testbed, plan: StreamPlan, answer: Answer): Ends {
   const core = new Lane(bed.simulation);
-  const { inNs, outNs } = { inNs: 600 + forwardNs(), outNs: 600 + forwardNs() };
+  const inNs = forwardNs() + WIRE_NS + RECEIVE_NS;
+  const outNs = SEND_NS + WIRE_NS + forwardNs();
   const receivers = Array.from({ length: plan.connections }, (_, i) => {
     const options = {
       intervals: plan.stack === "TAS" ? 1 : 0,
@@ -101,7 +107,7 @@ function stackEnds(bed: Testbed, plan: StreamPlan, answer: Answer): Ends {
       ring: 1024,
     } as const;
     const reply = (offset: number, marked: boolean): void => {
-      bed.simulation.after(WIRE_NS + SENDER_NS, () => answer(i + 1, offset, marked));
+      bed.simulation.after(WIRE_NS + RECEIVE_NS, () => answer(i + 1, offset, marked));
     };
     return new StackReceiver(bed.simulation, options, reply, core);
   });
@@ -111,6 +117,36 @@ function stackEnds(bed: Testbed, plan: StreamPlan, answer: Answer): Ends {
   return { to: undefined, arrive, read };
 }
 
+/** The card's line is narrower than the testbed's: senders are as fast as it is. */
+function gbpsOf({ stack, gbps }: StreamPlan): number {
+  return stack === "FlexTOE" ? Math.min(gbps, NFP_4000.lineGigabits.value) : gbps;
+}
+
+/** An application that reads at once: its core is never the bottleneck, as FlexTOE copies nothing. */
+function flextoeEnds(bed: Testbed, plan: StreamPlan, answer: Answer): Ends {
+  const { connections: flows, seed, segmentBytes: mss } = plan;
+  const host = new FlexToeHost(bed, { flows, seed, mss, bufferShift: BUFFER_SHIFT });
+  let read = 0;
+  host.reader = (flow, readable) => {
+    read += readable;
+    host.update(flow, readable, 0);
+  };
+  host.out = ({ flow, acked, marked }) => {
+    const ns = pathNs() + WIRE_NS + RECEIVE_NS;
+    bed.simulation.after(ns, () => answer(flow, acked, marked));
+  };
+  const arrive: Arrive = (flow, offset, length) =>
+    host.receive({ flow, offset, length, acked: 0, marked: false }, pathNs());
+  return { to: undefined, arrive, read: () => read };
+}
+
+const ENDS: Readonly<Record<StreamStack, typeof stackEnds>> = {
+  Laminar: laminarEnds,
+  FlexTOE: flextoeEnds,
+  TAS: stackEnds,
+  "no interval": stackEnds,
+};
+
 /** Runs streams; throughput is what the application gets. */
 export function runStreams(plan: StreamPlan): StreamResult {
   const bed = testbed(plan.seed);
@@ -118,8 +154,7 @@ export function runStreams(plan: StreamPlan): StreamResult {
   const senders: StreamSender[] = [];
   const answer: Answer = (row, offset, marked) =>
     (senders[row - 1] as StreamSender).acknowledge(offset, marked);
-  const make = plan.stack === "Laminar" ? laminarEnds : stackEnds;
-  const { arrive, to, read } = make(bed, plan, answer);
+  const { arrive, to, read } = ENDS[plan.stack](bed, plan, answer);
   const link = new Lane(simulation);
   const losses = bed.prng.fork("losses");
   const { segmentBytes, congestion, windowSegments = Number.POSITIVE_INFINITY } = plan;
@@ -130,14 +165,14 @@ export function runStreams(plan: StreamPlan): StreamResult {
       initialBytes: congestion ? 10 * segmentBytes : windowBytes,
       windowBytes,
       timeoutNs: TIMEOUT_NS,
-      segmentNs: (tcpFrameBytes(segmentBytes) * 8) / plan.gbps,
+      segmentNs: (tcpFrameBytes(segmentBytes) * 8) / gbpsOf(plan),
       coreNs: 0,
       congestion,
       bytesPerNs: Number.POSITIVE_INFINITY,
     };
     const send = (offset: number, length: number): void => {
       if (losses.float() < plan.loss) return;
-      simulation.after(WIRE_NS + SENDER_NS, () => arrive(row, offset, length));
+      simulation.after(SEND_NS + WIRE_NS, () => arrive(row, offset, length));
     };
     senders.push(new StreamSender(simulation, link, options, send));
   }

@@ -133,13 +133,13 @@ test("figure-5.17: a lost mirror is a lost ACK or merge: more of them, and it is
 test("figure-5.18: DCTCP near the best without loss, NoCC far below, no marks: loss", async () => {
   for (const degree of [4, 16]) {
     const at = (name: string): Promise<{ ours: number }> =>
-      row("figure-5.18", `degree ${degree}${name}: of the best`);
+      row("figure-5.18", `Laminar${name}, degree ${degree}: of the best`);
     const [dctcp, none] = [(await at("")).ours, (await at(", NoCC")).ours];
     expect(dctcp).toBeGreaterThan(0.75);
     expect(none).toBeLessThan(0.5 * dctcp);
   }
-  const never = incast(QUICK, 4, true, 0);
-  const marked = incast(QUICK, 4, true);
+  const never = incast(QUICK, "Laminar", 4, true, 0);
+  const marked = incast(QUICK, "Laminar", 4, true);
   expect([marked.dropped, never.dropped > 100]).toEqual([0, true]);
   expect(never.gbps).toBeLessThan(marked.gbps);
 });
