@@ -1,8 +1,11 @@
 /**
- * `figure-5.8` to `figure-5.11`: echoes over Laminar, RDMA, TAS and Linux (5.5.1): unloaded,
- * against load, against cores, against connections. Laminar's packets all pass the stage program.
+ * `figure-5.8` to `figure-5.11`: echoes over Laminar, RDMA, FlexTOE, TAS and Linux (5.5.1):
+ * unloaded, against load, against cores, against connections. Laminar's packets all pass the stage
+ * program, FlexTOE's all stages on its modelled NIC; TAS and Linux run to completion.
  */
 import type { Experiment, LabOptions, LabReport, LabRow, Plot } from "./experiment.ts";
+import { flextoeSocketsNs } from "./flextoe-echo.ts";
+import { flextoeGiven } from "./flextoe-host.ts";
 import { echoOver, pointOf, type RpcPoint, type RpcPlan } from "./laminar-rpc.ts";
 import { STACKS, type StackName } from "./laminar-rpc.ts";
 import { hostsGiven, stacksGiven, switchGiven } from "./laminar-setting.ts";
@@ -12,7 +15,19 @@ const CORES = 32;
 /** Connections of Figure 5.9's highest point: by Little's law 40 MOps/s in 18 us are 720. */
 const PEAK_CONNECTIONS = 768;
 
-const GIVEN = (): LabReport["given"] => [...switchGiven(), ...hostsGiven(), ...stacksGiven()];
+const GIVEN = (): LabReport["given"] => [
+  ...switchGiven(),
+  ...hostsGiven(),
+  ...stacksGiven(),
+  {
+    name: "FlexTOE's sockets",
+    value: `${flextoeSocketsNs()} ns a request of a server core; clients have TAS`,
+    source: "paper: Table 4.2 at 2 GHz; 5.5",
+  },
+  ...flextoeGiven(),
+];
+/** Why the NIC of this model is slow for short requests. */
+const SLOW_NIC = "its flow scheduler's turns follow each other (turnsAtOnce), as in figure-4.9";
 
 function planOf(options: LabOptions, changes: Partial<RpcPlan>): RpcPlan {
   return {
@@ -28,8 +43,10 @@ function planOf(options: LabOptions, changes: Partial<RpcPlan>): RpcPlan {
   };
 }
 
-/** Slow stacks, which are cheap to model, run for longer. */
-const LONGER: Partial<Record<StackName, number>> = { TAS: 3, Linux: 15 };
+/** Slow stacks, which are cheap to model, run for longer; FlexTOE, whose RPCs wait longest, too. */
+const LONGER: Partial<Record<StackName, number>> = { TAS: 3, Linux: 15, FlexTOE: 15 };
+/** FlexTOE's NIC executes each stage of each packet: its points are fewer. */
+const FEWER_RPCS = 10;
 
 function point(stack: StackName, options: LabOptions, changes: Partial<RpcPlan>): RpcPoint {
   const longer = LONGER[stack] ?? 1;
@@ -62,7 +79,8 @@ function unloaded(options: LabOptions): LabReport {
   const all = new Map<string, RpcPoint>();
   for (const bytes of sizes) {
     for (const stack of STACKS) {
-      const load = { bytes, rpcs, ns: Number.MAX_SAFE_INTEGER };
+      const fewer = stack === "FlexTOE" ? rpcs / FEWER_RPCS : rpcs;
+      const load = { bytes, rpcs: fewer, ns: Number.MAX_SAFE_INTEGER };
       all.set(`${stack} ${bytes} B`, point(stack, options, load));
     }
   }
@@ -95,6 +113,11 @@ function unloaded(options: LabOptions): LabReport {
         ...{ origin: "predicted", anchor: "fig5.8.zc_vs_rdma" },
         note: "two recirculations of 750 ns, and half a pass",
       },
+      {
+        ...{ name: "median of FlexTOE over Laminar", unit: "x", origin: "predicted" },
+        ours: of("FlexTOE 64 B").median / laminar.median,
+        note: "stages of 800 MHz cores and PCIe, one after the other",
+      },
       ...each,
     ],
     given: GIVEN(),
@@ -109,11 +132,17 @@ function unloaded(options: LabOptions): LabReport {
         ],
       },
     ],
-    notes: ["TAS and Linux: cycles of Table 2.1; wake-up and interruptions fitted at 64 B alone."],
+    notes: [
+      "TAS and Linux: cycles of Table 2.1; wake-up and interruptions fitted at 64 B alone.",
+      `FlexTOE: ${rpcs / FEWER_RPCS} RPCs of ${rpcs}: its 99.99 % is the largest or nearly so.`,
+    ],
   };
 }
 
-const LOADED: readonly StackName[] = ["Laminar", "RDMA", "Laminar, TAS clients", "TAS", "Linux"];
+const LOADED: readonly StackName[] = [
+  ...(["Laminar", "RDMA", "Laminar, TAS clients"] as const),
+  ...(["FlexTOE", "TAS", "Linux"] as const),
+];
 
 function loadPlots(curves: ReadonlyMap<string, readonly RpcPoint[]>): Plot[] {
   const of = (title: string, value: (point: RpcPoint) => number): Plot => {
@@ -189,6 +218,18 @@ function loadLatency(options: LabOptions): LabReport {
         ...{ name: "with TAS clients, median more", unit: "us", origin: "predicted" },
         ours: at("Laminar, TAS clients").median - laminar.median,
       },
+      {
+        ...{ name: "FlexTOE, at most", ours: peak("FlexTOE"), unit: "MOps/s" },
+        ...{ origin: "predicted", note: SLOW_NIC },
+      },
+      {
+        ...{ name: "FlexTOE, median at the lightest load", ours: light("FlexTOE").median },
+        ...{ unit: "us", origin: "predicted" },
+      },
+      {
+        ...{ name: "TAS, at most", ours: peak("TAS"), unit: "MOps/s" },
+        origin: "predicted",
+      },
     ],
     given: GIVEN(),
     plots: loadPlots(curves),
@@ -200,7 +241,8 @@ function loadLatency(options: LabOptions): LabReport {
 const KNEE = 0.95;
 
 function knee(stack: StackName, options: LabOptions, cores: number): RpcPoint {
-  const each = options.quick ? [8, 24, 64] : [4, 8, 16, 24, 32, 64];
+  const quick = stack === "FlexTOE" ? [8, 24] : [8, 24, 64];
+  const each = options.quick ? quick : [4, 8, 16, 24, 32, 64];
   const points = each.map((n) => {
     const connections = Math.min(PEAK_CONNECTIONS, n * Math.max(2, cores));
     return point(stack, options, { cores, connections });
@@ -209,7 +251,7 @@ function knee(stack: StackName, options: LabOptions, cores: number): RpcPoint {
   return points.find(({ mops }) => mops >= KNEE * most) as RpcPoint;
 }
 
-const CORED: readonly StackName[] = ["Laminar", "TAS", "Linux"];
+const CORED: readonly StackName[] = ["Laminar", "TAS", "Linux", "FlexTOE"];
 
 /** The fewest cores that give most of the throughput. */
 function coresTo(points: readonly (readonly [number, RpcPoint])[]): number {
@@ -219,12 +261,15 @@ function coresTo(points: readonly (readonly [number, RpcPoint])[]): number {
 
 function cores(options: LabOptions): LabReport {
   const counts = options.quick ? [2, 4, 8, 32] : [2, 3, 4, 6, 8, 10, 12, 16, 24, 32];
+  // Its NIC is the limit from the first cores on.
+  const few = options.quick ? [1, 8] : [1, 2, 4, 8];
   const curves = CORED.map((stack) => {
-    return [stack, counts.map((n) => [n, knee(stack, options, n)] as const)] as const;
+    const of = stack === "FlexTOE" ? few : counts;
+    return [stack, of.map((n) => [n, knee(stack, options, n)] as const)] as const;
   });
-  const [laminar, tas] = curves.map(([, points]) => points) as [
-    (readonly [number, RpcPoint])[],
-    (readonly [number, RpcPoint])[],
+  type Points = readonly (readonly [number, RpcPoint])[];
+  const [laminar, tas, , flextoe] = curves.map(([, points]) => points) as unknown as [
+    ...[Points, Points, Points, Points],
   ];
   const at = (points: readonly (readonly [number, RpcPoint])[], n: number): RpcPoint =>
     (points.find(([count]) => count === n) as readonly [number, RpcPoint])[1];
@@ -250,6 +295,14 @@ function cores(options: LabOptions): LabReport {
         ...{ name: "TAS at 32 cores", ours: at(tas, 32).mops, unit: "MOps/s" },
         origin: "predicted",
       },
+      {
+        ...{ name: "FlexTOE: cores at the NIC's limit", ours: coresTo(flextoe), unit: "cores" },
+        ...{ origin: "predicted", note: SLOW_NIC },
+      },
+      {
+        ...{ name: "FlexTOE at 8 cores", ours: at(flextoe, 8).mops, unit: "MOps/s" },
+        origin: "predicted",
+      },
     ],
     given: GIVEN(),
     plots: [
@@ -271,6 +324,7 @@ const SATURATED = 0.98;
 const MANY = 32_000;
 
 const COUNTS = [32, 64, 128, 192, 256, 288, 320, 384, 512, 640, 704, 768, 832, 1024, 1536];
+const FLEXTOE_COUNTS = [8, 16, 32, 64, 128, 256, 512, 1024];
 const QUICK_COUNTS = [64, 256, 288, 512, 704, 768, 1024];
 
 function saturated(points: readonly RpcPoint[]): number {
@@ -280,10 +334,11 @@ function saturated(points: readonly RpcPoint[]): number {
 
 function connections(options: LabOptions): LabReport {
   const counts = options.quick ? QUICK_COUNTS : COUNTS;
-  const curve = (stack: StackName, pauseNs: number): RpcPoint[] =>
-    counts.map((n) => point(stack, options, { connections: n, pauseNs }));
+  const curve = (stack: StackName, pauseNs: number, of = counts): RpcPoint[] =>
+    of.map((n) => point(stack, options, { connections: n, pauseNs }));
   const [laminar, fitted] = [curve("Laminar", 0), curve("Laminar", CLIENT_NS)];
   const [tas, linux] = [curve("TAS", 0), curve("Linux", 0)];
+  const flextoe = curve("FlexTOE", 0, options.quick ? [16, 64, 1024] : FLEXTOE_COUNTS);
   const most = (points: readonly RpcPoint[]): number => Math.max(...points.map(({ mops }) => mops));
   const many = point("Laminar, TAS clients", options, {
     connections: MANY,
@@ -312,6 +367,14 @@ function connections(options: LabOptions): LabReport {
         ...{ origin: "predicted", anchor: "fig5.11.vs_linux" },
       },
       {
+        ...{ name: "over FlexTOE", ours: most(laminar) / most(flextoe), unit: "x" },
+        ...{ origin: "predicted", note: SLOW_NIC },
+      },
+      {
+        ...{ name: "FlexTOE: saturated from", ours: saturated(flextoe), unit: "connections" },
+        origin: "predicted",
+      },
+      {
         ...{ name: `${MANY} connections, of the most`, ours: many.mops / most(laminar) },
         ...{ unit: "x", origin: "predicted" },
         note: "TAS clients: with Laminar at both ends rows are for 16,384 connections",
@@ -329,6 +392,7 @@ function connections(options: LabOptions): LabReport {
       plot("Throughput against connections (Figure 5.11)", "connections", "MOps/s", [
         ["Laminar", line(laminar)],
         ["Laminar, time in the clients", line(fitted)],
+        ["FlexTOE", line(flextoe)],
         ["TAS", line(tas)],
         ["Linux", line(linux)],
       ]),
@@ -343,7 +407,7 @@ function connections(options: LabOptions): LabReport {
 export const LAMINAR_RPC_FIGURES: readonly Experiment[] = [
   {
     name: "figure-5.8",
-    title: "unloaded round trips of Laminar, RDMA, TAS and Linux",
+    title: "unloaded round trips of Laminar, RDMA, FlexTOE, TAS and Linux",
     section: "5.5.1.1, Figure 5.8",
     run: unloaded,
   },
