@@ -3,6 +3,7 @@
  * its modelled NIC (or run to completion on a host's core), segments of any peer into it and out of
  * it, and an application on lanes of its own. Nothing of it is fitted to chapter 5.
  */
+import { Counter } from "../../bindings/abi/counters.ts";
 import { FLOW_ECN, FLOW_GO_BACK_N } from "../../bindings/abi/flow-state.ts";
 import type { Machine } from "../../host/modelled/machine.ts";
 import { NFP_4000 } from "../../host/modelled/machines/nfp-4000.ts";
@@ -43,8 +44,6 @@ export class FlexToeHost {
   readonly #port: NicPort;
   /** Of each flow: bytes read whose credit the ring had no room for. */
   readonly #owed: Float64Array;
-  /** Frames that the NIC has taken in and sent. */
-  packets = 0;
   /** The application: bytes of a flow that became readable, and sent ones that were acknowledged. */
   reader: (flow: number, readable: number, freed: number) => void = () => {};
   /** A segment whose last bit is on the NIC's wire. */
@@ -71,9 +70,13 @@ export class FlexToeHost {
     this.#owed = new Float64Array(flows + 1);
   }
 
+  /** Frames that the data path has taken in and sent. */
+  get packets(): number {
+    return this.core.counter(Counter.FramesIn) + this.core.counter(Counter.FramesOut);
+  }
+
   /** A segment of the peer, `delayNs` before it is at the NIC's end of the wire. */
   receive(segment: StreamSegment, delayNs: number): void {
-    this.packets += 1;
     this.#port.send(this.#frames.write(segment, this.#bed.simulation.now), delayNs);
   }
 
@@ -92,7 +95,6 @@ export class FlexToeHost {
   }
 
   #sent(bytes: Uint8Array): void {
-    this.packets += 1;
     this.out(this.#frames.read(bytes));
   }
 

@@ -81,7 +81,7 @@ function laminarEnds(bed: Testbed, plan: StreamPlan, answer: Answer): Ends {
   const to = newSwitch(bed, options, machine);
   const of = hostOptions({ cores: 1, gbps, copyNs: 0 });
   const host = new RdmaHost(bed.simulation, of, bed.prng);
-  const receiver = new LaminarReceiver(to, host, false, of.completionNs);
+  const receiver = new LaminarReceiver(to, host);
   for (let row = 1; row <= connections; row += 1) {
     receiver.open(row, (offset, marked) => {
       bed.simulation.after(WIRE_NS + RECEIVE_NS, () => answer(row, offset, marked));

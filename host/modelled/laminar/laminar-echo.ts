@@ -88,10 +88,7 @@ export class LaminarEcho implements EchoStack {
       if (this.#answered.has(connection)) this.#response(host, connection, packet);
       else serve(connection, packet);
     };
-    host.control = ({ connection }) => {
-      const { coreNs, completionNs } = host.host.options;
-      host.host.work(connection, completionNs / coreNs, 0, () => {});
-    };
+    host.control = ({ connection }) => host.host.complete(connection, 0, () => {});
   }
 
   #response(host: LaminarHost, connection: number, { length }: Packet): void {

@@ -5,8 +5,8 @@
  */
 import { LaminarHost, type RdmaHost } from "./rdma-host.ts";
 import { packetOf, type Port, type RmtSwitch } from "./rmt-switch.ts";
+import { FIRST_SEQ, offsetOf, seqAt } from "./stream-offset.ts";
 
-const FIRST = 0xffff0000;
 /** Bytes of a connection's receive buffer. */
 export const STREAM_BUFFER = 524_288;
 
@@ -19,23 +19,21 @@ export class LaminarReceiver {
   /** Bytes that the application has read. */
   read = 0;
 
-  /** `readNs`: of the core for a segment, beside copies. */
-  constructor(to: RmtSwitch, host: RdmaHost, copied: boolean, readNs: number) {
+  constructor(to: RmtSwitch, host: RdmaHost) {
     this.#switch = to;
     this.laminar = new LaminarHost(to, host, STREAM_BUFFER);
     const port: Port = {
       deliver: (packet) => {
         const row = packet.connection;
         const acked = this.#ends[row] as number;
-        const offset = acked + ((packet.ack - FIRST - acked) | 0);
+        const offset = offsetOf(packet.ack, acked);
         this.#ends[row] = Math.max(acked, offset);
         (this.#answers[row] as (offset: number, marked: boolean) => void)(offset, packet.marked);
       },
     };
     this.#away = to.attach(port);
-    const { coreNs } = host.options;
     this.laminar.reader = (connection, { length }) => {
-      host.work(connection, readNs / coreNs, copied ? length : 0, () => {
+      host.complete(connection, length, () => {
         this.read += length;
         this.laminar.freed(connection, length);
       });
@@ -44,16 +42,15 @@ export class LaminarReceiver {
 
   /** Opens a row; `answer` is called with each ACK as it leaves the switch. */
   open(row: number, answer: (offset: number, marked: boolean) => void): void {
-    this.#switch.program.open(row, FIRST, STREAM_BUFFER, 0, 0);
+    this.#switch.program.open(row, FIRST_SEQ, STREAM_BUFFER, 0, 0);
     this.#switch.connect(row, this.laminar.port, 0, this.#away);
-    this.laminar.open(row, FIRST);
+    this.laminar.open(row, FIRST_SEQ);
     this.#ends[row] = 0;
     this.#answers[row] = answer;
   }
 
   /** A segment as its last byte reaches the switch. */
   arrive(row: number, offset: number, length: number, marked: boolean): void {
-    const seq = (FIRST + offset) >>> 0;
-    this.#switch.fromWire(packetOf(row, { seq, length, marked }));
+    this.#switch.fromWire(packetOf(row, { seq: seqAt(offset), length, marked }));
   }
 }

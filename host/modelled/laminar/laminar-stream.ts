@@ -6,8 +6,8 @@
 import type { Simulation } from "../simulation.ts";
 import type { LaminarHost } from "./rdma-host.ts";
 import { packetOf, type Packet, type RmtSwitch } from "./rmt-switch.ts";
+import { FIRST_SEQ, offsetOf, seqAt } from "./stream-offset.ts";
 
-const FIRST = 0xffff0000;
 const ROW = 1;
 /** RFC 8257: weight of a new observation. */
 const SHARE = 1 / 16;
@@ -98,9 +98,9 @@ export class LaminarStream {
     this.#window = window;
     this.#options = options;
     this.#control = new RateControl(options);
-    to.program.open(ROW, FIRST, 65_536, segment * 10, window);
+    to.program.open(ROW, FIRST_SEQ, 65_536, segment * 10, window);
     to.connect(ROW, host.port, 0, away);
-    host.open(ROW, FIRST);
+    host.open(ROW, FIRST_SEQ);
     host.control = (packet, event) => {
       if (event === "fast") this.#again(packet);
       else this.#sync(packet);
@@ -142,7 +142,7 @@ export class LaminarStream {
   }
 
   #offset(ack: number): number {
-    return this.#una + ((ack - FIRST - this.#una) | 0);
+    return offsetOf(ack, this.#una);
   }
 
   #sync({ ack, value }: Packet): void {
@@ -170,7 +170,7 @@ export class LaminarStream {
 
   #push(): void {
     while (this.#credits > 0 && this.#next + this.#segment <= this.#una + this.#window) {
-      this.#host.pushAt(ROW, (FIRST + this.#next) >>> 0, this.#segment, 0);
+      this.#host.pushAt(ROW, seqAt(this.#next), this.#segment, 0);
       this.#next += this.#segment;
       this.#max = Math.max(this.#max, this.#next);
       this.#credits -= this.#segment;

@@ -73,9 +73,18 @@ export class RdmaHost {
 
   /** Work of the core that owns the connection, with copies of `bytes`. */
   work(connection: number, share: number, bytes: number, done: () => void): void {
-    const { coreNs, copyNs, noise } = this.options;
-    const ns = noisy(coreNs * share + bytes * copyNs, noise, this.#prng);
-    this.#owner(connection).serve(ns, 0, done);
+    this.#serve(connection, this.options.coreNs * share, bytes, done);
+  }
+
+  /** A completion alone, with copies of `bytes`. */
+  complete(connection: number, bytes: number, done: () => void): void {
+    this.#serve(connection, this.options.completionNs, bytes, done);
+  }
+
+  #serve(connection: number, ns: number, bytes: number, done: () => void): void {
+    const { copyNs, noise } = this.options;
+    const whole = noisy(ns + bytes * copyNs, noise, this.#prng);
+    this.#owner(connection).serve(whole, 0, done);
   }
 
   #owner(connection: number): Lane {
