@@ -11,7 +11,7 @@ import { packetOf, tcpFrameBytes } from "../../host/modelled/laminar/rmt-switch.
 import { Shaper } from "../../host/modelled/laminar/shaper.ts";
 import { StackReceiver } from "../../host/modelled/laminar/stack-receiver.ts";
 import { offsetOf, seqAt } from "../../host/modelled/laminar/stream-offset.ts";
-import { StreamSender } from "../../host/modelled/laminar/stream-sender.ts";
+import { senderOptions, StreamSender } from "../../host/modelled/laminar/stream-sender.ts";
 import { NFP_4000 } from "../../host/modelled/machines/nfp-4000.ts";
 import { anchor } from "./anchors.ts";
 import type { Experiment, LabOptions, LabReport, LabRow } from "./experiment.ts";
@@ -124,16 +124,8 @@ function flextoeSender(bed: Testbed, seed: number, arrive: Arrive, congestion: b
 /** TAS: a core that runs each segment to completion, copies included. */
 function tasSender(bed: Testbed, _: number, arrive: Arrive, congestion: boolean): Sender {
   const { simulation } = bed;
-  const options = {
-    segmentBytes: SEGMENT,
-    initialBytes: 10 * SEGMENT,
-    windowBytes: RECEIVE_WINDOW,
-    timeoutNs: TIMEOUT_NS,
-    segmentNs: (tcpFrameBytes(SEGMENT) * 8) / LINE,
-    coreNs: tasSegmentNs(SEGMENT),
-    congestion,
-    bytesPerNs: Number.POSITIVE_INFINITY,
-  };
+  const limits = { windowBytes: RECEIVE_WINDOW, timeoutNs: TIMEOUT_NS, congestion };
+  const options = senderOptions(SEGMENT, LINE, { ...limits, coreNs: tasSegmentNs(SEGMENT) });
   const ns = SEND_NS + pathNs();
   const sender = new StreamSender(simulation, new Lane(simulation), options, (offset, length) =>
     simulation.after(ns, () => arrive(offset, length)),
@@ -160,11 +152,12 @@ export function incast(
   stack: IncastStack,
   degree: number,
   congestion: boolean,
-  markFrom = anchor("fig5.18.ecn_threshold").value,
+  changes: { readonly markFrom?: number; readonly warmUpNs?: number } = {},
 ): IncastPoint {
   const bed = testbed(options.seed);
   const { simulation } = bed;
   const frame = tcpFrameBytes(SEGMENT);
+  const markFrom = changes.markFrom ?? anchor("fig5.18.ecn_threshold").value;
   const shaper = new Shaper(simulation, moduleCode, LINE / degree, QUEUE_PACKETS, frame, markFrom);
   const make: MakeSender = SENDERS[stack];
   const sender = make(
@@ -180,7 +173,7 @@ export function incast(
     sender.answer,
   );
   sender.start();
-  const warmUp = warmUpNs(stack, degree, congestion);
+  const warmUp = changes.warmUpNs ?? warmUpNs(stack, degree, congestion);
   simulation.runTo(warmUp);
   const before = receiver.received;
   const early = shaper.drops + receiver.dropped;

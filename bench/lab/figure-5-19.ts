@@ -6,12 +6,12 @@
  */
 import { type EchoStack, runEcho } from "../../host/modelled/laminar/echo.ts";
 import { echoServer, hybridEcho, laminarHosts } from "../../host/modelled/laminar/laminar-echo.ts";
+import { ForwardedEcho } from "../../host/modelled/laminar/forwarded-echo.ts";
 import { Lane } from "../../host/modelled/laminar/lane.ts";
+import { LaminarReceiver } from "../../host/modelled/laminar/laminar-receiver.ts";
 import type { LaminarHost } from "../../host/modelled/laminar/rdma-host.ts";
-import { packetOf, tcpFrameBytes } from "../../host/modelled/laminar/rmt-switch.ts";
-import { type StackHost, StackEcho } from "../../host/modelled/laminar/stack-host.ts";
-import { FIRST_SEQ, offsetOf, seqAt } from "../../host/modelled/laminar/stream-offset.ts";
-import { StreamSender } from "../../host/modelled/laminar/stream-sender.ts";
+import type { StackHost } from "../../host/modelled/laminar/stack-host.ts";
+import { senderOptions, StreamSender } from "../../host/modelled/laminar/stream-sender.ts";
 import type { Experiment, LabOptions, LabReport, LabRow } from "./experiment.ts";
 import { flextoeEcho, flextoeServer, pathNs } from "./flextoe-echo.ts";
 import { flextoeGiven, FlexToeHost } from "./flextoe-host.ts";
@@ -37,6 +37,7 @@ import { percentile } from "./statistics.ts";
 const SENSITIVE = 32;
 const STREAMS = 4;
 const STREAM_GBPS = 5;
+const LINE = 100;
 const BYTES = 64;
 const SEGMENT = 1448;
 const WINDOW = 65_536;
@@ -62,16 +63,8 @@ type Sink = (stream: number, offset: number, taken: (offset: number) => void) =>
 function streams(bed: Testbed, sink: Sink): StreamSender[] {
   const link = new Lane(bed.simulation);
   return Array.from({ length: STREAMS }, (_, i) => {
-    const options = {
-      segmentBytes: SEGMENT,
-      initialBytes: 10 * SEGMENT,
-      windowBytes: WINDOW,
-      timeoutNs: 1e6,
-      segmentNs: (tcpFrameBytes(SEGMENT) * 8) / 100,
-      coreNs: 0,
-      congestion: true,
-      bytesPerNs: STREAM_GBPS / 8,
-    };
+    const limits = { windowBytes: WINDOW, timeoutNs: 1e6, bytesPerNs: STREAM_GBPS / 8 };
+    const options = senderOptions(SEGMENT, LINE, limits);
     const sender: StreamSender = new StreamSender(bed.simulation, link, options, (offset) =>
       sink(i, offset, (acked) => sender.acknowledge(acked, false)),
     );
@@ -118,30 +111,17 @@ function laminarEnds(bed: Testbed, seed: number): Ends {
   const [client] = stackHosts(bed, 1, tasOptions()) as [StackHost];
   echoServer(server);
   const echo = hybridEcho(to, client, [server], SENSITIVE, BYTES, 1);
-  const serve = server.reader;
-  server.reader = (connection, packet) => {
-    if (connection <= SENSITIVE) return serve(connection, packet);
-    server.host.complete(connection, packet.length, () => server.freed(connection, packet.length));
-  };
-  const takers = new Map<number, (offset: number) => void>();
-  const ends = new Float64Array(SENSITIVE + STREAMS + 1);
-  const away = to.attach({
-    deliver: ({ connection, ack }) => {
-      ends[connection] = offsetOf(ack, ends[connection] as number);
-      const acked = ends[connection] as number;
-      bed.simulation.after(WIRE_NS + RECEIVE_NS, () => takers.get(connection)?.(acked));
-    },
-  });
+  const receiver = new LaminarReceiver(to, server, WINDOW);
+  const takers: ((offset: number) => void)[] = [];
   for (let row = SENSITIVE + 1; row <= SENSITIVE + STREAMS; row += 1) {
-    to.program.open(row, FIRST_SEQ, WINDOW, 0, 0);
-    to.connect(row, server.port, 0, away);
-    server.open(row, FIRST_SEQ);
+    receiver.open(row, (offset) => {
+      bed.simulation.after(WIRE_NS + RECEIVE_NS, () => takers[row]?.(offset));
+    });
   }
   const sink: Sink = (stream, offset, taken) => {
     const row = SENSITIVE + 1 + stream;
-    takers.set(row, taken);
-    const segment = packetOf(row, { seq: seqAt(offset), length: SEGMENT });
-    bed.simulation.after(SEND_NS + WIRE_NS, () => to.fromWire(segment));
+    takers[row] = taken;
+    bed.simulation.after(SEND_NS + WIRE_NS, () => receiver.arrive(row, offset, SEGMENT, false));
   };
   return { echo, sink };
 }
@@ -156,16 +136,16 @@ function flextoeEnds(bed: Testbed, seed: number): Ends {
     if (flow <= SENSITIVE) serve(flow, readable, freed);
     else host.update(flow, readable, 0);
   };
-  const takers = new Map<number, (offset: number) => void>();
+  const takers: ((offset: number) => void)[] = [];
   host.out = ({ flow, acked }) => {
     const ns = pathNs() + WIRE_NS + RECEIVE_NS;
-    bed.simulation.after(ns, () => takers.get(flow)?.(acked));
+    bed.simulation.after(ns, () => takers[flow]?.(acked));
   };
   const [client] = stackHosts(bed, 1, tasOptions()) as [StackHost];
   const echo = flextoeEcho(bed, host, client, SENSITIVE, BYTES);
   const sink: Sink = (stream, offset, taken) => {
     const flow = SENSITIVE + 1 + stream;
-    takers.set(flow, taken);
+    takers[flow] = taken;
     const segment = { flow, offset, length: SEGMENT, acked: 0, marked: false };
     host.receive(segment, SEND_NS + WIRE_NS + pathNs());
   };
@@ -177,7 +157,7 @@ function tasEnds(bed: Testbed): Ends {
   const of = tasOptions(32, { stackCores: STACK_CORES, applicationCores: APPLICATION_CORES });
   const [server] = stackHosts(bed, 1, of) as [StackHost];
   const clients = stackHosts(bed, 2, tasOptions());
-  const echo = new StackEcho(bed.simulation, clients, server, forwardNs(), SENSITIVE, BYTES);
+  const echo = new ForwardedEcho(bed.simulation, clients, server, forwardNs(), SENSITIVE, BYTES);
   const ends = new Float64Array(STREAMS);
   const sink: Sink = (stream, offset, taken) => {
     bed.simulation.after(SEND_NS + pathNs(), () =>

@@ -3,6 +3,7 @@
  * Clients are six hosts of the same kind (5.5), which are never the bottleneck.
  */
 import { type EchoResult, type EchoStack, runEcho } from "../../host/modelled/laminar/echo.ts";
+import { type EchoHost, ForwardedEcho } from "../../host/modelled/laminar/forwarded-echo.ts";
 import {
   echoServer,
   hybridEcho,
@@ -10,9 +11,7 @@ import {
   laminarHosts,
 } from "../../host/modelled/laminar/laminar-echo.ts";
 import type { LaminarHost } from "../../host/modelled/laminar/rdma-host.ts";
-import { RdmaEcho } from "../../host/modelled/laminar/rdma-echo.ts";
-import { StackEcho } from "../../host/modelled/laminar/stack-host.ts";
-import type { StackHost, StackOptions } from "../../host/modelled/laminar/stack-host.ts";
+import type { StackHost } from "../../host/modelled/laminar/stack-host.ts";
 import { flextoeEcho, flextoeServer } from "./flextoe-echo.ts";
 import { FlexToeHost } from "./flextoe-host.ts";
 import {
@@ -33,6 +32,7 @@ export const STACKS = ["Laminar", "Laminar-ZC", "RDMA", "FlexTOE", "TAS", "Linux
 export type StackName = (typeof STACKS)[number] | "Laminar, TAS clients";
 
 const CLIENTS = 6;
+const CLIENT_CORES = 32;
 
 export interface RpcPlan {
   readonly connections: number;
@@ -68,7 +68,7 @@ function hybridEnds(bed: Testbed, plan: RpcPlan): EchoStack {
 
 /** One host with the cores of all: what hangs on a port is never its bottleneck here. */
 function tasClient(bed: Testbed): StackHost {
-  const wide = tasOptions(32 * CLIENTS, { gbps: 100 * CLIENTS });
+  const wide = tasOptions(CLIENT_CORES * CLIENTS, { gbps: 100 * CLIENTS });
   return stackHosts(bed, 1, wide)[0] as StackHost;
 }
 
@@ -78,23 +78,34 @@ function flextoeEnds(bed: Testbed, { seed, connections, cores, bytes }: RpcPlan)
   return flextoeEcho(bed, host, tasClient(bed), connections, bytes);
 }
 
-function stackEnds(bed: Testbed, plan: RpcPlan, of: (cores: number) => StackOptions): StackEcho {
-  const clients = stackHosts(bed, CLIENTS, of(32));
-  const [server] = stackHosts(bed, 1, of(plan.cores));
+function forwardedEnds(
+  bed: Testbed,
+  plan: RpcPlan,
+  hosts: (count: number, cores: number) => readonly EchoHost[],
+): EchoStack {
+  const clients = hosts(CLIENTS, CLIENT_CORES);
+  const [server] = hosts(1, plan.cores) as [EchoHost];
   const { connections, bytes } = plan;
-  return new StackEcho(bed.simulation, clients, server as never, forwardNs(), connections, bytes);
+  return new ForwardedEcho(bed.simulation, clients, server, forwardNs(), connections, bytes);
 }
 
 function ends(bed: Testbed, stack: StackName, plan: RpcPlan): EchoStack {
-  if (stack === "TAS") return stackEnds(bed, plan, (cores) => tasOptions(cores));
-  if (stack === "Linux") return stackEnds(bed, plan, (cores) => linuxOptions(cores));
-  if (stack === "FlexTOE") return flextoeEnds(bed, plan);
-  if (stack === "Laminar, TAS clients") return hybridEnds(bed, plan);
-  if (stack !== "RDMA") return laminarEnds(bed, plan, stack === "Laminar-ZC");
-  const clients = rdmaHosts(bed, CLIENTS, hostOptions({ copyNs: 0 }));
-  const [server] = rdmaHosts(bed, 1, hostOptions({ copyNs: 0, cores: plan.cores }));
-  const { connections, bytes } = plan;
-  return new RdmaEcho(bed.simulation, clients, server as never, forwardNs(), connections, bytes);
+  switch (stack) {
+    case "FlexTOE":
+      return flextoeEnds(bed, plan);
+    case "Laminar, TAS clients":
+      return hybridEnds(bed, plan);
+    case "TAS":
+      return forwardedEnds(bed, plan, (n, cores) => stackHosts(bed, n, tasOptions(cores)));
+    case "Linux":
+      return forwardedEnds(bed, plan, (n, cores) => stackHosts(bed, n, linuxOptions(cores)));
+    case "RDMA":
+      return forwardedEnds(bed, plan, (n, cores) =>
+        rdmaHosts(bed, n, hostOptions({ copyNs: 0, cores })),
+      );
+    default:
+      return laminarEnds(bed, plan, stack === "Laminar-ZC");
+  }
 }
 
 /** Echoes over a stack. */

@@ -4,10 +4,10 @@
  */
 import { Lane } from "../../host/modelled/laminar/lane.ts";
 import { LaminarReceiver, STREAM_BUFFER } from "../../host/modelled/laminar/laminar-receiver.ts";
-import { RdmaHost } from "../../host/modelled/laminar/rdma-host.ts";
-import { type RmtSwitch, tcpFrameBytes } from "../../host/modelled/laminar/rmt-switch.ts";
+import { LaminarHost, RdmaHost } from "../../host/modelled/laminar/rdma-host.ts";
+import type { RmtSwitch } from "../../host/modelled/laminar/rmt-switch.ts";
 import { StackReceiver } from "../../host/modelled/laminar/stack-receiver.ts";
-import { StreamSender } from "../../host/modelled/laminar/stream-sender.ts";
+import { senderOptions, StreamSender } from "../../host/modelled/laminar/stream-sender.ts";
 import { NFP_4000 } from "../../host/modelled/machines/nfp-4000.ts";
 import type { ProgramMachine } from "../../host/rmt/program-machine.ts";
 import { pathNs } from "./flextoe-echo.ts";
@@ -38,8 +38,6 @@ export interface StreamPlan {
   /** AIMD and DCTCP; false: an open loop but for the window. */
   readonly congestion: boolean;
   readonly gbps: number;
-  /** TAS receiver without copies. */
-  readonly noCopy?: boolean;
   /** Another program than ours. */
   readonly machine?: ProgramMachine;
   readonly mirrorLoss?: number;
@@ -81,7 +79,7 @@ function laminarEnds(bed: Testbed, plan: StreamPlan, answer: Answer): Ends {
   const to = newSwitch(bed, options, machine);
   const of = hostOptions({ cores: 1, gbps, copyNs: 0 });
   const host = new RdmaHost(bed.simulation, of, bed.prng);
-  const receiver = new LaminarReceiver(to, host);
+  const receiver = new LaminarReceiver(to, new LaminarHost(to, host, STREAM_BUFFER), STREAM_BUFFER);
   for (let row = 1; row <= connections; row += 1) {
     receiver.open(row, (offset, marked) => {
       bed.simulation.after(WIRE_NS + RECEIVE_NS, () => answer(row, offset, marked));
@@ -101,7 +99,7 @@ function stackEnds(bed: Testbed, plan: StreamPlan, answer: Answer): Ends {
   const receivers = Array.from({ length: plan.connections }, (_, i) => {
     const options = {
       intervals: plan.stack === "TAS" ? 1 : 0,
-      segmentNs: tasSegmentNs(plan.noCopy === true ? 0 : plan.segmentBytes),
+      segmentNs: tasSegmentNs(plan.segmentBytes),
       inNs,
       outNs,
       ring: 1024,
@@ -160,16 +158,9 @@ export function runStreams(plan: StreamPlan): StreamResult {
   const { segmentBytes, congestion, windowSegments = Number.POSITIVE_INFINITY } = plan;
   const windowBytes = Math.min(STREAM_BUFFER, segmentBytes * windowSegments);
   for (let row = 1; row <= plan.connections; row += 1) {
-    const options = {
-      segmentBytes,
-      initialBytes: congestion ? 10 * segmentBytes : windowBytes,
-      windowBytes,
-      timeoutNs: TIMEOUT_NS,
-      segmentNs: (tcpFrameBytes(segmentBytes) * 8) / gbpsOf(plan),
-      coreNs: 0,
-      congestion,
-      bytesPerNs: Number.POSITIVE_INFINITY,
-    };
+    const start = congestion ? {} : { initialBytes: windowBytes };
+    const limits = { windowBytes, timeoutNs: TIMEOUT_NS, congestion };
+    const options = senderOptions(segmentBytes, gbpsOf(plan), { ...limits, ...start });
     const send = (offset: number, length: number): void => {
       if (losses.float() < plan.loss) return;
       simulation.after(SEND_NS + WIRE_NS, () => arrive(row, offset, length));

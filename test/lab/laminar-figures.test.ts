@@ -4,7 +4,6 @@
  */
 import { expect, test } from "vitest";
 import type { Experiment, LabReport } from "../../bench/lab/experiment.ts";
-import type { BaselinePoint } from "../../bench/lab/figure-5-12.ts";
 import { baselinePoint, flatUntil, pipelinePoint } from "../../bench/lab/figure-5-12.ts";
 import { FIGURE_5_12 } from "../../bench/lab/figure-5-12.ts";
 import { FIGURE_5_15 } from "../../bench/lab/figure-5-15.ts";
@@ -45,12 +44,12 @@ const ROWS: readonly (readonly [string, string, origin: string, low: number, hig
   ["figure-5.8", "tail of TAS over Laminar", "calibrated", 0.8, 1.3],
   ["figure-5.8", "median of Linux over Laminar", "calibrated", 0.95, 1.05],
   ["figure-5.8", "tail of Linux over Laminar", "calibrated", 0.8, 1.3],
-  ["figure-5.8", "zero copy over RDMA", "predicted", 0.7, 1.1],
+  ["figure-5.8", "zero copy over RDMA", "predicted", 0.85, 1.1],
   ["figure-5.9", "Laminar, at most", "calibrated", 0.98, 1.01],
   ["figure-5.9", "Laminar over TAS", "predicted", 0.9, 1.1],
   ["figure-5.9", "Laminar, median at the peak", "predicted", 0.95, 1.15],
   ["figure-5.9", "Laminar, 99.99 % at the peak", "predicted", 0.9, 1.4],
-  ["figure-5.9", "Laminar over RDMA at low load", "predicted", 0.7, 1.1],
+  ["figure-5.9", "Laminar over RDMA at low load", "predicted", 0.85, 1.1],
   // Known: without locks of many cores Linux is too fast.
   ["figure-5.9", "Laminar over Linux", "predicted", 0.55, 0.85],
   ["figure-5.10", "cores at the NIC's limit", "calibrated", 1, 1],
@@ -63,6 +62,7 @@ const ROWS: readonly (readonly [string, string, origin: string, low: number, hig
   ["figure-5.12", "latency flat until", "predicted", 0.95, 1.1],
   ["figure-5.12", "with two TAS clients", "predicted", 0.9, 1.15],
   ["figure-5.12", "with two TAS clients, RPCs", "predicted", 0.9, 1.3],
+  ["figure-5.12", "with two TAS clients, channels", "predicted", 0.9, 1.3],
   ["figure-5.15", "Laminar, 64 B", "calibrated", 0.94, 1.02],
   ["figure-5.15", "TAS, 64 B", "calibrated", 0.98, 1.02],
   ["figure-5.15", "the core's rate in segments of 8 KB", "predicted", 0.93, 1.02],
@@ -136,9 +136,8 @@ test("baselines wait longer and do less: the order of the stacks", async () => {
 });
 
 test("figure-5.12: the pipeline of the NIC is more than one core of it that does all", () => {
-  const [piped, whole] = [FLEXTOE, RUN_TO_COMPLETION].map((placement) =>
-    baselinePoint(1, NFP_4000, placement, 300_000),
-  ) as [BaselinePoint, BaselinePoint];
+  const piped = baselinePoint(1, NFP_4000, FLEXTOE, 300_000);
+  const whole = baselinePoint(1, NFP_4000, RUN_TO_COMPLETION, 3_000_000);
   expect(whole.mpps).toBeLessThan(0.1 * piped.mpps);
   // A request, its ACK, the response and its ACK.
   expect(piped.packetsPerRpc).toBeCloseTo(4, 1);
@@ -206,17 +205,16 @@ test("figure-5.18: DCTCP near the best without loss, NoCC far below, no marks: l
     expect(dctcp).toBeGreaterThan(0.75);
     expect(none).toBeLessThan(0.5 * dctcp);
   }
-  const never = incast(QUICK, "Laminar", 4, true, 0);
+  const never = incast(QUICK, "Laminar", 4, true, { markFrom: 0 });
   const marked = incast(QUICK, "Laminar", 4, true);
   expect([marked.dropped, never.dropped > 100]).toEqual([0, true]);
   expect(never.gbps).toBeLessThan(marked.gbps);
 });
 
-test("figure-5.18: FlexTOE's DCTCP hears the marks; a port that never marks drops", async () => {
-  const never = incast(QUICK, "FlexTOE", 16, true, 0);
-  const marked = await row("figure-5.18", "FlexTOE, degree 16: of the best");
-  expect(marked.note).toMatch(/ 0 drops/);
-  expect(never.dropped + never.timeouts).toBeGreaterThan(0);
+test("figure-5.18: FlexTOE's DCTCP hears the marks; a port that never marks drops", () => {
+  const at = (markFrom: number): number =>
+    incast(QUICK, "FlexTOE", 16, true, { markFrom, warmUpNs: 3e6 }).dropped;
+  expect(at(0)).toBeGreaterThan(10 * at(130));
 });
 
 test("figure-5.19: Laminar keeps both, TAS's RPCs wait behind streams", async () => {

@@ -81,7 +81,6 @@ export class LaminarStream {
   #credits = 0;
   #progress = 0;
   timeouts = 0;
-  fast = 0;
 
   constructor(
     to: RmtSwitch,
@@ -115,14 +114,6 @@ export class LaminarStream {
   /** Two grants are the most that a connection keeps; one segment at least. */
   #keep(value: number): number {
     return Math.max(2 * value, this.#segment);
-  }
-
-  get acknowledged(): number {
-    return this.#una;
-  }
-
-  get gbps(): number {
-    return this.#control.gbps;
   }
 
   start(): void {
@@ -160,7 +151,6 @@ export class LaminarStream {
 
   /** Three duplicates: libTOE goes back to what the notification says (5.3.2.3). */
   #again({ ack }: Packet): void {
-    this.fast += 1;
     this.#control.lost();
     this.#acknowledge(this.#offset(ack));
     this.#next = this.#una;

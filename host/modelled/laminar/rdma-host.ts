@@ -4,6 +4,7 @@
  */
 import type { Prng } from "../../prng.ts";
 import type { Simulation } from "../simulation.ts";
+import type { EchoHost } from "./forwarded-echo.ts";
 import { Lane, type Noise, noisy } from "./lane.ts";
 import {
   type Delivery,
@@ -35,7 +36,7 @@ export interface HostOptions {
 }
 
 /** NIC and cores. */
-export class RdmaHost {
+export class RdmaHost implements EchoHost {
   readonly simulation: Simulation;
   readonly options: HostOptions;
   readonly sending: Lane;
@@ -69,6 +70,18 @@ export class RdmaHost {
   take(bytes: number, done: () => void): void {
     const { receiveNs, wireNs } = this.options;
     this.receiving.serve(this.#message(bytes), wireNs + receiveNs, done);
+  }
+
+  request(connection: number, bytes: number, out: () => void): void {
+    this.work(connection, 0.5, bytes, () => this.post(bytes, out));
+  }
+
+  serve(connection: number, bytes: number, out: () => void): void {
+    this.take(bytes, () => this.work(connection, 1, bytes, () => this.post(bytes, out)));
+  }
+
+  response(connection: number, bytes: number, done: () => void): void {
+    this.take(bytes, () => this.work(connection, 0.5, bytes, done));
   }
 
   /** Work of the core that owns the connection, with copies of `bytes`. */

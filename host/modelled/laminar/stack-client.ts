@@ -35,7 +35,7 @@ export class StackClient implements EchoStack {
     this.#answered[connection] = answered;
     const offset = this.#next[connection] as number;
     this.#next[connection] = offset + this.#bytes;
-    this.#host.transmit(connection, this.#bytes, () => {
+    this.#host.request(connection, this.#bytes, () => {
       this.#send(connection, offset, this.#bytes, this.#received[connection] as number);
     });
   }
@@ -48,7 +48,9 @@ export class StackClient implements EchoStack {
   /** A response up to `end`; its ACK goes back at once, ACKs of requests are nobody's work. */
   response(connection: number, end: number): void {
     this.#received[connection] = end;
-    this.#host.receive(connection, this.#bytes, () => (this.#answered[connection] as () => void)());
+    this.#host.response(connection, this.#bytes, () =>
+      (this.#answered[connection] as () => void)(),
+    );
     this.#host.acknowledge(() => {
       const acked = this.#received[connection] as number;
       this.#send(connection, this.#next[connection] as number, 0, acked);
