@@ -13,6 +13,7 @@ import { X86 } from "../../host/modelled/machines/host-cores.ts";
 import { NFP_4000 } from "../../host/modelled/machines/nfp-4000.ts";
 import { FLEXTOE, type Placement, RUN_TO_COMPLETION } from "../../host/modelled/placement.ts";
 import type { Experiment, LabOptions, LabReport, LabRow, Plot } from "./experiment.ts";
+import { unpublished } from "./experiment.ts";
 import { flextoeEcho, flextoeServer } from "./flextoe-echo.ts";
 import { flextoeGiven, FlexToeHost } from "./flextoe-host.ts";
 import {
@@ -188,8 +189,19 @@ function plotOf(points: readonly PipelinePoint[], more: PipelinePoint): Plot {
 function baselineRows(name: string, point: BaselinePoint): LabRow[] {
   const packets = `${point.packetsPerRpc.toFixed(1)} an RPC, ${point.median.toFixed(1)} us`;
   return [
-    { name, ours: point.mpps, unit: "Mpps", origin: "predicted", note: packets },
-    { name: `${name}, RPCs`, ours: point.mops, unit: "MOps/s", origin: "predicted" },
+    unpublished(name, point.mpps, "Mpps", packets),
+    unpublished(`${name}, RPCs`, point.mops, "MOps/s"),
+  ];
+}
+
+/** One machine each, with TAS clients. */
+function baselines(options: LabOptions): LabRow[] {
+  options.say("baselines");
+  const alone = (machine: Machine, placement: Placement): BaselinePoint =>
+    baselinePoint(options.seed, machine, placement, BASELINE_NS * (options.quick ? 1 : 5));
+  return [
+    ...baselineRows("FlexTOE's NIC", alone(NFP_4000, FLEXTOE)),
+    ...baselineRows("run to completion, an x86 core", alone(X86, RUN_TO_COMPLETION)),
   ];
 }
 
@@ -202,13 +214,6 @@ function run(options: LabOptions): LabReport {
   });
   const most = points.reduce((a, b) => (b.mops > a.mops ? b : a));
   const more = pipelinePoint(options.seed, most.connections, TAS_CLIENTS, ns);
-  options.say("baselines");
-  const alone = (machine: Machine, placement: Placement): BaselinePoint =>
-    baselinePoint(options.seed, machine, placement, BASELINE_NS * (options.quick ? 1 : 5));
-  const baselines = [
-    ["FlexTOE's NIC", alone(NFP_4000, FLEXTOE)],
-    ["run to completion, an x86 core", alone(X86, RUN_TO_COMPLETION)],
-  ] as const;
   const predicted = "predicted" as const;
   return {
     rows: [
@@ -227,7 +232,7 @@ function run(options: LabOptions): LabReport {
         anchor: "fig5.12.flat_until",
         note: `99 % below ${FLAT} x the unloaded one's`,
       },
-      { name: "Laminar hosts alone, at most", ours: most.mpps, unit: "Mpps", origin: predicted },
+      unpublished("Laminar hosts alone, at most", most.mpps, "Mpps"),
       {
         name: "with two TAS clients",
         ours: more.mpps,
@@ -250,7 +255,7 @@ function run(options: LabOptions): LabReport {
         anchor: "fig5.12.throughput",
         note: 'the paper\'s "nearing"; ours is every frame behind egress, with its gap',
       },
-      ...baselines.flatMap(([name, point]) => baselineRows(name, point)),
+      ...baselines(options),
     ],
     given: [
       ...switchGiven(),
@@ -263,7 +268,7 @@ function run(options: LabOptions): LabReport {
     notes: [
       "Nothing is fitted to this figure: frames of 4 recirculated packets an RPC fill 300 Gbit/s.",
       "The paper names no hosts' limit for its two TAS clients; ours are bound by their 32 cores.",
-      "Baselines are one machine each, with TAS clients: our data path on FlexTOE's NIC, and the same",
+      "Baselines are one machine each, with TAS clients: our data path on FlexTOE's NIC, and its",
       "stages run to completion by one core of figure-4.15's x86.",
     ],
   };

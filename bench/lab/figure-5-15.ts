@@ -4,6 +4,7 @@
  * FlexTOE is our own on its modelled NIC.
  */
 import type { Experiment, LabOptions, LabReport, PlotSeries } from "./experiment.ts";
+import { unpublished } from "./experiment.ts";
 import { flextoeGiven, FLEXTOE_MSS } from "./flextoe-host.ts";
 import { hostsGiven, switchGiven, tasSegmentNs } from "./laminar-setting.ts";
 import { runStreams, type StreamStack } from "./laminar-streams.ts";
@@ -55,6 +56,8 @@ function run(options: LabOptions): LabReport {
   const own = curve((bytes) => rateOf(options, "FlexTOE", bytes), FLEXTOE_MSS);
   const at = (points: readonly (readonly [number, number])[], bytes: number): number =>
     (points.find(([size]) => size === bytes) as readonly [number, number])[1];
+  const gbps = (points: readonly (readonly [number, number])[]): number =>
+    at(points, 1448) * 1448 * 8e-3;
   const most = Math.max(...laminar.map(([, mpps]) => mpps));
   const series: PlotSeries[] = [
     { name: "Laminar", form: "line", points: laminar },
@@ -76,34 +79,21 @@ function run(options: LabOptions): LabReport {
         ...{ unit: "Tbps", origin: "predicted", anchor: "fig5.15.8k" },
         note: "the paper's own product, 25 M x 8 x 8K: the core's rate on a wider link",
       },
-      {
-        ...{ name: "Laminar, 1448 B", ours: at(laminar, 1448) * 1448 * 8e-3, unit: "Gbit/s" },
-        ...{ origin: "predicted" },
-        note: "line rate",
-      },
-      {
-        ...{ name: "TAS, 1448 B", ours: at(tas, 1448) * 1448 * 8e-3, unit: "Gbit/s" },
-        ...{ origin: "predicted" },
-      },
-      {
-        ...{ name: "TAS, 1448 B over 512 B", ours: at(tas, 1448) / at(tas, 512), unit: "x" },
-        ...{ origin: "predicted" },
-        note: "copies, of what is above 512 B",
-      },
-      {
-        ...{ name: "FlexTOE, 64 B", ours: at(own, 64), unit: "Mpps" },
-        ...{ origin: "predicted" },
-        note: "on the modelled NFP-4000; the core is never its limit",
-      },
-      {
-        ...{ name: "FlexTOE, 64 B, one connection", unit: "Mpps", origin: "predicted" },
-        ours: rateOf(options, "FlexTOE", 64, 1),
-        note: "one protocol core of one flow group",
-      },
-      {
-        ...{ name: "FlexTOE, 1448 B", ours: at(own, 1448) * 1448 * 8e-3, unit: "Gbit/s" },
-        ...{ origin: "predicted", note: "its card has 40 Gbit/s" },
-      },
+      unpublished("Laminar, 1448 B", gbps(laminar), "Gbit/s", "line rate"),
+      unpublished("TAS, 1448 B", gbps(tas), "Gbit/s"),
+      unpublished(
+        ...(["TAS, 1448 B over 512 B", at(tas, 1448) / at(tas, 512), "x"] as const),
+        "copies, of what is above 512 B",
+      ),
+      unpublished(
+        ...(["FlexTOE, 64 B", at(own, 64), "Mpps"] as const),
+        "on the modelled NFP-4000; the core is never its limit",
+      ),
+      unpublished(
+        ...(["FlexTOE, 64 B, one connection", rateOf(options, "FlexTOE", 64, 1), "Mpps"] as const),
+        "one protocol core of one flow group",
+      ),
+      unpublished("FlexTOE, 1448 B", gbps(own), "Gbit/s", "its card has 40 Gbit/s"),
     ],
     given: GIVEN(),
     plots: [

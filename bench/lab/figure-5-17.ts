@@ -4,6 +4,7 @@
  * TAS's one interval, and one with none. The sender is the same for all.
  */
 import type { Experiment, LabOptions, LabReport, LabRow } from "./experiment.ts";
+import { unpublished } from "./experiment.ts";
 import { flextoeGiven } from "./flextoe-host.ts";
 import { hostsGiven, switchGiven, tasSegmentNs } from "./laminar-setting.ts";
 import { runStreams, type StreamPlan, type StreamResult } from "./laminar-streams.ts";
@@ -66,12 +67,8 @@ function run(options: LabOptions): LabReport {
   const at = (stack: StreamStack, loss: number): number =>
     curves.get(stack)?.find(([each]) => each === loss)?.[1] ?? Number.NaN;
   const [laminar, tas] = [at("Laminar", TENTH), at("TAS", TENTH)];
-  const kept = (stack: StreamStack, loss: number): LabRow => ({
-    name: `${stack}: ${loss * 100} % loss over none`,
-    ours: at(stack, loss) / at(stack, 0),
-    unit: "x",
-    origin: "predicted",
-  });
+  const kept = (stack: StreamStack, loss: number): LabRow =>
+    unpublished(`${stack}: ${loss * 100} % loss over none`, at(stack, loss) / at(stack, 0), "x");
   const floor = 3e-6;
   return {
     rows: [
@@ -86,12 +83,9 @@ function run(options: LabOptions): LabReport {
         note: "most of it is TAS's core: its own decline is the next rows",
       },
       ...STACKS.flatMap((stack) => [kept(stack, TENTH), kept(stack, 2e-2)]),
-      { name: "Laminar without loss", ours: at("Laminar", 0), unit: "Gbit/s", origin: "predicted" },
-      { name: "TAS without loss", ours: at("TAS", 0), unit: "Gbit/s", origin: "predicted" },
-      {
-        ...{ name: "FlexTOE without loss", ours: at("FlexTOE", 0), unit: "Gbit/s" },
-        ...{ origin: "predicted", note: "its card has 40 Gbit/s" },
-      },
+      unpublished("Laminar without loss", at("Laminar", 0), "Gbit/s"),
+      unpublished("TAS without loss", at("TAS", 0), "Gbit/s"),
+      unpublished("FlexTOE without loss", at("FlexTOE", 0), "Gbit/s", "its card has 40 Gbit/s"),
     ],
     given: [
       ...switchGiven(),
@@ -119,7 +113,7 @@ function run(options: LabOptions): LabReport {
     ],
     notes: [
       "TAS's earlier decline does not come out: the model's TAS answers a segment in 1.5 us.",
-      "FlexTOE: our data path on its modelled NIC, one interval, the same senders at its line rate.",
+      "FlexTOE: our data path on its modelled NIC, one interval, senders at its line rate.",
       "Linux and Chelsio are not modelled here.",
     ],
   };

@@ -228,7 +228,7 @@ const GIVEN = (): LabReport["given"] => [
   { name: "shaper", value: `${QUEUE_PACKETS} packets`, source: "assumed: not in the text" },
   {
     name: "TAS",
-    value: `receiver ${tasSegmentNs(0)} ns a segment, ring of ${RING}; sender ${tasSegmentNs(SEGMENT).toFixed(0)} ns`,
+    value: `${tasSegmentNs(0)} ns a segment, ring of ${RING}; sender ${tasSegmentNs(SEGMENT)} ns`,
     source: "fitted: Figure 5.15; the receiver does not copy; the ring is assumed",
   },
   { name: "window", value: `${RECEIVE_WINDOW} B`, source: "assumed: wider than the queues" },

@@ -13,6 +13,7 @@ import type { LaminarHost } from "../../host/modelled/laminar/rdma-host.ts";
 import type { StackHost } from "../../host/modelled/laminar/stack-host.ts";
 import { senderOptions, StreamSender } from "../../host/modelled/laminar/stream-sender.ts";
 import type { Experiment, LabOptions, LabReport, LabRow } from "./experiment.ts";
+import { unpublished } from "./experiment.ts";
 import { flextoeEcho, flextoeServer, pathNs } from "./flextoe-echo.ts";
 import { flextoeGiven, FlexToeHost } from "./flextoe-host.ts";
 import {
@@ -215,13 +216,10 @@ function run(options: LabOptions): LabReport {
   const pairs = STACKS.map((stack) => [stack, all(stack, options)] as const);
   const [laminar, flextoe, tas] = pairs.map(([, pair]) => pair) as [Pair, Pair, Pair];
   const rows = ([name, { alone, bulk, both }]: readonly [string, Pair]): LabRow[] => [
-    { name: `${name}: RPCs alone, 99.9 %`, ours: alone.tail, unit: "us", origin: "predicted" },
-    {
-      ...{ name: `${name}: RPCs together, 99.9 %`, ours: both.tail, unit: "us" },
-      ...{ origin: "predicted", note: `of ${both.rpcs} RPCs` },
-    },
-    { name: `${name}: streams alone`, ours: bulk.gbps, unit: "Gbit/s", origin: "predicted" },
-    { name: `${name}: streams together`, ours: both.gbps, unit: "Gbit/s", origin: "predicted" },
+    unpublished(`${name}: RPCs alone, 99.9 %`, alone.tail, "us", `of ${alone.rpcs} RPCs`),
+    unpublished(`${name}: RPCs together, 99.9 %`, both.tail, "us", `of ${both.rpcs} RPCs`),
+    unpublished(`${name}: streams alone`, bulk.gbps, "Gbit/s"),
+    unpublished(`${name}: streams together`, both.gbps, "Gbit/s"),
   ];
   const bars = ({ alone, bulk, both }: Pair): (readonly [string, number])[] => [
     ["RPCs alone, us", alone.tail],
@@ -240,23 +238,13 @@ function run(options: LabOptions): LabReport {
         ...{ origin: "predicted", anchor: "fig5.19.tas_bi_bw" },
         note: "cores of the model are fair queues: streams keep their share",
       },
-      {
-        ...{ name: "Laminar: tail of RPCs beside streams", ours: worse(laminar) },
-        ...{ unit: "% worse", origin: "predicted" },
-      },
-      {
-        ...{ name: "Laminar: streams beside RPCs", ours: lower(laminar), unit: "% lower" },
-        ...{ origin: "predicted" },
-      },
-      {
-        ...{ name: "FlexTOE: tail of RPCs beside streams", ours: worse(flextoe) },
-        ...{ unit: "% worse", origin: "predicted" },
-        note: "32 RPCs alone are near its NIC's limit already",
-      },
-      {
-        ...{ name: "FlexTOE: streams beside RPCs", ours: lower(flextoe), unit: "% lower" },
-        ...{ origin: "predicted" },
-      },
+      unpublished("Laminar: tail of RPCs beside streams", worse(laminar), "% worse"),
+      unpublished("Laminar: streams beside RPCs", lower(laminar), "% lower"),
+      unpublished(
+        ...(["FlexTOE: tail of RPCs beside streams", worse(flextoe), "% worse"] as const),
+        "32 RPCs alone are near its NIC's limit already",
+      ),
+      unpublished("FlexTOE: streams beside RPCs", lower(flextoe), "% lower"),
       ...pairs.flatMap(rows),
     ],
     given: [

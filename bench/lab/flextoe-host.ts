@@ -1,5 +1,5 @@
 /**
- * FlexTOE as a host of chapter 5's testbed, the baseline that the issue asks for: our data path on
+ * FlexTOE as a host of chapter 5's testbed, a baseline: our data path on
  * its modelled NIC (or run to completion on a host's core), segments of any peer into it and out of
  * it, and an application on lanes of its own. Nothing of it is fitted to chapter 5.
  */
@@ -44,7 +44,7 @@ export class FlexToeHost {
   readonly #port: NicPort;
   /** Of each flow: bytes read whose credit the ring had no room for. */
   readonly #owed: Float64Array;
-  /** The application: bytes of a flow that became readable, and sent ones that were acknowledged. */
+  /** The application: bytes of a flow that became readable, and sent ones that were freed. */
   reader: (flow: number, readable: number, freed: number) => void = () => {};
   /** A segment whose last bit is on the NIC's wire. */
   out: (segment: StreamSegment) => void = () => {};

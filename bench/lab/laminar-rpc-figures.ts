@@ -4,6 +4,7 @@
  * program, FlexTOE's all stages on its modelled NIC; TAS and Linux run to completion.
  */
 import type { Experiment, LabOptions, LabReport, LabRow, Plot } from "./experiment.ts";
+import { unpublished } from "./experiment.ts";
 import { flextoeSocketsNs } from "./flextoe-echo.ts";
 import { flextoeGiven } from "./flextoe-host.ts";
 import { echoOver, pointOf, type RpcPoint, type RpcPlan } from "./laminar-rpc.ts";
@@ -175,6 +176,7 @@ function loadLatency(options: LabOptions): LabReport {
     curve(stack).find(({ connections }) => connections === PEAK_CONNECTIONS) as RpcPoint;
   const [laminar, linux] = [at("Laminar"), at("Linux")];
   const light = (stack: StackName): RpcPoint => curve(stack)[0] as RpcPoint;
+  const slower = (stack: StackName): number => at(stack).median - laminar.median;
   const more = light("Laminar").median - light("RDMA").median;
   return {
     rows: [
@@ -210,26 +212,11 @@ function loadLatency(options: LabOptions): LabReport {
         ...{ unit: "x", origin: "predicted", anchor: "fig5.9.linux_lat" },
         note: "same connections; the paper does not say which points it divides",
       },
-      {
-        ...{ name: "with TAS clients, at most", ours: peak("Laminar, TAS clients") },
-        ...{ unit: "MOps/s", origin: "predicted" },
-      },
-      {
-        ...{ name: "with TAS clients, median more", unit: "us", origin: "predicted" },
-        ours: at("Laminar, TAS clients").median - laminar.median,
-      },
-      {
-        ...{ name: "FlexTOE, at most", ours: peak("FlexTOE"), unit: "MOps/s" },
-        ...{ origin: "predicted", note: SLOW_NIC },
-      },
-      {
-        ...{ name: "FlexTOE, median at the lightest load", ours: light("FlexTOE").median },
-        ...{ unit: "us", origin: "predicted" },
-      },
-      {
-        ...{ name: "TAS, at most", ours: peak("TAS"), unit: "MOps/s" },
-        origin: "predicted",
-      },
+      unpublished("with TAS clients, at most", peak("Laminar, TAS clients"), "MOps/s"),
+      unpublished("with TAS clients, median more", slower("Laminar, TAS clients"), "us"),
+      unpublished("FlexTOE, at most", peak("FlexTOE"), "MOps/s", SLOW_NIC),
+      unpublished("FlexTOE, median at the lightest load", light("FlexTOE").median, "us"),
+      unpublished("TAS, at most", peak("TAS"), "MOps/s"),
     ],
     given: GIVEN(),
     plots: loadPlots(curves),
@@ -291,18 +278,9 @@ function cores(options: LabOptions): LabReport {
         ...{ name: "Laminar at 8 cores", ours: eight.mops, unit: "MOps/s" },
         ...{ origin: "calibrated", anchor: "fig5.9.peak" },
       },
-      {
-        ...{ name: "TAS at 32 cores", ours: at(tas, 32).mops, unit: "MOps/s" },
-        origin: "predicted",
-      },
-      {
-        ...{ name: "FlexTOE: cores at the NIC's limit", ours: coresTo(flextoe), unit: "cores" },
-        ...{ origin: "predicted", note: SLOW_NIC },
-      },
-      {
-        ...{ name: "FlexTOE at 8 cores", ours: at(flextoe, 8).mops, unit: "MOps/s" },
-        origin: "predicted",
-      },
+      unpublished("TAS at 32 cores", at(tas, 32).mops, "MOps/s"),
+      unpublished("FlexTOE: cores at the NIC's limit", coresTo(flextoe), "cores", SLOW_NIC),
+      unpublished("FlexTOE at 8 cores", at(flextoe, 8).mops, "MOps/s"),
     ],
     given: GIVEN(),
     plots: [
@@ -366,14 +344,8 @@ function connections(options: LabOptions): LabReport {
         ...{ name: "over Linux", ours: most(laminar) / most(linux), unit: "x" },
         ...{ origin: "predicted", anchor: "fig5.11.vs_linux" },
       },
-      {
-        ...{ name: "over FlexTOE", ours: most(laminar) / most(flextoe), unit: "x" },
-        ...{ origin: "predicted", note: SLOW_NIC },
-      },
-      {
-        ...{ name: "FlexTOE: saturated from", ours: saturated(flextoe), unit: "connections" },
-        origin: "predicted",
-      },
+      unpublished("over FlexTOE", most(laminar) / most(flextoe), "x", SLOW_NIC),
+      unpublished("FlexTOE: saturated from", saturated(flextoe), "connections"),
       {
         ...{ name: `${MANY} connections, of the most`, ours: many.mops / most(laminar) },
         ...{ unit: "x", origin: "predicted" },

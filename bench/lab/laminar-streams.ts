@@ -120,7 +120,7 @@ function gbpsOf({ stack, gbps }: StreamPlan): number {
   return stack === "FlexTOE" ? Math.min(gbps, NFP_4000.lineGigabits.value) : gbps;
 }
 
-/** An application that reads at once: its core is never the bottleneck, as FlexTOE copies nothing. */
+/** An application that reads at once: FlexTOE copies nothing, its core is not the bottleneck. */
 function flextoeEnds(bed: Testbed, plan: StreamPlan, answer: Answer): Ends {
   const { connections: flows, seed, segmentBytes: mss } = plan;
   const host = new FlexToeHost(bed, { flows, seed, mss, bufferShift: BUFFER_SHIFT });
