@@ -21,14 +21,16 @@ import { BATCH_MAX } from "../bindings/abi/limits.ts";
 import * as M from "../bindings/abi/memory-map.ts";
 
 const CONTEXT = 1;
-const GENERATION = 1;
-const CLIENT = [10, 0, 0, 1] as const;
-const SERVER = [10, 0, 0, 2] as const;
-const SERVER_PORT = 80;
-const FIRST_PORT = 1024;
+/** Of every flow. */
+export const GENERATION = 1;
+export const CLIENT = [10, 0, 0, 1] as const;
+export const SERVER = [10, 0, 0, 2] as const;
+export const SERVER_PORT = 80;
+/** Flow n has the client's port FIRST_PORT + n. */
+export const FIRST_PORT = 1024;
 /** Sequence numbers start near the wrap, so that every run crosses it. */
-const CLIENT_SEQ = 0xffff_f000;
-const SERVER_SEQ = 0xffff_e000;
+export const CLIENT_SEQ = 0xffff_f000;
+export const SERVER_SEQ = 0xffff_e000;
 const IPV4_HEADER = 20;
 const MILLISECOND = 1e6;
 /** Nanoseconds that pass with each step; about what a batch costs. */
@@ -41,6 +43,10 @@ export interface FlowPlan {
   readonly payload: number;
   /** log2 of each payload buffer; default BUFFER_SHIFT. */
   readonly bufferShift?: number;
+  /** Intervals of out-of-order data that a receiver keeps; default 4, the paper has 1. */
+  readonly intervals?: number;
+  /** FLOW_* beside timestamps and NODELAY. */
+  readonly flags?: number;
 }
 
 /** log2 of each payload buffer: 8 KiB, so that 10,000 flows touch 160 MiB on each side. */
@@ -48,6 +54,11 @@ export const BUFFER_SHIFT = 13;
 const BUFFER_BYTES = 1 << BUFFER_SHIFT;
 /** Windows above 64 KiB are announced scaled. */
 const UNSCALED_SHIFT = 15;
+
+/** Window scale of a flow whose buffers have 2^shift bytes. */
+export function windowScale(shift: number): number {
+  return Math.max(0, shift - UNSCALED_SHIFT);
+}
 
 /** Key of the connection database: fixed, so that flows fall into the same groups every time. */
 export const HASH_KEY: readonly [bigint, bigint] = [0x0123_4567_89ab_cdefn, 0xfedc_ba98_7654_3211n];
@@ -95,7 +106,7 @@ export class FlowCore {
     const { core } = this;
     core.bytes.fill(0, this.#record, this.#record + D.INSTALL_SIZE);
     this.#identify(flow, client);
-    this.#choose(plan.payload);
+    this.#choose(plan);
     this.#number(client);
     const bound = core.exports.bind(core.address);
     if (bound !== D.InstallStatus.Ok) throw new Error(`bench: expected bind 0, got ${bound}`);
@@ -125,22 +136,24 @@ export class FlowCore {
   }
 
   /** INSTALL: what a handshake and the socket options would have chosen. */
-  #choose(payload: number): void {
+  #choose({ payload, intervals, flags }: FlowPlan): void {
     const { view } = this.core;
     const at = this.#record;
     view.setUint16(at + D.INSTALL_CONTEXT, CONTEXT, true);
     view.setUint8(at + D.INSTALL_ALGORITHM, CongestionAlgorithm.None);
     view.setUint8(at + D.INSTALL_ACK_THRESHOLD, 1);
-    view.setUint8(at + D.INSTALL_INTERVAL_LIMIT, 4);
+    view.setUint8(at + D.INSTALL_INTERVAL_LIMIT, intervals ?? 4);
     view.setUint8(at + D.INSTALL_RX_SHIFT, this.#shift);
     view.setUint8(at + D.INSTALL_TX_SHIFT, this.#shift);
-    const scale = Math.max(0, this.#shift - UNSCALED_SHIFT);
+    const scale = windowScale(this.#shift);
     view.setUint8(at + D.INSTALL_PEER_SCALE, scale);
     view.setUint8(at + D.INSTALL_LOCAL_SCALE, scale);
-    view.setUint16(at + D.INSTALL_FLAGS, FLOW_TIMESTAMPS | FLOW_NODELAY, true);
+    const chosen = FLOW_TIMESTAMPS | FLOW_NODELAY | (flags ?? 0);
+    view.setUint16(at + D.INSTALL_FLAGS, chosen, true);
     view.setUint16(at + D.INSTALL_MSS, payload, true);
-    view.setUint32(at + D.INSTALL_CWND, 1 << 20, true);
-    view.setUint32(at + D.INSTALL_SSTHRESH, 1 << 20, true);
+    const window = Math.max(1 << 20, 2 ** this.#shift);
+    view.setUint32(at + D.INSTALL_CWND, window, true);
+    view.setUint32(at + D.INSTALL_SSTHRESH, window, true);
     const time = (offset: number, ms: number): void =>
       view.setFloat64(at + offset, ms * MILLISECOND, true);
     time(D.INSTALL_RTO_MIN, 200);

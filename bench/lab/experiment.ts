@@ -38,6 +38,11 @@ export interface LabRow {
   readonly note?: string;
 }
 
+/** A row that came out of the run, for which the paper has no number. */
+export function unpublished(name: string, ours: number, unit: string, note?: string): LabRow {
+  return { name, ours, unit, origin: "predicted", ...(note === undefined ? {} : { note }) };
+}
+
 /** A constant that the run was given and not asked for. */
 export interface Given {
   readonly name: string;

@@ -1,29 +1,30 @@
 /**
  * `figure-5.15`: streams into one server core, by segment size (5.5.2.1). Laminar's segments pass
  * the stage program and a core that only takes completions; TAS runs to completion and copies;
- * FlexTOE is our own on its modelled NIC, one connection.
+ * FlexTOE is our own on its modelled NIC.
  */
-import { NFP_4000 } from "../../host/modelled/machines/nfp-4000.ts";
-import { FLEXTOE } from "../../host/modelled/placement.ts";
 import type { Experiment, LabOptions, LabReport, PlotSeries } from "./experiment.ts";
+import { unpublished } from "./experiment.ts";
+import { flextoeGiven, FLEXTOE_MSS } from "./flextoe-host.ts";
 import { hostsGiven, switchGiven, tasSegmentNs } from "./laminar-setting.ts";
 import { runStreams, type StreamStack } from "./laminar-streams.ts";
-import { loadModules, runRpcs } from "./modelled-rpc.ts";
-import { echoPlan } from "./modelled-setting.ts";
 
 const SIZES = [64, 128, 256, 512, 1024, 1448, 2048, 4096, 8192];
 const QUICK_SIZES = [64, 512, 1448, 8192];
-/** FlexTOE's segments end at an MTU of 1500. */
-const FLEXTOE_MOST = 1448;
 const CONNECTIONS = 4;
 /** Together fewer than TAS's ring of 1024. */
 const WINDOW_SEGMENTS = 192;
 
 /** Millions of segments a second. */
-function rateOf(options: LabOptions, stack: StreamStack, segmentBytes: number): number {
-  options.say(`${stack}, ${segmentBytes} B`);
+function rateOf(
+  options: LabOptions,
+  stack: StreamStack,
+  segmentBytes: number,
+  connections = CONNECTIONS,
+): number {
+  options.say(`${stack}, ${segmentBytes} B, ${connections} connections`);
   const ns = options.quick ? 200_000 : 1_000_000;
-  const plan = { stack, connections: CONNECTIONS, segmentBytes, loss: 0, gbps: 100 };
+  const plan = { stack, connections, segmentBytes, loss: 0, gbps: 100 };
   const windowSegments = WINDOW_SEGMENTS;
   return runStreams({
     ...plan,
@@ -35,15 +36,6 @@ function rateOf(options: LabOptions, stack: StreamStack, segmentBytes: number): 
   }).mpps;
 }
 
-function flextoe(options: LabOptions, bytes: number): number {
-  options.say(`FlexTOE, ${bytes} B`);
-  const rpcs = options.quick ? 2000 : 10_000;
-  const sink = { requestBytes: bytes, responseBytes: 0, mss: bytes, serverNs: 0 };
-  const load = { flows: 1, inFlight: 64, bufferShift: 17, rpcs, warmUp: 500, seed: options.seed };
-  const on = { machine: NFP_4000, placement: FLEXTOE };
-  return runRpcs(echoPlan(loadModules(), { ...on, ...sink, ...load })).rpcsPerSecond / 1e6;
-}
-
 const GIVEN = (): LabReport["given"] => [
   ...switchGiven(),
   ...hostsGiven(),
@@ -52,6 +44,7 @@ const GIVEN = (): LabReport["given"] => [
     value: `${tasSegmentNs(0)} ns a segment, copies above 512 B`,
     source: "fitted: Figure 5.15, 5 Mpps; the bend at 512 B is 5.5.2.1's",
   },
+  ...flextoeGiven(),
 ];
 
 function run(options: LabOptions): LabReport {
@@ -60,9 +53,11 @@ function run(options: LabOptions): LabReport {
     sizes.filter((bytes) => bytes <= most).map((bytes) => [bytes, rate(bytes)] as const);
   const laminar = curve((bytes) => rateOf(options, "Laminar", bytes));
   const tas = curve((bytes) => rateOf(options, "TAS", bytes));
-  const own = curve((bytes) => flextoe(options, bytes), FLEXTOE_MOST);
+  const own = curve((bytes) => rateOf(options, "FlexTOE", bytes), FLEXTOE_MSS);
   const at = (points: readonly (readonly [number, number])[], bytes: number): number =>
     (points.find(([size]) => size === bytes) as readonly [number, number])[1];
+  const gbps = (points: readonly (readonly [number, number])[]): number =>
+    at(points, 1448) * 1448 * 8e-3;
   const most = Math.max(...laminar.map(([, mpps]) => mpps));
   const series: PlotSeries[] = [
     { name: "Laminar", form: "line", points: laminar },
@@ -84,25 +79,21 @@ function run(options: LabOptions): LabReport {
         ...{ unit: "Tbps", origin: "predicted", anchor: "fig5.15.8k" },
         note: "the paper's own product, 25 M x 8 x 8K: the core's rate on a wider link",
       },
-      {
-        ...{ name: "Laminar, 1448 B", ours: at(laminar, 1448) * 1448 * 8e-3, unit: "Gbit/s" },
-        ...{ origin: "predicted" },
-        note: "line rate",
-      },
-      {
-        ...{ name: "TAS, 1448 B", ours: at(tas, 1448) * 1448 * 8e-3, unit: "Gbit/s" },
-        ...{ origin: "predicted" },
-      },
-      {
-        ...{ name: "TAS, 1448 B over 512 B", ours: at(tas, 1448) / at(tas, 512), unit: "x" },
-        ...{ origin: "predicted" },
-        note: "copies, of what is above 512 B",
-      },
-      {
-        ...{ name: "FlexTOE, 64 B", ours: at(own, 64), unit: "Mpps" },
-        ...{ origin: "predicted" },
-        note: "one connection on the modelled NFP-4000",
-      },
+      unpublished("Laminar, 1448 B", gbps(laminar), "Gbit/s", "line rate"),
+      unpublished("TAS, 1448 B", gbps(tas), "Gbit/s"),
+      unpublished(
+        ...(["TAS, 1448 B over 512 B", at(tas, 1448) / at(tas, 512), "x"] as const),
+        "copies, of what is above 512 B",
+      ),
+      unpublished(
+        ...(["FlexTOE, 64 B", at(own, 64), "Mpps"] as const),
+        "on the modelled NFP-4000; the core is never its limit",
+      ),
+      unpublished(
+        ...(["FlexTOE, 64 B, one connection", rateOf(options, "FlexTOE", 64, 1), "Mpps"] as const),
+        "one protocol core of one flow group",
+      ),
+      unpublished("FlexTOE, 1448 B", gbps(own), "Gbit/s", "its card has 40 Gbit/s"),
     ],
     given: GIVEN(),
     plots: [

@@ -1,8 +1,12 @@
 /**
- * `figure-5.8` to `figure-5.11`: echoes over Laminar, RDMA, TAS and Linux (5.5.1): unloaded,
- * against load, against cores, against connections. Laminar's packets all pass the stage program.
+ * `figure-5.8` to `figure-5.11`: echoes over Laminar, RDMA, FlexTOE, TAS and Linux (5.5.1):
+ * unloaded, against load, against cores, against connections. Laminar's packets all pass the stage
+ * program, FlexTOE's all stages on its modelled NIC; TAS and Linux run to completion.
  */
 import type { Experiment, LabOptions, LabReport, LabRow, Plot } from "./experiment.ts";
+import { unpublished } from "./experiment.ts";
+import { flextoeSocketsNs } from "./flextoe-echo.ts";
+import { flextoeGiven } from "./flextoe-host.ts";
 import { echoOver, pointOf, type RpcPoint, type RpcPlan } from "./laminar-rpc.ts";
 import { STACKS, type StackName } from "./laminar-rpc.ts";
 import { hostsGiven, stacksGiven, switchGiven } from "./laminar-setting.ts";
@@ -12,7 +16,19 @@ const CORES = 32;
 /** Connections of Figure 5.9's highest point: by Little's law 40 MOps/s in 18 us are 720. */
 const PEAK_CONNECTIONS = 768;
 
-const GIVEN = (): LabReport["given"] => [...switchGiven(), ...hostsGiven(), ...stacksGiven()];
+const GIVEN = (): LabReport["given"] => [
+  ...switchGiven(),
+  ...hostsGiven(),
+  ...stacksGiven(),
+  {
+    name: "FlexTOE's sockets",
+    value: `${flextoeSocketsNs()} ns a request of a server core; clients have TAS`,
+    source: "paper: Table 4.2 at 2 GHz; 5.5",
+  },
+  ...flextoeGiven(),
+];
+/** Why the NIC of this model is slow for short requests. */
+const SLOW_NIC = "its flow scheduler's turns follow each other (turnsAtOnce), as in figure-4.9";
 
 function planOf(options: LabOptions, changes: Partial<RpcPlan>): RpcPlan {
   return {
@@ -28,8 +44,10 @@ function planOf(options: LabOptions, changes: Partial<RpcPlan>): RpcPlan {
   };
 }
 
-/** Slow stacks, which are cheap to model, run for longer. */
-const LONGER: Partial<Record<StackName, number>> = { TAS: 3, Linux: 15 };
+/** Slow stacks, which are cheap to model, run for longer; FlexTOE, whose RPCs wait longest, too. */
+const LONGER: Partial<Record<StackName, number>> = { TAS: 3, Linux: 15, FlexTOE: 15 };
+/** Of 5.8's RPCs: FlexTOE's NIC executes each stage of each packet; tails of 20,000 are coarse. */
+const RPC_SHARES: Partial<Record<StackName, number>> = { FlexTOE: 0.1, TAS: 3, Linux: 3 };
 
 function point(stack: StackName, options: LabOptions, changes: Partial<RpcPlan>): RpcPoint {
   const longer = LONGER[stack] ?? 1;
@@ -62,7 +80,8 @@ function unloaded(options: LabOptions): LabReport {
   const all = new Map<string, RpcPoint>();
   for (const bytes of sizes) {
     for (const stack of STACKS) {
-      const load = { bytes, rpcs, ns: Number.MAX_SAFE_INTEGER };
+      const count = rpcs * (RPC_SHARES[stack] ?? 1);
+      const load = { bytes, rpcs: count, ns: Number.MAX_SAFE_INTEGER };
       all.set(`${stack} ${bytes} B`, point(stack, options, load));
     }
   }
@@ -93,7 +112,12 @@ function unloaded(options: LabOptions): LabReport {
       {
         ...{ name: "zero copy over RDMA", ours: zero.median - rdma.median, unit: "us more" },
         ...{ origin: "predicted", anchor: "fig5.8.zc_vs_rdma" },
-        note: "two recirculations of 750 ns, and half a pass",
+        note: "each way 750 ns of recirculation, and half a pass: RDMA is only forwarded",
+      },
+      {
+        ...{ name: "median of FlexTOE over Laminar", unit: "x", origin: "predicted" },
+        ours: of("FlexTOE 64 B").median / laminar.median,
+        note: "stages of 800 MHz cores and PCIe, one after the other",
       },
       ...each,
     ],
@@ -109,11 +133,17 @@ function unloaded(options: LabOptions): LabReport {
         ],
       },
     ],
-    notes: ["TAS and Linux: cycles of Table 2.1; wake-up and interruptions fitted at 64 B alone."],
+    notes: [
+      "TAS and Linux: cycles of Table 2.1; wake-up and interruptions fitted at 64 B alone.",
+      "FlexTOE: a tenth of the RPCs; of a short run its 99.99 % is the largest.",
+    ],
   };
 }
 
-const LOADED: readonly StackName[] = ["Laminar", "RDMA", "Laminar, TAS clients", "TAS", "Linux"];
+const LOADED: readonly StackName[] = [
+  ...(["Laminar", "RDMA", "Laminar, TAS clients"] as const),
+  ...(["FlexTOE", "TAS", "Linux"] as const),
+];
 
 function loadPlots(curves: ReadonlyMap<string, readonly RpcPoint[]>): Plot[] {
   const of = (title: string, value: (point: RpcPoint) => number): Plot => {
@@ -146,6 +176,7 @@ function loadLatency(options: LabOptions): LabReport {
     curve(stack).find(({ connections }) => connections === PEAK_CONNECTIONS) as RpcPoint;
   const [laminar, linux] = [at("Laminar"), at("Linux")];
   const light = (stack: StackName): RpcPoint => curve(stack)[0] as RpcPoint;
+  const slower = (stack: StackName): number => at(stack).median - laminar.median;
   const more = light("Laminar").median - light("RDMA").median;
   return {
     rows: [
@@ -181,14 +212,11 @@ function loadLatency(options: LabOptions): LabReport {
         ...{ unit: "x", origin: "predicted", anchor: "fig5.9.linux_lat" },
         note: "same connections; the paper does not say which points it divides",
       },
-      {
-        ...{ name: "with TAS clients, at most", ours: peak("Laminar, TAS clients") },
-        ...{ unit: "MOps/s", origin: "predicted" },
-      },
-      {
-        ...{ name: "with TAS clients, median more", unit: "us", origin: "predicted" },
-        ours: at("Laminar, TAS clients").median - laminar.median,
-      },
+      unpublished("with TAS clients, at most", peak("Laminar, TAS clients"), "MOps/s"),
+      unpublished("with TAS clients, median more", slower("Laminar, TAS clients"), "us"),
+      unpublished("FlexTOE, at most", peak("FlexTOE"), "MOps/s", SLOW_NIC),
+      unpublished("FlexTOE, median at the lightest load", light("FlexTOE").median, "us"),
+      unpublished("TAS, at most", peak("TAS"), "MOps/s"),
     ],
     given: GIVEN(),
     plots: loadPlots(curves),
@@ -200,7 +228,8 @@ function loadLatency(options: LabOptions): LabReport {
 const KNEE = 0.95;
 
 function knee(stack: StackName, options: LabOptions, cores: number): RpcPoint {
-  const each = options.quick ? [8, 24, 64] : [4, 8, 16, 24, 32, 64];
+  const quick = stack === "FlexTOE" ? [8, 24] : [8, 24, 64];
+  const each = options.quick ? quick : [4, 8, 16, 24, 32, 64];
   const points = each.map((n) => {
     const connections = Math.min(PEAK_CONNECTIONS, n * Math.max(2, cores));
     return point(stack, options, { cores, connections });
@@ -209,7 +238,7 @@ function knee(stack: StackName, options: LabOptions, cores: number): RpcPoint {
   return points.find(({ mops }) => mops >= KNEE * most) as RpcPoint;
 }
 
-const CORED: readonly StackName[] = ["Laminar", "TAS", "Linux"];
+const CORED: readonly StackName[] = ["Laminar", "TAS", "Linux", "FlexTOE"];
 
 /** The fewest cores that give most of the throughput. */
 function coresTo(points: readonly (readonly [number, RpcPoint])[]): number {
@@ -219,12 +248,15 @@ function coresTo(points: readonly (readonly [number, RpcPoint])[]): number {
 
 function cores(options: LabOptions): LabReport {
   const counts = options.quick ? [2, 4, 8, 32] : [2, 3, 4, 6, 8, 10, 12, 16, 24, 32];
+  // Its NIC is the limit from the first cores on.
+  const few = options.quick ? [1, 8] : [1, 2, 4, 8];
   const curves = CORED.map((stack) => {
-    return [stack, counts.map((n) => [n, knee(stack, options, n)] as const)] as const;
+    const of = stack === "FlexTOE" ? few : counts;
+    return [stack, of.map((n) => [n, knee(stack, options, n)] as const)] as const;
   });
-  const [laminar, tas] = curves.map(([, points]) => points) as [
-    (readonly [number, RpcPoint])[],
-    (readonly [number, RpcPoint])[],
+  type Points = readonly (readonly [number, RpcPoint])[];
+  const [laminar, tas, , flextoe] = curves.map(([, points]) => points) as unknown as [
+    ...[Points, Points, Points, Points],
   ];
   const at = (points: readonly (readonly [number, RpcPoint])[], n: number): RpcPoint =>
     (points.find(([count]) => count === n) as readonly [number, RpcPoint])[1];
@@ -244,12 +276,11 @@ function cores(options: LabOptions): LabReport {
       { name: "4 cores over 2", ours: four.mops / two.mops, unit: "x", origin: "predicted" },
       {
         ...{ name: "Laminar at 8 cores", ours: eight.mops, unit: "MOps/s" },
-        origin: "calibrated",
+        ...{ origin: "calibrated", anchor: "fig5.9.peak" },
       },
-      {
-        ...{ name: "TAS at 32 cores", ours: at(tas, 32).mops, unit: "MOps/s" },
-        origin: "predicted",
-      },
+      unpublished("TAS at 32 cores", at(tas, 32).mops, "MOps/s"),
+      unpublished("FlexTOE: cores at the NIC's limit", coresTo(flextoe), "cores", SLOW_NIC),
+      unpublished("FlexTOE at 8 cores", at(flextoe, 8).mops, "MOps/s"),
     ],
     given: GIVEN(),
     plots: [
@@ -265,12 +296,13 @@ function cores(options: LabOptions): LabReport {
 }
 
 /** Between a response and the next request, under load: fitted to 768 connections. */
-const CLIENT_NS = 13_700;
+const CLIENT_NS = 13_400;
 /** A curve is at its limit from then on. */
 const SATURATED = 0.98;
 const MANY = 32_000;
 
 const COUNTS = [32, 64, 128, 192, 256, 288, 320, 384, 512, 640, 704, 768, 832, 1024, 1536];
+const FLEXTOE_COUNTS = [8, 16, 32, 64, 128, 256, 512, 1024];
 const QUICK_COUNTS = [64, 256, 288, 512, 704, 768, 1024];
 
 function saturated(points: readonly RpcPoint[]): number {
@@ -280,10 +312,11 @@ function saturated(points: readonly RpcPoint[]): number {
 
 function connections(options: LabOptions): LabReport {
   const counts = options.quick ? QUICK_COUNTS : COUNTS;
-  const curve = (stack: StackName, pauseNs: number): RpcPoint[] =>
-    counts.map((n) => point(stack, options, { connections: n, pauseNs }));
+  const curve = (stack: StackName, pauseNs: number, of = counts): RpcPoint[] =>
+    of.map((n) => point(stack, options, { connections: n, pauseNs }));
   const [laminar, fitted] = [curve("Laminar", 0), curve("Laminar", CLIENT_NS)];
   const [tas, linux] = [curve("TAS", 0), curve("Linux", 0)];
+  const flextoe = curve("FlexTOE", 0, options.quick ? [16, 64, 1024] : FLEXTOE_COUNTS);
   const most = (points: readonly RpcPoint[]): number => Math.max(...points.map(({ mops }) => mops));
   const many = point("Laminar, TAS clients", options, {
     connections: MANY,
@@ -311,6 +344,8 @@ function connections(options: LabOptions): LabReport {
         ...{ name: "over Linux", ours: most(laminar) / most(linux), unit: "x" },
         ...{ origin: "predicted", anchor: "fig5.11.vs_linux" },
       },
+      unpublished("over FlexTOE", most(laminar) / most(flextoe), "x", SLOW_NIC),
+      unpublished("FlexTOE: saturated from", saturated(flextoe), "connections"),
       {
         ...{ name: `${MANY} connections, of the most`, ours: many.mops / most(laminar) },
         ...{ unit: "x", origin: "predicted" },
@@ -329,6 +364,7 @@ function connections(options: LabOptions): LabReport {
       plot("Throughput against connections (Figure 5.11)", "connections", "MOps/s", [
         ["Laminar", line(laminar)],
         ["Laminar, time in the clients", line(fitted)],
+        ["FlexTOE", line(flextoe)],
         ["TAS", line(tas)],
         ["Linux", line(linux)],
       ]),
@@ -343,7 +379,7 @@ function connections(options: LabOptions): LabReport {
 export const LAMINAR_RPC_FIGURES: readonly Experiment[] = [
   {
     name: "figure-5.8",
-    title: "unloaded round trips of Laminar, RDMA, TAS and Linux",
+    title: "unloaded round trips of Laminar, RDMA, FlexTOE, TAS and Linux",
     section: "5.5.1.1, Figure 5.8",
     run: unloaded,
   },

@@ -3,16 +3,17 @@
  * Clients are six hosts of the same kind (5.5), which are never the bottleneck.
  */
 import { type EchoResult, type EchoStack, runEcho } from "../../host/modelled/laminar/echo.ts";
+import { type EchoHost, ForwardedEcho } from "../../host/modelled/laminar/forwarded-echo.ts";
 import {
   echoServer,
-  HybridEcho,
+  hybridEcho,
   LaminarEcho,
   laminarHosts,
 } from "../../host/modelled/laminar/laminar-echo.ts";
 import type { LaminarHost } from "../../host/modelled/laminar/rdma-host.ts";
-import { RdmaEcho } from "../../host/modelled/laminar/rdma-echo.ts";
-import { StackEcho } from "../../host/modelled/laminar/stack-host.ts";
-import type { StackOptions } from "../../host/modelled/laminar/stack-host.ts";
+import type { StackHost } from "../../host/modelled/laminar/stack-host.ts";
+import { flextoeEcho, flextoeServer } from "./flextoe-echo.ts";
+import { FlexToeHost } from "./flextoe-host.ts";
 import {
   forwardNs,
   hostOptions,
@@ -27,10 +28,11 @@ import {
 } from "./laminar-setting.ts";
 import { percentile } from "./statistics.ts";
 
-export const STACKS = ["Laminar", "Laminar-ZC", "RDMA", "TAS", "Linux"] as const;
+export const STACKS = ["Laminar", "Laminar-ZC", "RDMA", "FlexTOE", "TAS", "Linux"] as const;
 export type StackName = (typeof STACKS)[number] | "Laminar, TAS clients";
 
 const CLIENTS = 6;
+const CLIENT_CORES = 32;
 
 export interface RpcPlan {
   readonly connections: number;
@@ -61,28 +63,49 @@ function hybridEnds(bed: Testbed, plan: RpcPlan): EchoStack {
   const to = newSwitch(bed, switchOptions(seed, CLIENTS + 1, connections + 1));
   const servers = laminarHosts(to, 1, hostOptions({ cores }), bed.prng);
   for (const server of servers) echoServer(server);
-  // One host with the cores of all: what hangs on a port is never its bottleneck here.
-  const wide = tasOptions(32 * CLIENTS, { gbps: 100 * CLIENTS });
-  const [client] = stackHosts(bed, 1, wide);
-  return new HybridEcho(to, client as never, servers, connections, bytes, 1);
+  return hybridEcho(to, tasClient(bed), servers, connections, bytes, 1);
 }
 
-function stackEnds(bed: Testbed, plan: RpcPlan, of: (cores: number) => StackOptions): StackEcho {
-  const clients = stackHosts(bed, CLIENTS, of(32));
-  const [server] = stackHosts(bed, 1, of(plan.cores));
+/** One host with the cores of all: what hangs on a port is never its bottleneck here. */
+function tasClient(bed: Testbed): StackHost {
+  const wide = tasOptions(CLIENT_CORES * CLIENTS, { gbps: 100 * CLIENTS });
+  return stackHosts(bed, 1, wide)[0] as StackHost;
+}
+
+function flextoeEnds(bed: Testbed, { seed, connections, cores, bytes }: RpcPlan): EchoStack {
+  const host = new FlexToeHost(bed, { flows: connections, seed });
+  flextoeServer(bed, host, cores, bytes);
+  return flextoeEcho(bed, host, tasClient(bed), connections, bytes);
+}
+
+function forwardedEnds(
+  bed: Testbed,
+  plan: RpcPlan,
+  hosts: (count: number, cores: number) => readonly EchoHost[],
+): EchoStack {
+  const clients = hosts(CLIENTS, CLIENT_CORES);
+  const [server] = hosts(1, plan.cores) as [EchoHost];
   const { connections, bytes } = plan;
-  return new StackEcho(bed.simulation, clients, server as never, forwardNs(), connections, bytes);
+  return new ForwardedEcho(bed.simulation, clients, server, forwardNs(), connections, bytes);
 }
 
 function ends(bed: Testbed, stack: StackName, plan: RpcPlan): EchoStack {
-  if (stack === "TAS") return stackEnds(bed, plan, (cores) => tasOptions(cores));
-  if (stack === "Linux") return stackEnds(bed, plan, (cores) => linuxOptions(cores));
-  if (stack === "Laminar, TAS clients") return hybridEnds(bed, plan);
-  if (stack !== "RDMA") return laminarEnds(bed, plan, stack === "Laminar-ZC");
-  const clients = rdmaHosts(bed, CLIENTS, hostOptions({ copyNs: 0 }));
-  const [server] = rdmaHosts(bed, 1, hostOptions({ copyNs: 0, cores: plan.cores }));
-  const { connections, bytes } = plan;
-  return new RdmaEcho(bed.simulation, clients, server as never, forwardNs(), connections, bytes);
+  switch (stack) {
+    case "FlexTOE":
+      return flextoeEnds(bed, plan);
+    case "Laminar, TAS clients":
+      return hybridEnds(bed, plan);
+    case "TAS":
+      return forwardedEnds(bed, plan, (n, cores) => stackHosts(bed, n, tasOptions(cores)));
+    case "Linux":
+      return forwardedEnds(bed, plan, (n, cores) => stackHosts(bed, n, linuxOptions(cores)));
+    case "RDMA":
+      return forwardedEnds(bed, plan, (n, cores) =>
+        rdmaHosts(bed, n, hostOptions({ copyNs: 0, cores })),
+      );
+    default:
+      return laminarEnds(bed, plan, stack === "Laminar-ZC");
+  }
 }
 
 /** Echoes over a stack. */

@@ -45,7 +45,7 @@ export function ourPassNs(): number {
   return passNs;
 }
 
-const HOST_GHZ = 2;
+export const HOST_GHZ = 2;
 const cycles = (kcycles: number): number => (kcycles * 1000) / HOST_GHZ;
 const kilo = (id: string): number => anchor(id).value;
 
@@ -67,16 +67,15 @@ function completionNs(): number {
 
 /** Of Figure 5.10. */
 const ECHO_BYTES = 64;
-const SEND_NS = 600;
-const RECEIVE_NS = 600;
-const WIRE_NS = 25;
+/** NIC to wire, and wire to memory. */
+export const SEND_NS = 600;
+export const RECEIVE_NS = 600;
+export const WIRE_NS = 25;
 const GBPS = 100;
 /** 10 bytes a ns. */
 const COPY_NS = 0.1;
 /** A poll that is interrupted: timer ticks and cache misses of a core of one's own. */
 const POLLING: Noise = { share: 0.1, interrupted: 1e-3, interruptedNs: 1_000 };
-
-export const WARM_NS = 20_000;
 
 export function hostOptions(changes: Partial<HostOptions> = {}): HostOptions {
   return {
@@ -96,10 +95,10 @@ export function hostOptions(changes: Partial<HostOptions> = {}): HostOptions {
 }
 
 /** Time of TAS's interruptions: fitted to the tail of Figure 5.8. */
-const TAS_NOISE: Noise = { share: 0.5, interrupted: 2e-3, interruptedNs: 2_800 };
+const TAS_NOISE: Noise = { share: 0.5, interrupted: 2e-3, interruptedNs: 3_400 };
 /** Linux's wake-up and interruptions: fitted to median and tail of Figure 5.8. */
-const LINUX_WAKE_NS = 5_500;
-const LINUX_NOISE: Noise = { share: 0.3, interrupted: 2e-3, interruptedNs: 17_500 };
+const LINUX_WAKE_NS = 6_250;
+const LINUX_NOISE: Noise = { share: 0.3, interrupted: 2e-3, interruptedNs: 20_400 };
 
 /** Stack and application cores of TAS that go best together. */
 export function tasCores(cores: number): readonly [stack: number, application: number] {

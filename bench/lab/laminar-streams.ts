@@ -4,22 +4,28 @@
  */
 import { Lane } from "../../host/modelled/laminar/lane.ts";
 import { LaminarReceiver, STREAM_BUFFER } from "../../host/modelled/laminar/laminar-receiver.ts";
-import { RdmaHost } from "../../host/modelled/laminar/rdma-host.ts";
-import { type RmtSwitch, tcpFrameBytes } from "../../host/modelled/laminar/rmt-switch.ts";
+import { LaminarHost, RdmaHost } from "../../host/modelled/laminar/rdma-host.ts";
+import type { RmtSwitch } from "../../host/modelled/laminar/rmt-switch.ts";
 import { StackReceiver } from "../../host/modelled/laminar/stack-receiver.ts";
-import { StreamSender } from "../../host/modelled/laminar/stream-sender.ts";
+import { senderOptions, StreamSender } from "../../host/modelled/laminar/stream-sender.ts";
+import { NFP_4000 } from "../../host/modelled/machines/nfp-4000.ts";
 import type { ProgramMachine } from "../../host/rmt/program-machine.ts";
+import { pathNs } from "./flextoe-echo.ts";
+import { FlexToeHost } from "./flextoe-host.ts";
 import {
   forwardNs,
   hostOptions,
   newSwitch,
+  RECEIVE_NS,
+  SEND_NS,
   switchOptions,
   tasSegmentNs,
   type Testbed,
   testbed,
+  WIRE_NS,
 } from "./laminar-setting.ts";
 
-export type StreamStack = "Laminar" | "TAS" | "no interval";
+export type StreamStack = "Laminar" | "FlexTOE" | "TAS" | "no interval";
 
 export interface StreamPlan {
   readonly stack: StreamStack;
@@ -32,8 +38,6 @@ export interface StreamPlan {
   /** AIMD and DCTCP; false: an open loop but for the window. */
   readonly congestion: boolean;
   readonly gbps: number;
-  /** TAS receiver without copies. */
-  readonly noCopy?: boolean;
   /** Another program than ours. */
   readonly machine?: ProgramMachine;
   readonly mirrorLoss?: number;
@@ -52,8 +56,7 @@ export interface StreamResult {
 }
 
 const TIMEOUT_NS = 500_000;
-const SENDER_NS = 600;
-const WIRE_NS = 25;
+const BUFFER_SHIFT = Math.log2(STREAM_BUFFER);
 
 type Arrive = (row: number, offset: number, length: number) => void;
 
@@ -76,10 +79,10 @@ function laminarEnds(bed: Testbed, plan: StreamPlan, answer: Answer): Ends {
   const to = newSwitch(bed, options, machine);
   const of = hostOptions({ cores: 1, gbps, copyNs: 0 });
   const host = new RdmaHost(bed.simulation, of, bed.prng);
-  const receiver = new LaminarReceiver(to, host, false, of.completionNs);
+  const receiver = new LaminarReceiver(to, new LaminarHost(to, host, STREAM_BUFFER), STREAM_BUFFER);
   for (let row = 1; row <= connections; row += 1) {
     receiver.open(row, (offset, marked) => {
-      bed.simulation.after(WIRE_NS + SENDER_NS, () => answer(row, offset, marked));
+      bed.simulation.after(WIRE_NS + RECEIVE_NS, () => answer(row, offset, marked));
     });
   }
   return {
@@ -91,17 +94,18 @@ function laminarEnds(bed: Testbed, plan: StreamPlan, answer: Answer): Ends {
 
 function stackEnds(bed: Testbed, plan: StreamPlan, answer: Answer): Ends {
   const core = new Lane(bed.simulation);
-  const { inNs, outNs } = { inNs: 600 + forwardNs(), outNs: 600 + forwardNs() };
+  const inNs = forwardNs() + WIRE_NS + RECEIVE_NS;
+  const outNs = SEND_NS + WIRE_NS + forwardNs();
   const receivers = Array.from({ length: plan.connections }, (_, i) => {
     const options = {
       intervals: plan.stack === "TAS" ? 1 : 0,
-      segmentNs: tasSegmentNs(plan.noCopy === true ? 0 : plan.segmentBytes),
+      segmentNs: tasSegmentNs(plan.segmentBytes),
       inNs,
       outNs,
       ring: 1024,
     } as const;
     const reply = (offset: number, marked: boolean): void => {
-      bed.simulation.after(WIRE_NS + SENDER_NS, () => answer(i + 1, offset, marked));
+      bed.simulation.after(WIRE_NS + RECEIVE_NS, () => answer(i + 1, offset, marked));
     };
     return new StackReceiver(bed.simulation, options, reply, core);
   });
@@ -111,6 +115,36 @@ function stackEnds(bed: Testbed, plan: StreamPlan, answer: Answer): Ends {
   return { to: undefined, arrive, read };
 }
 
+/** The card's line is narrower than the testbed's: senders are as fast as it is. */
+function gbpsOf({ stack, gbps }: StreamPlan): number {
+  return stack === "FlexTOE" ? Math.min(gbps, NFP_4000.lineGigabits.value) : gbps;
+}
+
+/** An application that reads at once: FlexTOE copies nothing, its core is not the bottleneck. */
+function flextoeEnds(bed: Testbed, plan: StreamPlan, answer: Answer): Ends {
+  const { connections: flows, seed, segmentBytes: mss } = plan;
+  const host = new FlexToeHost(bed, { flows, seed, mss, bufferShift: BUFFER_SHIFT });
+  let read = 0;
+  host.reader = (flow, readable) => {
+    read += readable;
+    host.update(flow, readable, 0);
+  };
+  host.out = ({ flow, acked, marked }) => {
+    const ns = pathNs() + WIRE_NS + RECEIVE_NS;
+    bed.simulation.after(ns, () => answer(flow, acked, marked));
+  };
+  const arrive: Arrive = (flow, offset, length) =>
+    host.receive({ flow, offset, length, acked: 0, marked: false }, pathNs());
+  return { to: undefined, arrive, read: () => read };
+}
+
+const ENDS: Readonly<Record<StreamStack, typeof stackEnds>> = {
+  Laminar: laminarEnds,
+  FlexTOE: flextoeEnds,
+  TAS: stackEnds,
+  "no interval": stackEnds,
+};
+
 /** Runs streams; throughput is what the application gets. */
 export function runStreams(plan: StreamPlan): StreamResult {
   const bed = testbed(plan.seed);
@@ -118,26 +152,18 @@ export function runStreams(plan: StreamPlan): StreamResult {
   const senders: StreamSender[] = [];
   const answer: Answer = (row, offset, marked) =>
     (senders[row - 1] as StreamSender).acknowledge(offset, marked);
-  const make = plan.stack === "Laminar" ? laminarEnds : stackEnds;
-  const { arrive, to, read } = make(bed, plan, answer);
+  const { arrive, to, read } = ENDS[plan.stack](bed, plan, answer);
   const link = new Lane(simulation);
   const losses = bed.prng.fork("losses");
   const { segmentBytes, congestion, windowSegments = Number.POSITIVE_INFINITY } = plan;
   const windowBytes = Math.min(STREAM_BUFFER, segmentBytes * windowSegments);
   for (let row = 1; row <= plan.connections; row += 1) {
-    const options = {
-      segmentBytes,
-      initialBytes: congestion ? 10 * segmentBytes : windowBytes,
-      windowBytes,
-      timeoutNs: TIMEOUT_NS,
-      segmentNs: (tcpFrameBytes(segmentBytes) * 8) / plan.gbps,
-      coreNs: 0,
-      congestion,
-      bytesPerNs: Number.POSITIVE_INFINITY,
-    };
+    const start = congestion ? {} : { initialBytes: windowBytes };
+    const limits = { windowBytes, timeoutNs: TIMEOUT_NS, congestion };
+    const options = senderOptions(segmentBytes, gbpsOf(plan), { ...limits, ...start });
     const send = (offset: number, length: number): void => {
       if (losses.float() < plan.loss) return;
-      simulation.after(WIRE_NS + SENDER_NS, () => arrive(row, offset, length));
+      simulation.after(SEND_NS + WIRE_NS, () => arrive(row, offset, length));
     };
     senders.push(new StreamSender(simulation, link, options, send));
   }

@@ -25,13 +25,13 @@ import { createCore } from "../../bindings/core.ts";
 import { countedModule } from "../../host/modelled/counted-core.ts";
 import type { Machine } from "../../host/modelled/machine.ts";
 import { type Disturbance, ModelledCore } from "../../host/modelled/modelled-core.ts";
-import { wireNs } from "../../host/modelled/modelled-core.ts";
 import type { Placement } from "../../host/modelled/placement.ts";
 import { Simulation } from "../../host/modelled/simulation.ts";
 import type { StageCost } from "../../host/modelled/stage-table.ts";
 import { Prng } from "../../host/prng.ts";
 import { loadModule, repositoryRoot } from "../harness.ts";
-import { FlowCore, flowLayout, HASH_KEY } from "../flow-cores.ts";
+import { FlowCore, flowLayout, type FlowPlan, HASH_KEY } from "../flow-cores.ts";
+import { NicPort } from "./nic-port.ts";
 
 /** Builds of the data path: the clients' and the modelled one, already counted. */
 export interface RpcModules {
@@ -87,9 +87,8 @@ export function loadModules(): RpcModules {
   return { batch: loadModule("flextoe.wasm"), counted: countedModule(readFileSync(path)) };
 }
 
-const CONTEXT = 1;
-/** How soon a paused switch tries again; ns. */
-const PAUSE_NS = 200;
+/** The application's context. */
+export const CONTEXT = 1;
 /** Room for transmission that never ends. */
 const CREDIT = 64;
 
@@ -123,7 +122,7 @@ class Clients {
     const core = createCore({
       module: plan.modules.batch,
       hashKey: HASH_KEY,
-      layout: layoutOf(plan),
+      layout: queueLayout(flowPlan),
     });
     this.end = new FlowCore(flowPlan, true, core);
     this.#simulation = simulation;
@@ -156,16 +155,17 @@ class Clients {
   }
 }
 
-function flowPlanOf(plan: RpcPlan): ConstructorParameters<typeof FlowCore>[0] {
+function flowPlanOf(plan: RpcPlan): FlowPlan {
   const { flows, mss, bufferShift } = plan;
   const shift = bufferShift === undefined ? {} : { bufferShift };
   return { module: plan.modules.batch, flows, payload: mss, ...shift };
 }
 
-function layoutOf(plan: RpcPlan): Parameters<typeof createCore>[0]["layout"] {
+/** A layout for a plan's flows, with queues for two descriptors of each. */
+export function queueLayout(plan: FlowPlan): ReturnType<typeof flowLayout> {
   let queueDescriptors = 1024;
   while (queueDescriptors < plan.flows * 2 && queueDescriptors < 65536) queueDescriptors *= 2;
-  return { ...flowLayout(flowPlanOf(plan)), queueDescriptors };
+  return { ...flowLayout(plan), queueDescriptors };
 }
 
 /** One run: the server's NIC, its application, the clients and the wire between them. */
@@ -182,8 +182,7 @@ class RpcRun {
   readonly #owed: Float64Array;
   readonly latencies: number[] = [];
   done = 0;
-  readonly #switch: Uint8Array[] = [];
-  #wireFree = 0;
+  readonly #port: NicPort;
   readonly #hostFree: number[];
 
   constructor(plan: RpcPlan) {
@@ -195,14 +194,16 @@ class RpcRun {
       machine: plan.machine,
       placement: plan.placement,
       hashKey: HASH_KEY,
-      layout: layoutOf(plan) ?? {},
+      layout: queueLayout(flowPlanOf(plan)),
       seed: plan.seed,
       ...(plan.jitter === undefined ? {} : { jitter: plan.jitter }),
       ...(plan.disturbance === undefined ? {} : { disturbance: plan.disturbance }),
       ports: { frame: (bytes) => this.#toClients(bytes), told: () => this.#serve() },
     });
+    this.#port = new NicPort(simulation, this.nic);
     this.#server = new FlowCore(flowPlanOf(plan), false, this.nic.nic.counted.core);
-    this.#clients = new Clients(plan, simulation, (frame) => this.#toServer(frame));
+    const half = plan.clientNs / 2;
+    this.#clients = new Clients(plan, simulation, (frame) => this.#port.send(frame, half));
     this.#sent = Array.from({ length: plan.flows + 1 }, () => []);
     this.#answered = new Float64Array(plan.flows + 1);
     this.#asked = new Float64Array(plan.flows + 1);
@@ -238,26 +239,6 @@ class RpcRun {
     this.#clients.end.describe(flow, credit, this.plan.requestBytes);
     this.#clients.end.ring();
     this.#clients.step();
-  }
-
-  /** The wire to the server: one frame after the other, at the machine's rate. */
-  #toServer(frame: Uint8Array): void {
-    const { lineGigabits } = this.plan.machine;
-    const half = this.plan.clientNs / 2;
-    const start = Math.max(this.#wireFree, this.simulation.now + half);
-    this.#wireFree = start + wireNs(frame.length, 0, lineGigabits.value);
-    this.simulation.at(this.#wireFree, () => {
-      this.#switch.push(frame);
-      if (this.#switch.length === 1) this.#drain();
-    });
-  }
-
-  /** The last switch: it waits while the NIC has no buffer (pause frames), and loses nothing. */
-  #drain(): void {
-    while (this.#switch.length > 0 && this.nic.nic.rx.free > 0) {
-      this.nic.receive(this.#switch.shift() as Uint8Array);
-    }
-    if (this.#switch.length > 0) this.simulation.after(PAUSE_NS, () => this.#drain());
   }
 
   #toClients(bytes: Uint8Array): void {

@@ -101,5 +101,7 @@ export const TABLE_4_4_ROWS: Readonly<Record<string, Placement>> = {
   },
 };
 
+/** One core that does everything, as TAS's cores do. */
+export const RUN_TO_COMPLETION: Placement = TABLE_4_4_ROWS.baseline as Placement;
 /** All of FlexTOE as in Figure 4.8. */
 export const FLEXTOE: Placement = TABLE_4_4_ROWS.flow_group_islands as Placement;

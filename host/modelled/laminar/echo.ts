@@ -46,7 +46,7 @@ export function runEcho(
       const { now } = simulation;
       const pause = load.pauseNs * (0.5 + prng.float());
       if (now >= from) {
-        trips.push(now - begun + pause);
+        trips.push(now - begun);
         last = now;
       }
       if (pause === 0) next(connection);

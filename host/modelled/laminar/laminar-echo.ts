@@ -5,11 +5,13 @@
 import type { Prng } from "../../prng.ts";
 import type { EchoStack } from "./echo.ts";
 import { LaminarHost, RdmaHost, type HostOptions } from "./rdma-host.ts";
-import { type Packet, packetOf, type Port, type RmtSwitch } from "./rmt-switch.ts";
+import { type Packet, packetOf, type RmtSwitch } from "./rmt-switch.ts";
+import { StackClient } from "./stack-client.ts";
 import type { StackHost } from "./stack-host.ts";
+import { offsetOf, seqAt } from "./stream-offset.ts";
 
 /** Bytes of a connection's buffers. */
-export const BUFFER = 65_536;
+const BUFFER = 65_536;
 /** Credits of a connection when it begins. */
 const CREDITS = 1 << 20;
 /** Sequence numbers begin anywhere: here shortly before they wrap. */
@@ -86,10 +88,7 @@ export class LaminarEcho implements EchoStack {
       if (this.#answered.has(connection)) this.#response(host, connection, packet);
       else serve(connection, packet);
     };
-    host.control = ({ connection }) => {
-      const { coreNs, completionNs } = host.host.options;
-      host.host.work(connection, completionNs / coreNs, 0, () => {});
-    };
+    host.control = ({ connection }) => host.host.complete(connection, 0, () => {});
   }
 
   #response(host: LaminarHost, connection: number, { length }: Packet): void {
@@ -108,64 +107,30 @@ export class LaminarEcho implements EchoStack {
 }
 
 /** A client with a stack on its cores, servers with Laminar: rows from `first` on. */
-export class HybridEcho implements EchoStack {
-  readonly connections: number;
-  readonly #switch: RmtSwitch;
-  readonly #client: StackHost;
-  readonly #bytes: number;
-  readonly #first: number;
-  readonly #next: Uint32Array;
-  readonly #received: Uint32Array;
-  readonly #answered = new Map<number, () => void>();
-
-  constructor(
-    to: RmtSwitch,
-    client: StackHost,
-    servers: readonly LaminarHost[],
-    connections: number,
-    bytes: number,
-    first: number,
-  ) {
-    this.connections = connections;
-    this.#switch = to;
-    this.#client = client;
-    this.#bytes = bytes;
-    this.#first = first;
-    this.#next = new Uint32Array(connections).fill(FIRST);
-    this.#received = new Uint32Array(connections).fill(FIRST);
-    const port: Port = { deliver: (packet) => this.#deliver(packet) };
-    const at = to.attach(port);
-    for (let i = 0; i < connections; i += 1) {
-      const server = servers[i % servers.length] as LaminarHost;
-      open(to, server, first + i);
-      to.connect(first + i, server.port, 0, at);
-    }
-  }
-
-  request(connection: number, answered: () => void): void {
-    this.#answered.set(connection, answered);
-    const seq = this.#next[connection] as number;
-    this.#next[connection] = seq + this.#bytes;
-    const ack = this.#received[connection] as number;
-    this.#client.transmit(connection, this.#bytes, () => {
-      this.#switch.fromWire(this.#segment(connection, seq, this.#bytes, ack));
-    });
-  }
-
-  #segment(connection: number, seq: number, length: number, ack: number): Packet {
+export function hybridEcho(
+  to: RmtSwitch,
+  host: StackHost,
+  servers: readonly LaminarHost[],
+  connections: number,
+  bytes: number,
+  first: number,
+): EchoStack {
+  const client = new StackClient(host, connections, bytes, (connection, offset, length, acked) => {
+    const ack = seqAt(acked, FIRST);
     const edge = (ack + BUFFER) >>> 0;
-    return packetOf(this.#first + connection, { seq, length, ack, edge, hasAck: 1 });
+    const fields = { seq: seqAt(offset, FIRST), length, ack, edge, hasAck: 1 };
+    to.fromWire(packetOf(first + connection, fields));
+  });
+  const deliver = ({ connection, seq, length, kind }: Packet): void => {
+    const i = connection - first;
+    if (kind !== to.program.kinds.TX) return;
+    client.response(i, offsetOf(seq, client.received(i), FIRST) + length);
+  };
+  const at = to.attach({ deliver });
+  for (let i = 0; i < connections; i += 1) {
+    const server = servers[i % servers.length] as LaminarHost;
+    open(to, server, first + i);
+    to.connect(first + i, server.port, 0, at);
   }
-
-  /** A response; its ACK goes back at once, an ACK of Laminar's is the stack's work alone. */
-  #deliver({ connection, seq, length, kind }: Packet): void {
-    const i = connection - this.#first;
-    if (kind !== this.#switch.program.kinds.TX) return;
-    this.#received[i] = seq + length;
-    this.#client.receive(i, length, () => (this.#answered.get(i) as () => void)());
-    this.#client.acknowledge(() => {
-      const ack = this.#received[i] as number;
-      this.#switch.fromWire(this.#segment(i, this.#next[i] as number, 0, ack));
-    });
-  }
+  return client;
 }

@@ -6,8 +6,8 @@
 import type { Simulation } from "../simulation.ts";
 import type { LaminarHost } from "./rdma-host.ts";
 import { packetOf, type Packet, type RmtSwitch } from "./rmt-switch.ts";
+import { FIRST_SEQ, offsetOf, seqAt } from "./stream-offset.ts";
 
-const FIRST = 0xffff0000;
 const ROW = 1;
 /** RFC 8257: weight of a new observation. */
 const SHARE = 1 / 16;
@@ -81,7 +81,6 @@ export class LaminarStream {
   #credits = 0;
   #progress = 0;
   timeouts = 0;
-  fast = 0;
 
   constructor(
     to: RmtSwitch,
@@ -98,9 +97,9 @@ export class LaminarStream {
     this.#window = window;
     this.#options = options;
     this.#control = new RateControl(options);
-    to.program.open(ROW, FIRST, 65_536, segment * 10, window);
+    to.program.open(ROW, FIRST_SEQ, 65_536, segment * 10, window);
     to.connect(ROW, host.port, 0, away);
-    host.open(ROW, FIRST);
+    host.open(ROW, FIRST_SEQ);
     host.control = (packet, event) => {
       if (event === "fast") this.#again(packet);
       else this.#sync(packet);
@@ -115,14 +114,6 @@ export class LaminarStream {
   /** Two grants are the most that a connection keeps; one segment at least. */
   #keep(value: number): number {
     return Math.max(2 * value, this.#segment);
-  }
-
-  get acknowledged(): number {
-    return this.#una;
-  }
-
-  get gbps(): number {
-    return this.#control.gbps;
   }
 
   start(): void {
@@ -142,7 +133,7 @@ export class LaminarStream {
   }
 
   #offset(ack: number): number {
-    return this.#una + ((ack - FIRST - this.#una) | 0);
+    return offsetOf(ack, this.#una);
   }
 
   #sync({ ack, value }: Packet): void {
@@ -160,7 +151,6 @@ export class LaminarStream {
 
   /** Three duplicates: libTOE goes back to what the notification says (5.3.2.3). */
   #again({ ack }: Packet): void {
-    this.fast += 1;
     this.#control.lost();
     this.#acknowledge(this.#offset(ack));
     this.#next = this.#una;
@@ -170,7 +160,7 @@ export class LaminarStream {
 
   #push(): void {
     while (this.#credits > 0 && this.#next + this.#segment <= this.#una + this.#window) {
-      this.#host.pushAt(ROW, (FIRST + this.#next) >>> 0, this.#segment, 0);
+      this.#host.pushAt(ROW, seqAt(this.#next), this.#segment, 0);
       this.#next += this.#segment;
       this.#max = Math.max(this.#max, this.#next);
       this.#credits -= this.#segment;

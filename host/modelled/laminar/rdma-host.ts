@@ -4,6 +4,7 @@
  */
 import type { Prng } from "../../prng.ts";
 import type { Simulation } from "../simulation.ts";
+import type { EchoHost } from "./forwarded-echo.ts";
 import { Lane, type Noise, noisy } from "./lane.ts";
 import {
   type Delivery,
@@ -35,7 +36,7 @@ export interface HostOptions {
 }
 
 /** NIC and cores. */
-export class RdmaHost {
+export class RdmaHost implements EchoHost {
   readonly simulation: Simulation;
   readonly options: HostOptions;
   readonly sending: Lane;
@@ -71,11 +72,32 @@ export class RdmaHost {
     this.receiving.serve(this.#message(bytes), wireNs + receiveNs, done);
   }
 
+  request(connection: number, bytes: number, out: () => void): void {
+    this.work(connection, 0.5, bytes, () => this.post(bytes, out));
+  }
+
+  serve(connection: number, bytes: number, out: () => void): void {
+    this.take(bytes, () => this.work(connection, 1, bytes, () => this.post(bytes, out)));
+  }
+
+  response(connection: number, bytes: number, done: () => void): void {
+    this.take(bytes, () => this.work(connection, 0.5, bytes, done));
+  }
+
   /** Work of the core that owns the connection, with copies of `bytes`. */
   work(connection: number, share: number, bytes: number, done: () => void): void {
-    const { coreNs, copyNs, noise } = this.options;
-    const ns = noisy(coreNs * share + bytes * copyNs, noise, this.#prng);
-    this.#owner(connection).serve(ns, 0, done);
+    this.#serve(connection, this.options.coreNs * share, bytes, done);
+  }
+
+  /** A completion alone, with copies of `bytes`. */
+  complete(connection: number, bytes: number, done: () => void): void {
+    this.#serve(connection, this.options.completionNs, bytes, done);
+  }
+
+  #serve(connection: number, ns: number, bytes: number, done: () => void): void {
+    const { copyNs, noise } = this.options;
+    const whole = noisy(ns + bytes * copyNs, noise, this.#prng);
+    this.#owner(connection).serve(whole, 0, done);
   }
 
   #owner(connection: number): Lane {

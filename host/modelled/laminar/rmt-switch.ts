@@ -104,7 +104,6 @@ export class RmtSwitch {
   readonly #options: SwitchOptions;
   readonly #ports: Port[] = [];
   readonly #half: number;
-  readonly #loop: number;
   readonly #nowhere: number;
   readonly #around: number;
   readonly #packets: (Waiting | undefined)[] = [undefined];
@@ -139,7 +138,6 @@ export class RmtSwitch {
     this.#options = options;
     this.program = new Program(machine);
     this.#half = options.passNs / 2;
-    this.#loop = Math.max(0, options.recirculationNs - options.passNs);
     this.#nowhere = options.hosts;
     this.#around = options.hosts + 1;
     this.#home = new Uint8Array(options.connections);
@@ -150,9 +148,12 @@ export class RmtSwitch {
     const { mirrorNs, mirrorLoss, seed, grantNs, grantIdle, connections } = options;
     this.mirror = new Mirror(memory, mirrorNs, MIRROR_PACKETS, mirrorLoss, seed);
     const { recirculationGbps, recirculationBehindNs } = options;
+    // What going round adds is a pass more and the way between; a packet sets out from egress's
+    // front, half a pass before its last bit is out.
+    const way = Math.max(0, options.recirculationNs - options.passNs);
     this.recirculation = new Recirculation(
       memory,
-      this.#loop,
+      this.#half + way,
       LOOP_PACKETS,
       recirculationGbps,
       recirculationBehindNs,
@@ -242,11 +243,17 @@ export class RmtSwitch {
   }
 
   #enqueue(packet: Packet, port: number, priority: number, bytes: number): void {
-    const handle = this.#unused.pop() ?? this.#packets.length;
-    this.#packets[handle] = { packet, port };
+    const handle = this.#hold({ packet, port });
     const verdict = this.manager.enqueue(port, priority, handle, bytes);
     if (verdict === Verdict.Dropped || verdict === Verdict.Refused) this.#forget(handle);
     else this.#pump();
+  }
+
+  /** A packet's handle: not 0. */
+  #hold(waiting: Waiting): number {
+    const handle = this.#unused.pop() ?? this.#packets.length;
+    this.#packets[handle] = waiting;
+    return handle;
   }
 
   #forget(handle: number): Waiting {
@@ -301,8 +308,7 @@ export class RmtSwitch {
   /** The copy that becomes an ACK and carries a merge (5.3.1.4, 5.3.1.5). */
   #mirrored(packet: Packet): void {
     const pseudo = this.program.pseudo(packet);
-    const handle = this.#unused.pop() ?? this.#packets.length;
-    this.#packets[handle] = { packet: pseudo, port: this.#exit(packet) };
+    const handle = this.#hold({ packet: pseudo, port: this.#exit(packet) });
     if (!this.mirror.send(handle, this.simulation.now)) {
       this.#forget(handle);
       return;
@@ -340,18 +346,15 @@ export class RmtSwitch {
   /** A TX segment or a pseudo segment's ACK leaves for the peer. */
   #segment(packet: Packet, port: number): void {
     this.program.acknowledge(packet);
-    const bytes = tcpFrameBytes(packet.kind === this.program.kinds.PSEUDO ? 0 : packet.length);
+    const length = packet.kind === this.program.kinds.PSEUDO ? 0 : packet.length;
+    const bytes = tcpFrameBytes(length);
     if (port !== this.#around) {
       this.#leave(packet, port, "frame", bytes);
       return;
     }
     this.bytes += bytes;
-    const round = packetOf(this.#peer[packet.connection] as number, {
-      ...packet,
-      length: packet.kind === this.program.kinds.PSEUDO ? 0 : packet.length,
-    });
-    const handle = this.#unused.pop() ?? this.#packets.length;
-    this.#packets[handle] = { packet: round, port };
+    const round = packetOf(this.#peer[packet.connection] as number, { ...packet, length });
+    const handle = this.#hold({ packet: round, port });
     const { now } = this.simulation;
     // #watchLoop() let it in only with room: egress drops nothing.
     if (!this.recirculation.send(handle, bytes, now)) throw new Error("egress dropped a packet");

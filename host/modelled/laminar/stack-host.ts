@@ -4,7 +4,7 @@
  */
 import type { Prng } from "../../prng.ts";
 import type { Simulation } from "../simulation.ts";
-import type { EchoStack } from "./echo.ts";
+import type { EchoHost } from "./forwarded-echo.ts";
 import { Lane, type Noise, noisy } from "./lane.ts";
 import { tcpFrameBytes } from "./rmt-switch.ts";
 
@@ -26,7 +26,7 @@ export interface StackOptions {
   readonly noise: Noise;
 }
 
-export class StackHost {
+export class StackHost implements EchoHost {
   readonly options: StackOptions;
   readonly #sending: Lane;
   readonly #receiving: Lane;
@@ -54,7 +54,7 @@ export class StackHost {
   }
 
   /** Sockets and half of the stack's work, then the NIC. */
-  transmit(connection: number, bytes: number, out: () => void): void {
+  request(connection: number, bytes: number, out: () => void): void {
     const { stackNs, socketsNs, copyNs } = this.options;
     const application = this.#core(this.#application, connection);
     application.serve(this.#noisy(socketsNs / 2 + bytes * copyNs), 0, () => {
@@ -75,6 +75,10 @@ export class StackHost {
     });
   }
 
+  serve(connection: number, bytes: number, out: () => void): void {
+    this.response(connection, bytes, () => this.request(connection, bytes, out));
+  }
+
   #frame(bytes: number, out: () => void): void {
     const { gbps, sendNs, wireNs } = this.options;
     this.#sending.serve((tcpFrameBytes(bytes) * 8) / gbps, sendNs + wireNs, out);
@@ -82,62 +86,22 @@ export class StackHost {
 
   /** An ACK alone: its work is counted with the request's. */
   acknowledge(out: () => void): void {
-    const { receiveNs, wakeNs } = this.options;
-    this.#receiving.serve(0, receiveNs + wakeNs, () => this.#frame(0, out));
+    const { wireNs, receiveNs, wakeNs } = this.options;
+    this.#receiving.serve(0, wireNs + receiveNs + wakeNs, () => this.#frame(0, out));
   }
 
   /** A segment out of the cable; `done` when the application has read it. */
-  receive(connection: number, bytes: number, done: () => void): void {
+  response(connection: number, bytes: number, done: () => void): void {
     const { gbps, receiveNs, wireNs, wakeNs, stackNs, socketsNs, copyNs } = this.options;
     const serial = (tcpFrameBytes(bytes) * 8) / gbps;
-    this.#receiving.serve(serial, wireNs + receiveNs + this.#noisy(wakeNs), () => {
+    // A stack that polls is not woken: nothing to be interrupted.
+    const wake = wakeNs === 0 ? 0 : this.#noisy(wakeNs);
+    this.#receiving.serve(serial, wireNs + receiveNs + wake, () => {
       const stack = this.#core(this.#stack, connection);
       stack.serve(this.#noisy(stackNs / 2), 0, () => {
         const application = this.#core(this.#application, connection);
         application.serve(this.#noisy(socketsNs / 2 + bytes * copyNs), 0, done);
       });
     });
-  }
-}
-
-/** Echoes between hosts of a stack, over a switch that only forwards. */
-export class StackEcho implements EchoStack {
-  readonly connections: number;
-  readonly #clients: readonly StackHost[];
-  readonly #server: StackHost;
-  readonly #simulation: Simulation;
-  readonly #forwardNs: number;
-  readonly #bytes: number;
-
-  constructor(
-    simulation: Simulation,
-    clients: readonly StackHost[],
-    server: StackHost,
-    forwardNs: number,
-    connections: number,
-    bytes: number,
-  ) {
-    this.connections = connections;
-    this.#simulation = simulation;
-    this.#clients = clients;
-    this.#server = server;
-    this.#forwardNs = forwardNs;
-    this.#bytes = bytes;
-  }
-
-  request(connection: number, answered: () => void): void {
-    const client = this.#clients[connection % this.#clients.length] as StackHost;
-    const server = this.#server;
-    const bytes = this.#bytes;
-    const forward = (then: () => void): void => this.#simulation.after(this.#forwardNs, then);
-    client.transmit(connection, bytes, () =>
-      forward(() =>
-        server.receive(connection, bytes, () =>
-          server.transmit(connection, bytes, () =>
-            forward(() => client.receive(connection, bytes, answered)),
-          ),
-        ),
-      ),
-    );
   }
 }

@@ -5,6 +5,7 @@
  */
 import type { Simulation } from "../simulation.ts";
 import type { Lane } from "./lane.ts";
+import { tcpFrameBytes } from "./rmt-switch.ts";
 
 export interface SenderOptions {
   readonly segmentBytes: number;
@@ -20,6 +21,26 @@ export interface SenderOptions {
   readonly congestion: boolean;
   /** Bytes a ns of the application; Infinity: always something to send. */
   readonly bytesPerNs: number;
+}
+
+/** Segments of the first window (RFC 6928). */
+const INITIAL_SEGMENTS = 10;
+
+/** A sender that is never the bottleneck and always has something to send, but for `changes`. */
+export function senderOptions(
+  segmentBytes: number,
+  gbps: number,
+  changes: Partial<SenderOptions> & Pick<SenderOptions, "windowBytes" | "timeoutNs">,
+): SenderOptions {
+  return {
+    segmentBytes,
+    initialBytes: INITIAL_SEGMENTS * segmentBytes,
+    segmentNs: (tcpFrameBytes(segmentBytes) * 8) / gbps,
+    coreNs: 0,
+    congestion: true,
+    bytesPerNs: Number.POSITIVE_INFINITY,
+    ...changes,
+  };
 }
 
 const DUPLICATES = 3;
@@ -38,7 +59,6 @@ export class StreamSender {
   #duplicates = 0;
   #recover = -1;
   #busy = false;
-  #timer = 0;
   #progress = 0;
   // DCTCP: of the window under way, and the running share of marked bytes.
   #acked = 0;
@@ -152,8 +172,7 @@ export class StreamSender {
 
   #watch(): void {
     const { timeoutNs, segmentBytes, congestion } = this.#options;
-    this.#timer = this.#simulation.now + timeoutNs;
-    this.#simulation.at(this.#timer, () => {
+    this.#simulation.after(timeoutNs, () => {
       const silent = this.#simulation.now - this.#progress >= timeoutNs;
       if (silent && this.#max > this.#una) {
         this.timeouts += 1;
