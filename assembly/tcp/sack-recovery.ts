@@ -10,6 +10,7 @@ import { congestionOnRecoveryExit } from "./congestion/congestion-control.ts";
 import { highestSacked, holeEnd, holeFrom, holesBelow } from "./scoreboard.ts";
 import { lostEdge, sackedBytes } from "./scoreboard.ts";
 import { flagsOf, setFlags } from "./state.ts";
+import { CONGESTION_WINDOW_MAX } from "../../bindings/abi/congestion.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
 import { seqBefore, seqDistance } from "../../bindings/abi/seq.ts";
 
@@ -30,8 +31,15 @@ export function enterSackRecovery(p: usize, r: usize): void {
   store<u32>(r, load<u32>(p, F.PROTOCOL_TX_SENT), F.RECOVERY_PRR_FLIGHT);
   store<u32>(r, 0, F.RECOVERY_PRR_DELIVERED);
   store<u32>(r, 0, F.RECOVERY_PRR_ALLOWED);
-  allow(p, r, 0, mss);
+  allow(p, r, 0, isWindowless(r) ? CONGESTION_WINDOW_MAX : mss);
   setFlags(p, flagsOf(p) | F.FLOW_RECOVERY | F.FLOW_RETRANSMIT);
+}
+
+/** A rate in place of a window: nothing is held back. */
+// @ts-ignore: decorator
+@inline
+function isWindowless(r: usize): bool {
+  return load<u32>(r, F.RECOVERY_SSTHRESH) >= CONGESTION_WINDOW_MAX;
 }
 
 /** `more` bytes may leave beyond `out`, which have. */
@@ -69,6 +77,7 @@ export function acknowledgeInSackRecovery(
 
 /** RFC 6937 3 (RACK-18): sndcnt. */
 function reduced(p: usize, r: usize, total: u32, delivered: u32, out: u32): u32 {
+  if (isWindowless(r)) return CONGESTION_WINDOW_MAX;
   const threshold = load<u32>(r, F.RECOVERY_SSTHRESH);
   const inNetwork = pipe(p, r);
   if (inNetwork > threshold) {

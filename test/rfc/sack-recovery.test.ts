@@ -27,12 +27,15 @@ class Sender {
   /** Segments that left at the start. */
   readonly first: number[];
 
-  constructor(origin: number, choice: { window?: number; segments?: number } = {}) {
-    const { window = 10, segments = 40 } = choice;
+  constructor(
+    origin: number,
+    choice: { window?: number; segments?: number; algorithm?: number } = {},
+  ) {
+    const { window = 10, segments = 40, algorithm = CongestionAlgorithm.NewReno } = choice;
     this.raw = new RawCore(testCore());
     this.flow = this.raw.establish({
       flags: FLOW_SACK | FLOW_NODELAY,
-      algorithm: CongestionAlgorithm.NewReno,
+      algorithm,
       mss: MSS,
       txSeq: origin,
       txShift: 17,
@@ -129,6 +132,16 @@ describe.each(ORIGINS)("RFC 6675 from sequence number %d", (origin) => {
     expect(one.ack(0, [1, 4])).toEqual([0]);
     // Ten in flight, four of them held and one lost and sent again: six, then five, of five.
     expect(range(5, 10).map((to) => one.ack(0, [1, to]))).toEqual([[], [], [10], [11], [12]]);
+  });
+
+  test("SK-13: where a rate is the limit, holes and new data are not held back", () => {
+    const one = new Sender(origin, { algorithm: CongestionAlgorithm.None, segments: 12 });
+    expect(one.first).toEqual(range(0, 12));
+    one.raw.post(1, { txAppend: 4 * MSS });
+    expect(one.ack(0, [1, 4])).toEqual([0, 12, 13, 14, 15]);
+    // SK-15: nothing new is left, so a hole goes that is not known to be lost.
+    expect(one.ack(0, [5, 6], [1, 4])).toEqual([4]);
+    expect(one.ack(0, [5, 9], [1, 4])).toEqual([]);
   });
 
   test("SK-13, SK-14: the next lost hole goes before new data, each once", () => {
