@@ -113,8 +113,18 @@ const ADDED: readonly (readonly [name: string, why: string, fields: readonly str
   ],
   [
     "loss recovery",
-    "NewReno; ACKs beyond what go-back-N has sent again",
-    ["PROTOCOL_TX_MAX", "RECOVERY_RECOVER", "RECOVERY_BACKOFF"],
+    "NewReno, a scoreboard and its rate; ACKs beyond what go-back-N has sent again",
+    [
+      "PROTOCOL_TX_MAX",
+      "RECOVERY_RECOVER",
+      "RECOVERY_BACKOFF",
+      "RECOVERY_SACKED",
+      "RECOVERY_SACKED_COUNT",
+      "RECOVERY_HIGH_RXT",
+      "RECOVERY_PRR_DELIVERED",
+      "RECOVERY_PRR_ALLOWED",
+      "RECOVERY_PRR_FLIGHT",
+    ],
   ],
   [
     "RTT and RTO (RFC 6298)",

@@ -143,8 +143,8 @@ export const RECOVERY_DELAYED_ACK: u32 = 120; // u32: ns an ACK may wait, below 
 export const RECOVERY_FIN_SEQ: u32 = 124; // u32: of a FIN received out of order (ECHO_FIN_HELD)
 /** Private to the congestion algorithm. */
 export const RECOVERY_CONGESTION: u32 = 128; // 64 bytes
-/** Sender's scoreboard: what the peer has selectively acknowledged (RFC 6675, 3), rising. */
-export const RECOVERY_SACKED: u32 = 192; // 6 x {start u32, end u32}
+/** Sender's scoreboard: ranges {start u32, end u32} that the peer has (RFC 6675, 3), rising. */
+export const RECOVERY_SACKED: u32 = 192; // 6 x 8 bytes
 /** Everything below was sent again in this recovery (RFC 6675, 2: HighRxt). */
 export const RECOVERY_HIGH_RXT: u32 = 240; // u32
 // Proportional rate reduction (RFC 6937, 2), bytes since this recovery began.
