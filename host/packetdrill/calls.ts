@@ -1,0 +1,360 @@
+/**
+ * A script's system calls over libTOE. A script's descriptors are names: `socket() = 3` calls
+ * whatever libTOE gives "3". Sockets block unless they are O_NONBLOCK: what libTOE answers with
+ * EAGAIN is tried again, until the call's time is over.
+ *
+ * What a call writes is the connection's stream (flow.ts), and what it reads is compared with the
+ * peer's, so that a byte that is lost or doubled shows without the script saying a word.
+ */
+import { ERRNO } from "../errors.ts";
+import type { SocketAddress } from "../libtoe/calls.ts";
+import * as C from "../libtoe/constants.ts";
+import type { PollEntry } from "../libtoe/poll.ts";
+import type { Stack } from "../stack.ts";
+import { CallArguments } from "./call-arguments.ts";
+import { type Flow, streamByte } from "./flow.ts";
+import { SIOCINQ, SIOCOUTQ } from "./parse-call.ts";
+import type { CallEvent, Value } from "./script.ts";
+import type { SocketDefaults, Settings } from "./settings.ts";
+
+/** A call under way. */
+export interface StartedCall {
+  /** The result, a negative errno included; undefined while it has to wait. */
+  readonly attempt: (expired: boolean) => number | undefined;
+  /** ns after its start at which attempt(true) ends it; Infinity without such a time. */
+  readonly timeout: number;
+}
+
+/** The connection between two ports, if the script has seen it. */
+export type FindFlow = (localPort: number, remotePort: number) => Flow | undefined;
+
+const MILLISECOND = 1e6;
+const BYTES_MAX = 64 * 1024 * 1024;
+
+function forEver(attempt: () => number | undefined): StartedCall {
+  return { attempt, timeout: Number.POSITIVE_INFINITY };
+}
+
+function atOnce(result: number): StartedCall {
+  return forEver(() => result);
+}
+
+export class Calls {
+  readonly #file: string;
+  readonly #stack: Stack;
+  readonly #settings: Settings;
+  readonly #findFlow: FindFlow;
+  /** Script's descriptor -> libTOE's. */
+  readonly #descriptors = new Map<number, number>();
+  /** libTOE's descriptor -> bytes read. */
+  readonly #read = new Map<number, number>();
+
+  constructor(file: string, stack: Stack, settings: Settings, findFlow: FindFlow) {
+    this.#file = file;
+    this.#stack = stack;
+    this.#settings = settings;
+    this.#findFlow = findFlow;
+  }
+
+  /** Starts the call; throws ScriptError when it or an argument is not known. */
+  start(event: CallEvent): StartedCall {
+    const args = new CallArguments(this.#file, event);
+    const rule = Object.hasOwn(RULES, event.name) ? RULES[event.name] : undefined;
+    if (rule === undefined) {
+      const known = Object.keys(RULES).join(", ");
+      return args.fail(`expected a call that the stack has (${known})`);
+    }
+    return rule(this, args);
+  }
+
+  socket(args: CallArguments): StartedCall {
+    args.need(3);
+    const domain = args.at(0).kind === "ellipsis" ? C.AF_INET : args.number(0);
+    const protocol = args.at(2).kind === "ellipsis" ? 0 : args.number(2);
+    const fd = this.#stack.toe.socket(domain, args.number(1), protocol);
+    if (fd >= 0) this.#applyDefaults(fd, this.#settings.sockets);
+    return atOnce(this.#name(args.event, fd));
+  }
+
+  #applyDefaults(fd: number, defaults: SocketDefaults): void {
+    for (const [name, value] of Object.entries(defaults)) {
+      const level = name.startsWith("TCP_") ? C.IPPROTO_TCP : C.SOL_SOCKET;
+      const option = C[name as keyof typeof C];
+      this.#stack.toe.setsockopt(fd, level, option, value);
+    }
+  }
+
+  /** Gives libTOE's descriptor the script's name: the result that the script expects. */
+  #name(event: CallEvent, fd: number): number {
+    if (fd < 0 || event.result === undefined || event.result < 0) return fd;
+    this.#descriptors.set(event.result, fd);
+    return event.result;
+  }
+
+  #fd(args: CallArguments, index = 0): number {
+    const number = args.number(index);
+    // What the script never opened is passed on: EBADF is a result like any other.
+    return this.#descriptors.get(number) ?? -1 - Math.abs(number);
+  }
+
+  #blocks(fd: number): boolean {
+    const flags = this.#stack.toe.fcntl(fd, C.F_GETFL);
+    return flags >= 0 && (flags & C.O_NONBLOCK) === 0;
+  }
+
+  /** Tries until the result is not EAGAIN, if the descriptor blocks. */
+  #retried(fd: number, attempt: () => number, flags = 0): StartedCall {
+    const blocks = this.#blocks(fd) && (flags & C.MSG_DONTWAIT) === 0;
+    return forEver(() => {
+      const result = attempt();
+      return blocks && result === -ERRNO.EAGAIN ? undefined : result;
+    });
+  }
+
+  bind(args: CallArguments): StartedCall {
+    args.need(3);
+    const { localAddress, bindPort } = this.#settings;
+    const local = args.address(1, { address: localAddress, port: bindPort });
+    return atOnce(this.#stack.toe.bind(this.#fd(args), local));
+  }
+
+  listen(args: CallArguments): StartedCall {
+    args.need(2);
+    return atOnce(this.#stack.toe.listen(this.#fd(args), args.number(1)));
+  }
+
+  accept(args: CallArguments): StartedCall {
+    args.need(3);
+    const flags = args.count > 3 ? args.number(3) : 0;
+    const fd = this.#fd(args);
+    return this.#retried(fd, () => this.#name(args.event, this.#stack.toe.accept(fd, flags)));
+  }
+
+  connect(args: CallArguments): StartedCall {
+    args.need(3);
+    const { remoteAddress, connectPort } = this.#settings;
+    const remote: SocketAddress = args.address(1, { address: remoteAddress, port: connectPort });
+    const fd = this.#fd(args);
+    const { toe } = this.#stack;
+    if (!this.#blocks(fd)) return atOnce(toe.connect(fd, remote));
+    let started = false;
+    return forEver(() => {
+      const result = toe.connect(fd, remote);
+      if (result === -ERRNO.EINPROGRESS || result === -ERRNO.EALREADY) {
+        started = true;
+        return undefined;
+      }
+      return started && result === -ERRNO.EISCONN ? 0 : result;
+    });
+  }
+
+  #flow(fd: number): Flow | undefined {
+    const { toe } = this.#stack;
+    const [local, remote] = [toe.getsockname(fd), toe.getpeername(fd)];
+    if (typeof local === "number" || typeof remote === "number") return undefined;
+    return this.#findFlow(local.port, remote.port);
+  }
+
+  /** Bytes for a write: the script's text, or the stream's own. */
+  #payload(args: CallArguments, value: Value | string | undefined, length: number, at: number) {
+    if (length < 0 || length > BYTES_MAX) args.fail(`expected 0..${BYTES_MAX}, got ${length}`);
+    const text = typeof value === "string" ? value : value?.kind === "text" ? value.value : "";
+    const bytes = Uint8Array.from({ length }, (_, i) => streamByte(at + i));
+    bytes.set(new TextEncoder().encode(text).subarray(0, length));
+    return bytes;
+  }
+
+  #write(fd: number, bytes: Uint8Array, flags: number): StartedCall {
+    const { toe } = this.#stack;
+    const flow = this.#flow(fd);
+    let total = 0;
+    const blocks = this.#blocks(fd) && (flags & C.MSG_DONTWAIT) === 0;
+    return forEver(() => {
+      const sent = toe.send(fd, bytes, total, bytes.length - total, flags);
+      if (sent > 0) flow?.written.append(bytes.subarray(total, total + sent));
+      if (sent > 0) total += sent;
+      if (sent < 0 && sent !== -ERRNO.EAGAIN) return total > 0 ? total : sent;
+      if (total < bytes.length && blocks) return undefined;
+      return total > 0 || sent >= 0 ? total : sent;
+    });
+  }
+
+  /** write, send, sendto: buffer, length, flags. */
+  send(args: CallArguments): StartedCall {
+    args.need(3);
+    const fd = this.#fd(args);
+    const at = this.#flow(fd)?.written.length ?? 0;
+    const bytes = this.#payload(args, args.at(1), args.number(2), at);
+    return this.#write(fd, bytes, args.count > 3 ? args.number(3) : 0);
+  }
+
+  #gather(args: CallArguments, spans: Value, flags: number): StartedCall {
+    const fd = this.#fd(args);
+    let at = this.#flow(fd)?.written.length ?? 0;
+    const parts = args.spans(spans).map(({ text, length }) => {
+      const part = this.#payload(args, text, length, at);
+      at += length;
+      return [...part];
+    });
+    return this.#write(fd, Uint8Array.from(parts.flat()), flags);
+  }
+
+  writev(args: CallArguments): StartedCall {
+    args.need(3);
+    return this.#gather(args, args.at(1), 0);
+  }
+
+  sendmsg(args: CallArguments): StartedCall {
+    args.need(3);
+    const spans = args.record(args.at(1), "the message").get("msg_iov");
+    return this.#gather(args, spans ?? args.fail("expected msg_iov"), args.number(2));
+  }
+
+  /** read, recv, recvfrom: buffer, length, flags. */
+  receive(args: CallArguments): StartedCall {
+    args.need(3);
+    const fd = this.#fd(args);
+    const length = args.number(2);
+    if (length < 0 || length > BYTES_MAX) args.fail(`expected 0..${BYTES_MAX}, got ${length}`);
+    const flags = args.count > 3 ? args.number(3) : 0;
+    const bytes = new Uint8Array(length);
+    return this.#retried(fd, () => this.#receive(args, fd, bytes, flags), flags);
+  }
+
+  #receive(args: CallArguments, fd: number, bytes: Uint8Array, flags: number): number {
+    const got = this.#stack.toe.recv(fd, bytes, 0, bytes.length, flags & ~C.MSG_DONTWAIT);
+    if (got <= 0) return got;
+    const from = this.#read.get(fd) ?? 0;
+    for (let i = 0; i < got && (flags & C.MSG_TRUNC) === 0; i += 1) {
+      if (bytes[i] !== streamByte(from + i)) {
+        args.fail(`expected the peer's byte ${from + i} of the stream, got another`);
+      }
+    }
+    if ((flags & C.MSG_PEEK) === 0) this.#read.set(fd, from + got);
+    return got;
+  }
+
+  shutdown(args: CallArguments): StartedCall {
+    args.need(2);
+    return atOnce(this.#stack.toe.shutdown(this.#fd(args), args.number(1)));
+  }
+
+  close(args: CallArguments): StartedCall {
+    args.need(1);
+    const result = this.#stack.toe.close(this.#fd(args));
+    this.#descriptors.delete(args.number(0));
+    return atOnce(result);
+  }
+
+  fcntl(args: CallArguments): StartedCall {
+    args.need(2);
+    const argument = args.count > 2 ? args.number(2) : 0;
+    // O_RDWR is part of what F_GETFL gave.
+    const set = argument & C.O_NONBLOCK;
+    return atOnce(this.#stack.toe.fcntl(this.#fd(args), args.number(1), set));
+  }
+
+  setsockopt(args: CallArguments): StartedCall {
+    args.need(4);
+    const value = args.at(3);
+    const fd = this.#fd(args);
+    const { toe } = this.#stack;
+    const [level, name] = [args.number(1), args.number(2)];
+    if (value.kind === "text") return atOnce(toe.setsockopt(fd, level, name, value.value));
+    if (value.kind !== "record") {
+      const number = args.expectedNumber(3) ?? args.fail("expected a value, got ...");
+      return atOnce(toe.setsockopt(fd, level, name, number));
+    }
+    const fields = [...value.fields.values()];
+    const onoff = args.numberIn(fields[0], "onoff");
+    const linger = args.numberIn(fields[1], "linger");
+    return atOnce(toe.setsockopt(fd, level, name, { onoff, linger }));
+  }
+
+  getsockopt(args: CallArguments): StartedCall {
+    args.need(4);
+    const result = this.#stack.toe.getsockopt(this.#fd(args), args.number(1), args.number(2));
+    if (typeof result === "number" && result < 0) return atOnce(result);
+    if (typeof result === "object" && !("onoff" in result)) {
+      args.fail("expected %{ assert tcpi_... }% for TCP_INFO");
+    }
+    const wanted = args.at(3);
+    const expected = wanted.kind === "text" ? wanted.value : args.expectedNumber(3);
+    const got = typeof result === "object" ? ("onoff" in result ? result.onoff : 0) : result;
+    if (expected !== undefined && expected !== got) {
+      args.fail(`expected the option's value ${expected}, got ${got}`);
+    }
+    return atOnce(0);
+  }
+
+  /** SIOCINQ: bytes unread; SIOCOUTQ: bytes written and not acknowledged. */
+  ioctl(args: CallArguments): StartedCall {
+    args.need(3);
+    const fd = this.#fd(args);
+    const { toe } = this.#stack;
+    const socket = toe.internals.table.get(fd);
+    if (socket === undefined) return atOnce(-ERRNO.EBADF);
+    const request = args.number(1);
+    if (request !== SIOCINQ && request !== SIOCOUTQ) args.fail("expected SIOCINQ or SIOCOUTQ");
+    const info = toe.internals.control.info(socket.connection);
+    const queued = info.txSent + info.txAvail;
+    const got = request === SIOCINQ ? socket.rxAvail : queued;
+    const expected = args.expectedNumber(2);
+    if (expected !== undefined && expected !== got) {
+      args.fail(`expected ${expected} bytes queued, got ${got}`);
+    }
+    return atOnce(0);
+  }
+
+  poll(args: CallArguments): StartedCall {
+    args.need(3);
+    const rows = args.list(args.at(0), "the descriptors").map((item) => {
+      const fields = args.record(item, "a descriptor");
+      const field = (name: string): number => args.numberIn(fields.get(name), name);
+      const fd = this.#descriptors.get(field("fd")) ?? Number.MAX_SAFE_INTEGER;
+      const wanted = fields.has("revents") ? field("revents") : undefined;
+      const entry: PollEntry = { fd, events: field("events"), revents: 0 };
+      return { entry, wanted, name: field("fd") };
+    });
+    const timeout = args.number(2);
+    const entries = rows.map(({ entry }) => entry);
+    const attempt = (expired: boolean): number | undefined => {
+      const ready = this.#stack.toe.pollFds(entries);
+      if (ready === 0 && timeout !== 0 && !expired) return undefined;
+      for (const { entry, wanted, name } of rows) {
+        if (wanted !== undefined && wanted !== entry.revents) {
+          args.fail(`expected revents ${wanted} of ${name}, got ${entry.revents}`);
+        }
+      }
+      return ready;
+    };
+    const limit = timeout > 0 ? timeout * MILLISECOND : Number.POSITIVE_INFINITY;
+    return { attempt, timeout: limit };
+  }
+}
+
+type Rule = (calls: Calls, args: CallArguments) => StartedCall;
+
+const RULES: Readonly<Record<string, Rule>> = {
+  socket: (calls, args) => calls.socket(args),
+  bind: (calls, args) => calls.bind(args),
+  listen: (calls, args) => calls.listen(args),
+  accept: (calls, args) => calls.accept(args),
+  accept4: (calls, args) => calls.accept(args),
+  connect: (calls, args) => calls.connect(args),
+  write: (calls, args) => calls.send(args),
+  send: (calls, args) => calls.send(args),
+  sendto: (calls, args) => calls.send(args),
+  writev: (calls, args) => calls.writev(args),
+  sendmsg: (calls, args) => calls.sendmsg(args),
+  read: (calls, args) => calls.receive(args),
+  recv: (calls, args) => calls.receive(args),
+  recvfrom: (calls, args) => calls.receive(args),
+  shutdown: (calls, args) => calls.shutdown(args),
+  close: (calls, args) => calls.close(args),
+  fcntl: (calls, args) => calls.fcntl(args),
+  setsockopt: (calls, args) => calls.setsockopt(args),
+  getsockopt: (calls, args) => calls.getsockopt(args),
+  ioctl: (calls, args) => calls.ioctl(args),
+  poll: (calls, args) => calls.poll(args),
+};

@@ -1,0 +1,384 @@
+/**
+ * Runs a script over one stack in virtual time: injects its packets, makes its calls, and compares
+ * what the stack sends with what the script expects, and when. Invariants: nothing happens between
+ * two times that the stack does not ask for; the same script gives the same packets and times.
+ *
+ * ```ts
+ * const module = new WebAssembly.Module(readFileSync("build/flextoe.wasm"));
+ * const failure = runScript(parseScript("handshake.pkt", text), { module });
+ * if (failure !== undefined) console.log(failure.message);
+ * ```
+ *
+ * Beyond packetdrill: payload bytes are compared as streams, the stack's checksums are verified,
+ * and a packet that the script does not mention is a failure even behind its last event.
+ */
+import { TCP_ACK_FLAG, TCP_SYN } from "../../bindings/abi/tcp.ts";
+import { ipv4Number, parseAddress } from "../address.ts";
+import { errnoName } from "../errors.ts";
+import type { PcapngWriter } from "../netif/pcapng.ts";
+import { Prng } from "../prng.ts";
+import { Stack, type StackOptions } from "../stack.ts";
+import { checkAssertion } from "./assertion.ts";
+import { Calls, type StartedCall } from "./calls.ts";
+import { Flow, streamByte } from "./flow.ts";
+import { differences, packetText, type SentPacket } from "./match.ts";
+import { buildIcmp, buildSegment, readSegment, type Segment } from "./packet-bytes.ts";
+import type { AssertionEvent, CallEvent, EventTime, IcmpPattern, PacketEvent } from "./script.ts";
+import { type Script, ScriptError, type ScriptEvent, type TcpPattern } from "./script.ts";
+import { applyCommand, type Settings, settingsOf } from "./settings.ts";
+import { figure } from "./tcp-figures.ts";
+import { type CapturedPacket, Wire } from "./wire.ts";
+
+export interface RunOptions {
+  /** A build of the data path. */
+  readonly module: StackOptions["module"];
+  readonly layout?: StackOptions["layout"];
+  /** Script options (`tolerance_usecs`, `profile`, ...) over the script's own. */
+  readonly options?: Readonly<Record<string, string>>;
+  /** Gets every packet of both directions, times counted from the script's zero. */
+  readonly capture?: PcapngWriter;
+  /** Packets behind the last event are no failure, as in packetdrill; default false. */
+  readonly ignoreRest?: boolean;
+}
+
+/** The stack's time at the script's zero, ns: no timer of a stack that has just started is near. */
+const ORIGIN = 1e9;
+const SECOND = 1e9;
+/** Polls at one time, and times between two events, before the script is given up. */
+const POLLS_MAX = 10_000;
+const STEPS_MAX = 1_000_000;
+/** The peer's first port. */
+const REMOTE_PORT = 40_000;
+/** A small map: one connection at a time. */
+const LAYOUT = { connections: 64, queueDescriptors: 64, payloadBytes: 4 * 1024 * 1024 };
+
+interface PendingCall {
+  readonly event: CallEvent;
+  readonly call: StartedCall;
+  /** ns of the script: when it began, and when it must end. */
+  readonly start: number;
+  readonly end: number;
+}
+
+function seconds(ns: number): string {
+  return `${(ns / SECOND).toFixed(6)} s`;
+}
+
+class Runner {
+  readonly #script: Script;
+  readonly #settings: Settings;
+  readonly #ignoreRest: boolean;
+  readonly #wire: Wire;
+  readonly #stack: Stack;
+  readonly #calls: Calls;
+  readonly #local: number;
+  readonly #remote: number;
+  /** ns of the script. */
+  #now = 0;
+  /** Time of the event before, from which `+` counts. */
+  #last = 0;
+  #flow: Flow | undefined;
+  readonly #flows: Flow[] = [];
+  #pending: PendingCall | undefined;
+  #steps = 0;
+
+  constructor(script: Script, options: RunOptions) {
+    this.#script = script;
+    this.#settings = settingsOf(script, options.options);
+    this.#ignoreRest = options.ignoreRest ?? false;
+    const { localAddress, remoteAddress, prefix, gateway, mtu, profile } = this.#settings;
+    this.#local = ipv4Number(parseAddress(localAddress) as Uint8Array);
+    this.#remote = ipv4Number(parseAddress(remoteAddress) as Uint8Array);
+    this.#wire = new Wire(mtu, ORIGIN, options.capture);
+    const prng = new Prng(1);
+    this.#stack = new Stack({
+      module: options.module,
+      netifs: [{ netif: this.#wire, addresses: [`${localAddress}/${prefix}`], gateway }],
+      entropy: (bytes) => prng.fill(bytes),
+      profile,
+      layout: { ...LAYOUT, ...options.layout },
+      initialSequence: () => this.#settings.localSequence,
+    });
+    this.#calls = new Calls(script.file, this.#stack, this.#settings, (local, remote) =>
+      this.#flows.find(({ localPort, remotePort }) => {
+        return localPort === local && remotePort === remote;
+      }),
+    );
+  }
+
+  run(): void {
+    this.#settle();
+    for (const event of this.#script.events) this.#runEvent(event);
+    this.#finish();
+  }
+
+  #fail(line: number, reason: string): never {
+    throw new ScriptError(this.#script.file, line, reason);
+  }
+
+  // Time.
+
+  #settle(): void {
+    let polls = 0;
+    do {
+      polls += 1;
+      if (polls > POLLS_MAX) throw new Error(`expected rest at ${seconds(this.#now)}`);
+      this.#tryPending(false);
+    } while (this.#stack.poll(ORIGIN + this.#now));
+    this.#tryPending(false);
+  }
+
+  /** When something happens by itself. */
+  #deadline(): number {
+    const pending = this.#pending;
+    const expiry = pending === undefined ? Infinity : pending.start + pending.call.timeout;
+    return Math.min(this.#stack.nextDeadline() - ORIGIN, expiry);
+  }
+
+  /** Goes to the next thing that happens by itself, if it does not come after `until`. */
+  #step(until: number): boolean {
+    const next = this.#deadline();
+    if (next > until) return false;
+    this.#steps += 1;
+    if (this.#steps > STEPS_MAX) throw new Error(`expected fewer than ${STEPS_MAX} steps`);
+    this.#now = Math.max(this.#now, next);
+    const pending = this.#pending;
+    if (pending !== undefined && this.#now >= pending.start + pending.call.timeout) {
+      this.#tryPending(true);
+    }
+    this.#settle();
+    return true;
+  }
+
+  #advance(to: number): void {
+    while (this.#step(to));
+    this.#now = Math.max(this.#now, to);
+  }
+
+  /** Start and end of an event's time, ns of the script. */
+  #due(time: EventTime): { from: number; to: number } {
+    if (time.form === "any") return { from: this.#last, to: Number.POSITIVE_INFINITY };
+    const base = time.relative ? this.#last : 0;
+    return { from: base + time.from, to: base + time.to };
+  }
+
+  // Events.
+
+  #runEvent(event: ScriptEvent): void {
+    const { from } = this.#due(event.time);
+    if (event.kind === "packet" && event.direction === "outbound") {
+      this.#expectPacket(event);
+      return;
+    }
+    if (from < this.#now) {
+      const late = `${seconds(from)}, got ${seconds(this.#now)}`;
+      this.#fail(event.line, `expected an event no earlier than the one before: ${late}`);
+    }
+    this.#advance(from);
+    this.#last = from;
+    if (event.kind === "packet") this.#inject(event);
+    else if (event.kind === "call") this.#call(event);
+    else if (event.kind === "assertions") this.#assert(event);
+    else applyCommand(this.#settings, this.#script.file, event);
+  }
+
+  #assert(event: AssertionEvent): void {
+    const flow = this.#flow;
+    const info = this.#stack.connections().find(({ local, remote }) => {
+      return local.port === flow?.localPort && remote.port === flow.remotePort;
+    });
+    const names = (name: string): number | undefined => figure(info, name);
+    for (const one of event.assertions) checkAssertion(this.#script.file, one, names);
+  }
+
+  #call(event: CallEvent): void {
+    if (this.#pending !== undefined) {
+      const { line } = this.#pending.event;
+      this.#fail(event.line, `expected the call of line ${line} to have returned`);
+    }
+    const { to } = this.#due({ ...event.time, relative: false, from: 0, to: 0 });
+    const end = event.time.form === "span" ? this.#last - event.time.from + event.time.to : to;
+    const call = this.#calls.start(event);
+    this.#pending = { event, call, start: this.#now, end };
+    this.#settle();
+    if (event.time.form === "span" || this.#pending === undefined) return;
+    const hint = "give its time as START...END";
+    this.#fail(event.line, `${event.name}: expected a result at once, but it waits: ${hint}`);
+  }
+
+  /** Ends the call under way if it can, and compares its result and its time. */
+  #tryPending(expired: boolean): void {
+    const pending = this.#pending;
+    if (pending === undefined) return;
+    const result = pending.call.attempt(expired);
+    if (result === undefined) return;
+    this.#pending = undefined;
+    const { event, end } = pending;
+    this.#checkResult(event, result);
+    const { tolerance } = this.#settings;
+    if (event.time.form === "span" && Math.abs(this.#now - end) > tolerance) {
+      const times = `expected its return at ${seconds(end)}, got ${seconds(this.#now)}`;
+      this.#fail(event.line, `${event.name}: ${times}`);
+    }
+  }
+
+  #checkResult(event: CallEvent, result: number): void {
+    const { name, line, errno } = event;
+    if (event.result === undefined) return;
+    const got = result < 0 ? `-1 ${errnoName(-result)}` : `${result}`;
+    const wanted = errno === undefined ? `${event.result}` : `-1 ${errno}`;
+    // EWOULDBLOCK is EAGAIN's other name.
+    const same = wanted.replace("EWOULDBLOCK", "EAGAIN") === got;
+    if (!same) this.#fail(line, `${name}: expected result ${wanted}, got ${got}`);
+  }
+
+  // Packets to the stack.
+
+  /** Opens a new connection of the peer's when its SYN is not for the one at hand. */
+  #flowFor(pattern: TcpPattern): Flow {
+    const isSyn = (pattern.flags & (TCP_SYN | TCP_ACK_FLAG)) === TCP_SYN;
+    const flow = this.#flow;
+    if (flow !== undefined && (!isSyn || this.#isAlive(flow))) return flow;
+    const port = REMOTE_PORT + this.#flows.length;
+    return this.#begin(new Flow(this.#settings.bindPort, port, this.#settings.remoteSequence));
+  }
+
+  #isAlive(flow: Flow): boolean {
+    return this.#stack.connections().some(({ local, remote, state }) => {
+      const same = local.port === flow.localPort && remote.port === flow.remotePort;
+      return same && state !== "CLOSED" && state !== "LISTEN";
+    });
+  }
+
+  #begin(flow: Flow): Flow {
+    this.#flows.push(flow);
+    this.#flow = flow;
+    return flow;
+  }
+
+  #inject(event: PacketEvent): void {
+    const { packet, line } = event;
+    try {
+      this.#wire.inject(packet.protocol === "tcp" ? this.#tcp(packet) : this.#icmp(packet, line));
+    } catch (error) {
+      if (error instanceof RangeError) this.#fail(line, error.message);
+      throw error;
+    }
+    this.#settle();
+  }
+
+  #tcp(pattern: TcpPattern): Uint8Array {
+    const flow = this.#flowFor(pattern);
+    const from = pattern.seq - 1;
+    const payload = Uint8Array.from({ length: pattern.length }, (_, i) => streamByte(from + i));
+    const segment = flow.inbound(pattern, payload);
+    return buildSegment({ ...segment, source: this.#remote, destination: this.#local });
+  }
+
+  #icmp(pattern: IcmpPattern, line: number): Uint8Array {
+    const flow = this.#flow ?? this.#fail(line, "expected a connection before an ICMP error");
+    const quoted: Segment = {
+      source: this.#local,
+      destination: this.#remote,
+      tos: 0,
+      ttl: 64,
+      sourcePort: flow.localPort,
+      destinationPort: flow.remotePort,
+      seq: (pattern.quoted.seq + (flow.localSequence ?? 0)) >>> 0,
+      ack: 0,
+      flags: TCP_ACK_FLAG,
+      window: 0,
+      urgent: 0,
+      options: [],
+      payload: new Uint8Array(pattern.quoted.length),
+    };
+    const { type, code, mtu } = pattern;
+    return buildIcmp({ source: this.#remote, destination: this.#local, type, code, mtu, quoted });
+  }
+
+  // Packets of the stack.
+
+  #expectPacket(event: PacketEvent): void {
+    const { line, packet: expected } = event;
+    if (expected.protocol !== "tcp") return;
+    const { from, to } = this.#due(event.time);
+    const { tolerance } = this.#settings;
+    while (this.#wire.count === 0) {
+      if (this.#step(to + tolerance)) continue;
+      const when = event.time.form === "any" ? "ever" : `until ${seconds(to + tolerance)}`;
+      this.#fail(line, `expected a packet ${when}, got none\n  expected > ${packetText(expected)}`);
+    }
+    const captured = this.#wire.take() as CapturedPacket;
+    const { time } = captured;
+    const actual = this.#read(captured, line, expected);
+    const tick = this.#settings.stampTick;
+    const stampTolerance = tick === 0 ? Infinity : Math.ceil(tolerance / tick);
+    const found = differences(expected, actual, { stampTolerance });
+    if (time < from - tolerance || time > to + tolerance) {
+      const wanted = from === to ? seconds(from) : `${seconds(from)} to ${seconds(to)}`;
+      found.push(`time: expected ${wanted}, got ${seconds(time)}`);
+    }
+    if (found.length > 0) {
+      const pair = `  expected > ${packetText(expected)}\n  actual   > ${packetText(actual, expected)}`;
+      this.#fail(line, `outbound packet: ${found.join("; ")}\n${pair} at ${seconds(time)}`);
+    }
+    this.#last = event.time.form === "at" ? from : time;
+  }
+
+  #read(captured: CapturedPacket, line: number, expected?: TcpPattern): SentPacket {
+    let segment: Segment;
+    try {
+      segment = readSegment(captured.bytes);
+    } catch (error) {
+      return this.#fail(line, `outbound packet: ${(error as Error).message}`);
+    }
+    const flow = this.#flowOf(segment, line);
+    if (expected !== undefined) flow.learnStamp(expected, segment);
+    const packet = flow.outbound(segment);
+    const wrong = flow.wrongPayload(packet, segment.payload);
+    if (wrong >= 0) {
+      this.#fail(line, `outbound packet: expected byte ${wrong} of what was written, got another`);
+    }
+    return packet;
+  }
+
+  /** The connection that a packet of the stack's belongs to; its SYN opens one. */
+  #flowOf(segment: Segment, line: number): Flow {
+    const { sourcePort, destinationPort } = segment;
+    const known = this.#flows.find(({ localPort, remotePort }) => {
+      return localPort === sourcePort && remotePort === destinationPort;
+    });
+    if (segment.source !== this.#local || segment.destination !== this.#remote) {
+      this.#fail(line, "outbound packet: expected the script's addresses, got others");
+    }
+    if (known !== undefined) return known;
+    return this.#begin(new Flow(sourcePort, destinationPort, this.#settings.remoteSequence));
+  }
+
+  // The end.
+
+  #finish(): void {
+    const last = this.#script.events.at(-1)?.line ?? 1;
+    if (this.#pending !== undefined) this.#advance(this.#pending.end + this.#settings.tolerance);
+    if (this.#pending !== undefined) {
+      const { line, name } = this.#pending.event;
+      this.#fail(line, `${name}: expected its return, but it still waits`);
+    }
+    const rest = this.#ignoreRest ? undefined : this.#wire.take();
+    if (rest === undefined) return;
+    const packet = this.#read(rest, last);
+    const shown = `${packetText(packet)} at ${seconds(rest.time)}`;
+    this.#fail(last, `expected no packet behind the last event, got one\n  actual   > ${shown}`);
+  }
+}
+
+/** Runs a script; undefined when it passes, else where and why not. Throws on our own mistakes. */
+export function runScript(script: Script, options: RunOptions): ScriptError | undefined {
+  try {
+    new Runner(script, options).run();
+    return undefined;
+  } catch (error) {
+    if (error instanceof ScriptError) return error;
+    throw error;
+  }
+}

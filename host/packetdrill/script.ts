@@ -1,0 +1,168 @@
+/**
+ * The syntax tree of a packetdrill script: options, set-up commands and events, each with the line
+ * it starts at. The language is packetdrill's (Cardwell et al., USENIX ATC 2013); times are
+ * nanoseconds, sequence numbers as written. Types, and the error that names a line.
+ */
+
+/** What is wrong with a script, or with what happened: `file:line: message`. */
+export class ScriptError extends Error {
+  readonly file: string;
+  readonly line: number;
+  /** Without file and line. */
+  readonly reason: string;
+
+  constructor(file: string, line: number, reason: string) {
+    super(`${file}:${line}: ${reason}`);
+    this.name = "ScriptError";
+    this.file = file;
+    this.line = line;
+    this.reason = reason;
+  }
+}
+
+/**
+ * When an event is due. "at": `0.1` or `+0.1`; "range": `0.1~0.2`, outbound packets only; "span":
+ * `0.1...0.2`, a call that blocks from the first time to the second; "any": `*`.
+ */
+export interface EventTime {
+  readonly form: "at" | "range" | "span" | "any";
+  /** Counted from the event before. */
+  readonly relative: boolean;
+  /** ns. */
+  readonly from: number;
+  /** ns; `from` again where there is one time only. */
+  readonly to: number;
+}
+
+/** A TCP option as bytes; numbers that the two sides choose freely have a kind of their own. */
+export type OptionPattern =
+  | { readonly kind: "eol" | "nop" | "sackOK" }
+  | { readonly kind: "mss" | "wscale"; readonly value: number }
+  | { readonly kind: "TS"; readonly value: number; readonly echo: number }
+  | { readonly kind: "sack"; readonly blocks: readonly (readonly [number, number])[] }
+  | { readonly kind: "raw"; readonly number: number; readonly bytes: readonly number[] };
+
+/** What `[...]` says about the IP header; what is not said is not looked at. */
+export interface IpPattern {
+  /** 0 not-ECT, 1 ECT(1), 2 ECT(0), 3 CE. */
+  readonly ecn?: number;
+  readonly tos?: number;
+  readonly ttl?: number;
+}
+
+export interface TcpPattern {
+  readonly protocol: "tcp";
+  readonly ip: IpPattern;
+  readonly flags: number;
+  readonly seq: number;
+  readonly length: number;
+  readonly ack: number | undefined;
+  /** The header's field, not scaled; undefined: not looked at, or 65535 of a packet sent. */
+  readonly window: number | undefined;
+  readonly urgent: number;
+  /** "any" for `<...>`. */
+  readonly options: readonly OptionPattern[] | "any";
+}
+
+/** An ICMP error that quotes a segment of the stack's. */
+export interface IcmpPattern {
+  readonly protocol: "icmp";
+  readonly ip: IpPattern;
+  readonly type: number;
+  readonly code: number;
+  /** Of "fragmentation needed"; 0 otherwise. */
+  readonly mtu: number;
+  readonly quoted: { readonly seq: number; readonly length: number };
+}
+
+export interface PacketEvent {
+  readonly kind: "packet";
+  readonly line: number;
+  readonly time: EventTime;
+  /** As seen from the stack. */
+  readonly direction: "inbound" | "outbound";
+  readonly packet: TcpPattern | IcmpPattern;
+}
+
+/** A value in a call's arguments. */
+export type Value =
+  | { readonly kind: "ellipsis" }
+  | { readonly kind: "number"; readonly value: number }
+  | { readonly kind: "text"; readonly value: string }
+  | { readonly kind: "list"; readonly items: readonly Value[] }
+  | { readonly kind: "record"; readonly fields: ReadonlyMap<string, Value> };
+
+export interface CallEvent {
+  readonly kind: "call";
+  readonly line: number;
+  readonly time: EventTime;
+  readonly name: string;
+  readonly parameters: readonly Value[];
+  /** undefined: `?`, any result. */
+  readonly result: number | undefined;
+  /** Name after a result of -1. */
+  readonly errno: string | undefined;
+}
+
+/** An expression of an assertion. */
+export type Expression =
+  | { readonly kind: "number"; readonly value: number }
+  | { readonly kind: "text"; readonly value: string }
+  | { readonly kind: "name"; readonly name: string }
+  | { readonly kind: "unary"; readonly operator: string; readonly operand: Expression }
+  | {
+      readonly kind: "binary";
+      readonly operator: string;
+      readonly left: Expression;
+      readonly right: Expression;
+    }
+  | {
+      readonly kind: "comparison";
+      readonly operands: readonly Expression[];
+      readonly operators: readonly string[];
+    }
+  | {
+      readonly kind: "function";
+      readonly name: string;
+      readonly parameters: readonly Expression[];
+    };
+
+export interface Assertion {
+  readonly line: number;
+  /** The condition as it was written. */
+  readonly text: string;
+  readonly condition: Expression;
+  readonly message: Expression | undefined;
+}
+
+/** `%{ assert ... }%`: looked at when its time comes. */
+export interface AssertionEvent {
+  readonly kind: "assertions";
+  readonly line: number;
+  readonly time: EventTime;
+  readonly assertions: readonly Assertion[];
+}
+
+/** A command in backquotes. */
+export interface CommandEvent {
+  readonly kind: "command";
+  readonly line: number;
+  readonly time: EventTime;
+  readonly text: string;
+}
+
+export type ScriptEvent = PacketEvent | CallEvent | AssertionEvent | CommandEvent;
+
+export interface ScriptOption {
+  readonly line: number;
+  readonly name: string;
+  readonly value: string;
+}
+
+export interface Script {
+  readonly file: string;
+  readonly options: readonly ScriptOption[];
+  /** Commands before the first event that has a time. */
+  readonly setup: readonly CommandEvent[];
+  readonly events: readonly ScriptEvent[];
+}

@@ -1,0 +1,86 @@
+/**
+ * The names that assertions may use: Linux's tcp_info by what the stack's TCP_INFO gives, in
+ * Linux's units (segments, microseconds), and Linux's constants. A name that is not here is one
+ * that the stack has no figure for.
+ */
+import type { ConnectionInfo } from "../control-plane/interface.ts";
+
+/** Linux's numbers of the states. */
+const STATES: Readonly<Record<string, number>> = {
+  ESTABLISHED: 1,
+  "SYN-SENT": 2,
+  "SYN-RECEIVED": 3,
+  "FIN-WAIT-1": 4,
+  "FIN-WAIT-2": 5,
+  "TIME-WAIT": 6,
+  CLOSED: 7,
+  "CLOSE-WAIT": 8,
+  "LAST-ACK": 9,
+  LISTEN: 10,
+  CLOSING: 11,
+};
+
+const CONSTANTS: Readonly<Record<string, number>> = {
+  TCP_ESTABLISHED: 1,
+  TCP_SYN_SENT: 2,
+  TCP_SYN_RECV: 3,
+  TCP_FIN_WAIT1: 4,
+  TCP_FIN_WAIT2: 5,
+  TCP_TIME_WAIT: 6,
+  TCP_CLOSE: 7,
+  TCP_CLOSE_WAIT: 8,
+  TCP_LAST_ACK: 9,
+  TCP_LISTEN: 10,
+  TCP_CLOSING: 11,
+  TCPI_OPT_TIMESTAMPS: 1,
+  TCPI_OPT_SACK: 2,
+  TCPI_OPT_WSCALE: 4,
+  TCPI_OPT_ECN: 8,
+};
+
+const MICROSECONDS = 1000;
+/** Linux: no threshold yet. */
+const SSTHRESH_INFINITE = 0x7fffffff;
+
+type Figure = (info: ConnectionInfo) => number;
+
+const segments = (bytes: number, mss: number): number => (mss > 0 ? Math.floor(bytes / mss) : 0);
+
+function options(info: ConnectionInfo): number {
+  const scaled = info.peerScale > 0 || info.localScale > 0;
+  return (info.timestamps ? 1 : 0) | (info.sack ? 2 : 0) | (scaled ? 4 : 0) | (info.ecn ? 8 : 0);
+}
+
+const FIGURES: Readonly<Record<string, Figure>> = {
+  tcpi_state: ({ state }) => STATES[state] ?? 0,
+  tcpi_options: options,
+  tcpi_snd_wscale: ({ peerScale }) => peerScale,
+  tcpi_rcv_wscale: ({ localScale }) => localScale,
+  tcpi_snd_cwnd: ({ cwnd, mss }) => segments(cwnd, mss),
+  tcpi_snd_ssthresh: ({ ssthresh, mss }) => {
+    return ssthresh >= SSTHRESH_INFINITE ? SSTHRESH_INFINITE : segments(ssthresh, mss);
+  },
+  tcpi_snd_mss: ({ mss }) => mss,
+  tcpi_unacked: ({ txSent, mss }) => (mss > 0 ? Math.ceil(txSent / mss) : 0),
+  tcpi_rto: ({ rto }) => Math.round(rto * MICROSECONDS),
+  tcpi_rtt: ({ srtt }) => Math.round(srtt * MICROSECONDS),
+  tcpi_rttvar: ({ rttvar }) => Math.round(rttvar * MICROSECONDS),
+  tcpi_min_rtt: ({ rttMin }) => Math.round(rttMin * MICROSECONDS),
+  tcpi_total_retrans: ({ retransmits }) => retransmits,
+  tcpi_segs_in: ({ segmentsIn }) => segmentsIn,
+  tcpi_segs_out: ({ segmentsOut }) => segmentsOut,
+  tcpi_bytes_acked: ({ bytesAcked }) => bytesAcked,
+  tcpi_bytes_received: ({ bytesIn }) => bytesIn,
+  tcpi_notsent_bytes: ({ txAvail }) => txAvail,
+  tcpi_snd_wnd: ({ peerWindow }) => peerWindow,
+  tcpi_rcv_space: ({ rxWindow }) => rxWindow,
+};
+
+/** A name's value for a connection; undefined when there is none. */
+export function figure(info: ConnectionInfo | undefined, name: string): number | undefined {
+  if (Object.hasOwn(CONSTANTS, name)) return CONSTANTS[name];
+  if (!Object.hasOwn(FIGURES, name)) return undefined;
+  // As Linux says of a connection that is over.
+  if (info === undefined) return name === "tcpi_state" ? STATES.CLOSED : 0;
+  return FIGURES[name]?.(info);
+}
