@@ -17,6 +17,8 @@ const ONCE = [
   "test/unit/rmt/lines.test.ts",
   "test/lab/laminar-figures.test.ts",
   "test/laminar/shared-log.test.ts",
+  "test/packetdrill/interpreter.test.ts",
+  "test/packetdrill/mutation.test.ts",
 ];
 
 const project = (build: "release" | "debug") => ({
@@ -38,6 +40,7 @@ const ABOVE = [
   "test/unit/control-plane/**",
   "test/unit/libtoe/**",
   "test/unit/{driver,world}.test.ts",
+  "test/packetdrill/scripts.test.ts",
 ];
 
 const laminar = (name: "laminar" | "laminar-relaxed", build: "release" | "debug") => ({

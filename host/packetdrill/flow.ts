@@ -46,7 +46,9 @@ export class Flow {
   readonly remoteSequence: number;
   /** ISN of the stack; undefined before its SYN. */
   localSequence: number | undefined;
-  readonly written = new WrittenStream();
+  written = new WrittenStream();
+  /** The next SYN of the stack may have another ISN. */
+  #renewed = false;
   /** The stack's first TSval minus the script's; undefined before one was expected. */
   #stampOffset: number | undefined;
   /** The script's name for a TSval of the stack -> the TSval. */
@@ -56,6 +58,11 @@ export class Flow {
     this.localPort = localPort;
     this.remotePort = remotePort;
     this.remoteSequence = remoteSequence;
+  }
+
+  /** The peer opens the connection again (TIME-WAIT): the stack's next SYN begins a new stream. */
+  renew(): void {
+    this.#renewed = true;
   }
 
   #toLocal(option: OptionPattern): OptionPattern {
@@ -121,6 +128,11 @@ export class Flow {
   /** A segment of the stack's with the script's numbers. */
   outbound(segment: Segment): SentPacket {
     const { flags, tos, ttl } = segment;
+    if ((flags & TCP_SYN) !== 0 && this.#renewed) {
+      this.localSequence = segment.seq;
+      this.written = new WrittenStream();
+      this.#renewed = false;
+    }
     if ((flags & TCP_SYN) !== 0) this.localSequence ??= segment.seq;
     const isAck = (flags & TCP_ACK_FLAG) !== 0;
     return {

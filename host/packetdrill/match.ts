@@ -79,11 +79,7 @@ function sameOptions(expected: TcpPattern, actual: SentPacket, rules: MatchRules
 }
 
 /** Differences as `flags: expected S., got S`; empty when the packet is the expected one. */
-export function differences(
-  expected: TcpPattern,
-  actual: SentPacket,
-  rules: MatchRules,
-): string[] {
+export function differences(expected: TcpPattern, actual: SentPacket, rules: MatchRules): string[] {
   const found: string[] = [];
   const compare = (name: string, wanted: number | string | undefined, got: number | string) => {
     if (wanted !== undefined && wanted !== got) {

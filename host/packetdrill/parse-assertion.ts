@@ -4,7 +4,7 @@
  * `or` and `not`: read here, computed in assertion.ts, never given to an interpreter of the host.
  */
 import { Cursor } from "./cursor.ts";
-import { type Assertion, type AssertionEvent, type EventTime } from "./script.ts";
+import type { Assertion, AssertionEvent, EventTime } from "./script.ts";
 import { type Expression, ScriptError } from "./script.ts";
 
 /** Nesting, so that a hostile script cannot use up the call stack. */

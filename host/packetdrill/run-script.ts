@@ -13,6 +13,7 @@
  * and a packet that the script does not mention is a failure even behind its last event.
  */
 import { TCP_ACK_FLAG, TCP_SYN } from "../../bindings/abi/tcp.ts";
+import type { ConnectionInfo } from "../control-plane/interface.ts";
 import { ipv4Number, parseAddress } from "../address.ts";
 import { errnoName } from "../errors.ts";
 import type { PcapngWriter } from "../netif/pcapng.ts";
@@ -170,7 +171,8 @@ class Runner {
       this.#expectPacket(event);
       return;
     }
-    if (from < this.#now) {
+    // A packet of the stack's may have come somewhat later than its line says.
+    if (from < this.#now - this.#settings.tolerance) {
       const late = `${seconds(from)}, got ${seconds(this.#now)}`;
       this.#fail(event.line, `expected an event no earlier than the one before: ${late}`);
     }
@@ -183,10 +185,7 @@ class Runner {
   }
 
   #assert(event: AssertionEvent): void {
-    const flow = this.#flow;
-    const info = this.#stack.connections().find(({ local, remote }) => {
-      return local.port === flow?.localPort && remote.port === flow.remotePort;
-    });
+    const info = this.#infoOf(this.#flow);
     const names = (name: string): number | undefined => figure(info, name);
     for (const one of event.assertions) checkAssertion(this.#script.file, one, names);
   }
@@ -238,15 +237,21 @@ class Runner {
   #flowFor(pattern: TcpPattern): Flow {
     const isSyn = (pattern.flags & (TCP_SYN | TCP_ACK_FLAG)) === TCP_SYN;
     const flow = this.#flow;
-    if (flow !== undefined && (!isSyn || this.#isAlive(flow))) return flow;
+    const state = flow === undefined ? "CLOSED" : this.#stateOf(flow);
+    // RFC 9293 MAY-2: the stack may begin anew, from another ISN.
+    if (isSyn && state === "TIME-WAIT") flow?.renew();
+    if (flow !== undefined && (!isSyn || state !== "CLOSED")) return flow;
     const port = REMOTE_PORT + this.#flows.length;
     return this.#begin(new Flow(this.#settings.bindPort, port, this.#settings.remoteSequence));
   }
 
-  #isAlive(flow: Flow): boolean {
-    return this.#stack.connections().some(({ local, remote, state }) => {
-      const same = local.port === flow.localPort && remote.port === flow.remotePort;
-      return same && state !== "CLOSED" && state !== "LISTEN";
+  #stateOf(flow: Flow): string {
+    return this.#infoOf(flow)?.state ?? "CLOSED";
+  }
+
+  #infoOf(flow: Flow | undefined): ConnectionInfo | undefined {
+    return this.#stack.connections().find(({ local, remote }) => {
+      return local.port === flow?.localPort && remote.port === flow.remotePort;
     });
   }
 
@@ -367,7 +372,7 @@ class Runner {
     const rest = this.#ignoreRest ? undefined : this.#wire.take();
     if (rest === undefined) return;
     const packet = this.#read(rest, last);
-    const shown = `${packetText(packet)} at ${seconds(rest.time)}`;
+    const shown = `${packetText(packet, { ...packet, ip: {} })} at ${seconds(rest.time)}`;
     this.#fail(last, `expected no packet behind the last event, got one\n  actual   > ${shown}`);
   }
 }

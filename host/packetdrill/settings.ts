@@ -265,18 +265,19 @@ function applyOption(settings: Settings, file: string, option: ScriptOption): vo
 }
 
 /**
- * The script's settings. `override` (option name -> value) comes last, as packetdrill's command
- * line does. Throws ScriptError with the line of what cannot be.
+ * The script's settings. `override` (option name -> value) replaces the script's options, as
+ * packetdrill's command line does. Throws ScriptError with the line of what cannot be.
  */
 export function settingsOf(
   script: Script,
   override: Readonly<Record<string, string>> = {},
 ): Settings {
   const settings = defaults();
-  for (const command of script.setup) applyCommand(settings, script.file, command);
   for (const option of script.options) applyOption(settings, script.file, option);
   for (const [name, value] of Object.entries(override)) {
-    applyOption(settings, script.file, { line: 0, name, value });
+    applyOption(settings, script.file, { line: 1, name, value });
   }
+  // Behind the profile, of which they change single values.
+  for (const command of script.setup) applyCommand(settings, script.file, command);
   return settings;
 }

@@ -1,0 +1,54 @@
+/**
+ * Our own scripts in the packetdrill language, on the data path under test: each passes, with ISNs
+ * in the middle of the sequence space and again with ISNs at its end; those of findings/ name a
+ * rule that the stack does not keep, and fail until it does.
+ */
+import { readdirSync, readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { parseScript } from "../../host/packetdrill/parse-script.ts";
+import { runScript } from "../../host/packetdrill/run-script.ts";
+import { dataPathUnderTest, ROOT } from "../support/env.ts";
+import { loadModule } from "../support/load-core.ts";
+import { SCRIPT_DIFFERENCES } from "./differences.ts";
+
+const FOLDER = `${ROOT}test/packetdrill/`;
+/** Both streams pass 2^32 within the first bytes. */
+const AT_THE_END = { local_isn: "0xffffffc0", remote_isn: "0xffffff80" };
+
+function scriptsIn(folder: string): string[] {
+  const files = readdirSync(folder).filter((name) => name.endsWith(".pkt"));
+  return files.map((name) => name.replace(/\.pkt$/, "")).sort();
+}
+
+function run(path: string, options: Readonly<Record<string, string>> = {}): string {
+  const script = parseScript(path, readFileSync(FOLDER + path, "utf8"));
+  return runScript(script, { module: loadModule(), options })?.message ?? "passed";
+}
+
+const differences = SCRIPT_DIFFERENCES[dataPathUnderTest()];
+const names = scriptsIn(FOLDER);
+
+describe("packetdrill scripts", () => {
+  test.each(names.filter((name) => !(name in differences)))("%s", (name) => {
+    expect(run(`${name}.pkt`)).toBe("passed");
+    expect(run(`${name}.pkt`, AT_THE_END)).toBe("passed");
+  });
+
+  test.each(names.filter((name) => name in differences))("%s must fail here", (name) => {
+    expect(run(`${name}.pkt`)).toMatch(/^[a-z-]+\.pkt:[0-9]+: /);
+  });
+
+  test("every difference names a script", () => {
+    expect(Object.keys(differences).filter((name) => !names.includes(name))).toEqual([]);
+  });
+
+  test.each(scriptsIn(`${FOLDER}findings`))("finding %s fails still", (name) => {
+    expect(run(`findings/${name}.pkt`)).toMatch(/^findings\/[a-z-]+\.pkt:[0-9]+: /);
+  });
+
+  test("there are at least 60, and each begins with the rule that it is about", () => {
+    expect(names.length).toBeGreaterThanOrEqual(60);
+    const first = names.map((name) => readFileSync(`${FOLDER}${name}.pkt`, "utf8").slice(0, 40));
+    expect(first.filter((text) => !/^\/\/ (RFC|POSIX|Profile)/.test(text))).toEqual([]);
+  });
+});
