@@ -114,6 +114,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "host/control-plane/interface.ts",
     ...CORE,
   ],
+  // A program over the whole stack, which no part of the stack imports.
+  "host/packetdrill/": ["host/", ...CORE],
   "host/": ["host/", ...CORE, "#platform"],
   "scripts/": ["scripts/", "node:"],
   "scripts/inline-constants.mjs": ["node:", "typescript"],

@@ -15,7 +15,7 @@ import { CallArguments } from "./call-arguments.ts";
 import { type Flow, streamByte } from "./flow.ts";
 import { SIOCINQ, SIOCOUTQ } from "./parse-call.ts";
 import type { CallEvent, Value } from "./script.ts";
-import type { SocketDefaults, Settings } from "./settings.ts";
+import type { Settings } from "./settings.ts";
 
 /** A call under way. */
 export interface StartedCall {
@@ -72,16 +72,10 @@ export class Calls {
     const domain = args.at(0).kind === "ellipsis" ? C.AF_INET : args.number(0);
     const protocol = args.at(2).kind === "ellipsis" ? 0 : args.number(2);
     const fd = this.#stack.toe.socket(domain, args.number(1), protocol);
-    if (fd >= 0) this.#applyDefaults(fd, this.#settings.sockets);
-    return atOnce(this.#name(args.event, fd));
-  }
-
-  #applyDefaults(fd: number, defaults: SocketDefaults): void {
-    for (const [name, value] of Object.entries(defaults)) {
-      const level = name.startsWith("TCP_") ? C.IPPROTO_TCP : C.SOL_SOCKET;
-      const option = C[name as keyof typeof C];
-      this.#stack.toe.setsockopt(fd, level, option, value);
+    for (const [level, name, value] of fd >= 0 ? this.#settings.sockets : []) {
+      this.#stack.toe.setsockopt(fd, level, name, value);
     }
+    return atOnce(this.#name(args.event, fd));
   }
 
   /** Gives libTOE's descriptor the script's name: the result that the script expects. */

@@ -5,7 +5,7 @@
  */
 import { ScriptError } from "./script.ts";
 
-const SPACE = /(?:\s+|\/\/[^\n]*|\/\*[^]*?\*\/)+/y;
+const SPACE = /(?:\s+|\/\/[^\n]*|\/\*[\s\S]*?\*\/)+/y;
 /** What an error shows of the text it met. */
 const SHOWN = /[^\n]{0,24}/y;
 

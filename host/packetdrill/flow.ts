@@ -47,6 +47,8 @@ export class Flow {
   /** ISN of the stack; undefined before its SYN. */
   localSequence: number | undefined;
   written = new WrittenStream();
+  /** The script's number of the peer's first byte: its SYN's and one. */
+  #remoteFirst = 1;
   /** The next SYN of the stack may have another ISN. */
   #renewed = false;
   /** The stack's first TSval minus the script's; undefined before one was expected. */
@@ -82,11 +84,18 @@ export class Flow {
     return { kind: "TS", value, echo: known >>> 0 };
   }
 
-  /** The script's inbound packet with the numbers of the wire; addresses are added by the caller. */
-  inbound(pattern: TcpPattern, payload: Uint8Array): Omit<Segment, "source" | "destination"> {
+  /** The script's inbound packet with the numbers of the wire; the caller adds the addresses. */
+  inbound(pattern: TcpPattern): Omit<Segment, "source" | "destination"> {
     const { ip, flags } = pattern;
     const isAck = (flags & TCP_ACK_FLAG) !== 0;
     const options = pattern.options === "any" ? [] : pattern.options;
+    const isSyn = (flags & TCP_SYN) !== 0;
+    // A SYN that the stack refuses changes nothing.
+    if (isSyn && (this.localSequence === undefined || this.#renewed)) {
+      this.#remoteFirst = pattern.seq + 1;
+    }
+    const from = pattern.seq + (isSyn ? 1 : 0) - this.#remoteFirst;
+    const { length } = pattern;
     return {
       tos: ((ip.tos ?? 0) & ~ECN_MASK) | (ip.ecn ?? (ip.tos ?? 0) & ECN_MASK),
       ttl: ip.ttl ?? 64,
@@ -98,7 +107,7 @@ export class Flow {
       window: pattern.window ?? 65535,
       urgent: pattern.urgent,
       options: options.map((option) => this.#toLocal(option)),
-      payload,
+      payload: Uint8Array.from({ length }, (_, i) => streamByte(from + i)),
     };
   }
 

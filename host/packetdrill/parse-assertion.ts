@@ -153,7 +153,7 @@ function parseStatement(file: string, text: string, line: number): Assertion {
 export function parseAssertions(cursor: Cursor, time: EventTime): AssertionEvent {
   const { file, line } = cursor;
   // The text between keeps its lines: the cursor would skip them.
-  const found = cursor.expect(/%\{([^]*?)\}%/y, "%{ assertions }%");
+  const found = cursor.expect(/%\{([\s\S]*?)\}%/y, "%{ assertions }%");
   const parts = statements(found[1] as string);
   if (parts.length === 0) throw new ScriptError(file, line, "expected assert within %{ }%");
   const assertions = parts.map((part) => parseStatement(file, part.text, line + part.line));

@@ -21,7 +21,7 @@ import { Prng } from "../prng.ts";
 import { Stack, type StackOptions } from "../stack.ts";
 import { checkAssertion } from "./assertion.ts";
 import { Calls, type StartedCall } from "./calls.ts";
-import { Flow, streamByte } from "./flow.ts";
+import { Flow } from "./flow.ts";
 import { differences, packetText, type SentPacket } from "./match.ts";
 import { buildIcmp, buildSegment, readSegment, type Segment } from "./packet-bytes.ts";
 import type { AssertionEvent, CallEvent, EventTime, IcmpPattern, PacketEvent } from "./script.ts";
@@ -274,9 +274,7 @@ class Runner {
 
   #tcp(pattern: TcpPattern): Uint8Array {
     const flow = this.#flowFor(pattern);
-    const from = pattern.seq - 1;
-    const payload = Uint8Array.from({ length: pattern.length }, (_, i) => streamByte(from + i));
-    const segment = flow.inbound(pattern, payload);
+    const segment = flow.inbound(pattern);
     return buildSegment({ ...segment, source: this.#remote, destination: this.#local });
   }
 
@@ -324,8 +322,9 @@ class Runner {
       found.push(`time: expected ${wanted}, got ${seconds(time)}`);
     }
     if (found.length > 0) {
-      const pair = `  expected > ${packetText(expected)}\n  actual   > ${packetText(actual, expected)}`;
-      this.#fail(line, `outbound packet: ${found.join("; ")}\n${pair} at ${seconds(time)}`);
+      const got = `${packetText(actual, expected)} at ${seconds(time)}`;
+      const pair = `  expected > ${packetText(expected)}\n  actual   > ${got}`;
+      this.#fail(line, `outbound packet: ${found.join("; ")}\n${pair}`);
     }
     this.#last = event.time.form === "at" ? from : time;
   }

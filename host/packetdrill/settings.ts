@@ -6,11 +6,11 @@
 import { CongestionAlgorithm } from "../../bindings/abi/flow-state.ts";
 import { parseAddress } from "../address.ts";
 import { type Profile, profile } from "../control-plane/profile.ts";
-import type * as C from "../libtoe/constants.ts";
+import * as C from "../libtoe/constants.ts";
 import { type CommandEvent, type Script, ScriptError, type ScriptOption } from "./script.ts";
 
-/** Options that each new socket gets, by the names of libTOE's constants. */
-export type SocketDefaults = Partial<Record<keyof typeof C, number>>;
+/** An option that each new socket gets: setsockopt()'s level, name and value. */
+export type SocketDefault = readonly [level: number, name: number, value: number];
 
 export interface Settings {
   /** Dotted text. */
@@ -30,7 +30,7 @@ export interface Settings {
   /** What `connect(3, ..., ...)` and `bind(3, ..., ...)` mean. */
   connectPort: number;
   bindPort: number;
-  sockets: SocketDefaults;
+  sockets: SocketDefault[];
 }
 
 const MICROSECOND = 1000;
@@ -52,7 +52,7 @@ function defaults(): Settings {
     remoteSequence: 0x0765_4321,
     connectPort: 8080,
     bindPort: 8080,
-    sockets: {},
+    sockets: [],
   };
 }
 
@@ -162,22 +162,22 @@ const SYSCTLS: Readonly<Record<string, SysctlRule>> = {
   tcp_syn_retries: (s, [value = 0]) => change(s, { synRetries: value }),
   tcp_synack_retries: (s, [value = 0]) => change(s, { synRetries: value }),
   tcp_fin_timeout: (s, [value = 0]) => {
-    s.sockets.TCP_LINGER2 = value;
+    s.sockets.push([C.IPPROTO_TCP, C.TCP_LINGER2, value]);
   },
   tcp_keepalive_time: (s, [value = 0]) => {
-    s.sockets.TCP_KEEPIDLE = value;
+    s.sockets.push([C.IPPROTO_TCP, C.TCP_KEEPIDLE, value]);
   },
   tcp_keepalive_intvl: (s, [value = 0]) => {
-    s.sockets.TCP_KEEPINTVL = value;
+    s.sockets.push([C.IPPROTO_TCP, C.TCP_KEEPINTVL, value]);
   },
   tcp_keepalive_probes: (s, [value = 0]) => {
-    s.sockets.TCP_KEEPCNT = value;
+    s.sockets.push([C.IPPROTO_TCP, C.TCP_KEEPCNT, value]);
   },
   tcp_rmem: (s, [, value = 0]) => {
-    s.sockets.SO_RCVBUF = value;
+    s.sockets.push([C.SOL_SOCKET, C.SO_RCVBUF, value]);
   },
   tcp_wmem: (s, [, value = 0]) => {
-    s.sockets.SO_SNDBUF = value;
+    s.sockets.push([C.SOL_SOCKET, C.SO_SNDBUF, value]);
   },
   // Of no meaning to one connection, or to a stack without a cache of earlier ones.
   tcp_no_metrics_save: ANY,

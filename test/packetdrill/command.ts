@@ -7,9 +7,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import type { DataPath } from "../../bindings/layout.ts";
 import { PcapngWriter } from "../../host/netif/pcapng.ts";
-import { parseScript } from "../../host/packetdrill/parse-script.ts";
-import { runScript } from "../../host/packetdrill/run-script.ts";
-import { ScriptError } from "../../host/packetdrill/script.ts";
+import { parseScript, runScript, ScriptError } from "../../host/packetdrill/index.ts";
 import { ROOT } from "../support/env.ts";
 
 const DATA_PATHS = ["flextoe", "laminar", "laminar-relaxed"] as const;

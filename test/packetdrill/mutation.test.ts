@@ -6,8 +6,7 @@
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { parseScript } from "../../host/packetdrill/parse-script.ts";
-import { runScript } from "../../host/packetdrill/run-script.ts";
+import { parseScript, runScript } from "../../host/packetdrill/index.ts";
 import { ROOT } from "../support/env.ts";
 import { loadModule } from "../support/load-core.ts";
 import { mutants } from "./mutate.ts";

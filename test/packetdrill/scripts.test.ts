@@ -5,8 +5,7 @@
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { parseScript } from "../../host/packetdrill/parse-script.ts";
-import { runScript } from "../../host/packetdrill/run-script.ts";
+import { parseScript, runScript } from "../../host/packetdrill/index.ts";
 import { dataPathUnderTest, ROOT } from "../support/env.ts";
 import { loadModule } from "../support/load-core.ts";
 import { SCRIPT_DIFFERENCES } from "./differences.ts";
