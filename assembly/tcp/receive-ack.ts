@@ -105,8 +105,11 @@ export function advance(core: usize, work: usize, connection: u32, p: usize, ack
     act(work, W.ACTION_NOTIFY | W.ACTION_FIN_ACKED);
   }
   const now = load<u64>(core, CORE_NOW);
-  // RFC 9293 SHLD-30: the byte of a probe that found room does not end the probing.
-  const probing = (flags & F.FLOW_PERSIST) != 0 && peerWindow(p) == 0;
+  // RFC 9293 SHLD-30: the byte of a probe that found room does not end the probing. A window that
+  // has opened with it does, and the backing off of probes is not that of data.
+  const persisting = (flags & F.FLOW_PERSIST) != 0;
+  const probing = persisting && peerWindow(p) == 0;
+  if (persisting && !probing) store<u8>(r, 0, F.RECOVERY_BACKOFF);
   if (load<u8>(r, F.RECOVERY_BACKOFF) != 0 && !probing) sampleEcho(core, work, connection, r);
   rttOnAck(r, load<u32>(p, F.PROTOCOL_TX_UNA), now);
   growWindow(core, work, p, r, acked, freed, before);

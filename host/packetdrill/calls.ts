@@ -1,7 +1,6 @@
 /**
- * A script's system calls over libTOE. A script's descriptors are names: `socket() = 3` calls
- * whatever libTOE gives "3". Sockets block unless they are O_NONBLOCK: what libTOE answers with
- * EAGAIN is tried again, until the call's time is over.
+ * A script's system calls over libTOE. Sockets block unless they are O_NONBLOCK: what libTOE
+ * answers with EAGAIN is tried again, until the call's time is over.
  *
  * What a call writes is the connection's stream (flow.ts), and what it reads is compared with the
  * peer's, so that a byte that is lost or doubled shows without the script saying a word.
@@ -9,26 +8,18 @@
 import { ERRNO } from "../errors.ts";
 import type { SocketAddress } from "../libtoe/calls.ts";
 import * as C from "../libtoe/constants.ts";
-import type { PollEntry } from "../libtoe/poll.ts";
 import type { Stack } from "../stack.ts";
 import { CallArguments } from "./call-arguments.ts";
 import { type Flow, streamByte } from "./flow.ts";
 import { SIOCINQ, SIOCOUTQ } from "./parse-call.ts";
+import { epollControl, epollWait, poll, type StartedCall } from "./readiness-calls.ts";
 import type { CallEvent, Value } from "./script.ts";
+import { ScriptDescriptors } from "./script-descriptors.ts";
 import type { Settings } from "./settings.ts";
-
-/** A call under way. */
-export interface StartedCall {
-  /** The result, a negative errno included; undefined while it has to wait. */
-  readonly attempt: (expired: boolean) => number | undefined;
-  /** ns after its start at which attempt(true) ends it; Infinity without such a time. */
-  readonly timeout: number;
-}
 
 /** The connection between two ports, if the script has seen it. */
 export type FindFlow = (localPort: number, remotePort: number) => Flow | undefined;
 
-const MILLISECOND = 1e6;
 const BYTES_MAX = 64 * 1024 * 1024;
 
 function forEver(attempt: () => number | undefined): StartedCall {
@@ -44,8 +35,7 @@ export class Calls {
   readonly #stack: Stack;
   readonly #settings: Settings;
   readonly #findFlow: FindFlow;
-  /** Script's descriptor -> libTOE's. */
-  readonly #descriptors = new Map<number, number>();
+  readonly #descriptors = new ScriptDescriptors();
   /** libTOE's descriptor -> bytes read. */
   readonly #read = new Map<number, number>();
 
@@ -75,20 +65,7 @@ export class Calls {
     for (const [level, name, value] of fd >= 0 ? this.#settings.sockets : []) {
       this.#stack.toe.setsockopt(fd, level, name, value);
     }
-    return atOnce(this.#name(args.event, fd));
-  }
-
-  /** Gives libTOE's descriptor the script's name: the result that the script expects. */
-  #name(event: CallEvent, fd: number): number {
-    if (fd < 0 || event.result === undefined || event.result < 0) return fd;
-    this.#descriptors.set(event.result, fd);
-    return event.result;
-  }
-
-  #fd(args: CallArguments, index = 0): number {
-    const number = args.number(index);
-    // What the script never opened is passed on: EBADF is a result like any other.
-    return this.#descriptors.get(number) ?? -1 - Math.abs(number);
+    return atOnce(this.#descriptors.name(args.event, fd));
   }
 
   #blocks(fd: number): boolean {
@@ -109,26 +86,28 @@ export class Calls {
     args.need(3);
     const { localAddress, bindPort } = this.#settings;
     const local = args.address(1, { address: localAddress, port: bindPort });
-    return atOnce(this.#stack.toe.bind(this.#fd(args), local));
+    return atOnce(this.#stack.toe.bind(this.#descriptors.at(args), local));
   }
 
   listen(args: CallArguments): StartedCall {
     args.need(2);
-    return atOnce(this.#stack.toe.listen(this.#fd(args), args.number(1)));
+    return atOnce(this.#stack.toe.listen(this.#descriptors.at(args), args.number(1)));
   }
 
   accept(args: CallArguments): StartedCall {
     args.need(3);
     const flags = args.count > 3 ? args.number(3) : 0;
-    const fd = this.#fd(args);
-    return this.#retried(fd, () => this.#name(args.event, this.#stack.toe.accept(fd, flags)));
+    const fd = this.#descriptors.at(args);
+    return this.#retried(fd, () =>
+      this.#descriptors.name(args.event, this.#stack.toe.accept(fd, flags)),
+    );
   }
 
   connect(args: CallArguments): StartedCall {
     args.need(3);
     const { remoteAddress, connectPort } = this.#settings;
     const remote: SocketAddress = args.address(1, { address: remoteAddress, port: connectPort });
-    const fd = this.#fd(args);
+    const fd = this.#descriptors.at(args);
     const { toe } = this.#stack;
     if (!this.#blocks(fd)) return atOnce(toe.connect(fd, remote));
     let started = false;
@@ -176,14 +155,14 @@ export class Calls {
   /** write, send, sendto: buffer, length, flags. */
   send(args: CallArguments): StartedCall {
     args.need(3);
-    const fd = this.#fd(args);
+    const fd = this.#descriptors.at(args);
     const at = this.#flow(fd)?.written.length ?? 0;
     const bytes = this.#payload(args, args.at(1), args.number(2), at);
     return this.#write(fd, bytes, args.count > 3 ? args.number(3) : 0);
   }
 
   #gather(args: CallArguments, spans: Value, flags: number): StartedCall {
-    const fd = this.#fd(args);
+    const fd = this.#descriptors.at(args);
     let at = this.#flow(fd)?.written.length ?? 0;
     const parts = args.spans(spans).map(({ text, length }) => {
       const part = this.#payload(args, text, length, at);
@@ -207,12 +186,28 @@ export class Calls {
   /** read, recv, recvfrom: buffer, length, flags. */
   receive(args: CallArguments): StartedCall {
     args.need(3);
-    const fd = this.#fd(args);
+    const fd = this.#descriptors.at(args);
     const length = args.number(2);
     if (length < 0 || length > BYTES_MAX) args.fail(`expected 0..${BYTES_MAX}, got ${length}`);
     const flags = args.count > 3 ? args.number(3) : 0;
     const bytes = new Uint8Array(length);
     return this.#retried(fd, () => this.#receive(args, fd, bytes, flags), flags);
+  }
+
+  /** readv: the spans are one buffer. */
+  readv(args: CallArguments, spans = args.at(1), flags = 0): StartedCall {
+    args.need(3);
+    const fd = this.#descriptors.at(args);
+    const length = args.spans(spans).reduce((sum, span) => sum + span.length, 0);
+    if (length > BYTES_MAX) args.fail(`expected 0..${BYTES_MAX}, got ${length}`);
+    const bytes = new Uint8Array(length);
+    return this.#retried(fd, () => this.#receive(args, fd, bytes, flags), flags);
+  }
+
+  recvmsg(args: CallArguments): StartedCall {
+    args.need(3);
+    const spans = args.record(args.at(1), "the message").get("msg_iov");
+    return this.readv(args, spans ?? args.fail("expected msg_iov"), args.number(2));
   }
 
   #receive(args: CallArguments, fd: number, bytes: Uint8Array, flags: number): number {
@@ -230,13 +225,13 @@ export class Calls {
 
   shutdown(args: CallArguments): StartedCall {
     args.need(2);
-    return atOnce(this.#stack.toe.shutdown(this.#fd(args), args.number(1)));
+    return atOnce(this.#stack.toe.shutdown(this.#descriptors.at(args), args.number(1)));
   }
 
   close(args: CallArguments): StartedCall {
     args.need(1);
-    const result = this.#stack.toe.close(this.#fd(args));
-    this.#descriptors.delete(args.number(0));
+    const result = this.#stack.toe.close(this.#descriptors.at(args));
+    this.#descriptors.forget(args.number(0));
     return atOnce(result);
   }
 
@@ -245,13 +240,13 @@ export class Calls {
     const argument = args.count > 2 ? args.number(2) : 0;
     // O_RDWR is part of what F_GETFL gave.
     const set = argument & C.O_NONBLOCK;
-    return atOnce(this.#stack.toe.fcntl(this.#fd(args), args.number(1), set));
+    return atOnce(this.#stack.toe.fcntl(this.#descriptors.at(args), args.number(1), set));
   }
 
   setsockopt(args: CallArguments): StartedCall {
     args.need(4);
     const value = args.at(3);
-    const fd = this.#fd(args);
+    const fd = this.#descriptors.at(args);
     const { toe } = this.#stack;
     const [level, name] = [args.number(1), args.number(2)];
     if (value.kind === "text") return atOnce(toe.setsockopt(fd, level, name, value.value));
@@ -267,7 +262,11 @@ export class Calls {
 
   getsockopt(args: CallArguments): StartedCall {
     args.need(4);
-    const result = this.#stack.toe.getsockopt(this.#fd(args), args.number(1), args.number(2));
+    const result = this.#stack.toe.getsockopt(
+      this.#descriptors.at(args),
+      args.number(1),
+      args.number(2),
+    );
     if (typeof result === "number" && result < 0) return atOnce(result);
     if (typeof result === "object" && !("onoff" in result)) {
       args.fail("expected %{ assert tcpi_... }% for TCP_INFO");
@@ -284,7 +283,7 @@ export class Calls {
   /** SIOCINQ: bytes unread; SIOCOUTQ: bytes written and not acknowledged. */
   ioctl(args: CallArguments): StartedCall {
     args.need(3);
-    const fd = this.#fd(args);
+    const fd = this.#descriptors.at(args);
     const { toe } = this.#stack;
     const socket = toe.internals.table.get(fd);
     if (socket === undefined) return atOnce(-ERRNO.EBADF);
@@ -301,29 +300,23 @@ export class Calls {
   }
 
   poll(args: CallArguments): StartedCall {
-    args.need(3);
-    const rows = args.list(args.at(0), "the descriptors").map((item) => {
-      const fields = args.record(item, "a descriptor");
-      const field = (name: string): number => args.numberIn(fields.get(name), name);
-      const fd = this.#descriptors.get(field("fd")) ?? Number.MAX_SAFE_INTEGER;
-      const wanted = fields.has("revents") ? field("revents") : undefined;
-      const entry: PollEntry = { fd, events: field("events"), revents: 0 };
-      return { entry, wanted, name: field("fd") };
-    });
-    const timeout = args.number(2);
-    const entries = rows.map(({ entry }) => entry);
-    const attempt = (expired: boolean): number | undefined => {
-      const ready = this.#stack.toe.pollFds(entries);
-      if (ready === 0 && timeout !== 0 && !expired) return undefined;
-      for (const { entry, wanted, name } of rows) {
-        if (wanted !== undefined && wanted !== entry.revents) {
-          args.fail(`expected revents ${wanted} of ${name}, got ${entry.revents}`);
-        }
-      }
-      return ready;
-    };
-    const limit = timeout > 0 ? timeout * MILLISECOND : Number.POSITIVE_INFINITY;
-    return { attempt, timeout: limit };
+    return poll(this.#stack.toe, this.#descriptors, args);
+  }
+
+  epollCreate(args: CallArguments): StartedCall {
+    args.need(1);
+    // Of epoll_create() Linux ignores the size.
+    const flags = args.event.name === "epoll_create1" ? args.number(0) : 0;
+    const fd = this.#stack.toe.epollCreate(flags);
+    return atOnce(this.#descriptors.name(args.event, fd));
+  }
+
+  epollControl(args: CallArguments): StartedCall {
+    return atOnce(epollControl(this.#stack.toe, this.#descriptors, args));
+  }
+
+  epollWait(args: CallArguments): StartedCall {
+    return epollWait(this.#stack.toe, this.#descriptors, args);
   }
 }
 
@@ -351,4 +344,10 @@ const RULES: Readonly<Record<string, Rule>> = {
   getsockopt: (calls, args) => calls.getsockopt(args),
   ioctl: (calls, args) => calls.ioctl(args),
   poll: (calls, args) => calls.poll(args),
+  readv: (calls, args) => calls.readv(args),
+  recvmsg: (calls, args) => calls.recvmsg(args),
+  epoll_create: (calls, args) => calls.epollCreate(args),
+  epoll_create1: (calls, args) => calls.epollCreate(args),
+  epoll_ctl: (calls, args) => calls.epollControl(args),
+  epoll_wait: (calls, args) => calls.epollWait(args),
 };
