@@ -10,17 +10,15 @@ const ONE_INTERVAL = "keeps one out-of-order interval (5.3.1)";
 
 const FAITHFUL: Readonly<Record<string, string>> = {
   "ack-unacceptable": "takes the data of a segment whose ACK is refused",
-  "close-half": NO_DELAYED_ACK,
-  "close-unread": NO_DELAYED_ACK,
   "data-ack-with-answer": NO_DELAYED_ACK,
   "data-delayed-ack": NO_DELAYED_ACK,
   "data-out-of-order": NO_OPTIONS,
-  "data-outside-window": NO_DELAYED_ACK,
   "data-overlap": NO_DELAYED_ACK,
+  "data-trimmed": NO_DELAYED_ACK,
   "data-two-gaps": NO_OPTIONS,
-  "data-without-ack": NO_DELAYED_ACK,
   "duplicate-ack-rules": "takes an ACK that only opens the window for a duplicate",
   "ecn-receive": NO_DELAYED_ACK,
+  epoll: NO_DELAYED_ACK,
   "fast-retransmit": "sends all of the window again, so no PSH in the middle (5.3.2)",
   "handshake-active": NO_OPTIONS,
   "limited-transmit": "RFC 3042 is not in the program",
@@ -28,15 +26,13 @@ const FAITHFUL: Readonly<Record<string, string>> = {
   "newreno-partial-ack": "sends all of the window again (5.3.2)",
   "options-all": NO_OPTIONS,
   paws: NO_OPTIONS,
-  "poll-and-ioctl": NO_DELAYED_ACK,
+  "paws-fresh": NO_OPTIONS,
   "read-blocking": NO_DELAYED_ACK,
-  "reset-challenge": NO_DELAYED_ACK,
-  "shutdown-read": NO_DELAYED_ACK,
   "timestamps-delayed-echo": NO_OPTIONS,
-  urgent: NO_DELAYED_ACK,
   "window-receive": NO_DELAYED_ACK,
   "window-scaling": NO_DELAYED_ACK,
   "wrap-around": NO_OPTIONS,
+  "zero-window-acceptance": NO_DELAYED_ACK,
 };
 
 /** Name of the script without `.pkt` -> why it must fail. */

@@ -103,7 +103,7 @@ describe("what a failure says", () => {
     ["+0 > P. 1:11(10) ack 1", "x.pkt:1: expected a packet until 0.204000 s, got none"],
     [
       "+0 write(4, ..., 10) = 10",
-      "x.pkt:1: expected no packet behind the last event, got one\n  actual   > P. 1:11(10) ack 1 win",
+      "x.pkt:1: expected no packet behind the last event, got one\n  actual   > P. 1:11(10) ack 1",
     ],
     [
       "+0 write(4, ..., 10) = 10\n+0 > S. 5:14(9) ack 2 win 7 <nop>",

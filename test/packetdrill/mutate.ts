@@ -30,9 +30,11 @@ function shifted(time: string, by: number): string {
 
 function timeChanges(line: string, time: string): Change[] {
   if (time === "*") return [];
-  const width = time.includes("~") ? 1 : 0;
+  const [from = 0, to = from] = time.split("~").map((one) => Number(one.replace("+", "")));
+  // All of a range has to go beyond it.
+  const width = to - from;
   const found = [{ what: "time later", line: line.replace(time, shifted(time, LATER + width)) }];
-  if (Number.parseFloat(time.replace("+", "")) < LATER + width) return found;
+  if (from < LATER + width) return found;
   const earlier = shifted(time, -LATER - width);
   return [...found, { what: "time earlier", line: line.replace(time, earlier) }];
 }
