@@ -196,8 +196,7 @@ class Runner {
       const { line } = this.#pending.event;
       this.#fail(event.line, `expected the call of line ${line} to have returned`);
     }
-    const { to } = this.#due({ ...event.time, relative: false, from: 0, to: 0 });
-    const end = event.time.form === "span" ? this.#last - event.time.from + event.time.to : to;
+    const end = this.#last + event.time.to - event.time.from;
     const call = this.#calls.start(event);
     this.#pending = { event, call, start: this.#now, end };
     this.#settle();
