@@ -24,6 +24,8 @@ export interface Settings {
   tolerance: number;
   /** ns of a TSval's unit; 0: TSvals are names, and not compared. */
   stampTick: number;
+  /** Several segments in order may stand for one of the script's, as packetdrill has it. */
+  mergeSegments: boolean;
   profile: Profile;
   localSequence: number;
   remoteSequence: number;
@@ -47,6 +49,7 @@ function defaults(): Settings {
     mtu: 1500,
     tolerance: 4000 * MICROSECOND,
     stampTick: 0,
+    mergeSegments: false,
     profile: profile("rfc"),
     localSequence: 0x1234_5678,
     remoteSequence: 0x0765_4321,
@@ -119,6 +122,10 @@ const OPTIONS: Readonly<Record<string, OptionRule>> = {
   },
   ip_version: (_, value, fail) => {
     if (value !== "ipv4") fail(`expected ipv4 (the stack has no IPv6 yet), got ${value}`);
+  },
+  // packetdrill merges unless it is told --strict_segments; ours are strict unless told this.
+  merge_segments: (s, value, fail) => {
+    s.mergeSegments = integer(value, 0, 1, fail) === 1;
   },
   // Ours: ISNs, so that a script can stand at the end of the sequence space, and the profile.
   local_isn: (s, value, fail) => {

@@ -44,6 +44,11 @@ export class Wire implements Netif {
     return this.#sent.length - this.#taken;
   }
 
+  /** The packet that take() would give. */
+  get first(): CapturedPacket | undefined {
+    return this.#sent[this.#taken];
+  }
+
   /** The next packet of the stack's, oldest first; undefined when there is none. */
   take(): CapturedPacket | undefined {
     const packet = this.#sent[this.#taken];

@@ -224,6 +224,28 @@ test("the same script gives the same packets at the same times", () => {
   expect(capture()).toBe(capture());
 });
 
+describe("segments of the script that are several of the stack's", () => {
+  const text = (last: string): string => `+0 write(4, ..., 3000) = 3000\n+0 > ${last}`;
+  const options = { merge_segments: "1" };
+
+  test("are merged when it is asked for", () => {
+    expect(runOpen(text("P. 1:3001(3000) ack 1"), { options })).toBe("passed");
+    expect(runOpen(text("P. 1:3001(3000) ack 1"))).toContain("payload length: expected 3000, got");
+    const two = "+0 write(4, ..., 3000) = 3000\n+0 > . 1:2001(2000) ack 1\n+0 > P. 2001:3001(1000)";
+    expect(runOpen(`${two} ack 1`, { options })).toBe("passed");
+  });
+
+  test.each([
+    ["P. 1:3000(2999) ack 1", "payload length: expected 2999, got 3000"],
+    ["P. 1:3002(3001) ack 1", "payload length: expected 3001, got 3000"],
+    ["P. 1:3001(3000) ack 2", "ack: expected 2, got 1"],
+    [". 1:3001(3000) ack 1", "flags: expected ., got P."],
+    ["P. 2:3001(2999) ack 1", "sequence: expected 2, got 1"],
+  ])("%s is not what they are", (packet, message) => {
+    expect(runOpen(text(packet), { options })).toContain(message);
+  });
+});
+
 test("packets behind the last event may be let go", () => {
   expect(runOpen("+0 write(4, ..., 10) = 10", { ignoreRest: true })).toBe("passed");
 });
