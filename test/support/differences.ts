@@ -11,12 +11,22 @@ export interface Difference {
   readonly tests: readonly (readonly [file: string, name: RegExp])[];
 }
 
+/** Scripts of test/packetdrill, by name. */
+function scripts(...names: readonly string[]): readonly [file: string, name: RegExp] {
+  const one = names.join(" ").split(" ").join("|");
+  return ["packetdrill/scripts.test.ts", new RegExp(`^(${one})$`)];
+}
+
 export const DIFFERENCES: readonly Difference[] = [
   {
     section: "5.3.1, 5.5.3",
     reason: "no timestamps and no SACK: they are extensions of the program",
     tests: [
       ["rfc/sack-recovery.test.ts", /^(SK-(9|1[1367]|24)|RACK-18)[:,]/],
+      scripts(
+        "data-out-of-order handshake-active linux-profile options-all paws paws-fresh",
+        "sack-after-timeout sack-recovery sack-two-losses timestamps-delayed-echo wrap-around",
+      ),
       ["threats/option-rows.test.ts", /^threats\/O0[3457] /],
       ["unit/control-plane/handshake.test.ts", /passive open reaches ESTABLISHED/],
       ["unit/control-plane/handshake.test.ts", /what a SYN offers/],
@@ -26,6 +36,28 @@ export const DIFFERENCES: readonly Difference[] = [
       ["unit/control-plane/teardown.test.ts", /SHLD-4, MAY-2 SYN: TW-(4|9 older)/],
       ["unit/control-plane/teardown.test.ts", /TW-7, TW-8: without timestamps/],
     ],
+  },
+  {
+    section: "5.3.1.4, 5.5.3",
+    reason: "each segment is acknowledged at once: delayed ACKs are an extension",
+    tests: [
+      scripts(
+        "data-ack-with-answer data-delayed-ack data-overlap data-trimmed ecn-receive epoll",
+        "read-blocking window-receive window-scaling zero-window-acceptance",
+      ),
+    ],
+  },
+  {
+    section: "5.3.2",
+    reason: "go-back-N: all of the window goes again, and nothing new before that",
+    tests: [scripts("fast-retransmit limited-transmit newreno-partial-ack")],
+  },
+  {
+    section: "5.3.2.3",
+    reason:
+      "T1 to T5 stand behind R1: the data of a segment whose ACK is refused are taken, and an " +
+      "ACK that only opens the window is counted as a duplicate",
+    tests: [scripts("ack-unacceptable duplicate-ack-rules")],
   },
   {
     section: "5.3.2.2",
