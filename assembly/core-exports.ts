@@ -1,6 +1,7 @@
 /** Exports that are the same in every data path: tables and timers of a core. */
 import { wheelArm, wheelCancel, wheelInitialize } from "./base/timer-wheel.ts";
 import { arenaInitialize } from "./flow/payload-arena.ts";
+import { logsInitialize } from "./flow/send-log-pool.ts";
 import { carouselInitialize } from "./nic/carousel.ts";
 import { deadline } from "./nic/executor.ts";
 import { CORE_TIMERS, CORE_WHEEL } from "../bindings/abi/memory-map.ts";
@@ -8,6 +9,7 @@ import { CORE_TIMERS, CORE_WHEEL } from "../bindings/abi/memory-map.ts";
 /** Prepares the tables of a map that the host has laid out. */
 export function initialize(core: usize): void {
   arenaInitialize(core);
+  logsInitialize(core);
   carouselInitialize(core);
   wheelInitialize(<usize>load<u32>(core, CORE_WHEEL), 0);
 }

@@ -10,13 +10,14 @@ import { features, reserve, spare, unbind, uninstall } from "./index.ts";
 import { count } from "./base/counter.ts";
 import { wheelAdvance } from "./base/timer-wheel.ts";
 import * as queue from "./nic/context-queue.ts";
-import { timerExpired } from "./nic/timer-events.ts";
+import { expiryKind, timerExpired } from "./nic/timer-events.ts";
 import { packetBytes } from "./nic/post-processing.ts";
 import * as scheduler from "./nic/flow-scheduler.ts";
 import * as protocol from "./flextoe/protocol.ts";
 import * as stages from "./nic/stages.ts";
 import { Counter } from "../bindings/abi/counters.ts";
 import * as M from "../bindings/abi/memory-map.ts";
+import { WORK_KINDS } from "../bindings/abi/work.ts";
 
 export { append, armTimer, bind, cancelTimer, carry, consume, flush, forget };
 export { initialize, inspect, install, layoutHash, lookup, nextDeadline };
@@ -105,8 +106,13 @@ export function advanceTimers(core: usize, most: u32): u32 {
   return wheelAdvance(wheel, timers, load<u64>(core, M.CORE_NOW), due, most);
 }
 
-/** Timer `index` of those; the connection whose delayed ACK is due then, 0 otherwise. */
+/**
+ * Timer `index` of those: connection * WORK_KINDS + WorkKind of the item that it becomes, 0 when it
+ * becomes none.
+ */
 export function expireTimer(core: usize, index: u32): u32 {
   count(core, Counter.TimersFired);
-  return timerExpired(core, load<u32>(<usize>load<u32>(core, M.CORE_SCRATCH) + index * 4));
+  const timer = load<u32>(<usize>load<u32>(core, M.CORE_SCRATCH) + index * 4);
+  const connection = timerExpired(core, timer);
+  return connection == 0 ? 0 : connection * WORK_KINDS + expiryKind(timer);
 }

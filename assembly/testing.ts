@@ -28,12 +28,12 @@ export {
 };
 export { cubeRoot, cubicWindow, dctcpAlpha };
 
-import {
-  highestSacked, holeEnd, holeFrom, holesBelow, lostEdge, pruneSacked, sackedBytes, takeSackBlocks,
-} from "./tcp/scoreboard.ts";
-export {
-  highestSacked, holeEnd, holeFrom, holesBelow, lostEdge, pruneSacked, sackedBytes, takeSackBlocks,
-};
+import { logsInitialize } from "./flow/send-log-pool.ts";
+import { markLostByTime } from "./tcp/rack.ts";
+import { markLostByCount, saysTwice, updateScoreboard } from "./tcp/scoreboard.ts";
+import { closeLog, logAgain, logSent, lostRun, needLog, pipeOf, runStart } from "./tcp/send-log.ts";
+export { closeLog, logAgain, logSent, logsInitialize, lostRun, markLostByCount, markLostByTime };
+export { needLog, pipeOf, runStart, saysTwice, updateScoreboard };
 
 // assembly/base: bytes, checksums, hash, counters, timer wheel.
 import { load16be, load32be, store16be, store32be } from "./base/bytes.ts";

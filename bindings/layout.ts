@@ -11,6 +11,7 @@ import { CONTEXT_ARX_BASE, CONTEXT_ARX_MASK, CONTEXT_ATX_BASE } from "./abi/desc
 import { CONTEXT_ATX_MASK, FRAME_SIZE, INSTALL_SIZE } from "./abi/descriptor.ts";
 import { HASH_SIZE, POST_SIZE, PRE_SIZE } from "./abi/flow-state.ts";
 import { PROTOCOL_SIZE, RECOVERY_SIZE, SCHEDULER_SIZE } from "./abi/flow-state.ts";
+import { LOG_SIZE } from "./abi/send-log.ts";
 import { LIBTOE_CONTEXT, LIBTOE_CORE, LIBTOE_SIZE, SOCKET_SIZE } from "./abi/socket.ts";
 import { TIMERS_PER_CONNECTION, TIMER_SIZE, WHEEL_SIZE } from "./abi/timer.ts";
 import { LAMINAR_SIZE, MATCH_SIZE, STATE_SIZE, TCP_ENTRY_BYTES } from "./abi/rmt.ts";
@@ -124,6 +125,11 @@ function machineSizes(rows: number, hashEntries: number): [string, number][] {
   ];
 }
 
+/** One for each connection, up to the limit. */
+function sendLogs(o: LayoutOptions): number {
+  return Math.min(o.connections, L.SEND_LOGS_MAX);
+}
+
 /** Names and sizes, in address order. Hot tables come first, the arena last. */
 function sizes(
   o: LayoutOptions,
@@ -162,6 +168,8 @@ function sizes(
     ["timers", rows * TIMERS_PER_CONNECTION * TIMER_SIZE],
     ["sockets", rows * SOCKET_SIZE],
     ...(datapath !== "flextoe" ? machineSizes(rows, hashEntries) : []),
+    ["sendLogFree", sendLogs(o) * 4],
+    ["sendLogs", sendLogs(o) * LOG_SIZE],
     ["emptyList", o.chunkBytes],
     ["chunkFree", Math.floor(o.payloadBytes / o.chunkBytes) * 4],
     ["arena", Math.floor(o.payloadBytes / o.chunkBytes) * o.chunkBytes],
@@ -231,6 +239,8 @@ const BASES: readonly (readonly [number, string])[] = [
   [M.CORE_LIBTOE, "libtoe"],
   [M.CORE_BUFFERS, "buffers"],
   [M.CORE_CAROUSEL, "carousel"],
+  [M.CORE_LOG_BASE, "sendLogs"],
+  [M.CORE_LOG_FREE, "sendLogFree"],
 ];
 
 const MACHINE_BASES: readonly (readonly [number, string])[] = [
@@ -255,6 +265,7 @@ export function writeHeader(view: DataView, map: Layout, hashKey: readonly [bigi
   const slots = Math.min(options.chunkBytes / 4, 2 * L.CHUNKS_PER_BUFFER_MAX);
   put(M.CORE_LIST_SLOTS, slots - 1);
   put(M.CORE_POOL, core);
+  put(M.CORE_LOGS, sendLogs(options));
   put(M.CORE_EVENT_CAPACITY, L.BATCH_MAX * 16);
   put(M.CORE_EGRESS_CAPACITY, options.frameBytes * L.EGRESS_FRAMES_MAX);
   put(M.CORE_INGRESS_CAPACITY, options.frameBytes * L.BATCH_MAX);

@@ -10,7 +10,7 @@
  */
 import { count } from "../base/counter.ts";
 import { wheelAdvance, wheelNext } from "../base/timer-wheel.ts";
-import { protocolOf } from "../flow/flow-state.ts";
+import { protocolOf, recoveryOf } from "../flow/flow-state.ts";
 import { isReadAhead, readAheadDescriptors, readAheadFrames } from "../flow/read-ahead.ts";
 import { readAheadTimers } from "../flow/read-ahead.ts";
 import { Counter } from "../../bindings/abi/counters.ts";
@@ -195,7 +195,7 @@ function expireTimers(core: usize, now: u64): bool {
   for (let i: u32 = 0; i < fired; i++) {
     count(core, Counter.TimersFired);
     if (expire(core, load<u32>(due + i * 4), workAt(core, items))) {
-      assignEgress(core, workAt(core, items));
+      if ((actionsOf(workAt(core, items)) & SENDS) != 0) assignEgress(core, workAt(core, items));
       items++;
     }
     if (items == L.BATCH_MAX) {
@@ -243,7 +243,8 @@ function takePlainTurn(core: usize, connection: u32, most: u32): u32 {
   const turn = scheduler.turnSegments(core, connection);
   const items = transmitPredicted(core, connection, min(most, turn));
   spendCredit(core, connection, items);
-  if (!hasSendable(protocolOf(core, connection))) return items;
+  const p = protocolOf(core, connection);
+  if (!hasSendable(p, recoveryOf(core, connection))) return items;
   if (items < turn) scheduler.keepTurn(core, connection, turn - items);
   scheduler.schedule(core, connection, false);
   return items;

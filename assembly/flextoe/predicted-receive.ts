@@ -180,7 +180,7 @@ function isExpected(
   const events =
     <u32>load<u8>(p, F.PROTOCOL_DUP_ACKS) |
     load<u8>(p, F.PROTOCOL_ECHO) |
-    load<u16>(recoveryOf(core, connection), F.RECOVERY_SACKED_COUNT);
+    load<u16>(recoveryOf(core, connection), F.RECOVERY_PROBED);
   const ahead = seq ^ load<u32>(p, F.PROTOCOL_RX_NEXT_SEQ);
   if (((flags & UNUSUAL) | events | ahead) != 0) return false;
   if (length > load<u32>(p, F.PROTOCOL_RX_AVAIL)) return false;

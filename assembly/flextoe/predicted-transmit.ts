@@ -15,7 +15,9 @@ import * as M from "../../bindings/abi/memory-map.ts";
 import { ReorderPoint } from "../../bindings/abi/stage.ts";
 import * as T from "../../bindings/abi/tcp.ts";
 import { announceWindow } from "../tcp/acknowledge.ts";
-import { flagsOf, peerWindow, startRetransmit } from "../tcp/state.ts";
+import { startRetransmit } from "../tcp/retransmit-timer.ts";
+import { logSent } from "../tcp/send-log.ts";
+import { flagsOf, peerWindow } from "../tcp/state.ts";
 import { noteSent } from "../nic/post-processing.ts";
 import { headerBytes, writeSegment } from "./predicted-frame.ts";
 import { passSequence } from "./sequencer.ts";
@@ -93,15 +95,13 @@ function hasBytes(core: usize, bytes: u32): bool {
   return bytes <= room;
 }
 
-/** Timers, and the window field of all segments. `first`: bytes from una to the first's end. */
+/** Send time, and the window field of all segments. `first`: bytes from una to the first's end. */
 // @ts-ignore: decorator
 @inline
 function beginTurn(core: usize, connection: u32, p: usize, first: u32): u32 {
   const r = recoveryOf(core, connection);
   const now = load<u64>(core, M.CORE_NOW);
   rttStartTiming(r, load<u32>(p, F.PROTOCOL_TX_UNA) + first, now);
-  store<u64>(r, now, F.RECOVERY_LAST_SEND);
-  startRetransmit(core, connection);
   return announceWindow(core, connection, p);
 }
 
@@ -115,11 +115,15 @@ function endTurn(
   sent: u32,
   items: u32,
 ): void {
-  const bytes = sent - load<u32>(p, F.PROTOCOL_TX_SENT);
+  const before = load<u32>(p, F.PROTOCOL_TX_SENT);
   store<u32>(p, avail, F.PROTOCOL_TX_AVAIL);
   store<u32>(p, sent, F.PROTOCOL_TX_SENT);
   store<u32>(p, sent, F.PROTOCOL_TX_MAX);
+  const r = recoveryOf(core, connection);
+  logSent(core, p, r, before);
+  store<u64>(r, load<u64>(core, M.CORE_NOW), F.RECOVERY_LAST_SEND);
+  startRetransmit(core, connection, p);
   passSequence(core, ReorderPoint.Netif, load<u8>(preOf(core, connection), F.PRE_GROUP), items);
-  noteSent(core, postOf(core, connection), items, bytes);
+  noteSent(core, postOf(core, connection), items, sent - before);
   countBy(core, Counter.PredictedOut, items);
 }

@@ -4,6 +4,7 @@
  */
 import { actionsOf, LEAVES, stageHostControl } from "../nic/stages.ts";
 import { protocolDelayedAck } from "../tcp/host-control.ts";
+import { protocolLossTimer } from "../tcp/loss.ts";
 import { protocolTx } from "../tcp/transmit.ts";
 import * as W from "../../bindings/abi/work.ts";
 import { protocolRx } from "./protocol-receive.ts";
@@ -17,5 +18,6 @@ export function stageProtocol(core: usize, work: usize): void {
   if (kind == W.WorkKind.Rx) protocolRx(core, work);
   else if (kind == W.WorkKind.Tx) protocolTx(core, work);
   else if (kind == W.WorkKind.DelayedAck) protocolDelayedAck(core, work);
+  else if (kind == W.WorkKind.LossTimer) protocolLossTimer(core, work);
   else stageHostControl(core, work);
 }

@@ -10,28 +10,8 @@
  */
 import { CORE_ARENA, CORE_CHUNKS, CORE_CHUNK_FREE } from "../../bindings/abi/memory-map.ts";
 import { CORE_CHUNK_FREE_COUNT, CORE_CHUNK_RESERVED } from "../../bindings/abi/memory-map.ts";
-import { CORE_CHUNK_SHIFT, CORE_POOL, CORE_POOL_LOCK } from "../../bindings/abi/memory-map.ts";
-
-/** Looks at the lock until it counts as lost: some 100 ms. */
-const LOCK_TURNS: u32 = 1 << 24;
-
-/** The arena's header, held; 0 when the lock is lost. */
-// @ts-ignore: decorator
-@inline
-function enter(core: usize): usize {
-  const pool = <usize>load<u32>(core, CORE_POOL);
-  if (!ASC_FEATURE_THREADS) return pool;
-  for (let turn: u32 = 0; turn < LOCK_TURNS; turn++) {
-    if (atomic.cmpxchg<u32>(pool, 0, 1, CORE_POOL_LOCK) == 0) return pool;
-  }
-  return 0;
-}
-
-// @ts-ignore: decorator
-@inline
-function leave(pool: usize): void {
-  if (ASC_FEATURE_THREADS) atomic.store<u32>(pool, 0, CORE_POOL_LOCK);
-}
+import { CORE_CHUNK_SHIFT, CORE_POOL } from "../../bindings/abi/memory-map.ts";
+import { enterPool, leavePool } from "./pool-lock.ts";
 
 /** Puts every chunk on the free stack, lowest address on top. */
 export function arenaInitialize(core: usize): void {
@@ -51,7 +31,7 @@ export function arenaInitialize(core: usize): void {
  * one; 0 takes one that nobody was promised, and answers 0 when there is none.
  */
 export function chunkTake(core: usize, promised: u32): usize {
-  const pool = enter(core);
+  const pool = enterPool(core);
   if (pool == 0) return 0;
   const free = load<u32>(pool, CORE_CHUNK_FREE_COUNT);
   const reserved = load<u32>(pool, CORE_CHUNK_RESERVED);
@@ -62,20 +42,20 @@ export function chunkTake(core: usize, promised: u32): usize {
     store<u32>(pool, reserved - promised, CORE_CHUNK_RESERVED);
     chunk = <usize>load<u32>(<usize>load<u32>(pool, CORE_CHUNK_FREE) + (free - 1) * 4);
   }
-  leave(pool);
+  leavePool(pool);
   return chunk;
 }
 
 /** Gives a chunk back; `promised` 1 keeps it reserved. */
 export function chunkGive(core: usize, chunk: usize, promised: u32): void {
-  const pool = enter(core);
+  const pool = enterPool(core);
   if (pool == 0) return;
   const free = load<u32>(pool, CORE_CHUNK_FREE_COUNT);
   assert(free < load<u32>(pool, CORE_CHUNKS), "a chunk was given back twice");
   store<u32>(<usize>load<u32>(pool, CORE_CHUNK_FREE) + free * 4, <u32>chunk);
   store<u32>(pool, free + 1, CORE_CHUNK_FREE_COUNT);
   store<u32>(pool, load<u32>(pool, CORE_CHUNK_RESERVED) + promised, CORE_CHUNK_RESERVED);
-  leave(pool);
+  leavePool(pool);
 }
 
 /** Chunks that are free and promised to nobody; with threads, as of a moment ago. */
@@ -86,23 +66,23 @@ export function unreservedChunks(core: usize): u32 {
 
 /** Reserves `count` of the unreserved chunks; false, and nothing reserved, when they are fewer. */
 export function reserveChunks(core: usize, count: u32): bool {
-  const pool = enter(core);
+  const pool = enterPool(core);
   if (pool == 0) return false;
   const enough = count <= unreservedChunks(core);
   const reserved = load<u32>(pool, CORE_CHUNK_RESERVED);
   store<u32>(pool, enough ? reserved + count : reserved, CORE_CHUNK_RESERVED);
-  leave(pool);
+  leavePool(pool);
   return enough;
 }
 
 /** Takes promises back. */
 export function unreserveChunks(core: usize, count: u32): void {
-  const pool = enter(core);
+  const pool = enterPool(core);
   if (pool == 0) return;
   const reserved = load<u32>(pool, CORE_CHUNK_RESERVED);
   assert(count <= reserved, "more was taken back than was promised");
   store<u32>(pool, reserved - count, CORE_CHUNK_RESERVED);
-  leave(pool);
+  leavePool(pool);
 }
 
 /** A chunk of zeros, for a list; as chunkTake(). */

@@ -19,8 +19,9 @@ import { egressRoom } from "../nic/post-processing.ts";
 import { identify, validateRx } from "../nic/pre-processing.ts";
 import { actionsOf, LEAVES, SCHEDULES, stageDma, stageHostControl } from "../nic/stages.ts";
 import { stageNetif, stageNotify, stagePost, stagePre, stageTurn } from "../nic/stages.ts";
-import { timerExpired } from "../nic/timer-events.ts";
+import { expiryKind, timerExpired } from "../nic/timer-events.ts";
 import { protocolDelayedAck } from "../tcp/host-control.ts";
+import { protocolLossTimer } from "../tcp/loss.ts";
 import { protocolTx } from "../tcp/transmit.ts";
 import { ipv4TotalLength } from "../wire/ipv4.ts";
 import { Counter } from "../../bindings/abi/counters.ts";
@@ -198,8 +199,10 @@ function expireTimers(core: usize, now: u64): bool {
     const connection = timerExpired(core, timer);
     if (connection == 0) continue;
     const work = workAt(core, 0);
-    stageTurn(core, work, connection, W.WorkKind.DelayedAck);
-    protocolDelayedAck(core, work);
+    const kind = expiryKind(timer);
+    stageTurn(core, work, connection, kind);
+    if (kind == W.WorkKind.LossTimer) protocolLossTimer(core, work);
+    else protocolDelayedAck(core, work);
     finish(core, 0, 1);
   }
   return fired == most || wheelNext(wheel) <= now;

@@ -25,6 +25,7 @@ import * as M from "../../bindings/abi/memory-map.ts";
 import { TCP_SIZE, TIMESTAMP_OPTION_BYTES } from "../../bindings/abi/tcp.ts";
 import { TimerKind } from "../../bindings/abi/timer.ts";
 import { forgetFlow, resetFlow } from "./flow-scheduler.ts";
+import { closeLog } from "../tcp/send-log.ts";
 import { cancelTimer } from "../tcp/state.ts";
 
 
@@ -215,6 +216,8 @@ function installProtocol(core: usize, connection: u32, record: usize, rxShift: u
   store<u8>(p, max<u8>(1, load<u8>(record, D.INSTALL_ACK_THRESHOLD)), F.PROTOCOL_ACK_THRESHOLD);
   store<u8>(r, load<u8>(record, D.INSTALL_INTERVAL_LIMIT), F.RECOVERY_INTERVAL_LIMIT);
   store<u8>(r, load<u8>(record, D.INSTALL_RX_LIMIT), F.RECOVERY_RX_LIMIT);
+  const rack = load<u8>(record, D.INSTALL_RACK) != 0 ? F.RACK_ENABLED : 0;
+  store<u8>(r, <u8>rack, F.RECOVERY_RACK);
   store<u32>(r, txSeq, F.RECOVERY_RECOVER);
   store<u32>(r, load<u32>(record, D.INSTALL_SSTHRESH), F.RECOVERY_SSTHRESH);
   store<u32>(r, load<u32>(record, D.INSTALL_CWND), F.RECOVERY_INITIAL_WINDOW);
@@ -294,6 +297,7 @@ export function uninstall(core: usize, connection: u32): void {
   if (load<u8>(pre, F.PRE_STATE) != <u8>F.PreState.Installed) return;
   store<u8>(pre, <u8>F.PreState.Control, F.PRE_STATE);
   const post = postOf(core, connection);
+  closeLog(core, recoveryOf(core, connection));
   closeTransmit(core, connection);
   closeReceive(core, connection);
   store<u32>(post, 0, F.POST_PENDING_RX);

@@ -1,14 +1,18 @@
 /**
- * What an expired timer means (4.3.4): most become events for the control plane; a delayed ACK is
- * the data path's own.
+ * What an expired timer means (4.3.4): most become events for the control plane; a delayed ACK, a
+ * tail loss probe and RACK's reordering timer are the data path's own.
  */
-import { preOf, protocolOf } from "../flow/flow-state.ts";
+import { preOf, protocolOf, recoveryOf } from "../flow/flow-state.ts";
 import { EventKind } from "../../bindings/abi/descriptor.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
 import { TIMERS_PER_CONNECTION, TimerKind } from "../../bindings/abi/timer.ts";
+import { WorkKind } from "../../bindings/abi/work.ts";
 import { pushEvent } from "./context-queue.ts";
 
-/** One expired timer; the connection whose delayed ACK is due (stageTurn), 0 for all others. */
+/**
+ * One expired timer; the connection whose delayed ACK or loss timer is due (stageTurn, expiryKind),
+ * 0 for all others.
+ */
 export function timerExpired(core: usize, timer: u32): u32 {
   const connection = timer / TIMERS_PER_CONNECTION;
   const kind = timer % TIMERS_PER_CONNECTION;
@@ -19,11 +23,20 @@ export function timerExpired(core: usize, timer: u32): u32 {
     return 0;
   }
   if (load<u8>(pre, F.PRE_STATE) != <u8>F.PreState.Installed) return 0;
-  if (kind == TimerKind.Retransmit) {
+  const lossTimer: u32 = load<u8>(recoveryOf(core, connection), F.RECOVERY_TIMER);
+  if (kind == TimerKind.Retransmit && lossTimer == F.LossTimer.Timeout) {
     tellRetransmit(core, connection, generation);
     return 0;
   }
   return connection;
+}
+
+/** WorkKind of the item that an expired timer of the data path's own becomes. */
+// @ts-ignore: decorator
+@inline
+export function expiryKind(timer: u32): u32 {
+  const lossTimer = timer % TIMERS_PER_CONNECTION == TimerKind.Retransmit;
+  return lossTimer ? WorkKind.LossTimer : WorkKind.DelayedAck;
 }
 
 /** RTO or persist: whether and how to go on is the control plane's policy. */

@@ -19,9 +19,14 @@ import { CORE_NOW } from "../../bindings/abi/memory-map.ts";
 import { seqDistance } from "../../bindings/abi/seq.ts";
 import * as W from "../../bindings/abi/work.ts";
 import { acknowledge, edgeAfter, windowField } from "./acknowledge.ts";
-import { forgetScoreboard, goBack } from "./loss.ts";
+import { goBack, noteLossState } from "./loss.ts";
+import { restartRetransmit } from "./retransmit-timer.ts";
+import { enterTimeout, modeOf, windowOf } from "./sack-recovery.ts";
+import { needLog } from "./send-log.ts";
+import { rememberWindow } from "./spurious.ts";
+import { forgetProbe } from "./tail-loss-probe.ts";
 import { act, drop, flagsOf, noteSendable, peerWindow } from "./state.ts";
-import { restartRetransmit, sentData, setFlags } from "./state.ts";
+import { sentData, setFlags } from "./state.ts";
 import { emit } from "./transmit.ts";
 
 /** FLOW_* bits that the control plane may change on a live connection. */
@@ -91,30 +96,43 @@ function windowUpdate(core: usize, work: usize, connection: u32, p: usize): void
 /** Reset: everything from una again, after a timeout or because the segments were too large. */
 function timeout(core: usize, work: usize, connection: u32, p: usize): void {
   const r = recoveryOf(core, connection);
-  const sent = load<u32>(p, F.PROTOCOL_TX_SENT);
-  if (sent == 0) return noteSendable(core, work, connection, p);
-  if (load<u32>(work, W.WORK_ARGUMENT_LOW) != 0) {
-    collapse(core, p, r, sent);
-  } else if ((flagsOf(p) & F.FLOW_RECOVERY) != 0) {
-    // RFC 1191, 6.4: no sign of congestion; what inflated the window is over all the same.
-    congestionOnRecoveryExit(p, r, sent, load<u64>(core, CORE_NOW));
-  }
+  if (load<u32>(p, F.PROTOCOL_TX_SENT) == 0) return noteSendable(core, work, connection, p);
+  const expired = load<u32>(work, W.WORK_ARGUMENT_LOW) != 0;
+  if (expired) collapse(core, p, r);
+  else endReductions(core, p, r);
   const end = load<u32>(p, F.PROTOCOL_TX_UNA) + load<u32>(p, F.PROTOCOL_TX_MAX);
   store<u32>(r, end, F.RECOVERY_RECOVER);
   rttAbandon(r);
+  forgetProbe(r);
   store<u8>(p, 0, F.PROTOCOL_DUP_ACKS);
-  forgetScoreboard(r);
-  goBack(p);
-  setFlags(p, flagsOf(p) & ~F.FLOW_RECOVERY);
+  if (needLog(core, p, r) == 0) {
+    goBack(p);
+    setFlags(p, flagsOf(p) & ~F.FLOW_RECOVERY);
+  } else {
+    enterTimeout(core, p, r, expired);
+    noteLossState(p, r);
+    restartRetransmit(core, connection, p);
+  }
   noteSendable(core, work, connection, p);
 }
 
+/** RFC 1191, 6.4: no sign of congestion; what inflated the window is over all the same. */
+function endReductions(core: usize, p: usize, r: usize): void {
+  if ((flagsOf(p) & F.FLOW_RECOVERY) == 0) return;
+  store<u32>(p, windowOf(p, r), F.PROTOCOL_CWND);
+  if (modeOf(r) == F.RecoveryMode.Timeout) return;
+  congestionOnRecoveryExit(p, r, load<u32>(p, F.PROTOCOL_TX_SENT), load<u64>(core, CORE_NOW));
+}
+
 /** The retransmission timer expired (RFC 6298, 5.5; RFC 5681, 3.1). */
-function collapse(core: usize, p: usize, r: usize, sent: u32): void {
+function collapse(core: usize, p: usize, r: usize): void {
   const backoff: u32 = load<u8>(r, F.RECOVERY_BACKOFF);
   count(core, Counter.Timeouts);
   const echo: u32 = load<u8>(p, F.PROTOCOL_ECHO);
   const first = (echo & F.ECHO_TIMED_OUT) == 0;
+  if (first) rememberWindow(core, p, r);
+  store<u32>(p, windowOf(p, r), F.PROTOCOL_CWND);
+  const sent = load<u32>(p, F.PROTOCOL_TX_SENT);
   congestionOnTimeout(p, r, sent, first, load<u64>(core, CORE_NOW));
   store<u8>(p, <u8>(echo | F.ECHO_TIMED_OUT), F.PROTOCOL_ECHO);
   store<u8>(r, <u8>min(backoff + 1, 63), F.RECOVERY_BACKOFF);
@@ -137,7 +155,7 @@ function probe(core: usize, work: usize, connection: u32, p: usize): void {
   count(core, Counter.Probes);
   act(work, W.ACTION_RETRANSMISSION);
   emit(core, work, connection, p, load<u32>(p, F.PROTOCOL_TX_UNA), length, fin);
-  restartRetransmit(core, connection);
+  restartRetransmit(core, connection, p);
 }
 
 /** RFC 9293, 3.8.4: sequence number next - 1 and no data (SHLD-12). */

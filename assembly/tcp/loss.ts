@@ -1,32 +1,32 @@
 /**
- * Protocol stage, loss recovery by duplicate ACKs: fast retransmit, then what the peer's SACK says
- * (RFC 6675, sack-recovery.ts), NewReno fast recovery without it (RFC 5681, 3.2; RFC 6582), or
- * go-back-N where FLOW_GO_BACK_N asks for the paper's (4.3.1.3).
+ * Protocol stage, loss recovery: when it begins. With a send log by what the peer says it has,
+ * found by time (rack.ts) or by counting (scoreboard.ts) and gone through by sack-recovery.ts;
+ * without one by duplicate ACKs: NewReno fast recovery (RFC 5681, 3.2; RFC 6582), or go-back-N where
+ * FLOW_GO_BACK_N asks for the paper's (4.3.1.3).
  */
 import { congestionOnLoss } from "./congestion/congestion-control.ts";
 import { congestionOnRecoveryExit } from "./congestion/congestion-control.ts";
+import { isRack } from "./rack.ts";
+import { chooseTimer, restartRetransmit } from "./retransmit-timer.ts";
 import { rttAbandon } from "./round-trip-time.ts";
-import { acknowledgeInSackRecovery, enterSackRecovery } from "./sack-recovery.ts";
-import { isSackRecovery } from "./sack-recovery.ts";
-import { forgetSacked, lostEdge, sackedCount } from "./scoreboard.ts";
+import { enterReduction, findLost, modeOf, refreshAllowance } from "./sack-recovery.ts";
+import { logOf, needLog } from "./send-log.ts";
+import { rememberWindow } from "./spurious.ts";
+import { forgetProbe, probeDue } from "./tail-loss-probe.ts";
+import { protocolOf, recoveryOf } from "../flow/flow-state.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
 import { DUP_ACK_THRESHOLD } from "../../bindings/abi/limits.ts";
 import { CORE_NOW } from "../../bindings/abi/memory-map.ts";
+import { LOG_AGAIN, LOG_LOST, LOG_SACKED } from "../../bindings/abi/send-log.ts";
 import { seqBefore } from "../../bindings/abi/seq.ts";
 import * as W from "../../bindings/abi/work.ts";
-import { act, flagsOf, sentData, setFlags } from "./state.ts";
+import { act, flagsOf, hasSendable, sentData, setFlags } from "./state.ts";
 
 /** Takes what is in flight back to unsent: the next segment starts at una (Reset). */
 export function goBack(p: usize): void {
   store<u32>(p, load<u32>(p, F.PROTOCOL_TX_AVAIL) + sentData(p), F.PROTOCOL_TX_AVAIL);
   store<u32>(p, 0, F.PROTOCOL_TX_SENT);
   setFlags(p, flagsOf(p) & ~(F.FLOW_FIN_SENT | F.FLOW_RETRANSMIT));
-}
-
-/** RFC 2018, section 8: after a timeout nothing that was selectively acknowledged counts. */
-export function forgetScoreboard(r: usize): void {
-  forgetSacked(r);
-  store<u32>(r, 0, F.RECOVERY_PRR_FLIGHT);
 }
 
 /**
@@ -41,9 +41,7 @@ export function countDuplicate(
   const flags = flagsOf(p);
   const mss: u32 = load<u16>(p, F.PROTOCOL_MSS);
   if ((flags & F.FLOW_RECOVERY) != 0) {
-    if (isSackRecovery(r)) {
-      return acknowledgeInSackRecovery(p, r, 0, delivered, load<u64>(core, CORE_NOW));
-    }
+    if (modeOf(r) != F.RecoveryMode.NewReno) return refreshAllowance(core, p, r, delivered);
     // Each one says that a segment has left the network (RFC 6582, 3.2 step 4).
     const window = load<u32>(p, F.PROTOCOL_CWND);
     const ceiling = load<u32>(p, F.PROTOCOL_TX_SENT) + load<u32>(r, F.RECOVERY_SSTHRESH) + 4 * mss;
@@ -52,16 +50,19 @@ export function countDuplicate(
   }
   const duplicates = <u32>load<u8>(p, F.PROTOCOL_DUP_ACKS) + 1;
   if (duplicates <= DUP_ACK_THRESHOLD) store<u8>(p, <u8>duplicates, F.PROTOCOL_DUP_ACKS);
-  if (duplicates == DUP_ACK_THRESHOLD) enterRecovery(core, work, p, r);
-  else if (delivered != 0) recoverLost(core, work, p, r);
+  // RACK-12: with RACK neither three duplicates nor three runs say anything by themselves.
+  const counts = delivered == 0 || !isRack(r);
+  if (counts && duplicates == DUP_ACK_THRESHOLD) enterRecovery(core, work, p, r);
 }
 
-/** The scoreboard alone may say that una is lost: RFC 6675, section 5, (2). */
+/** The log alone may say that something is lost: RFC 6675, section 5, (2); RFC 8985, 6.2. */
 export function recoverLost(core: usize, work: usize, p: usize, r: usize): void {
-  if (lostEdge(p, r) != load<u32>(p, F.PROTOCOL_TX_UNA)) enterRecovery(core, work, p, r);
+  const log = logOf(r);
+  if (log == 0 || (flagsOf(p) & F.FLOW_RECOVERY) != 0) return;
+  if (load<u32>(log, LOG_LOST) != 0) enterRecovery(core, work, p, r);
 }
 
-/** The third duplicate ACK: fast retransmit (RFC 5681, 3.2). */
+/** The third duplicate ACK, or a loss that the log shows: fast retransmit (RFC 5681, 3.2). */
 export function enterRecovery(core: usize, work: usize, p: usize, r: usize): void {
   const una = load<u32>(p, F.PROTOCOL_TX_UNA);
   // RFC 6582, 3.2 step 2: no second recovery for losses that the first one or an RTO covers.
@@ -69,19 +70,23 @@ export function enterRecovery(core: usize, work: usize, p: usize, r: usize): voi
   // RFC 5681, 3.2 step 2: what limited transmit added does not count as flight.
   const flight = min(load<u32>(p, F.PROTOCOL_TX_SENT), load<u32>(p, F.PROTOCOL_CWND));
   const mss: u32 = load<u16>(p, F.PROTOCOL_MSS);
+  rememberWindow(core, p, r);
   congestionOnLoss(p, r, flight, load<u64>(core, CORE_NOW));
   store<u32>(r, una + load<u32>(p, F.PROTOCOL_TX_MAX), F.RECOVERY_RECOVER);
   const ssthresh = load<u32>(r, F.RECOVERY_SSTHRESH);
   act(work, W.ACTION_FAST_RETRANSMIT);
   rttAbandon(r);
+  forgetProbe(r);
   if ((flagsOf(p) & F.FLOW_GO_BACK_N) != 0) {
     store<u32>(p, ssthresh, F.PROTOCOL_CWND);
     store<u8>(p, 0, F.PROTOCOL_DUP_ACKS);
-    forgetScoreboard(r);
     goBack(p);
     return;
   }
-  if (sackedCount(r) != 0) return enterSackRecovery(p, r);
+  const log = needLog(core, p, r);
+  if (log != 0 && (load<u32>(log, LOG_SACKED) | load<u32>(log, LOG_LOST)) != 0) {
+    return enterReduction(p, r);
+  }
   store<u32>(p, ssthresh + DUP_ACK_THRESHOLD * mss, F.PROTOCOL_CWND);
   setFlags(p, flagsOf(p) | F.FLOW_RECOVERY | F.FLOW_RETRANSMIT);
 }
@@ -104,4 +109,43 @@ export function acknowledgeInRecovery(core: usize, p: usize, r: usize, acked: u3
   if (acked >= mss) window += mss;
   store<u32>(p, window, F.PROTOCOL_CWND);
   setFlags(p, flags | F.FLOW_RETRANSMIT);
+}
+
+/** ECHO_LOSS as log and probe ask for it: acknowledgments are not predicted then. */
+export function noteLossState(p: usize, r: usize): void {
+  const log = logOf(r);
+  let wanted = <u32>load<u8>(r, F.RECOVERY_PROBE);
+  if (log != 0) {
+    wanted |= load<u32>(log, LOG_SACKED) | load<u32>(log, LOG_LOST) | load<u32>(log, LOG_AGAIN);
+  }
+  const echo = <u32>load<u8>(p, F.PROTOCOL_ECHO) & ~F.ECHO_LOSS;
+  store<u8>(p, <u8>(wanted != 0 ? echo | F.ECHO_LOSS : echo), F.PROTOCOL_ECHO);
+}
+
+/** The timer in the RTO's place has expired: a tail loss probe, or RACK's reordering timer. */
+export function protocolLossTimer(core: usize, work: usize): void {
+  const connection = load<u32>(work, W.WORK_CONNECTION);
+  const p = protocolOf(core, connection);
+  const r = recoveryOf(core, connection);
+  store<u32>(work, 0, W.WORK_ACTIONS);
+  store<u32>(work, 0, W.WORK_OUT_PAYLOAD_LENGTH);
+  store<u32>(work, 0, W.WORK_PLACEMENT_COUNT);
+  store<u32>(work, 0, W.WORK_OUT_ECN);
+  if (load<u8>(r, F.RECOVERY_TIMER) == <u8>F.LossTimer.Probe) {
+    probeDue(core, work, p, r);
+    // TLP-5: the RTO comes next.
+    return restartRetransmit(core, connection, p);
+  }
+  if (logOf(r) != 0) reorderTimer(core, work, p, r);
+  noteLossState(p, r);
+  chooseTimer(core, connection, p, r);
+}
+
+/** The reordering window has passed (RACK-9). */
+function reorderTimer(core: usize, work: usize, p: usize, r: usize): void {
+  const inRecovery = (flagsOf(p) & F.FLOW_RECOVERY) != 0;
+  findLost(core, p, r);
+  if (!inRecovery) recoverLost(core, work, p, r);
+  else if (modeOf(r) != F.RecoveryMode.NewReno) refreshAllowance(core, p, r, 0);
+  if (hasSendable(p, r)) act(work, W.ACTION_SCHEDULE);
 }

@@ -13,15 +13,18 @@ import * as F from "../../bindings/abi/flow-state.ts";
 import { CORE_NOW, CORE_NOW_TICKS } from "../../bindings/abi/memory-map.ts";
 import { seqBefore, seqDistance } from "../../bindings/abi/seq.ts";
 import { TCP_ECE, TCP_FIN } from "../../bindings/abi/tcp.ts";
-import { TimerKind } from "../../bindings/abi/timer.ts";
 import * as W from "../../bindings/abi/work.ts";
 import { acknowledge, challenge } from "./acknowledge.ts";
-import { acknowledgeInRecovery, countDuplicate, recoverLost } from "./loss.ts";
-import { acknowledgeInSackRecovery, isSackRecovery } from "./sack-recovery.ts";
-import { pruneSacked, sackedBytes, sackedCount, takeSackBlocks } from "./scoreboard.ts";
-import { act, cancelTimer, drop, flagsOf, peerWindow } from "./state.ts";
-import { restartRetransmit } from "./state.ts";
-import { sentData, setFlags } from "./state.ts";
+import { acknowledgeInRecovery, countDuplicate, noteLossState, recoverLost } from "./loss.ts";
+import { noteTwice } from "./rack.ts";
+import { chooseTimer, restartRetransmit, stopRetransmit } from "./retransmit-timer.ts";
+import { acknowledgeAfterTimeout, acknowledgeInReduction, findLost } from "./sack-recovery.ts";
+import { modeOf } from "./sack-recovery.ts";
+import { saysTwice, updateScoreboard } from "./scoreboard.ts";
+import { closeLog, logOf, needLog } from "./send-log.ts";
+import { isSpurious } from "./spurious.ts";
+import { noteProbeAck } from "./tail-loss-probe.ts";
+import { act, drop, flagsOf, peerWindow, sentData, setFlags } from "./state.ts";
 
 /**
  * Processes SEG.ACK; false when the segment must be dropped for it. `whole` is false for a
@@ -116,12 +119,13 @@ export function advance(core: usize, work: usize, connection: u32, p: usize, ack
   settleRetransmit(core, connection, p);
 }
 
-/** The timer after new data was acknowledged (RFC 6298, 5.2 and 5.3). */
+/** The timer and the log after new data was acknowledged (RFC 6298, 5.2 and 5.3). */
 // @ts-ignore: decorator
 @inline
 export function settleRetransmit(core: usize, connection: u32, p: usize): void {
-  if (load<u32>(p, F.PROTOCOL_TX_SENT) == 0) stopTimer(core, connection, p);
-  else restartRetransmit(core, connection);
+  if (load<u32>(p, F.PROTOCOL_TX_SENT) != 0) return restartRetransmit(core, connection, p);
+  closeLog(core, recoveryOf(core, connection));
+  stopRetransmit(core, connection, p);
 }
 
 /**
@@ -142,11 +146,6 @@ function sampleEcho(core: usize, work: usize, connection: u32, r: usize): void {
 /** About two minutes: longer than any backoff. */
 const ECHO_TICKS_MAX: u32 = 120000;
 
-function stopTimer(core: usize, connection: u32, p: usize): void {
-  setFlags(p, flagsOf(p) & ~F.FLOW_PERSIST);
-  cancelTimer(core, connection, TimerKind.Retransmit);
-}
-
 /** `acked` sequence numbers, `freed` bytes of them; `before` were in flight until then. */
 function growWindow(
   core: usize,
@@ -159,30 +158,36 @@ function growWindow(
 ): void {
   const now = load<u64>(core, CORE_NOW);
   const echo = noteEcho(core, work, p);
-  const sacked = updateScoreboard(work, p, r);
+  const sacked = noteLog(core, work, p, r, acked);
+  const spurious = isSpurious(core, work, p, r, acked, echo);
   if ((flagsOf(p) & F.FLOW_RECOVERY) != 0) {
-    if (!isSackRecovery(r)) return acknowledgeInRecovery(core, p, r, freed);
-    return acknowledgeInSackRecovery(p, r, acked, acked + sacked, now);
+    const mode = modeOf(r);
+    if (mode == F.RecoveryMode.NewReno) acknowledgeInRecovery(core, p, r, freed);
+    else if (mode == F.RecoveryMode.Timeout) {
+      acknowledgeAfterTimeout(core, p, r, freed, before, echo);
+    } else acknowledgeInReduction(core, p, r, acked, acked + sacked);
+  } else if (!spurious) {
+    congestionOnAck(p, r, freed, before, echo, now);
+    if (echo && congestionOnEcn(p, r, load<u32>(p, F.PROTOCOL_TX_SENT), now)) {
+      store<u8>(p, load<u8>(p, F.PROTOCOL_ECHO) | <u8>F.ECHO_CWR, F.PROTOCOL_ECHO);
+    }
+    recoverLost(core, work, p, r);
   }
-  congestionOnAck(p, r, freed, before, echo, now);
-  if (echo && congestionOnEcn(p, r, load<u32>(p, F.PROTOCOL_TX_SENT), now)) {
-    store<u8>(p, load<u8>(p, F.PROTOCOL_ECHO) | <u8>F.ECHO_CWR, F.PROTOCOL_ECHO);
-  }
-  if (sackedCount(r) != 0) recoverLost(core, work, p, r);
+  noteLossState(p, r);
 }
 
 /**
- * What the ACK says of bytes beyond una, which is up to date: how many bytes more are selectively
- * acknowledged than before it; those that una has passed count as fewer (modulo 2^32).
+ * The send log after an ACK that moved una by `acked`: what has arrived, what is lost. How many
+ * bytes more are selectively acknowledged than before it (updateScoreboard).
  */
-function updateScoreboard(work: usize, p: usize, r: usize): u32 {
-  if ((flagsOf(p) & F.FLOW_SACK) == 0) return 0;
+function noteLog(core: usize, work: usize, p: usize, r: usize, acked: u32): u32 {
+  noteProbeAck(core, work, p, r, acked);
+  if (saysTwice(work)) noteTwice(p, r);
   const told = (load<u32>(work, W.WORK_OPTIONS) & W.OPTION_HAS_SACK) != 0;
-  if (!told && sackedCount(r) == 0) return 0;
-  const before = sackedBytes(r);
-  pruneSacked(r, load<u32>(p, F.PROTOCOL_TX_UNA));
-  if (told) takeSackBlocks(work, p, r);
-  return sackedBytes(r) - before;
+  if (logOf(r) == 0 && (!told || needLog(core, p, r) == 0)) return 0;
+  const sacked = updateScoreboard(core, work, p, r, acked);
+  findLost(core, p, r);
+  return sacked;
 }
 
 /** True when the ACK carries ECN-echo on a connection that negotiated it. */
@@ -207,13 +212,16 @@ export function noteDuplicate(
 ): void {
   if (load<u32>(p, F.PROTOCOL_TX_SENT) == 0) return;
   const r = recoveryOf(core, connection);
-  const options = load<u32>(work, W.WORK_OPTIONS);
-  if ((flagsOf(p) & F.FLOW_SACK) != 0 && (options & W.OPTION_HAS_SACK) != 0) {
-    const delivered = updateScoreboard(work, p, r);
-    if (delivered != 0) countDuplicate(core, work, p, r, delivered);
-    return;
-  }
-  if (moved || load<u32>(work, W.WORK_PAYLOAD_LENGTH) != 0) return;
-  if ((load<u32>(work, W.WORK_FLAGS) & TCP_FIN) != 0) return;
-  countDuplicate(core, work, p, r, 0);
+  const sacked = noteLog(core, work, p, r, 0);
+  if (sacked != 0 || isDuplicate(work, p, r, moved)) countDuplicate(core, work, p, r, sacked);
+  recoverLost(core, work, p, r);
+  noteLossState(p, r);
+  if (logOf(r) != 0) chooseTimer(core, connection, p, r);
+}
+
+/** RFC 5681, section 2; with a log only what a block says counts (RFC 6675, section 2). */
+function isDuplicate(work: usize, p: usize, r: usize, moved: bool): bool {
+  if (logOf(r) != 0 && (load<u32>(work, W.WORK_OPTIONS) & W.OPTION_HAS_SACK) != 0) return false;
+  if (moved || load<u32>(work, W.WORK_PAYLOAD_LENGTH) != 0) return false;
+  return (load<u32>(work, W.WORK_FLAGS) & TCP_FIN) == 0;
 }

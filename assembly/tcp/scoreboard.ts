@@ -1,179 +1,170 @@
 /**
- * The sender's scoreboard (RFC 6675, section 3): what the peer has selectively acknowledged, as
- * ranges {start, end} of sequence numbers. Bounded (SK-10): a range for which there is no room is
- * taken as not acknowledged, which costs a retransmission and no byte. Functions take the addresses
- * of the connection's PROTOCOL and RECOVERY records.
- *
- * Invariant: ranges rise, are disjoint and do not touch, and lie in (una, una + txMax].
+ * What an acknowledgment says of the send log: bytes that una has passed, blocks of SACK (RFC
+ * 2018), a range that arrived twice (RFC 2883), and by the rules of RFC 6675 what is lost. Time is
+ * rack.ts's.
  */
 import * as F from "../../bindings/abi/flow-state.ts";
 import { DUP_ACK_THRESHOLD, SACK_BLOCKS_MAX } from "../../bindings/abi/limits.ts";
-import { SACKED_RANGES_MAX } from "../../bindings/abi/limits.ts";
+import * as S from "../../bindings/abi/send-log.ts";
 import { seqAfter, seqAtOrBefore, seqBefore, seqDistance } from "../../bindings/abi/seq.ts";
 import * as W from "../../bindings/abi/work.ts";
+import { rackDelivered } from "./rack.ts";
+import { hasRoom, joinSacked, logOf, passBy, recount, removeRuns, restate } from "./send-log.ts";
+import { runAt, runCount, runEnd, runFlags, runStart, runTime, splitAt } from "./send-log.ts";
 
-const RANGE_SIZE: u32 = 8;
-
-if (F.RECOVERY_BACKOFF != F.RECOVERY_SACKED_COUNT + 1) ERROR("RECOVERY: one look at both");
-
-// @ts-ignore: decorator
-@inline
-function rangeAt(r: usize, index: u32): usize {
-  return r + F.RECOVERY_SACKED + index * RANGE_SIZE;
-}
+const BLOCK_SIZE: u32 = 8;
 
 // @ts-ignore: decorator
 @inline
-function startOf(range: usize): u32 {
-  return load<u32>(range);
+function blockStart(work: usize, index: u32): u32 {
+  return load<u32>(work + W.WORK_SACK + index * BLOCK_SIZE);
 }
 
 // @ts-ignore: decorator
 @inline
-function endOf(range: usize): u32 {
-  return load<u32>(range, 4);
+function blockEnd(work: usize, index: u32): u32 {
+  return load<u32>(work + W.WORK_SACK + index * BLOCK_SIZE, 4);
 }
 
-/** Ranges that the scoreboard has. */
 // @ts-ignore: decorator
 @inline
-export function sackedCount(r: usize): u32 {
-  return load<u8>(r, F.RECOVERY_SACKED_COUNT);
-}
-
-/** RFC 2018 5.1 (SK-7): a timeout forgets what was said, for a peer may take it back. */
-export function forgetSacked(r: usize): void {
-  store<u8>(r, 0, F.RECOVERY_SACKED_COUNT);
-}
-
-/** Bytes in ranges. */
-export function sackedBytes(r: usize): u32 {
-  const count = sackedCount(r);
-  let bytes: u32 = 0;
-  for (let i: u32 = 0; i < count; i++) {
-    const range = rangeAt(r, i);
-    bytes += seqDistance(startOf(range), endOf(range));
-  }
-  return bytes;
-}
-
-/** End of the highest range; `una` when there is none. */
-export function highestSacked(r: usize, una: u32): u32 {
-  const count = sackedCount(r);
-  return count == 0 ? una : endOf(rangeAt(r, count - 1));
-}
-
-/** What una has passed leaves the scoreboard. */
-export function pruneSacked(r: usize, una: u32): void {
-  const count = sackedCount(r);
-  let gone: u32 = 0;
-  while (gone < count && seqAtOrBefore(endOf(rangeAt(r, gone)), una)) gone++;
-  if (gone != 0) removeRanges(r, 0, gone);
-  if (gone == count) return;
-  // A range at una itself: the peer has taken the bytes before it back, or this ACK is older.
-  if (seqBefore(startOf(rangeAt(r, 0)), una)) store<u32>(rangeAt(r, 0), una);
-}
-
-function removeRanges(r: usize, first: u32, removed: u32): void {
-  const count = sackedCount(r);
-  for (let i = first; i + removed < count; i++) {
-    store<u64>(rangeAt(r, i), load<u64>(rangeAt(r, i + removed)));
-  }
-  store<u8>(r, <u8>(count - removed), F.RECOVERY_SACKED_COUNT);
+function blockCount(work: usize): u32 {
+  if ((load<u32>(work, W.WORK_OPTIONS) & W.OPTION_HAS_SACK) == 0) return 0;
+  return min(load<u32>(work, W.WORK_SACK_COUNT), SACK_BLOCKS_MAX);
 }
 
 /**
- * Takes the SACK blocks of a segment, una being up to date. Blocks of what was never sent, below
- * una (D-SACK, RFC 2883) or empty say nothing (SK-9).
+ * An ACK that has moved una by `acked`: how many bytes more are selectively acknowledged than
+ * before it; those that una has passed count as fewer (modulo 2^32). The log is not 0.
  */
-export function takeSackBlocks(work: usize, p: usize, r: usize): void {
+export function updateScoreboard(core: usize, work: usize, p: usize, r: usize, acked: u32): u32 {
+  const log = logOf(r);
+  const before = load<u32>(log, S.LOG_SACKED);
   const una = load<u32>(p, F.PROTOCOL_TX_UNA);
-  const sent = load<u32>(p, F.PROTOCOL_TX_MAX);
-  const blocks = min(load<u32>(work, W.WORK_SACK_COUNT), SACK_BLOCKS_MAX);
+  passBy(log, una - acked);
+  if (acked != 0) deliverBelow(core, work, r, log, una);
+  takeSackBlocks(core, work, p, r);
+  return load<u32>(log, S.LOG_SACKED) - before;
+}
+
+/** Everything before `una` has arrived. */
+function deliverBelow(core: usize, work: usize, r: usize, log: usize, una: u32): void {
+  const count = runCount(log);
+  let gone: u32 = 0;
+  let start = load<u32>(log, S.LOG_START);
+  for (; gone < count; gone++) {
+    const run = runAt(log, gone);
+    const flags = runFlags(run);
+    const whole = seqAtOrBefore(runEnd(run), una);
+    const end = whole ? runEnd(run) : una;
+    if (seqAfter(end, start)) {
+      if ((flags & S.RUN_SACKED) == 0) {
+        rackDelivered(core, work, r, log, flags, runTime(run), end);
+      }
+      recount(log, flags, 0, seqDistance(start, end));
+      start = end;
+    }
+    if (!whole) break;
+  }
+  store<u32>(log, start, S.LOG_START);
+  removeRuns(log, 0, gone);
+}
+
+/**
+ * Blocks of what was never sent, not above una or empty say nothing (SK-9). Memory and work are
+ * bounded (SK-10).
+ */
+export function takeSackBlocks(core: usize, work: usize, p: usize, r: usize): void {
+  const log = logOf(r);
+  const una = load<u32>(p, F.PROTOCOL_TX_UNA);
+  const sent = seqDistance(una, runStart(log, runCount(log)));
+  const blocks = blockCount(work);
   for (let i: u32 = 0; i < blocks; i++) {
-    const start = load<u32>(work + W.WORK_SACK + i * RANGE_SIZE);
-    const end = load<u32>(work + W.WORK_SACK + i * RANGE_SIZE, 4);
+    const start = blockStart(work, i);
+    const end = blockEnd(work, i);
     const span = seqDistance(start, end);
     if (seqAtOrBefore(start, una) || span == 0 || span > sent) continue;
-    if (seqDistance(una, end) <= sent) insertRange(r, start, end);
+    if (seqDistance(una, end) <= sent) noteSacked(core, work, r, log, start, end);
+  }
+  if (blocks != 0) joinSacked(log);
+}
+
+/** The peer has [start, end). */
+function noteSacked(
+  core: usize, work: usize, r: usize, log: usize, start: u32, end: u32,
+): void {
+  if (!hasRoom(log)) return;
+  const first = splitAt(log, start);
+  const after = splitAt(log, end);
+  for (let i = first; i < after; i++) {
+    const run = runAt(log, i);
+    const flags = runFlags(run);
+    if ((flags & S.RUN_SACKED) != 0) continue;
+    rackDelivered(core, work, r, log, flags, runTime(run), runEnd(run));
+    restate(log, i, S.RUN_SACKED);
   }
 }
 
-/** [start, end) joins the ranges that it touches. */
-function insertRange(r: usize, start: u32, end: u32): void {
-  const count = sackedCount(r);
-  let first: u32 = 0;
-  while (first < count && seqBefore(endOf(rangeAt(r, first)), start)) first++;
-  let after = first;
-  while (after < count && seqAtOrBefore(startOf(rangeAt(r, after)), end)) after++;
-  if (after == first) return openRange(r, first, start, end);
-  const low = startOf(rangeAt(r, first));
-  const high = endOf(rangeAt(r, after - 1));
-  const into = rangeAt(r, first);
-  store<u32>(into, seqBefore(start, low) ? start : low);
-  store<u32>(into, seqAfter(end, high) ? end : high, 4);
-  if (after - first > 1) removeRanges(r, first + 1, after - first - 1);
+/**
+ * RFC 2883 5 (SK-19): the first block tells of a range that arrived twice when it is not above the
+ * ACK number of its own segment, or when the second one holds it.
+ */
+export function saysTwice(work: usize): bool {
+  const blocks = blockCount(work);
+  if (blocks == 0) return false;
+  const start = blockStart(work, 0);
+  const end = blockEnd(work, 0);
+  if (!seqBefore(start, end)) return false;
+  if (seqBefore(start, load<u32>(work, W.WORK_ACK))) return true;
+  if (blocks == 1) return false;
+  return !seqBefore(start, blockStart(work, 1)) && !seqAfter(end, blockEnd(work, 1));
 }
 
-function openRange(r: usize, index: u32, start: u32, end: u32): void {
-  const count = sackedCount(r);
-  if (count == SACKED_RANGES_MAX) return;
-  for (let i = count; i > index; i--) store<u64>(rangeAt(r, i), load<u64>(rangeAt(r, i - 1)));
-  store<u32>(rangeAt(r, index), start);
-  store<u32>(rangeAt(r, index), end, 4);
-  store<u8>(r, <u8>(count + 1), F.RECOVERY_SACKED_COUNT);
+/** Where the range that saysTwice() tells of ends. */
+// @ts-ignore: decorator
+@inline
+export function twiceEnd(work: usize): u32 {
+  return blockEnd(work, 0);
 }
 
 /**
- * Everything below that is not acknowledged is lost by IsLost() (RFC 6675 4, SK-11): as many ranges
- * as the threshold stand above, or more bytes than its segments less one. `una` when nothing is.
+ * IsLost() (RFC 6675 4, SK-11) of every byte that was not sent again: as many runs as the threshold
+ * stand above, or more bytes than its segments less one.
  */
-export function lostEdge(p: usize, r: usize): u32 {
-  const una = load<u32>(p, F.PROTOCOL_TX_UNA);
+export function markLostByCount(p: usize, log: usize): void {
   const most = (DUP_ACK_THRESHOLD - 1) * <u32>load<u16>(p, F.PROTOCOL_MSS);
   let bytes: u32 = 0;
   let above: u32 = 0;
-  for (let i = sackedCount(r); i > 0; i--) {
-    const range = rangeAt(r, i - 1);
-    bytes += seqDistance(startOf(range), endOf(range));
-    above++;
-    if (above >= DUP_ACK_THRESHOLD || bytes > most) return startOf(range);
+  for (let i = runCount(log); i > 0; i--) {
+    const flags = runFlags(runAt(log, i - 1));
+    if ((flags & S.RUN_SACKED) != 0) {
+      bytes += seqDistance(runStart(log, i - 1), runEnd(runAt(log, i - 1)));
+      above++;
+    } else if (above >= DUP_ACK_THRESHOLD || bytes > most) {
+      if ((flags & (S.RUN_AGAIN | S.RUN_LOST)) == 0) restate(log, i - 1, flags | S.RUN_LOST);
+    }
   }
-  return una;
 }
 
-/** Bytes in [una, `edge`) that no range has. */
-export function holesBelow(p: usize, r: usize, edge: u32): u32 {
-  const una = load<u32>(p, F.PROTOCOL_TX_UNA);
-  if (seqAtOrBefore(edge, una)) return 0;
-  let bytes = seqDistance(una, edge);
-  const count = sackedCount(r);
-  for (let i: u32 = 0; i < count; i++) {
-    const start = startOf(rangeAt(r, i));
-    const end = endOf(rangeAt(r, i));
-    if (!seqBefore(start, edge)) break;
-    bytes -= seqDistance(start, seqBefore(end, edge) ? end : edge);
-  }
-  return bytes;
+/** Up to a segment at una is lost, whatever else is known of it. */
+export function markFirstLost(p: usize, log: usize): void {
+  if (!hasRoom(log)) return restate(log, 0, S.RUN_LOST);
+  const first = load<u32>(log, S.LOG_START);
+  const end = first + <u32>load<u16>(p, F.PROTOCOL_MSS);
+  splitAt(log, end);
+  restate(log, 0, (runFlags(runAt(log, 0)) & S.RUN_AGAIN) | S.RUN_LOST);
 }
 
-/** First byte from `from` on that no range has. */
-export function holeFrom(r: usize, from: u32): u32 {
-  const count = sackedCount(r);
-  for (let i: u32 = 0; i < count; i++) {
-    const range = rangeAt(r, i);
-    if (seqBefore(from, startOf(range))) return from;
-    if (seqBefore(from, endOf(range))) return endOf(range);
+/** NextSeg(), rule 3 (RFC 6675 4, SK-15): a hole below what the peer has is taken as lost. */
+export function markHoleLost(log: usize): void {
+  if (load<u32>(log, S.LOG_SACKED) == 0) return;
+  let above = false;
+  let hole = runCount(log);
+  for (let i = runCount(log); i > 0; i--) {
+    const flags = runFlags(runAt(log, i - 1));
+    if ((flags & S.RUN_SACKED) != 0) above = true;
+    else if (above && (flags & S.RUN_AGAIN) == 0) hole = i - 1;
   }
-  return from;
-}
-
-/** Where the hole at `from` ends: the next range's start, or `limit`. */
-export function holeEnd(r: usize, from: u32, limit: u32): u32 {
-  const count = sackedCount(r);
-  for (let i: u32 = 0; i < count; i++) {
-    const start = startOf(rangeAt(r, i));
-    if (seqAfter(start, from)) return seqBefore(start, limit) ? start : limit;
-  }
-  return limit;
+  if (hole == runCount(log)) return;
+  restate(log, hole, runFlags(runAt(log, hole)) | S.RUN_LOST);
 }

@@ -3,7 +3,9 @@
  * whether a connection has something to send.
  */
 import { wheelArm, wheelCancel } from "../base/timer-wheel.ts";
-import { rtoWithBackoff } from "./round-trip-time.ts";
+import { isRack } from "./rack.ts";
+import { restartRetransmit } from "./retransmit-timer.ts";
+import { sackedBytes } from "./send-log.ts";
 import { sendableBytes } from "./window.ts";
 import { recoveryOf, timerOf } from "../flow/flow-state.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
@@ -54,16 +56,23 @@ export function peerWindow(p: usize): u32 {
   return distance >>> 31 != 0 ? 0 : distance;
 }
 
-/** Congestion window, with limited transmit's extra segments (RFC 3042). */
-function congestionWindow(p: usize, flags: u32): u32 {
+/**
+ * Congestion window, with limited transmit's extra segments (RFC 3042); for one that finds losses
+ * by time, with what the peer has, which is not in the network (RFC 8985, 9.3).
+ */
+function congestionWindow(p: usize, r: usize, flags: u32): u32 {
   const duplicates: u32 = load<u8>(p, F.PROTOCOL_DUP_ACKS);
   const window = load<u32>(p, F.PROTOCOL_CWND);
-  if ((flags & F.FLOW_RECOVERY) != 0 || duplicates >= DUP_ACK_THRESHOLD) return window;
+  if ((flags & F.FLOW_RECOVERY) != 0) return window;
+  if ((load<u8>(p, F.PROTOCOL_ECHO) & <u8>F.ECHO_LOSS) != 0 && isRack(r)) {
+    return window + sackedBytes(r);
+  }
+  if (duplicates >= DUP_ACK_THRESHOLD) return window;
   return window + duplicates * <u32>load<u16>(p, F.PROTOCOL_MSS);
 }
 
 /** Bytes that the next segment may carry now; 0 also when only a FIN could go. */
-export function sendable(p: usize): u32 {
+export function sendable(p: usize, r: usize): u32 {
   const flags = flagsOf(p);
   const sent = load<u32>(p, F.PROTOCOL_TX_SENT);
   // Nagle and cork hold new bytes back, never those that were on the wire before.
@@ -71,7 +80,7 @@ export function sendable(p: usize): u32 {
   return sendableBytes(
     load<u32>(p, F.PROTOCOL_TX_AVAIL),
     sent,
-    congestionWindow(p, flags),
+    congestionWindow(p, r, flags),
     peerWindow(p),
     load<u16>(p, F.PROTOCOL_MSS),
     again || (flags & F.FLOW_NODELAY) != 0,
@@ -90,10 +99,10 @@ export function finSendable(p: usize, flags: u32, length: u32): bool {
 }
 
 /** True when a turn of the flow scheduler would send something. */
-export function hasSendable(p: usize): bool {
+export function hasSendable(p: usize, r: usize): bool {
   const flags = flagsOf(p);
   if ((flags & F.FLOW_RETRANSMIT) != 0) return true;
-  if (load<u32>(p, F.PROTOCOL_TX_AVAIL) != 0) return sendable(p) != 0;
+  if (load<u32>(p, F.PROTOCOL_TX_AVAIL) != 0) return sendable(p, r) != 0;
   return finSendable(p, flags, 0);
 }
 
@@ -117,21 +126,6 @@ export function isArmed(core: usize, connection: u32, kind: u32): bool {
   return load<u64>(timer, TIMER_DEADLINE) != 0;
 }
 
-/** (Re)starts the retransmission timer (RFC 6298, 5.1 and 5.3), with its backoff. */
-// @ts-ignore: decorator
-@inline
-export function restartRetransmit(core: usize, connection: u32): void {
-  const rto = rtoWithBackoff(recoveryOf(core, connection));
-  armTimer(core, connection, TimerKind.Retransmit, load<u64>(core, CORE_NOW) + rto);
-}
-
-/** Starts it when it is not running (RFC 6298, 5.1). */
-// @ts-ignore: decorator
-@inline
-export function startRetransmit(core: usize, connection: u32): void {
-  if (!isArmed(core, connection, TimerKind.Retransmit)) restartRetransmit(core, connection);
-}
-
 /** Starts the delayed-ACK timer (RFC 9293 MUST-40, SHLD-18) when it is not running. */
 // @ts-ignore: decorator
 @inline
@@ -147,11 +141,12 @@ export function startDelayedAck(core: usize, connection: u32): void {
  */
 export function noteSendable(core: usize, work: usize, connection: u32, p: usize): void {
   const flags = flagsOf(p);
-  if (hasSendable(p)) {
+  const r = recoveryOf(core, connection);
+  if (hasSendable(p, r)) {
     act(work, W.ACTION_SCHEDULE);
     if ((flags & F.FLOW_PERSIST) != 0) {
       setFlags(p, flags & ~F.FLOW_PERSIST);
-      store<u8>(recoveryOf(core, connection), 0, F.RECOVERY_BACKOFF);
+      store<u8>(r, 0, F.RECOVERY_BACKOFF);
       cancelTimer(core, connection, TimerKind.Retransmit);
     }
     return;
@@ -165,5 +160,5 @@ export function noteSendable(core: usize, work: usize, connection: u32, p: usize
   if (corked && peerWindow(p) != 0) return;
   // RFC 9293 SHLD-29: the first probe goes out after one RTO without window.
   setFlags(p, flags | F.FLOW_PERSIST);
-  restartRetransmit(core, connection);
+  restartRetransmit(core, connection, p);
 }

@@ -36,7 +36,7 @@ export const CUBIC_ESTIMATE: u32 = CUBIC_K + 4; // u32: W_est, what Reno would h
 export const CUBIC_EPOCH: u32 = CUBIC_ESTIMATE + 4; // u64: ns, 0 = no congestion avoidance yet
 export const CUBIC_LAST_ACK: u32 = CUBIC_EPOCH + 8; // u64: ns
 export const CUBIC_CREDIT: u32 = CUBIC_LAST_ACK + 8; // u64: growth earned, in bytes x bytes
-/** End of the private part; equals RECOVERY_SACKED. */
+/** End of the private part; equals RECOVERY_LOG. */
 export const CONGESTION_END: u32 = CUBIC_CREDIT + 8;
 
 /** Slow start follows a timeout: it may add one segment an ACK (RFC 3465, 2.3). */

@@ -59,5 +59,8 @@ export const enum Counter {
   BuffersReclaimed = 44,
   /** Laminar: SYNCs that gave transmission credits. */
   Grants = 45,
+  /** Tail loss probes (RFC 8985, 7), and recoveries that proved to be for nothing (RFC 3522). */
+  TailLossProbes = 46,
+  SpuriousRecoveries = 47,
 }
-export const COUNTERS: u32 = 46;
+export const COUNTERS: u32 = 48;

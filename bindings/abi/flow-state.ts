@@ -113,14 +113,19 @@ export const ECHO_CE_STATE: u32 = 4;
 export const ECHO_FIN_HELD: u32 = 8;
 /** The retransmission timer expired and nothing has been acknowledged since. */
 export const ECHO_TIMED_OUT: u32 = 16;
+/** The send log has more to tell than send times, or a probe is out. */
+export const ECHO_LOSS: u32 = 32;
 
 // RECOVERY.
 /** Out-of-order intervals {start u32, end u32}, most recently changed first (RFC 2018, 4). */
 export const RECOVERY_INTERVALS: u32 = 0; // 4 x 8 bytes
 export const RECOVERY_INTERVAL_COUNT: u32 = 32; // u8
 export const RECOVERY_INTERVAL_LIMIT: u32 = 33; // u8: 0 (none is kept) to OOO_INTERVALS_MAX
-/** Ranges in RECOVERY_SACKED; beside the backoff, so that one look sees both. */
-export const RECOVERY_SACKED_COUNT: u32 = 34; // u8
+/**
+ * 1 after a tail loss probe until an RTT is measured (RFC 8985, 7.3); beside the backoff, so that
+ * one look sees both and one store ends both.
+ */
+export const RECOVERY_PROBED: u32 = 34; // u8
 export const RECOVERY_BACKOFF: u32 = 35; // u8: timeouts in a row
 export const RECOVERY_RECOVER: u32 = 36; // u32: recovery ends at this sequence number
 export const RECOVERY_SSTHRESH: u32 = 40; // u32: bytes
@@ -143,17 +148,72 @@ export const RECOVERY_DELAYED_ACK: u32 = 120; // u32: ns an ACK may wait, below 
 export const RECOVERY_FIN_SEQ: u32 = 124; // u32: of a FIN received out of order (ECHO_FIN_HELD)
 /** Private to the congestion algorithm. */
 export const RECOVERY_CONGESTION: u32 = 128; // 64 bytes
-/** Sender's scoreboard: ranges {start u32, end u32} that the peer has (RFC 6675, 3), rising. */
-export const RECOVERY_SACKED: u32 = 192; // 6 x 8 bytes
-/** Everything below was sent again in this recovery (RFC 6675, 2: HighRxt). */
-export const RECOVERY_HIGH_RXT: u32 = 240; // u32
+/** Send log of the flight (abi/send-log.ts), 0 = none. */
+export const RECOVERY_LOG: u32 = 192; // u32
+/** Congestion window while PROTOCOL_CWND is an allowance (RecoveryMode.Timeout). */
+export const RECOVERY_WINDOW: u32 = 196; // u32: bytes
+/** When the retransmission timer is due, whatever TimerKind.Retransmit stands for now. */
+export const RECOVERY_RTO_DEADLINE: u32 = 200; // u64
+/** TLP.end_seq (RFC 8985, 7.1), while RECOVERY_PROBE is not ProbeState.None. */
+export const RECOVERY_PROBE_END: u32 = 208; // u32
+/** RACK.dsack_round (RFC 8985, 6.2), while RACK_DSACK_ROUND is set. */
+export const RECOVERY_DSACK_ROUND: u32 = 212; // u32
+/** Before the reduction that recovery began with, to take it back; 0 = nothing to take back. */
+export const RECOVERY_PRIOR_CWND: u32 = 216; // u32
+export const RECOVERY_PRIOR_SSTHRESH: u32 = 220; // u32
+/** Timestamp clock at the first retransmission of this recovery (RFC 3522). */
+export const RECOVERY_RETRANSMIT_TICK: u32 = 224; // u32
+export const RECOVERY_MODE: u32 = 236; // u8: RecoveryMode
+export const RECOVERY_TIMER: u32 = 237; // u8: LossTimer
+export const RECOVERY_PROBE: u32 = 238; // u8: ProbeState
+export const RECOVERY_RACK: u32 = 239; // u8: RACK_*
+/** RACK.reo_wnd_mult - 1 and RACK.reo_wnd_persist (RFC 8985, 6.2, step 4). */
+export const RECOVERY_REORDER_MORE: u32 = 240; // u8
+export const RECOVERY_REORDER_PERSIST: u32 = 241; // u8
 // Proportional rate reduction (RFC 6937, 2), bytes since this recovery began.
 export const RECOVERY_PRR_DELIVERED: u32 = 244; // u32
 /** What was sent and what still may be. */
 export const RECOVERY_PRR_ALLOWED: u32 = 248; // u32
-/** In flight when it began (RecoverFS); 0 while recovery goes without a scoreboard. */
+/** In flight when it began (RecoverFS). */
 export const RECOVERY_PRR_FLIGHT: u32 = 252; // u32
 export const RECOVERY_SIZE: u32 = 256;
+
+/** How a connection with FLOW_RECOVERY goes on. */
+export const enum RecoveryMode {
+  /** By partial acknowledgments (RFC 6582). */
+  NewReno = 0,
+  /** By the send log, as proportional rate reduction lets go (RFC 6937). */
+  Reduction = 1,
+  /** By the send log, after a timeout: slow start (RFC 5681, 3.1; RFC 6675, 5.1). */
+  Timeout = 2,
+}
+
+/** What TimerKind.Retransmit stands for (RFC 8985, 8: one timer at a time). */
+export const enum LossTimer {
+  /** RTO or, with FLOW_PERSIST, the persist timer: the control plane's. */
+  Timeout = 0,
+  /** The tail loss probe's (PTO). */
+  Probe = 1,
+  /** RACK's reordering timer. */
+  Reorder = 2,
+}
+
+/** A tail loss probe (RFC 8985, 7.3). */
+export const enum ProbeState {
+  None = 0,
+  /** It goes with the connection's next turn. */
+  Due = 1,
+  /** In flight, new data. */
+  Fresh = 2,
+  /** In flight, sent again (TLP.is_retrans). */
+  Again = 3,
+}
+
+/** Losses are found by time (RFC 8985) and not by counting (RFC 6675). */
+export const RACK_ENABLED: u32 = 1;
+/** RACK.reordering_seen. */
+export const RACK_REORDERED: u32 = 2;
+export const RACK_DSACK_ROUND: u32 = 4;
 
 /** Congestion control, by TCP_CONGESTION. The window ones run inline, per ACK. */
 export const enum CongestionAlgorithm {

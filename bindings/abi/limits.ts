@@ -19,8 +19,8 @@ export const FLOW_GROUPS: u32 = 4;
 export const OOO_INTERVALS_MAX: u32 = 4;
 /** SACK blocks that fit the TCP option space (RFC 2018, section 3). */
 export const SACK_BLOCKS_MAX: u32 = 4;
-/** Ranges of a sender's scoreboard; what finds no room is taken as not acknowledged. */
-export const SACKED_RANGES_MAX: u32 = 6;
+/** Send logs of one stack: connections that have data in flight at once and recover by SACK. */
+export const SEND_LOGS_MAX: u32 = 2048;
 /** Spans of the receive buffer that one segment may be placed into. */
 export const PLACEMENTS_MAX: u32 = 3;
 /** Slots probed at most for one lookup in the connection database. */

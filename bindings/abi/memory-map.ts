@@ -100,6 +100,11 @@ export const CORE_RMT_ENTRIES: u32 = 1432; // u32: entries of table `connections
 export const CORE_RMT_ROWS: u32 = 1436; // u32: registers, a row a connection
 export const CORE_RMT_VECTOR: u32 = 1440; // u32: header vector of the packet under way
 export const CORE_LAMINAR: u32 = 1444; // u32: LAMINAR records
+/** Send logs (abi/send-log.ts): how many there are, a stack of the free ones' addresses. */
+export const CORE_LOGS: u32 = 1448; // u32
+export const CORE_LOG_BASE: u32 = 1452; // u32
+export const CORE_LOG_FREE: u32 = 1456; // u32
+export const CORE_LOG_FREE_COUNT: u32 = 1460; // u32
 export const CORE_SIZE: u32 = 1472;
 
 /** log2 of the timestamp clock's tick in ns: within RFC 7323's 1 ms to 1 s (5.4). */

@@ -12,6 +12,7 @@ export const INTERNET_ACK_THRESHOLD: u32 = 2; // data segments per ACK
 export const INTERNET_INTERVALS: u32 = 4;
 export const INTERNET_ALGORITHM: u32 = 2; // CongestionAlgorithm.Cubic
 export const INTERNET_GO_BACK_N: u32 = 0;
+export const INTERNET_RACK: u32 = 1; // RACK-TLP (RFC 8985), not RFC 6675
 export const INTERNET_ECN: u32 = 0; // 0 accept, 1 request
 export const INTERNET_TIME_WAIT: u32 = 60000000; // 2 MSL
 // `rfc`: what the RFC tests assume.
@@ -24,6 +25,7 @@ export const RFC_ACK_THRESHOLD: u32 = 2;
 export const RFC_INTERVALS: u32 = 4;
 export const RFC_ALGORITHM: u32 = 1; // NewReno
 export const RFC_GO_BACK_N: u32 = 0;
+export const RFC_RACK: u32 = 0;
 export const RFC_ECN: u32 = 0;
 export const RFC_TIME_WAIT: u32 = 240000000; // MSL of 2 minutes
 // `linux`: what public packetdrill scripts assume.
@@ -36,6 +38,7 @@ export const LINUX_ACK_THRESHOLD: u32 = 2;
 export const LINUX_INTERVALS: u32 = 4;
 export const LINUX_ALGORITHM: u32 = 2;
 export const LINUX_GO_BACK_N: u32 = 0;
+export const LINUX_RACK: u32 = 1;
 export const LINUX_ECN: u32 = 0;
 export const LINUX_TIME_WAIT: u32 = 60000000;
 // `datacenter`: DCTCP and a millisecond floor.
@@ -48,6 +51,7 @@ export const DATACENTER_ACK_THRESHOLD: u32 = 2;
 export const DATACENTER_INTERVALS: u32 = 4;
 export const DATACENTER_ALGORITHM: u32 = 3;
 export const DATACENTER_GO_BACK_N: u32 = 0;
+export const DATACENTER_RACK: u32 = 1;
 export const DATACENTER_ECN: u32 = 1;
 export const DATACENTER_TIME_WAIT: u32 = 1000000;
 // `paper`: one interval, go-back-N, an ACK per segment (dissertation 4.3.1.3).
@@ -60,5 +64,6 @@ export const PAPER_ACK_THRESHOLD: u32 = 1;
 export const PAPER_INTERVALS: u32 = 1;
 export const PAPER_ALGORITHM: u32 = 3;
 export const PAPER_GO_BACK_N: u32 = 1;
+export const PAPER_RACK: u32 = 0;
 export const PAPER_ECN: u32 = 1;
 export const PAPER_TIME_WAIT: u32 = 10000;

@@ -65,7 +65,10 @@ export const enum WorkKind {
   Tx = 1,
   HostControl = 2,
   DelayedAck = 3,
+  /** A tail loss probe or RACK's reordering timer is due. */
+  LossTimer = 4,
 }
+export const WORK_KINDS: u32 = 5;
 
 export const OPTION_HAS_TIMESTAMP: u32 = 1;
 export const OPTION_HAS_SACK: u32 = 2;

@@ -24,6 +24,7 @@ import {
   INSTALL_OPAQUE_HIGH,
   INSTALL_OPAQUE_LOW,
   INSTALL_PEER_SCALE,
+  INSTALL_RACK,
   INSTALL_PEER_WINDOW,
   INSTALL_REMOTE_ADDRESS,
   INSTALL_REMOTE_PORT,
@@ -217,6 +218,7 @@ function writePolicy(plane: Plane, id: number, at: number): void {
   view.setUint8(at + INSTALL_ALGORITHM, algorithm);
   view.setUint8(at + INSTALL_ACK_THRESHOLD, profile.ackThreshold);
   view.setUint8(at + INSTALL_INTERVAL_LIMIT, profile.intervals);
+  view.setUint8(at + INSTALL_RACK, profile.rack ? 1 : 0);
   view.setUint16(at + INSTALL_FLAGS, flowFlags(plane, id), true);
   view.setUint16(at + INSTALL_MSS, mss, true);
   view.setUint32(at + INSTALL_CWND, initialWindow(plane, id, algorithm, mss), true);

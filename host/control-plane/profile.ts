@@ -21,6 +21,8 @@ export interface Profile {
   readonly intervals: number;
   readonly algorithm: CongestionAlgorithm;
   readonly goBackN: boolean;
+  /** Losses are found by time, the tail is probed (RFC 8985), instead of RFC 6675. */
+  readonly rack: boolean;
   /** True: our SYN asks for ECN. A peer's request is accepted in any case. */
   readonly ecn: boolean;
   /** 2 MSL. */
@@ -50,6 +52,7 @@ function read(name: ProfileName): Profile {
     intervals: value("INTERVALS"),
     algorithm: value("ALGORITHM"),
     goBackN: value("GO_BACK_N") !== 0,
+    rack: value("RACK") !== 0,
     ecn: value("ECN") !== 0,
     timeWait: value("TIME_WAIT") * MICROSECOND,
   };

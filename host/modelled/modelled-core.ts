@@ -419,8 +419,8 @@ export class ModelledCore {
     this.nic.setNow();
     const due = exports.advanceTimers(core.address, TIMERS_PER_STEP);
     for (let i = 0; i < due; i += 1) {
-      const connection = exports.expireTimer(core.address, i);
-      if (connection !== 0) this.#acknowledgeLate(connection);
+      const expired = exports.expireTimer(core.address, i);
+      if (expired !== 0) this.#takeExpired(expired);
     }
     if (due > 0) this.#ports.told?.();
     exports.gatherTurns(core.address);
@@ -428,13 +428,16 @@ export class ModelledCore {
     this.#watchWheel();
   }
 
-  /** A delayed ACK that is due: an item like a turn. Buffers are kept for it by their number. */
-  #acknowledgeLate(connection: number): void {
+  /**
+   * A delayed ACK or a loss timer that is due: an item like a turn. Buffers are kept for it by
+   * their number.
+   */
+  #takeExpired(expired: number): void {
     const item = this.nic.tx.take() ?? this.nic.hc.take();
     if (item === undefined) throw new Error("modelled: expected a buffer for an ACK, got none");
-    item.source = connection;
+    item.source = Math.floor(expired / W.WORK_KINDS);
     item.egressNumber = -1;
-    this.nic.calls.put(item, W.WORK_KIND, W.WorkKind.DelayedAck);
+    this.nic.calls.put(item, W.WORK_KIND, expired % W.WORK_KINDS);
     this.#pre.push(item);
   }
 }

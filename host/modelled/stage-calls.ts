@@ -82,7 +82,7 @@ export class StageCalls {
   pre(item: Item): void {
     const { exports } = this.#counted;
     const kind = this.kind(item);
-    if (kind === W.WorkKind.Tx || kind === W.WorkKind.DelayedAck) {
+    if (kind !== W.WorkKind.Rx && kind !== W.WorkKind.HostControl) {
       exports.stageTurn(this.#core, item.work, item.source, kind);
     } else {
       exports.stagePre(this.#core, item.work);

@@ -4,88 +4,14 @@
  * segments; what left is told by numbers of segments from the first on.
  */
 import { describe, expect, test } from "vitest";
-import { AtxOpcode } from "../../bindings/abi/descriptor.ts";
-import { CongestionAlgorithm, FLOW_NODELAY, FLOW_SACK } from "../../bindings/abi/flow-state.ts";
-import { ACK, buildFrame, sackOption } from "../support/frames.ts";
-import { judgeSegment } from "../support/judge-segment.ts";
-import { testCore } from "../support/load-core.ts";
-import { Random } from "../support/random.ts";
+import { CongestionAlgorithm } from "../../bindings/abi/flow-state.ts";
 import { seedOf } from "../support/env.ts";
-import { type FlowFields, RawCore } from "../support/raw-core.ts";
+import { Random } from "../support/random.ts";
+import { type Block, MSS, Sender } from "./sender.ts";
 
-const MSS = 1000;
 const SEED = seedOf(20261122);
 /** A window that crosses 2^32, and one that does not. */
 const ORIGINS = [5000, 0xfffff000];
-
-type Block = readonly [from: number, to: number];
-
-/** A connection with much to send; blocks and acknowledgments in segments. */
-class Sender {
-  readonly raw: RawCore;
-  readonly flow: FlowFields;
-  /** Segments that left at the start. */
-  readonly first: number[];
-
-  constructor(
-    origin: number,
-    choice: { window?: number; segments?: number; algorithm?: number } = {},
-  ) {
-    const { window = 10, segments = 40, algorithm = CongestionAlgorithm.NewReno } = choice;
-    this.raw = new RawCore(testCore());
-    this.flow = this.raw.establish({
-      flags: FLOW_SACK | FLOW_NODELAY,
-      algorithm,
-      mss: MSS,
-      txSeq: origin,
-      txShift: 17,
-      peerScale: 4,
-      peerWindow: 0xfffff,
-      cwnd: window * MSS,
-      ssthresh: 0x3fffffff,
-    });
-    this.raw.post(1, { txAppend: segments * MSS });
-    this.first = this.#numbers(this.raw.step().frames);
-  }
-
-  #numbers(frames: readonly Uint8Array[]): number[] {
-    return frames
-      .map((frame) => judgeSegment(frame))
-      .filter(({ payloadLength }) => payloadLength > 0)
-      .map(({ seq, payloadLength }) => {
-        expect(payloadLength).toBe(MSS);
-        return ((seq - this.flow.txSeq) >>> 0) / MSS;
-      });
-  }
-
-  at(segment: number): number {
-    return (this.flow.txSeq + segment * MSS) >>> 0;
-  }
-
-  /** What leaves after an ACK. */
-  ack(next: number, ...blocks: readonly Block[]): number[] {
-    return this.blocks(next, ...blocks.map(([from, to]) => [this.at(from), this.at(to)] as const));
-  }
-
-  /** The same with sequence numbers as they are. */
-  blocks(next: number, ...blocks: readonly Block[]): number[] {
-    const options = blocks.length > 0 ? sackOption(blocks) : [];
-    const fields = {
-      seq: this.flow.rxSeq,
-      ack: this.at(next),
-      flags: ACK,
-      options,
-      window: 0xffff,
-    };
-    return this.#numbers(this.raw.offer([buildFrame(fields)]).frames);
-  }
-
-  /** The retransmission timer has expired. */
-  timeout(): number[] {
-    this.raw.post(0, { opcode: AtxOpcode.Retransmit, low: 1 });
-    return this.#numbers(this.raw.step().frames);
-  }
-}
 
 const range = (from: number, to: number): number[] =>
   Array.from({ length: to - from }, (_, i) => from + i);

@@ -28,6 +28,8 @@ export interface FlowFields {
   readonly algorithm: CongestionAlgorithm;
   readonly ackThreshold: number;
   readonly intervals: number;
+  /** 1: losses are found by time (RFC 8985), 0: by counting (RFC 6675). */
+  readonly rack: number;
   /** log2 of the buffers' bytes. */
   readonly rxShift: number;
   readonly txShift: number;
@@ -62,6 +64,7 @@ export const FLOW_DEFAULTS: FlowFields = {
   algorithm: CongestionAlgorithm.None,
   ackThreshold: 1,
   intervals: 4,
+  rack: 0,
   rxShift: 14,
   txShift: 14,
   bufferStart: 0,
@@ -133,6 +136,7 @@ export interface Inspection {
   readonly txSent: number;
   readonly txAvail: number;
   readonly peerWindow: number;
+  readonly cwnd: number;
   readonly flags: number;
   readonly intervalCount: number;
   readonly retransmits: number;
@@ -230,6 +234,7 @@ export class RawCore {
     bytes[at + D.INSTALL_ALGORITHM] = flow.algorithm;
     bytes[at + D.INSTALL_ACK_THRESHOLD] = flow.ackThreshold;
     bytes[at + D.INSTALL_INTERVAL_LIMIT] = flow.intervals;
+    bytes[at + D.INSTALL_RACK] = flow.rack;
     bytes[at + D.INSTALL_RX_SHIFT] = flow.rxShift;
     bytes[at + D.INSTALL_TX_SHIFT] = flow.txShift;
     bytes[at + D.INSTALL_PEER_SCALE] = flow.peerScale;
@@ -417,6 +422,7 @@ export class RawCore {
       txSent: word(D.INFO_TX_SENT),
       txAvail: word(D.INFO_TX_AVAIL),
       peerWindow: word(D.INFO_PEER_WINDOW),
+      cwnd: word(D.INFO_CWND),
       flags: word(D.INFO_FLAGS),
       intervalCount: word(D.INFO_INTERVAL_COUNT),
       retransmits: word(D.INFO_RETRANSMITS),

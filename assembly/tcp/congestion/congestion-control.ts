@@ -16,7 +16,7 @@ import {
 } from "../../../bindings/abi/congestion.ts";
 import {
   CongestionAlgorithm, PROTOCOL_CWND, PROTOCOL_MSS, RECOVERY_ALGORITHM, RECOVERY_CONGESTION,
-  RECOVERY_INITIAL_WINDOW, RECOVERY_SACKED, RECOVERY_SSTHRESH,
+  RECOVERY_INITIAL_WINDOW, RECOVERY_LOG, RECOVERY_SSTHRESH,
 } from "../../../bindings/abi/flow-state.ts";
 import {
   cubicAvoid, cubicClock, cubicEndEpoch, cubicInitialize, cubicReduce, cubicTimeout,
@@ -28,7 +28,7 @@ import {
 } from "./observation-window.ts";
 import { slowStart } from "./slow-start.ts";
 
-if (CONGESTION_END != RECOVERY_SACKED) ERROR("congestion state does not fill its place");
+if (CONGESTION_END != RECOVERY_LOG) ERROR("congestion state does not fill its place");
 
 function algorithmOf(recovery: usize): u32 {
   return load<u8>(recovery, RECOVERY_ALGORITHM);
@@ -121,6 +121,20 @@ export function congestionOnRecoveryExit(
   store<u32>(protocol, min<u32>(threshold, max<u32>(inFlight, mss) + mss), PROTOCOL_CWND);
   endReduction(recovery);
   restartObservation(recovery);
+}
+
+/** A reduction proved to be for nothing (RFC 4015): its window and threshold are taken back. */
+export function congestionOnUndo(
+  protocol: usize, recovery: usize, window: u32, threshold: u32,
+): void {
+  const algorithm = algorithmOf(recovery);
+  if (algorithm == CongestionAlgorithm.None) return setMaximum(protocol, recovery);
+  const mss: u32 = load<u16>(protocol, PROTOCOL_MSS);
+  store<u32>(protocol, max<u32>(window, mss), PROTOCOL_CWND);
+  store<u32>(recovery, threshold, RECOVERY_SSTHRESH);
+  endReduction(recovery);
+  restartObservation(recovery);
+  if (algorithm == CongestionAlgorithm.Cubic) cubicEndEpoch(recovery);
 }
 
 /**

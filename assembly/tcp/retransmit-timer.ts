@@ -1,0 +1,91 @@
+/**
+ * The retransmission timer (RFC 6298, 5) and what stands in its place while it runs: the tail loss
+ * probe's (RFC 8985, 7.2) and RACK's reordering timer (6.2). One timer at a time (RACK-17), the RTO
+ * behind the other two always.
+ */
+import { rtoWithBackoff } from "./round-trip-time.ts";
+import { logOf, sackedBytes } from "./send-log.ts";
+import { armTimer, cancelTimer, flagsOf, isArmed, setFlags } from "./state.ts";
+import { recoveryOf } from "../flow/flow-state.ts";
+import * as F from "../../bindings/abi/flow-state.ts";
+import { CORE_NOW } from "../../bindings/abi/memory-map.ts";
+import { LOG_REORDER } from "../../bindings/abi/send-log.ts";
+import { TimerKind } from "../../bindings/abi/timer.ts";
+
+/** The least PTO is RTO_MIN >> this: a host's own delays are not in SRTT. */
+const PROBE_FLOOR_BITS: u64 = 6;
+
+/** (Re)starts the retransmission timer (RFC 6298, 5.1 and 5.3), with its backoff. */
+// @ts-ignore: decorator
+@inline
+export function restartRetransmit(core: usize, connection: u32, p: usize): void {
+  const r = recoveryOf(core, connection);
+  store<u64>(r, load<u64>(core, CORE_NOW) + rtoWithBackoff(r), F.RECOVERY_RTO_DEADLINE);
+  chooseTimer(core, connection, p, r);
+}
+
+/** New data leaves: starts it when it is not running (RFC 6298, 5.1), or the probe's. */
+// @ts-ignore: decorator
+@inline
+export function startRetransmit(core: usize, connection: u32, p: usize): void {
+  if (!isArmed(core, connection, TimerKind.Retransmit)) {
+    return restartRetransmit(core, connection, p);
+  }
+  const r = recoveryOf(core, connection);
+  if (load<u8>(r, F.RECOVERY_TIMER) != <u8>F.LossTimer.Reorder && mayProbe(p, r)) {
+    chooseTimer(core, connection, p, r);
+  }
+}
+
+export function stopRetransmit(core: usize, connection: u32, p: usize): void {
+  setFlags(p, flagsOf(p) & ~F.FLOW_PERSIST);
+  cancelTimer(core, connection, TimerKind.Retransmit);
+}
+
+/** The timer that is due first of those that are wanted now; the RTO's deadline stands. */
+// @ts-ignore: decorator
+@inline
+export function chooseTimer(core: usize, connection: u32, p: usize, r: usize): void {
+  let at = load<u64>(r, F.RECOVERY_RTO_DEADLINE);
+  let timer: u32 = F.LossTimer.Timeout;
+  if ((load<u8>(p, F.PROTOCOL_ECHO) & <u8>F.ECHO_LOSS) != 0 && isReordering(r)) {
+    at = min(at, load<u64>(logOf(r), LOG_REORDER));
+    timer = F.LossTimer.Reorder;
+  } else if (mayProbe(p, r)) {
+    at = min(at, load<u64>(core, CORE_NOW) + probeTimeout(r));
+    timer = F.LossTimer.Probe;
+  }
+  store<u8>(r, <u8>timer, F.RECOVERY_TIMER);
+  armTimer(core, connection, TimerKind.Retransmit, at);
+}
+
+// @ts-ignore: decorator
+@inline
+function isReordering(r: usize): bool {
+  const log = logOf(r);
+  return log != 0 && load<u64>(log, LOG_REORDER) != 0;
+}
+
+/** TLP_calc_PTO() (RFC 8985 7.2, TLP-1) of a flight of more than one segment. */
+// @ts-ignore: decorator
+@inline
+function probeTimeout(r: usize): u64 {
+  const floor = load<u64>(r, F.RECOVERY_RTO_MIN) >> PROBE_FLOOR_BITS;
+  return max(2 * load<u64>(r, F.RECOVERY_SRTT), floor);
+}
+
+/**
+ * RFC 8985 7.2 (TLP-1, TLP-4): outside of recovery, nothing selectively acknowledged, an RTT
+ * measured since the last probe. A single segment in flight is left to the RTO: an allowance for
+ * its delayed ACK would bring the probe there.
+ */
+// @ts-ignore: decorator
+@inline
+function mayProbe(p: usize, r: usize): bool {
+  if (load<u32>(p, F.PROTOCOL_TX_SENT) <= <u32>load<u16>(p, F.PROTOCOL_MSS)) return false;
+  const waits = <u32>load<u16>(r, F.RECOVERY_PROBED) | load<u8>(r, F.RECOVERY_PROBE);
+  const fixed = F.FLOW_SACK | F.FLOW_GO_BACK_N | F.FLOW_RECOVERY | F.FLOW_PERSIST;
+  if ((flagsOf(p) & fixed) != F.FLOW_SACK || waits != 0 || sackedBytes(r) != 0) return false;
+  const rack = load<u8>(r, F.RECOVERY_RACK) & <u8>F.RACK_ENABLED;
+  return rack != 0 && load<u64>(r, F.RECOVERY_SRTT) != 0;
+}

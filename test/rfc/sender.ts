@@ -1,0 +1,90 @@
+/**
+ * A bare core that sends, the peer's acknowledgments written by hand: what leaves is told by
+ * numbers of segments from the first on.
+ */
+import { expect } from "vitest";
+import { AtxOpcode } from "../../bindings/abi/descriptor.ts";
+import { CongestionAlgorithm, FLOW_NODELAY, FLOW_SACK } from "../../bindings/abi/flow-state.ts";
+import { ACK, buildFrame, sackOption } from "../support/frames.ts";
+import { judgeSegment } from "../support/judge-segment.ts";
+import { testCore } from "../support/load-core.ts";
+import { type FlowFields, RawCore } from "../support/raw-core.ts";
+
+export const MSS = 1000;
+
+export type Block = readonly [from: number, to: number];
+
+/** A connection with much to send; blocks and acknowledgments in segments. */
+export class Sender {
+  readonly raw: RawCore;
+  readonly flow: FlowFields;
+  /** Segments that left at the start. */
+  readonly first: number[];
+
+  constructor(
+    origin: number,
+    choice: { window?: number; segments?: number; algorithm?: number; rack?: boolean } = {},
+  ) {
+    const { window = 10, segments = 40, algorithm = CongestionAlgorithm.NewReno } = choice;
+    const rack = choice.rack === true ? 1 : 0;
+    this.raw = new RawCore(testCore());
+    this.flow = this.raw.establish({
+      flags: FLOW_SACK | FLOW_NODELAY,
+      algorithm,
+      rack,
+      mss: MSS,
+      txSeq: origin,
+      txShift: 17,
+      peerScale: 4,
+      peerWindow: 0xfffff,
+      cwnd: window * MSS,
+      ssthresh: 0x3fffffff,
+    });
+    this.raw.post(1, { txAppend: segments * MSS });
+    this.first = this.#numbers(this.raw.step().frames);
+  }
+
+  #numbers(frames: readonly Uint8Array[]): number[] {
+    return frames
+      .map((frame) => judgeSegment(frame))
+      .filter(({ payloadLength }) => payloadLength > 0)
+      .map(({ seq, payloadLength }) => {
+        expect(payloadLength).toBe(MSS);
+        return ((seq - this.flow.txSeq) >>> 0) / MSS;
+      });
+  }
+
+  at(segment: number): number {
+    return (this.flow.txSeq + segment * MSS) >>> 0;
+  }
+
+  /** What leaves after an ACK. */
+  ack(next: number, ...blocks: readonly Block[]): number[] {
+    return this.blocks(next, ...blocks.map(([from, to]) => [this.at(from), this.at(to)] as const));
+  }
+
+  /** The same with sequence numbers as they are. */
+  blocks(next: number, ...blocks: readonly Block[]): number[] {
+    const options = blocks.length > 0 ? sackOption(blocks) : [];
+    const fields = {
+      seq: this.flow.rxSeq,
+      ack: this.at(next),
+      flags: ACK,
+      options,
+      window: 0xffff,
+    };
+    return this.#numbers(this.raw.offer([buildFrame(fields)]).frames);
+  }
+
+  /** What leaves when nothing arrives for so many ns. */
+  wait(time: number): number[] {
+    this.raw.now += time;
+    return this.#numbers(this.raw.step().frames);
+  }
+
+  /** The retransmission timer has expired. */
+  timeout(): number[] {
+    this.raw.post(0, { opcode: AtxOpcode.Retransmit, low: 1 });
+    return this.#numbers(this.raw.step().frames);
+  }
+}
