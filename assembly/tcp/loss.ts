@@ -1,8 +1,8 @@
 /**
  * Protocol stage, loss recovery: when it begins. With a send log by what the peer says it has,
  * found by time (rack.ts) or by counting (scoreboard.ts) and gone through by sack-recovery.ts;
- * without one by duplicate ACKs: NewReno fast recovery (RFC 5681, 3.2; RFC 6582), or go-back-N where
- * FLOW_GO_BACK_N asks for the paper's (4.3.1.3).
+ * without one by duplicate ACKs: NewReno fast recovery (RFC 5681, 3.2; RFC 6582), or go-back-N
+ * where FLOW_GO_BACK_N asks for the paper's (4.3.1.3).
  */
 import { congestionOnLoss } from "./congestion/congestion-control.ts";
 import { congestionOnRecoveryExit } from "./congestion/congestion-control.ts";

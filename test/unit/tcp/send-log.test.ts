@@ -300,7 +300,7 @@ test("a log has one owner, and is opened when there is something to tell", () =>
   expect(flight.runs.map(({ from, to, time }) => [from, to, time])).toEqual([[0, 60, 6]]);
 });
 
-test("SK-12: pipe: a byte sent again without being lost counts twice, one that was lost once", () => {
+test("SK-12: pipe: a byte sent again without being lost counts twice, a lost one once", () => {
   const flight = new Flight(0);
   flight.send(100, 1);
   flight.open();
