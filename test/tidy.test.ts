@@ -155,6 +155,8 @@ const PLANTED: readonly (readonly [path: string, text: string, complaint: string
   ["host/stack.ts", 'let x: import("../test/a.ts").X;', "must not import test/a.ts"],
   ["host/stack.ts", 'import { x } from "./errors";', "import ./errors: relative imports name"],
   ["test/a.test.ts", 'import { x } from "fs";', "import fs: write node:fs"],
+  ["test/rfc/states/table/a.ts", 'import { x } from "../scene.ts";', "must not import test/rfc"],
+  ["test/rfc/states/table/a.ts", 'import { x } from "../../../../host/a.ts";', "must not import"],
   ["elsewhere/a.ts", 'import { x } from "./b.ts";', "must not import elsewhere/b.ts"],
   // Time, chance and the outside world.
   ["host/a.ts", "setTimeout(f, 1);", "setTimeout: return a deadline"],

@@ -101,6 +101,13 @@ export function receivePass(core: usize): void {
   egress(core, vectorOf(core), T.C_RX);
 }
 
+/** The received segment becomes one that ends at `end`: a repetition of what was there. */
+export function moveSegment(core: usize, end: u32): void {
+  const vector = vectorOf(core);
+  store<u32>(vector, end - load<u32>(vector, T.LENGTH), T.SEQ);
+  store<u32>(vector, end, T.END);
+}
+
 /** A segment that `kind` says: PSEUDO, TX or PROBE. `span` counts a FIN, `length` does not. */
 export function segmentPass(
   core: usize,

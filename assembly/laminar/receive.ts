@@ -22,8 +22,8 @@ import { seqAfter, seqAtOrBefore, seqBefore, seqDistance } from "../../bindings/
 import { TCP_FIN } from "../../bindings/abi/tcp.ts";
 import * as W from "../../bindings/abi/work.ts";
 import * as T from "./generated/tcp.ts";
-import { controlPass, isRelaxed, receivePass, receiveRoom, register, result } from "./passes.ts";
-import { segmentPass, writeRoom } from "./passes.ts";
+import { controlPass, isRelaxed, moveSegment, receivePass, receiveRoom } from "./passes.ts";
+import { register, result, segmentPass, writeRoom } from "./passes.ts";
 import { laminarOf } from "./state.ts";
 
 /** Egress of the segment that ingress has left in the header vector, and all that follows. */
@@ -62,7 +62,8 @@ function finOf(work: usize): u32 {
 
 /**
  * What the pipeline never sees: a segment without payload that is beyond the window (the program
- * compares payload alone), bytes beyond the end of the stream, bytes that nobody will read.
+ * compares payload alone), bytes that nobody will read; bytes beyond the end of the stream are
+ * repetitions to it.
  */
 function mayEnter(
   core: usize,
@@ -85,9 +86,9 @@ function mayEnter(
   if (isRelaxed() && !mayRelaxed(core, work, connection, p, acceptable)) return false;
   if (seqAtOrBefore(seq + length, next)) return true;
   if ((flags & F.FLOW_FIN_RECEIVED) != 0) {
-    drop(work, DropReason.AfterFin);
-    acknowledge(core, work, connection, p);
-    return false;
+    // RFC 9293, 3.10.7.4: the text is ignored in the seventh step, the fifth has had its ACK.
+    moveSegment(core, next);
+    return true;
   }
   if ((flags & F.FLOW_RX_SHUT) == 0 || !acceptable) return true;
   act(work, W.ACTION_LATE_DATA);
@@ -136,7 +137,7 @@ function reassembled(
     place(core, work, connection, kind);
     if (kind == T.C_OUT_OF_ORDER) act(work, W.ACTION_OUT_OF_ORDER);
   } else {
-    drop(work, dropReason(kind, reason));
+    drop(work, dropReason(work, p, kind, reason));
   }
   if (reason == T.C_OUT_OF_WINDOW) rollBack(core, connection);
   else if (merged) merge(core, connection);
@@ -150,8 +151,12 @@ function reassembled(
   return false;
 }
 
-function dropReason(kind: u32, reason: u32): u32 {
-  if (kind == T.C_DUPLICATE) return DropReason.Duplicate;
+function dropReason(work: usize, p: usize, kind: u32, reason: u32): u32 {
+  if (kind == T.C_DUPLICATE) {
+    const end = load<u32>(work, W.WORK_SEQ) + load<u32>(work, W.WORK_PAYLOAD_LENGTH);
+    const ahead = seqAfter(end, load<u32>(p, F.PROTOCOL_RX_NEXT_SEQ));
+    return ahead ? DropReason.AfterFin : DropReason.Duplicate;
+  }
   return reason == T.C_NO_INTERVAL ? DropReason.IntervalLimit : DropReason.OutOfWindow;
 }
 

@@ -7,7 +7,7 @@ import { Counter } from "../../bindings/abi/counters.ts";
 import { DropReason } from "../../bindings/abi/drop-reason.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
 import { seqAtOrBefore, seqBefore, seqDistance } from "../../bindings/abi/seq.ts";
-import { TCP_ACK_FLAG, TCP_RST, TCP_SYN } from "../../bindings/abi/tcp.ts";
+import { TCP_ACK_FLAG, TCP_FIN, TCP_RST, TCP_SYN } from "../../bindings/abi/tcp.ts";
 import * as W from "../../bindings/abi/work.ts";
 import { acknowledge, challenge } from "./acknowledge.ts";
 import { act, drop, flagsOf } from "./state.ts";
@@ -29,7 +29,15 @@ export function admitSegment(core: usize, work: usize, connection: u32, p: usize
   }
   if ((tcpFlags & TCP_ACK_FLAG) != 0) return true;
   drop(work, DropReason.NoAck);
+  if (!isInWindow(work, p, tcpFlags)) acknowledge(core, work, connection, p);
   return false;
+}
+
+/** RFC 9293, 3.10.7.4: the first check stands before the fifth, which drops what has no ACK. */
+function isInWindow(work: usize, p: usize, tcpFlags: u32): bool {
+  const span = load<u32>(work, W.WORK_PAYLOAD_LENGTH) + ((tcpFlags & TCP_FIN) != 0 ? 1 : 0);
+  const next = load<u32>(p, F.PROTOCOL_RX_NEXT_SEQ);
+  return isAcceptable(load<u32>(work, W.WORK_SEQ), span, next, load<u32>(p, F.PROTOCOL_RX_AVAIL));
 }
 
 /**

@@ -23,6 +23,7 @@ import { change, countDrop, stateOf, type Plane } from "./plane.ts";
 import { startRate } from "./rate-control.ts";
 import type { Interface } from "./route.ts";
 import * as R from "./row-table.ts";
+import { isAcceptable } from "./sequence-check.ts";
 import { allocateRow, dropConnection, freeRow, leaveSynQueue, settle } from "./teardown.ts";
 import { linkMtu, sendAcknowledgment, sendResetTo, sendSyn } from "./transmit.ts";
 
@@ -285,17 +286,6 @@ function rememberLink(plane: Plane, id: number, via: Interface): void {
   rows.raise(id, R.ROW_HAS_LINK);
 }
 
-/** True when the segment overlaps the window (RFC 9293, 3.10.7.4, first check). */
-function isAcceptable(plane: Plane, id: number): boolean {
-  const { rows, segment } = plane;
-  const window = rows.get(id, R.ROW_ANNOUNCED);
-  const next = rows.get(id, R.ROW_RCV_NXT);
-  const first = (segment.seq - next) >>> 0;
-  if (first < window) return true;
-  const { length } = segment;
-  return length > 0 && (segment.seq + length - 1 - next) >>> 0 < window;
-}
-
 /** A segment for a connection in SYN-RECEIVED (RFC 9293, 3.10.7.4). */
 export function receiveSynReceived(plane: Plane, id: number, via: Interface): void {
   const { rows, segment, core } = plane;
@@ -336,6 +326,8 @@ function repeatedSyn(plane: Plane, id: number, via: Interface): void {
   }
   if ((segment.flags & T.TCP_RST) !== 0 || rows.has(id, R.ROW_IS_PASSIVE)) {
     countDrop(core, DropReason.OutOfWindow);
+    // RFC 9293, 3.10.7.4, first check: what lies below the window is answered, unless it resets.
+    if ((segment.flags & T.TCP_RST) === 0) sendAcknowledgment(plane, id);
     return;
   }
   if (segment.ack !== rows.get(id, R.ROW_SND_NXT)) {

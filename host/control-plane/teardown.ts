@@ -14,6 +14,7 @@ import { inspect, sendNext } from "./inspection.ts";
 import { uninstallRow, unbindRow } from "./install.ts";
 import { change, countDrop, stateOf, type Plane } from "./plane.ts";
 import * as R from "./row-table.ts";
+import { isAcceptable } from "./sequence-check.ts";
 import { sendAcknowledgment } from "./transmit.ts";
 
 /** A fresh row; the oldest TIME-WAIT makes room when there is none. 0 when all are in use. */
@@ -296,16 +297,34 @@ export function receiveTimeWait(plane: Plane, id: number): void {
     countDrop(core, DropReason.SynChallenge);
     return;
   }
-  // RFC 9293, 3.10.7.4, fifth step.
-  if ((flags & TCP_ACK_FLAG) === 0) {
-    countDrop(core, DropReason.NoAck);
-    return;
-  }
-  const isOld = segment.timestamps && seqBefore(segment.tsVal, rows.get(id, R.ROW_TS_RECENT));
-  if ((flags & TCP_FIN) !== 0 && !isOld) {
+  if (!acceptInTimeWait(plane, id)) return;
+  if ((flags & TCP_FIN) !== 0) {
     change(plane, id, ConnectionEvent.ReceiveFin);
     setDeadline(plane, id, R.TIME_STATE, plane.now + plane.profile.timeWait);
   }
-  const isInOrder = segment.length === 0 && segment.seq === rows.get(id, R.ROW_RCV_NXT);
-  if (!isInOrder || isOld) sendAcknowledgment(plane, id);
+  if (segment.length > 0) sendAcknowledgment(plane, id);
+}
+
+// First and fifth check of RFC 9293, 3.10.7.4, and RFC 7323, 5.3 R1. False: all is said.
+function acceptInTimeWait(plane: Plane, id: number): boolean {
+  const { rows, segment, core } = plane;
+  const isOld = segment.timestamps && seqBefore(segment.tsVal, rows.get(id, R.ROW_TS_RECENT));
+  const end = (segment.seq + segment.length) >>> 0;
+  // The peer's FIN again is below the window, and yet what TIME-WAIT waits for.
+  const isFinAgain = (segment.flags & TCP_FIN) !== 0 && end === rows.get(id, R.ROW_RCV_NXT);
+  const hasAck = (segment.flags & TCP_ACK_FLAG) !== 0;
+  if (isOld || !(isAcceptable(plane, id) || (isFinAgain && hasAck))) {
+    countDrop(core, isOld ? DropReason.Paws : DropReason.OutOfWindow);
+    sendAcknowledgment(plane, id);
+    return false;
+  }
+  if (!hasAck) {
+    countDrop(core, DropReason.NoAck);
+    return false;
+  }
+  // RFC 9293, 3.10.7.4, fifth check: of what was never sent.
+  if (!seqAfter(segment.ack, rows.get(id, R.ROW_SND_NXT))) return true;
+  countDrop(core, DropReason.AckOutOfRange);
+  sendAcknowledgment(plane, id);
+  return false;
 }

@@ -54,6 +54,8 @@ export interface PeerOptions {
   readonly profile?: ProfileName;
   readonly layout?: Partial<LayoutOptions>;
   readonly seed?: number;
+  /** Every ISN of the stack's. */
+  readonly initialSequence?: () => number;
 }
 
 export class ScriptedPeer {
@@ -64,7 +66,9 @@ export class ScriptedPeer {
 
   constructor(options: PeerOptions = {}) {
     const random = new Random(options.seed ?? 1);
+    const { initialSequence } = options;
     this.stack = new Stack({
+      ...(initialSequence === undefined ? {} : { initialSequence }),
       module: loadModule(),
       netifs: [{ netif: this.#netif, addresses: ["10.0.0.1/24"] }],
       entropy: (bytes) => bytes.set(random.bytes(bytes.length)),

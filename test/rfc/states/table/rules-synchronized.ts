@@ -1,0 +1,357 @@
+/**
+ * rules-synchronized.ts: 3.10.7.4, fifth to eighth check, while the peer has not sent a FIN yet:
+ * SYN-RECEIVED (both origins), ESTABLISHED, FIN-WAIT-1, FIN-WAIT-2.
+ *
+ * All segments here are acceptable, carry neither RST nor SYN, and have an ACK in range; what
+ * the other checks do with the rest is in rules-checks.ts.
+ */
+import type { Kind, Rule, RuleOutcome, Signal } from "./types.ts";
+import {
+  ack,
+  close,
+  finAckSoon,
+  halfDuplex,
+  held,
+  inRange,
+  mayAnswer,
+  mayStaySilent,
+  nothing,
+  nothingNew,
+  synReceived,
+  text,
+} from "./vocabulary.ts";
+
+const textKinds: readonly Kind[] = ["data+ACK"];
+const urgentKinds: readonly Kind[] = ["URG+data+ACK"];
+const gapKinds: readonly Kind[] = ["data+ACK", "FIN+ACK", "data+FIN+ACK"];
+const opened: readonly Signal[] = ["open"];
+const openedAndClosing: readonly Signal[] = ["open", "connection closing"];
+
+const urgent = (outcome: RuleOutcome): RuleOutcome => ({ ...outcome, urgent: true });
+const duplicate: RuleOutcome = { ...nothing, reply: [ack] };
+
+/** SYN-RECEIVED: the fifth check opens the connection, the rest goes on in ESTABLISHED. */
+const fromSynReceived: readonly Rule[] = [
+  {
+    id: "syn-received-ack",
+    states: synReceived,
+    kinds: ["ACK"],
+    positions: ["exact"],
+    outcome: { ...nothing, next: "ESTABLISHED", signal: opened },
+    why: "3.10.7.4 fifth, SYN-RECEIVED: SND.UNA < SEG.ACK =< SND.NXT: ESTABLISHED",
+  },
+  {
+    id: "syn-received-ack-inside",
+    states: synReceived,
+    kinds: ["ACK"],
+    positions: ["inside"],
+    outcome: { ...nothing, next: "ESTABLISHED", signal: opened },
+    why: "3.10.7.4 fifth, SYN-RECEIVED: ACK acceptable anywhere in the window",
+    freedom: [held, mayAnswer],
+  },
+  {
+    id: "syn-received-text",
+    states: synReceived,
+    kinds: textKinds,
+    positions: ["exact"],
+    outcome: text(10, "RCV.NXT+10", "ESTABLISHED", opened),
+    why: "3.10.7.4 fifth, SYN-RECEIVED; seventh: text delivered, acknowledged",
+  },
+  {
+    id: "syn-received-text-overlap",
+    states: synReceived,
+    kinds: textKinds,
+    positions: ["overlap"],
+    outcome: text(5, "RCV.NXT+5", "ESTABLISHED", opened),
+    why: "3.10.7.4 first: only new parts; fifth, seventh",
+  },
+  {
+    id: "syn-received-text-minus-one",
+    states: synReceived,
+    kinds: textKinds,
+    positions: ["minus-one"],
+    outcome: text(9, "RCV.NXT+9", "ESTABLISHED", opened),
+    why: "3.10.7.4 first: only new parts; fifth, seventh",
+  },
+  {
+    id: "syn-received-urgent",
+    states: synReceived,
+    kinds: urgentKinds,
+    positions: ["exact"],
+    outcome: urgent(text(10, "RCV.NXT+10", "ESTABLISHED", opened)),
+    why: "3.10.7.4 fifth, SYN-RECEIVED; sixth: URG; seventh: text",
+  },
+  {
+    id: "syn-received-urgent-overlap",
+    states: synReceived,
+    kinds: urgentKinds,
+    positions: ["overlap"],
+    outcome: urgent(text(5, "RCV.NXT+5", "ESTABLISHED", opened)),
+    why: "3.10.7.4 first: only new parts; fifth, sixth, seventh",
+  },
+  {
+    id: "syn-received-fin",
+    states: synReceived,
+    kinds: ["FIN+ACK"],
+    positions: ["exact"],
+    outcome: close(0, "RCV.NXT+1", "CLOSE-WAIT", "-", openedAndClosing),
+    why: "3.10.7.4 fifth: ESTABLISHED; eighth: FIN: CLOSE-WAIT",
+    freedom: [finAckSoon],
+  },
+  {
+    id: "syn-received-text-fin",
+    states: synReceived,
+    kinds: ["data+FIN+ACK"],
+    positions: ["exact"],
+    outcome: close(10, "RCV.NXT+11", "CLOSE-WAIT", "-", openedAndClosing),
+    why: "3.10.7.4 fifth: ESTABLISHED; seventh; eighth: CLOSE-WAIT",
+    freedom: [finAckSoon],
+  },
+  {
+    id: "syn-received-text-fin-overlap",
+    states: synReceived,
+    kinds: ["data+FIN+ACK"],
+    positions: ["overlap"],
+    outcome: close(5, "RCV.NXT+6", "CLOSE-WAIT", "-", openedAndClosing),
+    why: "3.10.7.4 first: only new parts; fifth, seventh, eighth: CLOSE-WAIT",
+    freedom: [finAckSoon],
+  },
+  {
+    id: "syn-received-gap",
+    states: synReceived,
+    kinds: gapKinds,
+    positions: ["inside"],
+    outcome: { ...duplicate, next: "ESTABLISHED", signal: opened },
+    why: "3.10.7.4 fifth: ESTABLISHED; text or FIN above gap held (SHLD-31)",
+    freedom: [mayStaySilent, held],
+  },
+  {
+    id: "syn-received-gap-urgent",
+    states: synReceived,
+    kinds: urgentKinds,
+    positions: ["inside"],
+    outcome: urgent({ ...duplicate, next: "ESTABLISHED", signal: opened }),
+    why: "3.10.7.4 fifth: ESTABLISHED; sixth; text above gap held (SHLD-31)",
+    freedom: [mayStaySilent, held],
+  },
+];
+
+/** ESTABLISHED: with nothing in flight every ACK in range is a duplicate. */
+const established: readonly Rule[] = [
+  {
+    id: "established-ack",
+    states: ["ESTABLISHED", "FIN-WAIT-2"],
+    kinds: ["ACK"],
+    positions: ["exact"],
+    acks: inRange,
+    outcome: nothing,
+    why: "3.10.7.4 fifth, ESTABLISHED: duplicate ACK is ignored, no text",
+  },
+  {
+    id: "established-ack-inside",
+    states: ["ESTABLISHED", "FIN-WAIT-2"],
+    kinds: ["ACK"],
+    positions: ["inside"],
+    outcome: nothing,
+    why: "3.10.7.4 fifth, ESTABLISHED: duplicate ACK is ignored, no text",
+    freedom: [mayAnswer],
+  },
+  {
+    id: "established-text",
+    states: ["ESTABLISHED"],
+    kinds: textKinds,
+    positions: ["exact"],
+    acks: inRange,
+    outcome: text(10, "RCV.NXT+10"),
+    why: "3.10.7.4 seventh: text delivered, acknowledged; 3.8.6.3 delayed ACK",
+  },
+  {
+    id: "established-text-overlap",
+    states: ["ESTABLISHED"],
+    kinds: textKinds,
+    positions: ["overlap"],
+    outcome: text(5, "RCV.NXT+5"),
+    why: "3.10.7.4 first: only new parts processed; seventh",
+  },
+  {
+    id: "established-text-minus-one",
+    states: ["ESTABLISHED"],
+    kinds: textKinds,
+    positions: ["minus-one"],
+    outcome: text(9, "RCV.NXT+9"),
+    why: "3.10.7.4 first: only new parts processed; seventh",
+  },
+  {
+    id: "established-urgent",
+    states: ["ESTABLISHED"],
+    kinds: urgentKinds,
+    positions: ["exact"],
+    outcome: urgent(text(10, "RCV.NXT+10")),
+    why: "3.10.7.4 sixth: URG signaled (MUST-32); seventh: text",
+  },
+  {
+    id: "established-urgent-overlap",
+    states: ["ESTABLISHED"],
+    kinds: urgentKinds,
+    positions: ["overlap"],
+    outcome: urgent(text(5, "RCV.NXT+5")),
+    why: "3.10.7.4 first: only new parts; sixth; seventh",
+  },
+  {
+    id: "established-fin",
+    states: ["ESTABLISHED"],
+    kinds: ["FIN+ACK"],
+    positions: ["exact"],
+    acks: inRange,
+    outcome: close(0, "RCV.NXT+1", "CLOSE-WAIT"),
+    why: "3.10.7.4 eighth, ESTABLISHED: FIN acknowledged, CLOSE-WAIT",
+    freedom: [finAckSoon],
+  },
+  {
+    id: "established-text-fin",
+    states: ["ESTABLISHED"],
+    kinds: ["data+FIN+ACK"],
+    positions: ["exact"],
+    outcome: close(10, "RCV.NXT+11", "CLOSE-WAIT"),
+    why: "3.10.7.4 seventh: text; eighth, ESTABLISHED: CLOSE-WAIT",
+    freedom: [finAckSoon],
+  },
+  {
+    id: "established-text-fin-overlap",
+    states: ["ESTABLISHED"],
+    kinds: ["data+FIN+ACK"],
+    positions: ["overlap"],
+    outcome: close(5, "RCV.NXT+6", "CLOSE-WAIT"),
+    why: "3.10.7.4 first: only new parts; seventh; eighth: CLOSE-WAIT",
+    freedom: [finAckSoon],
+  },
+  {
+    id: "established-gap",
+    states: ["ESTABLISHED"],
+    kinds: gapKinds,
+    positions: ["inside"],
+    outcome: duplicate,
+    why: "SHLD-31: held; RFC 5681 4.2: immediate duplicate ACK",
+    freedom: [mayStaySilent],
+  },
+  {
+    id: "established-gap-urgent",
+    states: ["ESTABLISHED"],
+    kinds: urgentKinds,
+    positions: ["inside"],
+    outcome: urgent(duplicate),
+    why: "3.10.7.4 sixth: URG; SHLD-31: text held; duplicate ACK",
+    freedom: [mayStaySilent, held],
+  },
+];
+
+/** FIN-WAIT-1: `current` acknowledges our FIN, the others do not. */
+const finWait1: readonly Rule[] = [
+  {
+    id: "fin-wait-1-ack",
+    states: ["FIN-WAIT-1"],
+    kinds: ["ACK"],
+    positions: ["exact"],
+    outcome: { ...nothing, next: "FIN-WAIT-2" },
+    why: "3.10.7.4 fifth, FIN-WAIT-1: our FIN is acknowledged: FIN-WAIT-2",
+  },
+  {
+    id: "fin-wait-1-ack-old",
+    states: ["FIN-WAIT-1"],
+    kinds: ["ACK"],
+    positions: ["exact"],
+    acks: nothingNew,
+    outcome: nothing,
+    why: "3.10.7.4 fifth, ESTABLISHED processing: duplicate ACK is ignored",
+  },
+  {
+    id: "fin-wait-1-ack-inside",
+    states: ["FIN-WAIT-1"],
+    kinds: ["ACK"],
+    positions: ["inside"],
+    outcome: { ...nothing, next: "FIN-WAIT-2" },
+    why: "3.10.7.4 fifth, FIN-WAIT-1: ACK acceptable anywhere in the window",
+    freedom: [held, mayAnswer],
+  },
+  {
+    id: "fin-wait-1-text",
+    states: ["FIN-WAIT-1"],
+    kinds: textKinds,
+    positions: ["exact"],
+    outcome: text(10, "RCV.NXT+10", "FIN-WAIT-2"),
+    why: "3.10.7.4 fifth: FIN-WAIT-2; seventh: text delivered, acknowledged",
+    freedom: [halfDuplex],
+  },
+  {
+    id: "fin-wait-1-text-old-ack",
+    states: ["FIN-WAIT-1"],
+    kinds: textKinds,
+    positions: ["exact"],
+    acks: nothingNew,
+    outcome: text(10, "RCV.NXT+10"),
+    why: "3.10.7.4 fifth: duplicate ACK ignored; seventh: text delivered",
+    freedom: [halfDuplex],
+  },
+  {
+    id: "fin-wait-1-text-overlap",
+    states: ["FIN-WAIT-1"],
+    kinds: textKinds,
+    positions: ["overlap"],
+    outcome: text(5, "RCV.NXT+5", "FIN-WAIT-2"),
+    why: "3.10.7.4 first: only new parts; fifth: FIN-WAIT-2; seventh",
+    freedom: [halfDuplex],
+  },
+  {
+    id: "fin-wait-1-text-minus-one",
+    states: ["FIN-WAIT-1"],
+    kinds: textKinds,
+    positions: ["minus-one"],
+    outcome: text(9, "RCV.NXT+9", "FIN-WAIT-2"),
+    why: "3.10.7.4 first: only new parts; fifth: FIN-WAIT-2; seventh",
+    freedom: [halfDuplex],
+  },
+  {
+    id: "fin-wait-1-urgent",
+    states: ["FIN-WAIT-1"],
+    kinds: urgentKinds,
+    positions: ["exact"],
+    outcome: urgent(text(10, "RCV.NXT+10", "FIN-WAIT-2")),
+    why: "3.10.7.4 fifth: FIN-WAIT-2; sixth: URG; seventh: text",
+    freedom: [halfDuplex],
+  },
+  {
+    id: "fin-wait-1-urgent-overlap",
+    states: ["FIN-WAIT-1"],
+    kinds: urgentKinds,
+    positions: ["overlap"],
+    outcome: urgent(text(5, "RCV.NXT+5", "FIN-WAIT-2")),
+    why: "3.10.7.4 first: only new parts; fifth, sixth, seventh",
+    freedom: [halfDuplex],
+  },
+  {
+    id: "fin-wait-1-fin",
+    states: ["FIN-WAIT-1"],
+    kinds: ["FIN+ACK"],
+    positions: ["exact"],
+    outcome: close(0, "RCV.NXT+1", "TIME-WAIT", "2msl-start"),
+    why: "3.10.7.4 eighth, FIN-WAIT-1: our FIN ACKed in this segment: TIME-WAIT",
+    freedom: [finAckSoon],
+  },
+  {
+    id: "fin-wait-1-fin-old-ack",
+    states: ["FIN-WAIT-1"],
+    kinds: ["FIN+ACK"],
+    positions: ["exact"],
+    acks: nothingNew,
+    outcome: close(0, "RCV.NXT+1", "CLOSING"),
+    why: "3.10.7.4 eighth, FIN-WAIT-1: our FIN not ACKed: CLOSING",
+    freedom: [finAckSoon],
+  },
+];
+
+/** All rules of this file; the rest of the FIN-WAIT states is in rules-fin-wait.ts. */
+export const synchronizedStates: readonly Rule[] = [
+  ...fromSynReceived,
+  ...established,
+  ...finWait1,
+];
