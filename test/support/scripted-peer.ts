@@ -75,17 +75,29 @@ export class ScriptedPeer {
 
   /** Lets the stack work until it rests; returns what it sent meanwhile. */
   settle(): SentSegment[] {
+    return this.settleFrames().map((frame) => judgeSegment(frame, "ip"));
+  }
+
+  /** The same, as the packets' bytes. */
+  settleFrames(): Uint8Array[] {
     let rounds = 0;
     while (this.stack.poll(this.now)) {
       rounds += 1;
       if (rounds > SETTLE_MAX) throw new Error("settle: expected the stack to come to rest");
     }
-    return this.#netif.sent.splice(0).map((frame) => judgeSegment(frame, "ip"));
+    return this.#netif.sent.splice(0);
+  }
+
+  /** Hands packets to the stack, which finds all of them at its next turn. */
+  queue(...packets: readonly Partial<FrameFields>[]): void {
+    for (const fields of packets) {
+      this.#netif.waiting.push(buildFrame({ medium: "ip", ...fields }));
+    }
   }
 
   /** Sends one segment to the stack, peer port 40000 to port 80 unless told otherwise. */
   send(fields: Partial<FrameFields>): SentSegment[] {
-    this.#netif.waiting.push(buildFrame({ medium: "ip", ...fields }));
+    this.queue(fields);
     return this.settle();
   }
 
