@@ -1,6 +1,7 @@
 /** A connection of a whole stack with a scripted peer, for rules about single bits and bytes. */
+import type { Counter } from "../../bindings/abi/counters.ts";
 import type { DropReason } from "../../bindings/abi/drop-reason.ts";
-import { CORE_DROPS } from "../../bindings/abi/memory-map.ts";
+import { CORE_COUNTERS, CORE_DROPS } from "../../bindings/abi/memory-map.ts";
 import { ACK, type FrameFields, SYN, streamBytes } from "../support/frames.ts";
 import type { SentSegment } from "../support/judge-segment.ts";
 import { type PeerOptions, ScriptedPeer } from "../support/scripted-peer.ts";
@@ -93,6 +94,13 @@ export class RawConnection {
     return core.words[
       ((core.words[(core.address + CORE_DROPS) >>> 2] as number) >>> 2) + reason
     ] as number;
+  }
+
+  /** An event counter of the core. */
+  counter(counter: Counter): number {
+    const { core } = this.peer.stack;
+    const base = core.words[(core.address + CORE_COUNTERS) >>> 2] as number;
+    return core.words[(base >>> 2) + counter * 2] as number;
   }
 
   get state(): string {

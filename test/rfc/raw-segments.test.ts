@@ -48,7 +48,7 @@ function packetsOfALife(): Uint8Array[] {
   ]) {
     const later = syn.length > 8 ? [1, 1, 8, 10, 0, 0, 0, 10, 0, 0, 0, 0] : [];
     const peer = new ScriptedPeer();
-    peer.listen(80);
+    const listener = peer.listen(80);
     const one = (fields: Parameters<ScriptedPeer["send"]>[0]): Uint8Array[] => {
       peer.queue({ options: later, ...fields });
       const sent = peer.settleFrames();
@@ -60,7 +60,7 @@ function packetsOfALife(): Uint8Array[] {
     const iss = new DataView(answer.buffer, answer.byteOffset).getUint32(24);
     const ack = (iss + 1) >>> 0;
     one({ seq: 100, ack });
-    const fd = peer.stack.toe.accept(3);
+    const fd = peer.stack.toe.accept(listener);
     peer.stack.toe.send(fd, new Uint8Array(999));
     found.push(...peer.settleFrames());
     one({ seq: 1100, ack, payload: new Uint8Array(101) });
@@ -70,7 +70,7 @@ function packetsOfALife(): Uint8Array[] {
     peer.stack.toe.close(fd);
     found.push(...peer.settleFrames());
     // TIME-WAIT: its ACKs are the control plane's.
-    for (const seq of [201, 201]) one({ seq, ack: ack + 1000, flags: FIN | ACK });
+    for (const seq of [177, 177]) one({ seq, ack: ack + 1000, flags: FIN | ACK });
     one({ seq: 1, ack: 5, sourcePort: 41000 });
     one({ seq: 1, flags: SYN, destinationPort: 81 });
     peer.stack.toe.connect(peer.stack.toe.socket(), { address: "10.0.0.2", port: 7 });
