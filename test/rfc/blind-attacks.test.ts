@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { ACK, FIN, PSH, RST, streamBytes, SYN } from "../support/frames.ts";
 import { RawConnection, STARTS } from "./raw-connection.ts";
-import { accepted, rule } from "./wire.ts";
+import { accepted, leaving, rule } from "./wire.ts";
 
 const ALIVE = "+0 %{ assert tcpi_state == TCP_ESTABLISHED }%";
 
@@ -132,8 +132,7 @@ rule(
     `
       +0 < . 1:1(0) ack 1 win 500
       +0 write(4, ..., 8000) = 8000
-      ${[0, 1, 2, 3, 4, 5, 6].map((i) => `+0 > . ${i * 1000 + 1}:${i * 1000 + 1001}(1000) ack 1`).join("\n")}
-      +0 > P. 7001:8001(1000) ack 1
+      ${leaving(1, 8, "", true)}
       +0.1 < . 1:1(0) ack 8001 win 10
       +0.1 < P. 1:101(100) ack 1 win 10
       +0~+0.2 > . 8001:8001(0) ack 101

@@ -1,5 +1,5 @@
 /** RFC 9293 3.8.1 to 3.8.4: retransmission, giving up, keep-alive. */
-import { accepted, rule } from "./wire.ts";
+import { accepted, leaving, rule } from "./wire.ts";
 
 rule(
   "RFC 9293 MUST-18, RTO-6: a segment that was sent twice gives no sample (Karn)",
@@ -26,7 +26,7 @@ rule(
   "RFC 9293 MUST-19: slow start, a window of one segment after a timeout, and backing off",
   accepted(`
       +0 write(4, ..., 14000) = 14000
-      ${segments(1, 10, 14)}
+      ${leaving(1, 10)}
       +1 > . 1:1001(1000) ack 1
       +2 > . 1:1001(1000) ack 1
       +0.1 < . 1:1(0) ack 1001 win 65535
@@ -40,16 +40,6 @@ rule(
       +0 > P. 13001:14001(1000) ack 1
       +0.1 < . 1:1(0) ack 14001 win 65535`),
 );
-
-/** Segments `from` to `to` of 1000 bytes leave now; the last of `last` has PSH. */
-function segments(from: number, to: number, last = to): string {
-  const lines: string[] = [];
-  for (let i = from; i <= to; i += 1) {
-    const start = (i - 1) * 1000 + 1;
-    lines.push(`+0 > ${i === last ? "P." : "."} ${start}:${start + 1000}(1000) ack 1`);
-  }
-  return lines.join("\n");
-}
 
 rule(
   "RFC 9293 MUST-20, SHLD-9, SHLD-10, SHLD-11: told at R1 (three), over at R2 (five minutes)",

@@ -127,7 +127,7 @@ describe.each(ORIGINS)("RFC 6675 from sequence number %d", (origin) => {
     expect(sent).toEqual([[], [], [], [20], [], [21], [], [22]]);
   });
 
-  test("SK-12, RACK-18: RFC 6937: with less than ssthresh in the network, as much as has arrived", () => {
+  test("SK-12, RACK-18: RFC 6937: with less than ssthresh in flight, as much as arrived", () => {
     const one = new Sender(origin);
     expect(one.ack(0, [1, 4])).toEqual([0]);
     // Ten in flight, four of them held and one lost and sent again: six, then five, of five.

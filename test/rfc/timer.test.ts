@@ -1,4 +1,4 @@
-/** RFC 6298: the retransmission timer. Round trips of the handshake are 0.1 s unless said otherwise. */
+/** RFC 6298: the retransmission timer. A handshake takes 0.1 s unless said otherwise. */
 import { expect, test } from "vitest";
 import { RawConnection, STARTS } from "./raw-connection.ts";
 import { accepted, rule } from "./wire.ts";

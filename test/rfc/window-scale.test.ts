@@ -158,7 +158,7 @@ function edges(c: RawConnection, sent: ReturnType<RawConnection["send"]>, shift:
 }
 
 for (const start of STARTS) {
-  test(`WS-8, WS-9: what some ACK announced is taken, whatever later ones say, ISN ${start}`, () => {
+  test(`WS-8, WS-9: what some ACK announced is taken, ISN ${start}`, () => {
     const c = new RawConnection(start, { syn: SCALED_SYN });
     const first = c.seq;
     const shift = c.toe.connections()[0]?.localScale ?? 0;
@@ -176,7 +176,7 @@ for (const start of STARTS) {
     expect(c.toe.connections()[0]?.bytesIn).toBe(edge);
   });
 
-  test(`WS-7: below one unit the window is 0; with a unit free an update goes out, ISN ${start}`, () => {
+  test(`WS-7: below one unit the window is 0, above it an update goes out, ISN ${start}`, () => {
     const c = new RawConnection(start, { syn: SCALED_SYN });
     const shift = c.toe.connections()[0]?.localScale ?? 0;
     const unit = 1 << shift;

@@ -61,6 +61,15 @@ export function connected(script: string, handshake: Handshake = {}): string {
   ].join("\n");
 }
 
+/** `count` segments of 1000 bytes leave at once from `first` on; the last has PSH if it is said. */
+export function leaving(first: number, count: number, tail = "", push = false): string {
+  return Array.from({ length: count }, (_, i) => {
+    const from = first + i * 1000;
+    const flags = push && i === count - 1 ? "P." : ".";
+    return `+0 > ${flags} ${from}:${from + 1000}(1000) ack 1${tail}`;
+  }).join("\n");
+}
+
 function run(script: string, options: Readonly<Record<string, string>>): void {
   const parsed = parseScript("script", script.replace(/^ +/gm, ""));
   const failure = runScript(parsed, { module: loadModule(), options });

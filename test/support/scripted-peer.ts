@@ -54,6 +54,8 @@ export interface PeerOptions {
   readonly profile?: ProfileName;
   readonly layout?: Partial<LayoutOptions>;
   readonly seed?: number;
+  /** In place of the seed's bytes. */
+  readonly entropy?: (bytes: Uint8Array) => void;
 }
 
 export class ScriptedPeer {
@@ -67,7 +69,7 @@ export class ScriptedPeer {
     this.stack = new Stack({
       module: loadModule(),
       netifs: [{ netif: this.#netif, addresses: ["10.0.0.1/24"] }],
-      entropy: (bytes) => bytes.set(random.bytes(bytes.length)),
+      entropy: options.entropy ?? ((bytes) => bytes.set(random.bytes(bytes.length))),
       profile: options.profile ?? "rfc",
       layout: { ...TEST_LAYOUT, ...options.layout },
     });
