@@ -3,10 +3,10 @@ import { COLUMNS, type Column, type TestResult } from "./collect-results.ts";
 import type { Deviation, Requirement } from "./read-requirements.ts";
 
 /**
- * "met": a test that names the id passes; "differs": it must fail there, as a declared difference;
- * "failed"; "missing": no test, and no exception.
+ * "met": the tests that name the id pass; "differs": they must fail there, as declared differences;
+ * "partly": some of them must; "failed"; "missing": no test, and no exception.
  */
-export type Cell = "met" | "differs" | "exception" | "failed" | "missing";
+export type Cell = "met" | "partly" | "differs" | "exception" | "failed" | "missing";
 
 export interface Verdict {
   readonly requirement: Requirement;
@@ -26,8 +26,10 @@ function cellOf(requirement: Requirement, results: readonly TestResult[], column
   const own = results.filter((one) => one.column === column);
   if (own.some(({ passed }) => !passed)) return "failed";
   if (isExcepted) return "exception";
-  if (own.some(({ differs }) => differs !== undefined)) return "differs";
-  return own.length > 0 ? "met" : "missing";
+  if (own.length === 0) return "missing";
+  const differing = own.filter(({ differs }) => differs !== undefined).length;
+  if (differing === 0) return "met";
+  return differing === own.length ? "differs" : "partly";
 }
 
 function statusOf(

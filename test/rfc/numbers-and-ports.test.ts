@@ -109,7 +109,7 @@ describe.each(STARTS)("from ISN %d", (start) => {
     expect(listener).toBeGreaterThanOrEqual(0);
   });
 
-  test("SC-1, SC-2, SC-3, SC-4, SC-5, SC-6, SC-7, SC-9: there are no cookies", () => {
+  test("SC-1, SC-2, SC-3, SC-4, SC-5, SC-6, SC-7, SC-9: no cookies", () => {
     const peer = new ScriptedPeer();
     peer.listen(80, 1);
     expect(peer.send({ seq: start, flags: SYN })).toHaveLength(1);

@@ -3,6 +3,8 @@
  * RFCs a test holds, on each data path and mode. Exit code 0: each id has a test that passes, or a
  * declared exception, or stands in open.ts; 1: not so; 2: bad arguments.
  */
+import { readFileSync } from "node:fs";
+import { ROOT } from "../support/env.ts";
 import { COLUMNS, collectResults } from "./collect-results.ts";
 import { complaints, judge, type Verdict } from "./judge-requirements.ts";
 import { groupMutants, tryMutants, type MutantVerdict } from "./mutants.ts";
@@ -54,7 +56,7 @@ function line(label: string, found: Readonly<Record<string, number>>): string {
     .filter((kind) => found[kind] !== undefined)
     .map((kind) => `${found[kind]} ${kind}`);
   const musts = `${found["musts met"]} of ${found.musts} MUSTs met`;
-  return `${label.padEnd(20)} ${String(found.ids).padStart(3)} ids: ${parts.join(", ")}; ${musts}`;
+  return `${label.padEnd(18)} ${String(found.ids).padStart(3)} ids: ${parts.join(", ")}; ${musts}`;
 }
 
 function printTable(verdicts: readonly Verdict[]): void {
@@ -74,7 +76,13 @@ function printCounts(verdicts: readonly Verdict[]): void {
   console.log("");
   const of = (table: string) => verdicts.filter((one) => one.requirement.table === table);
   for (const table of tables()) console.log(line(table, counts(of(table))));
-  console.log(line("the others together", counts(partTwo(verdicts))));
+  console.log("");
+  for (const one of summary(verdicts)) console.log(one);
+}
+
+function summary(verdicts: readonly Verdict[]): string[] {
+  const first = verdicts.filter(({ requirement }) => requirement.table === "rfc9293");
+  return [line("RFC 9293", counts(first)), line("the others", counts(partTwo(verdicts)))];
 }
 
 const partTwo = (verdicts: readonly Verdict[]): Verdict[] =>
@@ -83,6 +91,13 @@ const partTwo = (verdicts: readonly Verdict[]): Verdict[] =>
 function tell({ ids, mutant, outcome, survivors, seconds }: MutantVerdict): void {
   const which = survivors.length > 0 ? ` (${survivors.join(" ")})` : "";
   console.log(`${outcome}${which}: ${ids.join(" ")}: ${mutant.file}, ${seconds.toFixed(1)} s`);
+}
+
+/** The document's own figures, which a change of the tables makes out of date. */
+function unquoted(verdicts: readonly Verdict[]): string[] {
+  const text = readFileSync(`${ROOT}README.md`, "utf8");
+  const lines = summary(verdicts).filter((one) => !text.includes(one));
+  return lines.map((one) => `README.md: expected the line ${JSON.stringify(one)}`);
 }
 
 /** What an id that a test holds must have besides, with --mutants. */
@@ -111,7 +126,7 @@ async function main(words: readonly string[]): Promise<number> {
   }
   const results = await collectResults();
   const verdicts = judge(all, results, OPEN);
-  const wrong = complaints(all, results, verdicts, OPEN);
+  const wrong = [...complaints(all, results, verdicts, OPEN), ...unquoted(verdicts)];
   const chosen = options.ids.length === 0 ? all : all.filter(({ id }) => options.ids.includes(id));
   if (options.mutants) {
     const tried = await tryMutants(groupMutants(chosen), results, options.jobs, tell);
