@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { EphemeralPorts, PORT_RANGE_DEFAULT } from "../../host/control-plane/ephemeral-port.ts";
 import { KeyedHash } from "../../host/control-plane/keyed-hash.ts";
 import { ERRNO } from "../../host/errors.ts";
+import { IPPROTO_TCP, TCP_USER_TIMEOUT } from "../../host/libtoe/constants.ts";
 import type { Stack } from "../../host/stack.ts";
 import { dataPathUnderTest } from "../support/env.ts";
 import { ACK, FIN, RST, SYN } from "../support/frames.ts";
@@ -122,7 +123,7 @@ describe.each(STARTS)("from ISN %d", (start) => {
     expect(peer.stack.toe.connections()).toHaveLength(1);
   });
 
-  test("UTO-2, UTO-4, UTO-5, UTO-6, UTO-7, UTO-8, UTO-9, UTO-10, UTO-11: no", () => {
+  test("UTO-2, UTO-5, UTO-6, UTO-7, UTO-8, UTO-9, UTO-10, UTO-11: option 28 is ignored", () => {
     for (const value of [0, 1, 0x7fff, 0x8001]) {
       const option = [28, 4, value >>> 8, value & 255];
       const c = new RawConnection(start, { syn: [2, 4, 3, 232, ...option], later: option });
@@ -133,6 +134,18 @@ describe.each(STARTS)("from ISN %d", (start) => {
       c.pass(290e9, 5e8);
       expect(c.state).toBe("ESTABLISHED");
     }
+  });
+
+  test("UTO-4: the application's own timeout stands, whatever the peer's option says", () => {
+    const minutes = [28, 4, 0x80, 60];
+    const c = new RawConnection(start, { syn: [2, 4, 3, 232, ...minutes], later: minutes });
+    c.toe.setsockopt(c.fd, IPPROTO_TCP, TCP_USER_TIMEOUT, 3000);
+    c.data(100, { options: minutes });
+    c.write(10);
+    c.pass(2.9e9);
+    expect(c.state).toBe("ESTABLISHED");
+    c.pass(0.2e9);
+    expect(c.state).toBe("CLOSED");
   });
 
   test("SK-23: what a block has told of is never thrown away", () => {

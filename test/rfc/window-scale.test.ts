@@ -1,4 +1,4 @@
-/** RFC 7323 2: window scale. */
+/** RFC 7323 2: window scale, offered, used, and bounded. */
 import { expect, test } from "vitest";
 import { Counter } from "../../bindings/abi/counters.ts";
 import { windowScale } from "../../host/control-plane/connection-options.ts";

@@ -1,6 +1,6 @@
 /**
- * Requirements that have no test on each data path yet, or are not kept yet, with the reason. Has to
- * become empty: an id that is met stands here no longer (the command says so).
+ * Requirements that have no test on each data path yet, or are not kept yet, with the reason. Has
+ * to become empty: an id that is met stands here no longer (the command says so).
  */
 import type { OpenList } from "../judge-requirements.ts";
 
@@ -15,7 +15,7 @@ function all(reason: string, ids: string): OpenList {
 
 export const OPEN: OpenList = {
   ...all(
-    "congestion control: some have unit tests on one data path only; the wire-level tests are to come",
+    "wire-level tests are to come; some have unit tests on one data path",
     `
     CC-1 CC-2 CC-3 CC-4 CC-5 CC-6 CC-7 CC-8 CC-9 CC-12 CC-13 CC-14 CC-15 CC-16 CC-17 CC-18
     CC-19 CC-20 CC-21 CC-22 CC-23 CC-24 CC-25 CC-26 CC-27 CC-28 CC-29 CC-31 CC-32 CC-33
@@ -23,7 +23,7 @@ export const OPEN: OpenList = {
   `,
   ),
   ...all(
-    "ECN and DCTCP: the same",
+    "wire-level tests of ECN and DCTCP are to come",
     `
     DC-1 DC-2 DC-3 DC-4 DC-5 DC-6 DC-7 DC-8 DC-9 DC-10 DC-11 DC-12 DC-13 DC-14 DC-15 ECN-1
     ECN-2 ECN-3 ECN-4 ECN-5 ECN-6 ECN-7 ECN-9 ECN-10 ECN-11 ECN-12 ECN-13 ECN-14 ECN-15
