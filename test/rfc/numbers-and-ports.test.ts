@@ -1,6 +1,7 @@
 /** RFC 6528 and RFC 6056: initial sequence numbers, ephemeral ports; RFC 4987: SYN floods. */
 import { describe, expect, test } from "vitest";
 import { EphemeralPorts, PORT_RANGE_DEFAULT } from "../../host/control-plane/ephemeral-port.ts";
+import { InitialSequence } from "../../host/control-plane/initial-sequence.ts";
 import { KeyedHash } from "../../host/control-plane/keyed-hash.ts";
 import { ERRNO } from "../../host/errors.ts";
 import { IPPROTO_TCP, TCP_USER_TIMEOUT } from "../../host/libtoe/constants.ts";
@@ -10,6 +11,8 @@ import { ACK, FIN, RST, SYN } from "../support/frames.ts";
 import { Random } from "../support/random.ts";
 import { ScriptedPeer } from "../support/scripted-peer.ts";
 import { RawConnection, STARTS } from "./raw-connection.ts";
+
+const KEY = Uint8Array.from({ length: 16 }, (_, i) => i);
 
 /** ISN of the SYN-ACK that a stack of this seed gives to one SYN. */
 function isn(seed: number): number {
@@ -54,10 +57,14 @@ test("ISN-5: one key for a stack, which is nowhere in the module's memory", () =
 });
 
 test("ISN-6: without a source of entropy there is no stack", () => {
-  const entropy = (): void => {
-    throw new Error("no entropy");
-  };
-  expect(() => new ScriptedPeer({ entropy })).toThrow("no entropy");
+  // From the first, and for the key of ISNs and ports alone.
+  for (const length of [0, 32]) {
+    const entropy = (bytes: Uint8Array): void => {
+      if (bytes.length >= length) throw new Error("no entropy");
+      bytes.fill(7);
+    };
+    expect(() => new ScriptedPeer({ entropy })).toThrow("no entropy");
+  }
 });
 
 test("ISN-7: the key does not change while a stack lives", () => {
@@ -65,6 +72,13 @@ test("ISN-7: the key does not change while a stack lives", () => {
   const before = asked.length;
   for (let hour = 1; hour < 50; hour += 1) stack.poll(hour * 3600e9);
   expect(asked).toHaveLength(before);
+  const sequence = new InitialSequence(new KeyedHash(KEY));
+  const first = sequence.choose(1, 2, 3, 0);
+  for (let hour = 1; hour < 50; hour += 1) {
+    // The clock alone: one for each 4 us.
+    const moved = (sequence.choose(1, 2, 3, hour * 3600e9) - first) >>> 0;
+    expect(moved).toBe((hour * 900_000_000) % 2 ** 32);
+  }
 });
 
 describe.each(STARTS)("from ISN %d", (start) => {
@@ -126,10 +140,10 @@ describe.each(STARTS)("from ISN %d", (start) => {
   test("UTO-2, UTO-5, UTO-6, UTO-7, UTO-8, UTO-9, UTO-10, UTO-11: option 28 is ignored", () => {
     for (const value of [0, 1, 0x7fff, 0x8001]) {
       const option = [28, 4, value >>> 8, value & 255];
-      const c = new RawConnection(start, { syn: [2, 4, 3, 232, ...option], later: option });
+      const c = new RawConnection(start, { syn: [...option, 2, 4, 3, 232], later: option });
       c.data(100, { options: option });
       expect(c.read()).toHaveLength(100);
-      expect(c.write(10)).toHaveLength(1);
+      expect(c.write(1000).map(({ payloadLength }) => payloadLength)).toEqual([1000]);
       // Five minutes, as without the option.
       c.pass(290e9, 5e8);
       expect(c.state).toBe("ESTABLISHED");
@@ -171,8 +185,6 @@ describe.each(STARTS)("from ISN %d", (start) => {
   });
 });
 
-const KEY = Uint8Array.from({ length: 16 }, (_, i) => i);
-
 function ports(low: number, high: number): EphemeralPorts {
   const random = new Random(3);
   const entropy = (bytes: Uint8Array): void => bytes.set(random.bytes(bytes.length));
@@ -213,6 +225,13 @@ test("PORT-2: no five-tuple is used twice at a time", () => {
   }
   const used = toe.connections().map(({ local }) => local.port);
   expect(new Set(used).size).toBe(60);
+  // The next one in turn is taken by hand.
+  const next = Math.max(...used) + 1;
+  const chosen = toe.socket();
+  toe.bind(chosen, { address: "10.0.0.1", port: next });
+  expect(toe.connect(chosen, { address: "10.0.0.2", port: 80 })).toBe(-ERRNO.EINPROGRESS);
+  expect(toe.connect(toe.socket(), { address: "10.0.0.2", port: 80 })).toBe(-ERRNO.EINPROGRESS);
+  expect(new Set(toe.connections().map(({ local }) => local.port)).size).toBe(62);
 });
 
 test("PORT-5: a port that somebody listens on is never chosen", () => {
