@@ -39,6 +39,7 @@ const CHECKS = [
       "--reporter",
       "dot",
       "test/tidy.test.ts",
+      "test/rfc/requirements.test.ts",
     ],
   ],
 ];

@@ -9,7 +9,7 @@ import { recoveryOf } from "../flow/flow-state.ts";
 import { Counter } from "../../bindings/abi/counters.ts";
 import { DropReason } from "../../bindings/abi/drop-reason.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
-import { CHALLENGE_ACKS_PER_TICK } from "../../bindings/abi/limits.ts";
+import { CHALLENGE_ACKS_MAX, CHALLENGE_TICKS_SHIFT } from "../../bindings/abi/limits.ts";
 import * as M from "../../bindings/abi/memory-map.ts";
 import { TCP_ACK_FLAG, TCP_ECE } from "../../bindings/abi/tcp.ts";
 import { TimerKind } from "../../bindings/abi/timer.ts";
@@ -109,16 +109,17 @@ export function countUnacked(p: usize): bool {
   return quick || unacked >= load<u8>(p, F.PROTOCOL_ACK_THRESHOLD);
 }
 
-/** A challenge ACK, within the budget of RFC 5961, section 7. */
+/**
+ * A challenge ACK, within the budget of RFC 5961, section 7. The count is the connection's own: one
+ * of all connections would tell who watches it of connections that are not his (CVE-2016-5696).
+ */
 export function challenge(core: usize, work: usize, connection: u32, p: usize): void {
-  const tick = load<u32>(core, M.CORE_NOW_TICKS);
-  if (load<u32>(core, M.CORE_CHALLENGE_TICK) != tick) {
-    store<u32>(core, tick, M.CORE_CHALLENGE_TICK);
-    store<u32>(core, CHALLENGE_ACKS_PER_TICK, M.CORE_CHALLENGE_LEFT);
-  }
-  const left = load<u32>(core, M.CORE_CHALLENGE_LEFT);
-  if (left == 0) return countDrop(core, DropReason.RateLimited);
-  store<u32>(core, left - 1, M.CORE_CHALLENGE_LEFT);
+  const r = recoveryOf(core, connection);
+  const interval = (load<u32>(core, M.CORE_NOW_TICKS) >>> CHALLENGE_TICKS_SHIFT) & 15;
+  const before: u32 = load<u8>(r, F.RECOVERY_CHALLENGES);
+  const sent = (before & 15) == interval ? before >>> 4 : 0;
+  if (sent == CHALLENGE_ACKS_MAX) return countDrop(core, DropReason.RateLimited);
+  store<u8>(r, <u8>(((sent + 1) << 4) | interval), F.RECOVERY_CHALLENGES);
   count(core, Counter.ChallengeAcks);
   act(work, W.ACTION_CHALLENGE);
   acknowledge(core, work, connection, p);

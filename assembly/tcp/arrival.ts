@@ -3,9 +3,11 @@
  * 3.10.7.4, first to fourth check; RFC 5961; RFC 7323): resets, SYNs, timestamps.
  */
 import { count } from "../base/counter.ts";
+import { postOf } from "../flow/flow-state.ts";
 import { Counter } from "../../bindings/abi/counters.ts";
 import { DropReason } from "../../bindings/abi/drop-reason.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
+import { CORE_NOW } from "../../bindings/abi/memory-map.ts";
 import { seqAtOrBefore, seqBefore, seqDistance } from "../../bindings/abi/seq.ts";
 import { TCP_ACK_FLAG, TCP_FIN, TCP_RST, TCP_SYN } from "../../bindings/abi/tcp.ts";
 import * as W from "../../bindings/abi/work.ts";
@@ -64,6 +66,16 @@ export function clearResult(work: usize): void {
   store<u32>(work, 0, W.WORK_OUT_ECN);
 }
 
+/** RFC 7323 5.5: 24 days. */
+const TIMESTAMP_VALID_NS: u64 = 24 * 86400 * 1000000000;
+
+/** RFC 7323 5.2 (PAWS-7): 0 < t - s < 2^31, so that half the range away is not older. */
+// @ts-ignore: decorator
+@inline
+function isOlder(s: u32, t: u32): bool {
+  return s != t && seqDistance(s, t) >>> 31 == 0;
+}
+
 /** PAWS (RFC 7323, 5.3 R1): an old timestamp is answered and dropped. */
 function timestampAcceptable(
   core: usize,
@@ -79,7 +91,11 @@ function timestampAcceptable(
     return true;
   }
   if ((tcpFlags & TCP_RST) != 0) return true;
-  if (!seqBefore(load<u32>(work, W.WORK_TS_VAL), load<u32>(p, F.PROTOCOL_TS_RECENT))) return true;
+  const recent = load<u32>(p, F.PROTOCOL_TS_RECENT);
+  if (!isOlder(load<u32>(work, W.WORK_TS_VAL), recent)) return true;
+  // RFC 7323 5.5 (PAWS-4): so long after the last segment the clock may have passed half its range.
+  const idle = load<u64>(core, CORE_NOW) - load<u64>(postOf(core, connection), F.POST_LAST_RECEIVE);
+  if (idle > TIMESTAMP_VALID_NS) return true;
   drop(work, DropReason.Paws);
   acknowledge(core, work, connection, p);
   return false;

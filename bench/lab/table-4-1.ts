@@ -107,6 +107,7 @@ const ADDED: readonly (readonly [name: string, why: string, fields: readonly str
       "PROTOCOL_UNACKED",
       "PROTOCOL_ACK_THRESHOLD",
       "PROTOCOL_ECHO",
+      "RECOVERY_CHALLENGES",
       "RECOVERY_DELAYED_ACK",
       "RECOVERY_FIN_SEQ",
     ],

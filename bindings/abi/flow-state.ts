@@ -136,6 +136,8 @@ export const RECOVERY_RTT_TIMING: u32 = 52; // u8: 1 while a segment is timed
 /** log2 of the bytes up to which the receive buffer grows. */
 export const RECOVERY_RX_LIMIT: u32 = 53; // u8
 export const RECOVERY_ALGORITHM: u32 = 54; // u8: CongestionAlgorithm
+/** Challenge ACKs sent: number of the interval modulo 16, and 16 times their count (BA-6). */
+export const RECOVERY_CHALLENGES: u32 = 55; // u8
 export const RECOVERY_RTT_START: u32 = 56; // u64
 export const RECOVERY_SRTT: u32 = 64; // u64: 0 before the first sample
 export const RECOVERY_RTTVAR: u32 = 72; // u64

@@ -78,8 +78,6 @@ export const CORE_CHUNK_RESERVED: u32 = 1412; // u32: free chunks that receive w
 export const CORE_CONTEXT_TURN: u32 = 344; // u32: context served next
 export const CORE_INSTALLED: u32 = 348; // u32: connections in the data path
 export const CORE_BOUND: u32 = 352; // u32: entries in the connection database
-export const CORE_CHALLENGE_TICK: u32 = 356; // u32: tick of the challenge-ACK budget
-export const CORE_CHALLENGE_LEFT: u32 = 360; // u32
 export const CORE_LAST_CONNECTION: u32 = 364; // u32: of the last predicted segment; a hint
 export const CORE_NOTIFYING: u32 = 368; // u32: not 0 while a context has pending notifications
 /** Round robin of the flow scheduler, as a queue of carousel.ts: tail, then head. */

@@ -22,6 +22,7 @@ import type { Neighbor } from "./neighbor.ts";
 import { change, countDrop, stateOf, type Plane } from "./plane.ts";
 import { startRate } from "./rate-control.ts";
 import type { Interface } from "./route.ts";
+import { R1 } from "./retransmission-policy.ts";
 import * as R from "./row-table.ts";
 import { isAcceptable } from "./sequence-check.ts";
 import { allocateRow, dropConnection, freeRow, leaveSynQueue, settle } from "./teardown.ts";
@@ -163,6 +164,8 @@ export function handshakeTimeout(plane: Plane, id: number): void {
   }
   rows.set(id, R.ROW_RETRIES, retries + 1);
   transmitSyn(plane, id);
+  // RFC 9293 MUST-22, SHLD-9: the notice at R1 is about SYNs too.
+  if (retries + 1 === R1 && !isPassive) plane.events.softError(id, ERRNO.ETIMEDOUT);
 }
 
 /** Everything that happens when a connection becomes ESTABLISHED; false when it could not. */

@@ -14,7 +14,7 @@ import * as R from "./row-table.ts";
 import { dropConnection } from "./teardown.ts";
 
 /** RFC 9293 SHLD-10: retransmissions before the application is told. */
-const R1 = 3;
+export const R1 = 3;
 /** When even the overflow of the command ring is full, the timer is tried again after this. */
 const AGAIN_NS = 1e6;
 

@@ -146,6 +146,10 @@ export function sendResetTo(plane: Plane, frame: number, via: Interface): void {
     out.ack = (segment.seq + segment.length) >>> 0;
     out.flags = TCP_RST | TCP_ACK_FLAG;
   }
+  // RFC 7323 5.2 (TS-11): the peer's clock comes back, ours is nobody's here.
+  out.timestamps = segment.timestamps;
+  out.tsVal = 0;
+  out.tsEcr = segment.tsVal;
   const high = isEthernet ? sourceHigh(ingress, frame) : 0;
   const low = isEthernet ? sourceLow(ingress, frame) : 0;
   egress.sendSegment(via, high, low, 0, TTL_DEFAULT);

@@ -9,6 +9,7 @@ import { describe, expect, test } from "vitest";
 import { parseScript, runScript } from "../../host/packetdrill/index.ts";
 import { dataPathUnderTest, ROOT } from "../support/env.ts";
 import { loadModule } from "../support/load-core.ts";
+import { idsIn } from "../rfc/read-requirements.ts";
 
 const FOLDER = `${ROOT}test/packetdrill/`;
 /** Both streams pass 2^32 within the first bytes. */
@@ -17,6 +18,13 @@ const AT_THE_END = { local_isn: "0xffffffc0", remote_isn: "0xffffff80" };
 function scriptsIn(folder: string): string[] {
   const files = readdirSync(folder).filter((name) => name.endsWith(".pkt"));
   return files.map((name) => name.replace(/\.pkt$/, "")).sort();
+}
+
+/** Name of its test: the script's, and the ids that the comment at its head names. */
+function titled(name: string): string {
+  const [head = ""] = readFileSync(`${FOLDER}${name}.pkt`, "utf8").split(/\n(?!\/\/)/);
+  const ids = idsIn(head.replace(/\n\/\//g, ""));
+  return ids.length > 0 ? `${name} (${ids.join(", ")})` : name;
 }
 
 function run(path: string, options: Readonly<Record<string, string>> = {}): string {
@@ -28,7 +36,7 @@ const own = dataPathUnderTest() === "flextoe" ? scriptsIn(`${FOLDER}flextoe`) : 
 const names = [...scriptsIn(FOLDER), ...own.map((name) => `flextoe/${name}`)];
 
 describe("packetdrill scripts", () => {
-  test.each(names)("%s", (name) => {
+  test.each(names.map((name) => [titled(name), name]))("%s", (_, name) => {
     expect(run(`${name}.pkt`)).toBe("passed");
     expect(run(`${name}.pkt`, AT_THE_END)).toBe("passed");
   });

@@ -53,14 +53,14 @@ describe.each(ORIGINS)("RFC 6675 from sequence number %d", (origin) => {
     expect(sent).toEqual([[], [], [], [20], [], [21], [], [22]]);
   });
 
-  test("RACK-18: RFC 6937: with less than ssthresh in the network, as much as has arrived", () => {
+  test("SK-12, RACK-18: RFC 6937: with less than ssthresh in flight, as much as arrived", () => {
     const one = new Sender(origin);
     expect(one.ack(0, [1, 4])).toEqual([0]);
     // Ten in flight, four of them held and one lost and sent again: six, then five, of five.
     expect(range(5, 10).map((to) => one.ack(0, [1, to]))).toEqual([[], [], [10], [11], [12]]);
   });
 
-  test("SK-13: where a rate is the limit, holes and new data are not held back", () => {
+  test("SK-13, SK-15: where a rate is the limit, holes and new data are not held back", () => {
     const one = new Sender(origin, { algorithm: CongestionAlgorithm.None, segments: 12 });
     expect(one.first).toEqual(range(0, 12));
     one.raw.post(1, { txAppend: 4 * MSS });
@@ -81,6 +81,16 @@ describe.each(ORIGINS)("RFC 6675 from sequence number %d", (origin) => {
     expect(sent.length).toBeGreaterThan(4);
   });
 
+  test("SK-14: new data goes before a hole that is not known to be lost", () => {
+    const one = new Sender(origin, { window: 20 });
+    one.ack(0, [1, 4]);
+    for (let to = 5; to < 10; to += 1) one.ack(0, [1, to]);
+    const early = [11, 12].flatMap((to) => one.ack(0, [10, to], [1, 9]));
+    expect(early).toEqual([21]);
+    const late = [13, 14, 15].flatMap((to) => one.ack(0, [10, to], [1, 9]));
+    expect(late).toContain(9);
+  });
+
   test("SK-16: a partial ACK goes on, one of the recovery point ends it", () => {
     const one = new Sender(origin, { window: 20 });
     one.ack(0, [1, 8]);
@@ -91,6 +101,17 @@ describe.each(ORIGINS)("RFC 6675 from sequence number %d", (origin) => {
     // ssthresh is half of what was in flight; nothing of the old window goes again.
     expect(Math.min(...after)).toBeGreaterThanOrEqual(20);
     expect(after.length).toBeLessThanOrEqual(10);
+  });
+
+  test("SK-26: what is known beyond the recovery point outlives recovery", () => {
+    const one = new Sender(origin, { window: 20 });
+    one.ack(0, [1, 8]);
+    // 20 and what follows leave in recovery; two of them are held beyond a hole when it ends.
+    one.ack(8, [9, 20]);
+    one.ack(8, [21, 23], [9, 20]);
+    expect(one.ack(20)).not.toContain(20);
+    // One more above the hole at 20 makes three, though the ACK does not repeat the others.
+    expect(one.ack(20, [23, 24])).toContain(20);
   });
 
   test("SK-7, SK-21, SK-25: a timeout forgets the blocks and begins at the left edge", () => {

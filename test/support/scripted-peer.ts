@@ -56,6 +56,8 @@ export interface PeerOptions {
   readonly seed?: number;
   /** Every ISN of the stack's. */
   readonly initialSequence?: () => number;
+  /** In place of the seed's bytes. */
+  readonly entropy?: (bytes: Uint8Array) => void;
 }
 
 export class ScriptedPeer {
@@ -71,7 +73,7 @@ export class ScriptedPeer {
       ...(initialSequence === undefined ? {} : { initialSequence }),
       module: loadModule(),
       netifs: [{ netif: this.#netif, addresses: ["10.0.0.1/24"] }],
-      entropy: (bytes) => bytes.set(random.bytes(bytes.length)),
+      entropy: options.entropy ?? ((bytes) => bytes.set(random.bytes(bytes.length))),
       profile: options.profile ?? "rfc",
       layout: { ...TEST_LAYOUT, ...options.layout },
     });
@@ -79,17 +81,29 @@ export class ScriptedPeer {
 
   /** Lets the stack work until it rests; returns what it sent meanwhile. */
   settle(): SentSegment[] {
+    return this.settleFrames().map((frame) => judgeSegment(frame, "ip"));
+  }
+
+  /** The same, as the packets' bytes. */
+  settleFrames(): Uint8Array[] {
     let rounds = 0;
     while (this.stack.poll(this.now)) {
       rounds += 1;
       if (rounds > SETTLE_MAX) throw new Error("settle: expected the stack to come to rest");
     }
-    return this.#netif.sent.splice(0).map((frame) => judgeSegment(frame, "ip"));
+    return this.#netif.sent.splice(0);
+  }
+
+  /** Hands packets to the stack, which finds all of them at its next turn. */
+  queue(...packets: readonly Partial<FrameFields>[]): void {
+    for (const fields of packets) {
+      this.#netif.waiting.push(buildFrame({ medium: "ip", ...fields }));
+    }
   }
 
   /** Sends one segment to the stack, peer port 40000 to port 80 unless told otherwise. */
   send(fields: Partial<FrameFields>): SentSegment[] {
-    this.#netif.waiting.push(buildFrame({ medium: "ip", ...fields }));
+    this.queue(fields);
     return this.settle();
   }
 

@@ -47,7 +47,7 @@ describe("SipHash-2-4", () => {
 });
 
 describe("initial sequence numbers (RFC 6528)", () => {
-  test("MUST-8: one step per 4 us for the same tuple, across the wrap", () => {
+  test("MUST-8, SHLD-1, ISN-1: one step per 4 us for the same tuple, across the wrap", () => {
     const sequence = new InitialSequence(new KeyedHash(KEY));
     const first = sequence.choose(1, 2, 3, 0);
     expect((sequence.choose(1, 2, 3, 4000) - first) >>> 0).toBe(1);
@@ -55,7 +55,7 @@ describe("initial sequence numbers (RFC 6528)", () => {
     expect((sequence.choose(1, 2, 3, 1e15) - first) >>> 0).toBe(250e9 % 2 ** 32);
   });
 
-  test("MUST-9, ISN-4: other tuples and other keys have unrelated numbers", () => {
+  test("MUST-9, SHLD-1, ISN-1, ISN-4: other tuples and other keys have unrelated numbers", () => {
     const sequence = new InitialSequence(new KeyedHash(KEY));
     const buckets = new Uint32Array(256);
     const draws = 65536;

@@ -1,0 +1,121 @@
+/** Runs the tests whose names hold ids, project by project, and says what became of them. */
+import { spawn } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, relative } from "node:path";
+import { differenceOf } from "../support/differences.ts";
+import { ROOT } from "../support/env.ts";
+import { splitTests } from "../support/wasm-tests.ts";
+import { ID_PATTERN, idsIn } from "./read-requirements.ts";
+
+/** Data paths and their modes: projects of test/vitest.config.ts. */
+export const COLUMNS = ["flextoe", "laminar", "laminar-relaxed"] as const;
+export type Column = (typeof COLUMNS)[number];
+
+export interface TestResult {
+  readonly column: Column;
+  /** Of the repository. */
+  readonly file: string;
+  /** With its groups'. */
+  readonly name: string;
+  readonly passed: boolean;
+  /** Section of the declared difference because of which it must fail, and does. */
+  readonly differs?: string;
+  readonly ids: readonly string[];
+}
+
+/** As vitest's JSON reporter writes it; fields that nothing here reads are left out. */
+interface VitestReport {
+  readonly testResults: readonly {
+    readonly name: string;
+    readonly message: string;
+    readonly assertionResults: readonly {
+      readonly fullName: string;
+      readonly title: string;
+      readonly status: string;
+    }[];
+  }[];
+}
+
+const PROJECT: Readonly<Record<Column, string>> = {
+  flextoe: "release",
+  laminar: "laminar",
+  "laminar-relaxed": "laminar-relaxed",
+};
+/** Its tests are named by what its scripts say. */
+const SCRIPTS = "test/packetdrill/scripts.test.ts";
+
+function filesBelow(folder: string): string[] {
+  return readdirSync(ROOT + folder, { withFileTypes: true }).flatMap((entry) => {
+    const path = `${folder}/${entry.name}`;
+    return entry.isDirectory() ? filesBelow(path) : [path];
+  });
+}
+
+/** Scripts of packetdrill that have to pass. */
+export function scriptFiles(): string[] {
+  const scripts = filesBelow("test/packetdrill").filter((path) => path.endsWith(".pkt"));
+  return scripts.filter((path) => !path.includes("/findings/"));
+}
+
+/** Test files that name an id. */
+export function filesWithIds(): string[] {
+  const tests = filesBelow("test").filter((path) => path.endsWith(".test.ts"));
+  return tests.filter((path) => {
+    return path === SCRIPTS || idsIn(readFileSync(ROOT + path, "utf8")).length > 0;
+  });
+}
+
+/**
+ * Runs vitest from `root` and reads its report; undefined when there is none. `pattern` selects
+ * tests by name.
+ */
+export async function runVitest(
+  root: string,
+  project: string,
+  pattern: string,
+  files: readonly string[],
+): Promise<VitestReport | undefined> {
+  const folder = mkdtempSync(join(tmpdir(), "toeloop-rfc-"));
+  const report = join(folder, "report.json");
+  const args = ["node_modules/vitest/vitest.mjs", "run", "--config", "test/vitest.config.ts"];
+  args.push("--project", project, "-t", pattern, "--reporter=json", `--outputFile=${report}`);
+  const child = spawn(process.execPath, [...args, ...files], { cwd: root, stdio: "ignore" });
+  await new Promise((resolve) => child.on("close", resolve));
+  try {
+    return JSON.parse(readFileSync(report, "utf8")) as VitestReport;
+  } catch {
+    return undefined;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function resultsOf(column: Column, report: VitestReport): TestResult[] {
+  return report.testResults.flatMap(({ name: path, message, assertionResults }) => {
+    const file = relative(ROOT, path);
+    if (assertionResults.length === 0) throw new Error(`rfc: ${file} did not load: ${message}`);
+    const ran = assertionResults.filter(({ status }) => /^(passed|failed)$/.test(status));
+    return ran.map(({ fullName, title, status }) => {
+      const difference = column === "laminar" ? differenceOf(path, title) : undefined;
+      const differs = difference === undefined ? {} : { differs: difference.section };
+      const passed = status === "passed";
+      return { column, file, name: fullName, passed, ...differs, ids: idsIn(fullName) };
+    });
+  });
+}
+
+/** Results of every test that names an id. A test without Wasm is the same on each data path. */
+export async function collectResults(): Promise<TestResult[]> {
+  const { plain } = splitTests(ROOT);
+  const files = filesWithIds();
+  const results: TestResult[] = [];
+  for (const column of COLUMNS) {
+    const report = await runVitest(ROOT, PROJECT[column], ID_PATTERN.source, files);
+    if (report === undefined) throw new Error(`rfc: expected a report of ${PROJECT[column]}`);
+    results.push(...resultsOf(column, report));
+  }
+  const once = results.filter(({ column, file }) => column === "flextoe" && plain.includes(file));
+  const others = COLUMNS.filter((column) => column !== "flextoe");
+  return [...results, ...others.flatMap((column) => once.map((one) => ({ ...one, column })))];
+}

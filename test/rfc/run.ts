@@ -1,0 +1,149 @@
+/**
+ * `npm run rfc [-- --json] [-- --mutants] [-- --id ID] [-- --jobs N]`: which requirements of the
+ * RFCs a test holds, on each data path and mode. Exit code 0: each id has a test that passes, or a
+ * declared exception, or stands in open.ts; 1: not so; 2: bad arguments.
+ */
+import { readFileSync } from "node:fs";
+import { ROOT } from "../support/env.ts";
+import { COLUMNS, collectResults } from "./collect-results.ts";
+import { complaints, judge, type Verdict } from "./judge-requirements.ts";
+import { groupMutants, tryMutants, type MutantVerdict } from "./mutants.ts";
+import { readRequirements, tables, type Requirement } from "./read-requirements.ts";
+import { OPEN } from "./requirements/open.ts";
+
+interface Arguments {
+  readonly json: boolean;
+  readonly mutants: boolean;
+  readonly jobs: number;
+  readonly ids: readonly string[];
+}
+
+const USAGE = `usage: npm run rfc [-- options]
+  --mutants   count an id as met only if its one-line mutant turns its test red
+  --id ID     this id's mutant alone; may be repeated
+  --jobs N    mutants at once (default 2)
+  --json      a line of JSON at the end`;
+
+function readArguments(words: readonly string[]): Arguments | undefined {
+  const ids: string[] = [];
+  let [json, mutants, jobs] = [false, false, 2];
+  for (let at = 0; at < words.length; at += 1) {
+    const word = words[at];
+    if (word === "--json") json = true;
+    else if (word === "--mutants") mutants = true;
+    else if (word === "--id") ids.push(words[++at] ?? "");
+    else if (word === "--jobs") jobs = Number(words[++at]);
+    else return undefined;
+  }
+  return Number.isInteger(jobs) && jobs > 0 ? { json, mutants, jobs, ids } : undefined;
+}
+
+const isMust = ({ requirement }: Verdict): boolean => /\bMUST\b/.test(requirement.level);
+
+/** Part 1: RFC 9293; part 2: all others. */
+function counts(verdicts: readonly Verdict[]): Record<string, number> {
+  const found: Record<string, number> = { ids: verdicts.length };
+  for (const { status } of verdicts) found[status] = (found[status] ?? 0) + 1;
+  const musts = verdicts.filter(isMust);
+  found.musts = musts.length;
+  found["musts met"] = musts.filter(({ status }) => status === "met").length;
+  return found;
+}
+
+function line(label: string, found: Readonly<Record<string, number>>): string {
+  const kinds = ["met", "reduced", "substitute", "not offered", "exception", "open"];
+  const parts = [...kinds, "missing", "failed"]
+    .filter((kind) => found[kind] !== undefined)
+    .map((kind) => `${found[kind]} ${kind}`);
+  const musts = `${found["musts met"]} of ${found.musts} MUSTs met`;
+  return `${label.padEnd(18)} ${String(found.ids).padStart(3)} ids: ${parts.join(", ")}; ${musts}`;
+}
+
+function printTable(verdicts: readonly Verdict[]): void {
+  for (const table of tables()) {
+    console.log(`\n${table}: ${COLUMNS.join(", ")}`);
+    for (const { requirement, status, cells, tests } of verdicts) {
+      if (requirement.table !== table) continue;
+      const row = COLUMNS.map((column) => cells[column].padEnd(9)).join(" ");
+      const { id, source } = requirement;
+      const shown = `${String(tests).padStart(3)} tests  ${row} ${source}`;
+      console.log(`  ${id.padEnd(8)} ${status.padEnd(11)} ${shown}`);
+    }
+  }
+}
+
+function printCounts(verdicts: readonly Verdict[]): void {
+  console.log("");
+  const of = (table: string) => verdicts.filter((one) => one.requirement.table === table);
+  for (const table of tables()) console.log(line(table, counts(of(table))));
+  console.log("");
+  for (const one of summary(verdicts)) console.log(one);
+}
+
+function summary(verdicts: readonly Verdict[]): string[] {
+  const first = verdicts.filter(({ requirement }) => requirement.table === "rfc9293");
+  return [line("RFC 9293", counts(first)), line("the others", counts(partTwo(verdicts)))];
+}
+
+const partTwo = (verdicts: readonly Verdict[]): Verdict[] =>
+  verdicts.filter(({ requirement }) => requirement.table !== "rfc9293");
+
+function tell({ ids, mutant, outcome, survivors, seconds }: MutantVerdict): void {
+  const which = survivors.length > 0 ? ` (${survivors.join(" ")})` : "";
+  console.log(`${outcome}${which}: ${ids.join(" ")}: ${mutant.file}, ${seconds.toFixed(1)} s`);
+}
+
+/** The document's own figures, which a change of the tables makes out of date. */
+function unquoted(verdicts: readonly Verdict[]): string[] {
+  const text = readFileSync(`${ROOT}README.md`, "utf8");
+  const lines = summary(verdicts).filter((one) => !text.includes(one));
+  return lines.map((one) => `README.md: expected the line ${JSON.stringify(one)}`);
+}
+
+/** What an id that a test holds must have besides, with --mutants. */
+function unproven(
+  verdicts: readonly Verdict[],
+  requirements: readonly Requirement[],
+  tried: readonly MutantVerdict[],
+): string[] {
+  const survivors = new Set(tried.flatMap((one) => one.survivors));
+  const tested = verdicts.filter(
+    ({ status, cells }) => status !== "open" && cells.flextoe === "met",
+  );
+  return tested.flatMap(({ requirement: { id, mutant } }) => {
+    if (!requirements.some((one) => one.id === id)) return [];
+    if (mutant === undefined) return [`${id}: no mutant`];
+    return survivors.has(id) ? [`${id}: its mutant survives`] : [];
+  });
+}
+
+async function main(words: readonly string[]): Promise<number> {
+  const options = readArguments(words);
+  const all = readRequirements();
+  if (options === undefined || options.ids.some((id) => !all.some((one) => one.id === id))) {
+    console.error(USAGE);
+    return 2;
+  }
+  const results = await collectResults();
+  const verdicts = judge(all, results, OPEN);
+  const wrong = [...complaints(all, results, verdicts, OPEN), ...unquoted(verdicts)];
+  const chosen = options.ids.length === 0 ? all : all.filter(({ id }) => options.ids.includes(id));
+  if (options.mutants) {
+    const tried = await tryMutants(groupMutants(chosen), results, options.jobs, tell);
+    wrong.push(...unproven(verdicts, chosen, tried));
+  }
+  printTable(verdicts);
+  printCounts(verdicts);
+  for (const complaint of wrong) console.log(complaint);
+  const failing = new Set(wrong).size;
+  console.log(`${verdicts.length - failing} passed, ${failing} failed`);
+  if (options.json) {
+    const rfc9293 = counts(verdicts.filter((one) => one.requirement.table === "rfc9293"));
+    const others = counts(partTwo(verdicts));
+    const rows = verdicts.map(({ requirement: { id }, status, cells }) => ({ id, status, cells }));
+    console.log(JSON.stringify({ rfc9293, others, wrong, rows }));
+  }
+  return failing === 0 ? 0 : 1;
+}
+
+process.exitCode = await main(process.argv.slice(2));
