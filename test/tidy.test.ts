@@ -78,7 +78,7 @@ const ENTRIES = [
   /^bindings\/abi\/portable\.d\.ts$/,
   /^host\/index\.ts$/,
   /^host\/netif\/tun\.ts$/,
-  /^test\/(.*\.test|.*\.config|fuzz\/run|packetdrill\/run|workers\/stalls)\.ts$/,
+  /^test\/(.*\.test|.*\.config|fuzz\/run|packetdrill\/run|simulate\/run|workers\/stalls)\.ts$/,
   /^test\/platform\//,
   /^test\/support\/expect-differences\.ts$/,
   /^bench\//,
