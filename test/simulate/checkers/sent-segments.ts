@@ -113,6 +113,7 @@ export function describe({ segment: s, side }: Frame): string {
     .join("");
   const at = side !== undefined && side.iss >= 0 ? side.place(s.seq) : s.seq;
   const ack = side !== undefined && side.peer.iss >= 0 ? side.peer.place(s.ack) : s.ack;
-  const ends = `10.0.0.${s.source & 255}:${s.sourcePort} to 10.0.0.${s.destination & 255}`;
-  return `${ends}:${s.destinationPort} ${letters} ${at}+${s.payloadBytes} ack ${ack} win ${s.window}`;
+  const from = `10.0.0.${s.source & 255}:${s.sourcePort}`;
+  const to = `10.0.0.${s.destination & 255}:${s.destinationPort}`;
+  return `${from} to ${to} ${letters} ${at}+${s.payloadBytes} ack ${ack} win ${s.window}`;
 }
