@@ -319,7 +319,12 @@ test("the plan that is tampered with is well when it is not", () => {
   expect(broken(LOSSY, {})).toEqual([]);
 });
 
-describe.each(PLANTED)("$invariant is reported:", ({ invariant, what, plan, plant }) => {
+/** Laminar as the paper has it sends no SACK blocks that could be wrong. */
+const POSSIBLE = PLANTED.filter(({ invariant }) => {
+  return invariant !== "I9" || dataPathUnderTest() !== "laminar";
+});
+
+describe.each(POSSIBLE)("$invariant is reported:", ({ invariant, what, plan, plant }) => {
   test(what, () => {
     expect(broken(plan ?? {}, { plant: plant() })).toContain(invariant);
   });
