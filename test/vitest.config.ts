@@ -37,6 +37,7 @@ const ABOVE = [
   "test/rfc/**",
   "test/stack/**",
   "test/threats/**",
+  "test/simulate/**",
   "test/unit/control-plane/**",
   "test/unit/libtoe/**",
   "test/unit/{driver,world}.test.ts",

@@ -71,6 +71,16 @@ function congestionWindow(p: usize, r: usize, flags: u32): u32 {
   return window + duplicates * <u32>load<u16>(p, F.PROTOCOL_MSS);
 }
 
+/**
+ * TCP_CORK holds a segment back that is not full, until nothing more fits the transmit buffer: one
+ * that is smaller than a segment would wait for ever.
+ */
+function isCorked(p: usize, flags: u32): bool {
+  if ((flags & F.FLOW_CORK) == 0) return false;
+  const held = load<u32>(p, F.PROTOCOL_TX_SENT) + load<u32>(p, F.PROTOCOL_TX_AVAIL);
+  return held < (<u32>1) << <u32>load<u8>(p, F.PROTOCOL_TX_SHIFT);
+}
+
 /** Bytes that the next segment may carry now; 0 also when only a FIN could go. */
 export function sendable(p: usize, r: usize): u32 {
   const flags = flagsOf(p);
@@ -84,7 +94,7 @@ export function sendable(p: usize, r: usize): u32 {
     peerWindow(p),
     load<u16>(p, F.PROTOCOL_MSS),
     again || (flags & F.FLOW_NODELAY) != 0,
-    !again && (flags & F.FLOW_CORK) != 0,
+    !again && isCorked(p, flags),
     load<u32>(p, F.PROTOCOL_WINDOW_MAX),
     (flags & F.FLOW_FIN_PENDING) != 0,
   );
@@ -156,7 +166,7 @@ export function noteSendable(core: usize, work: usize, connection: u32, p: usize
   const avail = load<u32>(p, F.PROTOCOL_TX_AVAIL);
   if (avail == 0 && !finWaits) return;
   // Cork waits for more bytes; a full segment or the last one waits for the window.
-  const corked = (flags & F.FLOW_CORK) != 0 && !finWaits && avail < load<u16>(p, F.PROTOCOL_MSS);
+  const corked = isCorked(p, flags) && !finWaits && avail < load<u16>(p, F.PROTOCOL_MSS);
   if (corked && peerWindow(p) != 0) return;
   // RFC 9293 SHLD-29: the first probe goes out after one RTO without window.
   setFlags(p, flags | F.FLOW_PERSIST);

@@ -176,6 +176,8 @@ function establish(plane: Plane, id: number, via: Interface, event: ConnectionEv
   rows.setTime(id, R.TIME_RTT, isFirst ? Math.max(1, now - rows.time(id, R.TIME_SENT)) : 0);
   if (installRow(plane, id, via) !== InstallStatus.Ok) return false;
   change(plane, id, event);
+  // The peer's answer has overtaken that of ARP: no SYN has to wait for it any more.
+  rows.lower(id, R.ROW_IS_RESOLVING);
   rows.set(id, R.ROW_RETRIES, 0);
   rows.set(id, R.ROW_SOFT_ERROR, 0);
   setDeadline(plane, id, R.TIME_STATE, Infinity);

@@ -9,7 +9,8 @@ import * as C from "../../host/libtoe/constants.ts";
 import { seedOf } from "../support/env.ts";
 import { MISUSE_CASES, type MisuseStack } from "../unit/libtoe/misuse-cases.ts";
 import { StreamEnd } from "./stream-end.ts";
-import { MINUTE, poolCounts, SECOND, WorldPair } from "./world-pair.ts";
+import { poolCounts } from "../support/pool-counts.ts";
+import { MINUTE, SECOND, WorldPair } from "./world-pair.ts";
 
 const PORT = 80;
 const SEED = seedOf(9);

@@ -9,7 +9,8 @@ import { expect, test } from "vitest";
 import { SO_RCVBUF, SO_SNDBUF, SOL_SOCKET } from "../../host/libtoe/constants.ts";
 import type { LibToe } from "../../host/libtoe/libtoe.ts";
 import { buildUnderTest, dataPathUnderTest, seedOf } from "../support/env.ts";
-import { poolCounts, sequencesAssigned, WorldPair } from "./world-pair.ts";
+import { poolCounts, sequencesAssigned } from "../support/pool-counts.ts";
+import { WorldPair } from "./world-pair.ts";
 
 const PORT = 80;
 const SEED = seedOf(4);

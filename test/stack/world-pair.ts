@@ -3,19 +3,8 @@
  * 10.0.0.2, one link, everything from one seed. Applications are functions run after each poll of
  * their host.
  */
-import {
-  CORE_BOUND,
-  CORE_CHUNK_FREE_COUNT,
-  CORE_CHUNK_RESERVED,
-  CORE_INSTALLED,
-  CORE_SEQUENCE_ASSIGNED,
-  CORE_SEQUENCE_DOMAINS,
-  CORE_SEQUENCE_FAULTS,
-  CORE_SEQUENCE_RELEASED,
-} from "../../bindings/abi/memory-map.ts";
-import { WHEEL_COUNT } from "../../bindings/abi/timer.ts";
 import type { CoreSource } from "../../bindings/core.ts";
-import { brokenGuards, type LayoutOptions } from "../../bindings/layout.ts";
+import type { LayoutOptions } from "../../bindings/layout.ts";
 import type { Profile, ProfileName } from "../../host/control-plane/profile.ts";
 import { ERRNO } from "../../host/errors.ts";
 import type { SocketAddress } from "../../host/libtoe/calls.ts";
@@ -25,10 +14,9 @@ import type { InterconnectDescription } from "../../host/pcie/interconnect.ts";
 import { Stack } from "../../host/stack.ts";
 import { type Host, World, type WorldLinkOptions } from "../../host/world.ts";
 import { loadModule, TEST_LAYOUT } from "../support/load-core.ts";
+import { type PoolCounts, poolCounts } from "../support/pool-counts.ts";
 import { WindowWatch } from "../support/window-watch.ts";
 
-/** Points of the pipeline where sequence numbers are given and released. */
-const SEQUENCE_POINTS = 4;
 const ADDRESSES = ["10.0.0.1", "10.0.0.2"] as const;
 
 export const SECOND = 1e9;
@@ -78,62 +66,6 @@ export interface WorldPairOptions {
   readonly interconnect?: InterconnectDescription;
   /** One macrotask, for tests with promises. */
   readonly turn?: () => Promise<void>;
-}
-
-/** What must be as before when all is closed and every timer has passed. */
-export interface PoolCounts {
-  readonly chunks: number;
-  /** Chunks that receive windows promise. */
-  readonly promised: number;
-  readonly installed: number;
-  readonly bound: number;
-  readonly timers: number;
-  readonly rows: number;
-  readonly listeners: number;
-  readonly descriptors: number;
-  readonly sequenceFaults: number;
-  /** Reorder points that have given out a number and not released it: "point.domain". */
-  readonly unreleased: readonly string[];
-  readonly brokenGuards: readonly string[];
-}
-
-function sequencesHeld({ core }: Stack): string[] {
-  const { words, address } = core;
-  const held: string[] = [];
-  for (let point = 0; point < SEQUENCE_POINTS; point += 1) {
-    for (let domain = 0; domain < CORE_SEQUENCE_DOMAINS; domain += 1) {
-      const at = (address >>> 2) + point * CORE_SEQUENCE_DOMAINS + domain;
-      const assigned = words[at + (CORE_SEQUENCE_ASSIGNED >>> 2)];
-      const released = words[at + (CORE_SEQUENCE_RELEASED >>> 2)];
-      if (assigned !== released) held.push(`${point}.${domain}`);
-    }
-  }
-  return held;
-}
-
-/** Numbers given out at all reorder points of a stack: 0 would prove nothing. */
-export function sequencesAssigned({ core }: Stack): number {
-  const at = (core.address + CORE_SEQUENCE_ASSIGNED) >>> 2;
-  const table = core.words.subarray(at, at + SEQUENCE_POINTS * CORE_SEQUENCE_DOMAINS);
-  return table.reduce((sum, count) => sum + count, 0);
-}
-
-export function poolCounts(stack: Stack): PoolCounts {
-  const { core, control, toe } = stack;
-  const word = (offset: number): number => core.words[(core.address + offset) >>> 2] as number;
-  return {
-    chunks: word(CORE_CHUNK_FREE_COUNT),
-    promised: word(CORE_CHUNK_RESERVED),
-    installed: word(CORE_INSTALLED),
-    bound: word(CORE_BOUND),
-    timers: core.words[((core.map.base.wheel as number) + WHEEL_COUNT) >>> 2] as number,
-    rows: control.counters.connections,
-    listeners: control.counters.listeners,
-    descriptors: toe.internals.table.count,
-    sequenceFaults: word(CORE_SEQUENCE_FAULTS),
-    unreleased: sequencesHeld(stack),
-    brokenGuards: brokenGuards(core.view, core.map),
-  };
 }
 
 export class WorldPair {

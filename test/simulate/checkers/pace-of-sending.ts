@@ -1,0 +1,94 @@
+/**
+ * I8, I13: nothing is sent without a cause. Bytes go again only after something has arrived or a
+ * timeout has passed, timeouts are no shorter than the least RTO and double, and frames without
+ * data are no more than what came in, timers and calls.
+ */
+import { Counter } from "../../../bindings/abi/counters.ts";
+import { PROFILES } from "../../../host/control-plane/profile.ts";
+import type { Stack } from "../../../host/stack.ts";
+import type { Checker, Frame, Scene } from "./checker.ts";
+import { isHeldBack, isPaced } from "../plan.ts";
+import type { Side } from "./flow-book.ts";
+import { RST, SYN } from "./reference-parser.ts";
+import { describe } from "./sent-segments.ts";
+
+/** Frames without a cause of their own: ARP at the start, an ACK that was due. */
+const SPARE = 16;
+/** Of what a frame, a timer and a call may each cause. */
+const FACTOR = 2;
+/** Timers stand in slots, and a poll may be early in none. */
+const TOLERANCE = 0.98;
+
+/** An arrival this long before a frame may still be the cause of the next one; ns. */
+const SAME_TIME = 1e6;
+
+/** When the bytes of a place went out last. */
+interface Last {
+  at: number;
+  arrivals: number;
+  /** Since the time before, when only a timeout can have been the cause; else 0. */
+  gap: number;
+  /** First of all, or by a timeout: whose timer runs from then on. */
+  timed: boolean;
+}
+
+export class PaceOfSending implements Checker {
+  readonly #scene: Scene;
+  readonly #last = new WeakMap<Side, Map<number, Last>>();
+  readonly #empty: number[];
+  readonly #arrived: number[];
+  /** False where polls may be late: gaps say nothing about timers then. */
+  readonly #keepsTime: boolean;
+
+  constructor(scene: Scene) {
+    this.#scene = scene;
+    const { plan } = scene;
+    this.#empty = plan.hosts.map(() => 0);
+    this.#arrived = plan.hosts.map(() => 0);
+    const jumps = plan.timeline.some(({ event }) => event.what === "jump");
+    this.#keepsTime = !jumps && !isHeldBack(plan) && !isPaced(plan);
+  }
+
+  arrived({ host }: Frame): void {
+    this.#arrived[host] = (this.#arrived[host] as number) + 1;
+  }
+
+  sent(frame: Frame): void {
+    const { segment: s, side, host, now } = frame;
+    if (!s.isTcp || s.payloadBytes === 0) this.#empty[host] = (this.#empty[host] as number) + 1;
+    if (side === undefined || !s.isTcp || s.has(RST)) return;
+    if (s.payloadBytes === 0 && !s.has(SYN)) return;
+    const places = this.#last.get(side) ?? new Map<number, Last>();
+    this.#last.set(side, places);
+    const place = s.has(SYN) ? -1 : side.place(s.seq);
+    const last = places.get(place);
+    const quiet = last?.arrivals === side.arrivals && last.at - side.arrivedAt > SAME_TIME;
+    // Nobody else's timer: the first that is not acknowledged.
+    const isFirst = place === Math.max(side.acked, s.has(SYN) ? -1 : 0);
+    const timed = last === undefined || (quiet && isFirst);
+    const gap = last !== undefined && quiet && isFirst ? now - last.at : 0;
+    places.set(place, { at: now, arrivals: side.arrivals, gap, timed });
+    if (gap > 0 && last?.timed === true && this.#keepsTime) this.#checkGap(frame, gap, last.gap);
+  }
+
+  #checkGap(frame: Frame, gap: number, before: number): void {
+    const { rtoMin, rtoMax } = PROFILES[this.#scene.plan.hosts[frame.host]?.profile ?? "internet"];
+    if (gap < rtoMin * TOLERANCE) {
+      this.#scene.report("I13", `${describe(frame)}: again after ${gap} ns and nothing heard`);
+    }
+    if (before > 0 && gap < Math.min(2 * before, rtoMax) * TOLERANCE) {
+      this.#scene.report("I8", `${describe(frame)}: again after ${gap} ns, before that ${before}`);
+    }
+  }
+
+  polled(host: number): void {
+    const stack = this.#scene.stacks[host] as Stack;
+    const { core } = stack;
+    const at = (core.map.base.counters as number) + 8 * Counter.TimersFired;
+    const timers = Number(core.view.getBigUint64(at, true));
+    const causes = (this.#arrived[host] as number) + timers + (this.#scene.calls[host] as number);
+    const frames = this.#empty[host] as number;
+    if (frames <= FACTOR * causes + SPARE) return;
+    this.#scene.report("I13", `host${host}: ${frames} frames without data, ${causes} causes`);
+  }
+}
