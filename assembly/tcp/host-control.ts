@@ -3,13 +3,14 @@
  * context: credits and appended bytes are checked against what was delivered and what is free,
  * and a lie changes nothing (threats D06, D07).
  */
-import { congestionInitialize } from "./congestion/congestion-control.ts";
+import { congestionInitialize, isCongestionChoice } from "./congestion/congestion-control.ts";
 import { congestionOnRecoveryExit } from "./congestion/congestion-control.ts";
 import { congestionOnTimeout } from "./congestion/congestion-control.ts";
 import { windowStep } from "./window.ts";
 import { rttAbandon } from "./round-trip-time.ts";
 import { count } from "../base/counter.ts";
-import { protocolOf, recoveryOf } from "../flow/flow-state.ts";
+import { addShared } from "../base/shared.ts";
+import { postOf, protocolOf, recoveryOf } from "../flow/flow-state.ts";
 import { creditReceive } from "../flow/receive-buffer.ts";
 import { Counter } from "../../bindings/abi/counters.ts";
 import { ATX_FIN, ATX_RX_SHUT, AtxOpcode } from "../../bindings/abi/descriptor.ts";
@@ -19,8 +20,8 @@ import { CORE_NOW } from "../../bindings/abi/memory-map.ts";
 import { seqDistance } from "../../bindings/abi/seq.ts";
 import * as W from "../../bindings/abi/work.ts";
 import { acknowledge, edgeAfter, windowField } from "./acknowledge.ts";
-import { forgetScoreboard, goBack } from "./loss.ts";
-import { act, drop, flagsOf, noteSendable, peerWindow } from "./state.ts";
+import { forgetScoreboard, goBack, recoverWithWindow } from "./loss.ts";
+import { act, announceReduction, drop, flagsOf, noteSendable, peerWindow } from "./state.ts";
 import { restartRetransmit, sentData, setFlags } from "./state.ts";
 import { emit } from "./transmit.ts";
 
@@ -92,8 +93,10 @@ function windowUpdate(core: usize, work: usize, connection: u32, p: usize): void
 function timeout(core: usize, work: usize, connection: u32, p: usize): void {
   const r = recoveryOf(core, connection);
   const sent = load<u32>(p, F.PROTOCOL_TX_SENT);
+  if (load<u32>(work, W.WORK_ARGUMENT_LOW) != 0) release(p);
   if (sent == 0) return noteSendable(core, work, connection, p);
   if (load<u32>(work, W.WORK_ARGUMENT_LOW) != 0) {
+    addShared(postOf(core, connection) + F.POST_TIMEOUTS, 1);
     collapse(core, p, r, sent);
   } else if ((flagsOf(p) & F.FLOW_RECOVERY) != 0) {
     // RFC 1191, 6.4: no sign of congestion; what inflated the window is over all the same.
@@ -109,6 +112,13 @@ function timeout(core: usize, work: usize, connection: u32, p: usize): void {
   noteSendable(core, work, connection, p);
 }
 
+/** RFC 3168 6.1.2 (ECN-14): what waited for the timer may go. */
+// @ts-ignore: decorator
+@inline
+function release(p: usize): void {
+  store<u8>(p, load<u8>(p, F.PROTOCOL_ECHO) & <u8>~F.ECHO_HOLD, F.PROTOCOL_ECHO);
+}
+
 /** The retransmission timer expired (RFC 6298, 5.5; RFC 5681, 3.1). */
 function collapse(core: usize, p: usize, r: usize, sent: u32): void {
   const backoff: u32 = load<u8>(r, F.RECOVERY_BACKOFF);
@@ -117,6 +127,7 @@ function collapse(core: usize, p: usize, r: usize, sent: u32): void {
   const first = (echo & F.ECHO_TIMED_OUT) == 0;
   congestionOnTimeout(p, r, sent, first, load<u64>(core, CORE_NOW));
   store<u8>(p, <u8>(echo | F.ECHO_TIMED_OUT), F.PROTOCOL_ECHO);
+  announceReduction(p);
   store<u8>(r, <u8>min(backoff + 1, 63), F.RECOVERY_BACKOFF);
 }
 
@@ -160,11 +171,19 @@ function configure(core: usize, work: usize, connection: u32, p: usize, opcode: 
     if (high != 0) store<u32>(r, max(2 * mss, high), F.RECOVERY_SSTHRESH);
   } else if (opcode == AtxOpcode.SetMss) {
     store<u16>(p, <u16>low, F.PROTOCOL_MSS);
-  } else if (opcode == AtxOpcode.SetAlgorithm && low <= <u32>F.CongestionAlgorithm.Dctcp) {
-    store<u8>(r, <u8>low, F.RECOVERY_ALGORITHM);
-    congestionInitialize(p, r, low, load<u64>(core, CORE_NOW));
+  } else if (opcode == AtxOpcode.SetAlgorithm && isCongestionChoice(low)) {
+    setAlgorithm(core, p, r, low);
   }
   noteSendable(core, work, connection, p);
+}
+
+/** TCP_CONGESTION of a live connection: from window to rate, back, or another window. */
+function setAlgorithm(core: usize, p: usize, r: usize, choice: u32): void {
+  const before: u32 = load<u8>(r, F.RECOVERY_ALGORITHM);
+  congestionInitialize(p, r, choice, load<u64>(core, CORE_NOW));
+  const after: u32 = load<u8>(r, F.RECOVERY_ALGORITHM);
+  if (before == F.CongestionAlgorithm.None && after != before) recoverWithWindow(core, p, r);
+  release(p);
 }
 
 /** The delayed-ACK timer fired (RFC 9293 MUST-40). */

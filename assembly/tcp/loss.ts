@@ -7,14 +7,14 @@ import { congestionOnLoss } from "./congestion/congestion-control.ts";
 import { congestionOnRecoveryExit } from "./congestion/congestion-control.ts";
 import { rttAbandon } from "./round-trip-time.ts";
 import { acknowledgeInSackRecovery, enterSackRecovery } from "./sack-recovery.ts";
-import { isSackRecovery } from "./sack-recovery.ts";
+import { isSackRecovery, resumeSackRecovery } from "./sack-recovery.ts";
 import { forgetSacked, lostEdge, sackedCount } from "./scoreboard.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
 import { DUP_ACK_THRESHOLD } from "../../bindings/abi/limits.ts";
 import { CORE_NOW } from "../../bindings/abi/memory-map.ts";
 import { seqBefore } from "../../bindings/abi/seq.ts";
 import * as W from "../../bindings/abi/work.ts";
-import { act, flagsOf, sentData, setFlags } from "./state.ts";
+import { act, announceReduction, flagsOf, sentData, setFlags } from "./state.ts";
 
 /** Takes what is in flight back to unsent: the next segment starts at una (Reset). */
 export function goBack(p: usize): void {
@@ -70,6 +70,7 @@ export function enterRecovery(core: usize, work: usize, p: usize, r: usize): voi
   const flight = min(load<u32>(p, F.PROTOCOL_TX_SENT), load<u32>(p, F.PROTOCOL_CWND));
   const mss: u32 = load<u16>(p, F.PROTOCOL_MSS);
   congestionOnLoss(p, r, flight, load<u64>(core, CORE_NOW));
+  announceReduction(p);
   store<u32>(r, una + load<u32>(p, F.PROTOCOL_TX_MAX), F.RECOVERY_RECOVER);
   const ssthresh = load<u32>(r, F.RECOVERY_SSTHRESH);
   act(work, W.ACTION_FAST_RETRANSMIT);
@@ -104,4 +105,18 @@ export function acknowledgeInRecovery(core: usize, p: usize, r: usize, acked: u3
   if (acked >= mss) window += mss;
   store<u32>(p, window, F.PROTOCOL_CWND);
   setFlags(p, flags | F.FLOW_RETRANSMIT);
+}
+
+/**
+ * A connection that had a rate has got a window (AtxOpcode.SetAlgorithm) in the middle of recovery:
+ * the loss is answered now, for nothing held the sender back before.
+ */
+export function recoverWithWindow(core: usize, p: usize, r: usize): void {
+  if ((flagsOf(p) & F.FLOW_RECOVERY) == 0) return;
+  const sent = load<u32>(p, F.PROTOCOL_TX_SENT);
+  store<u32>(p, sent, F.PROTOCOL_CWND);
+  congestionOnLoss(p, r, sent, load<u64>(core, CORE_NOW));
+  announceReduction(p);
+  if (isSackRecovery(r)) return resumeSackRecovery(p, r);
+  store<u32>(p, load<u32>(r, F.RECOVERY_SSTHRESH), F.PROTOCOL_CWND);
 }

@@ -28,11 +28,22 @@ export function isSackRecovery(r: usize): bool {
 export function enterSackRecovery(p: usize, r: usize): void {
   const mss: u32 = load<u16>(p, F.PROTOCOL_MSS);
   store<u32>(r, load<u32>(p, F.PROTOCOL_TX_UNA), F.RECOVERY_HIGH_RXT);
+  beginReduction(p, r);
+  allow(p, r, 0, isWindowless(r) ? CONGESTION_WINDOW_MAX : mss);
+  setFlags(p, flagsOf(p) | F.FLOW_RECOVERY | F.FLOW_RETRANSMIT);
+}
+
+/** ... and goes on with a window that the congestion policy has just set. */
+export function resumeSackRecovery(p: usize, r: usize): void {
+  beginReduction(p, r);
+  allow(p, r, 0, 0);
+  chooseHole(p, r);
+}
+
+function beginReduction(p: usize, r: usize): void {
   store<u32>(r, load<u32>(p, F.PROTOCOL_TX_SENT), F.RECOVERY_PRR_FLIGHT);
   store<u32>(r, 0, F.RECOVERY_PRR_DELIVERED);
   store<u32>(r, 0, F.RECOVERY_PRR_ALLOWED);
-  allow(p, r, 0, isWindowless(r) ? CONGESTION_WINDOW_MAX : mss);
-  setFlags(p, flagsOf(p) | F.FLOW_RECOVERY | F.FLOW_RETRANSMIT);
 }
 
 /** A rate in place of a window: nothing is held back. */

@@ -23,6 +23,8 @@ export interface Profile {
   readonly goBackN: boolean;
   /** True: our SYN asks for ECN. A peer's request is accepted in any case. */
   readonly ecn: boolean;
+  /** RFC 8511: a mark reduces a window less than a loss does. Sender's side alone. */
+  readonly abe: boolean;
   /** 2 MSL. */
   readonly timeWait: number;
 }
@@ -51,6 +53,7 @@ function read(name: ProfileName): Profile {
     algorithm: value("ALGORITHM"),
     goBackN: value("GO_BACK_N") !== 0,
     ecn: value("ECN") !== 0,
+    abe: value("ABE") !== 0,
     timeWait: value("TIME_WAIT") * MICROSECOND,
   };
 }
