@@ -15,6 +15,7 @@ import {
   congestionInitialize, congestionOnAck, congestionOnEcn, congestionOnIdle, congestionOnLoss,
   congestionOnRecoveryExit, congestionOnTimeout,
 } from "./tcp/congestion/congestion-control.ts";
+import { congestionOnRttSample } from "./tcp/congestion/rtt-sample.ts";
 import { cubeRoot, cubicWindow } from "./tcp/congestion/cubic.ts";
 import { dctcpAlpha } from "./tcp/congestion/dctcp.ts";
 export {
@@ -26,7 +27,7 @@ export {
   congestionInitialize, congestionOnAck, congestionOnEcn, congestionOnIdle, congestionOnLoss,
   congestionOnRecoveryExit, congestionOnTimeout,
 };
-export { cubeRoot, cubicWindow, dctcpAlpha };
+export { congestionOnRttSample, cubeRoot, cubicWindow, dctcpAlpha };
 
 import { logsInitialize } from "./flow/send-log-pool.ts";
 import { markLostByTime } from "./tcp/rack.ts";

@@ -11,6 +11,7 @@ import { carousel } from "./carousel.ts";
 import { checksum } from "./checksum.ts";
 import { connect } from "./connect.ts";
 import { connections } from "./connections.ts";
+import { fairness } from "./fairness.ts";
 import { FULL, QUICK, machine, type Bar, type BenchReport, type BenchScale } from "./harness.ts";
 import { rmt } from "./rmt.ts";
 import { rpc } from "./rpc.ts";
@@ -31,6 +32,7 @@ export const BENCHES: ReadonlyMap<string, BenchBody> = new Map<string, BenchBody
   ["carousel", carousel],
   ["workers", workers],
   ["rmt", rmt],
+  ["fairness", fairness],
 ]);
 
 const USAGE = `bench: expected a name of ${[...BENCHES.keys()].join(", ")}`;

@@ -15,7 +15,8 @@ import {
   FRAME_SIZE,
 } from "../bindings/abi/descriptor.ts";
 import * as D from "../bindings/abi/descriptor.ts";
-import { CongestionAlgorithm, FLOW_NODELAY, FLOW_TIMESTAMPS } from "../bindings/abi/flow-state.ts";
+import { ALGORITHM_EXACT, CongestionAlgorithm } from "../bindings/abi/flow-state.ts";
+import { FLOW_NODELAY, FLOW_TIMESTAMPS } from "../bindings/abi/flow-state.ts";
 import { POST_RX_LIST, POST_SIZE, POST_TX_LIST } from "../bindings/abi/flow-state.ts";
 import { BATCH_MAX } from "../bindings/abi/limits.ts";
 import * as M from "../bindings/abi/memory-map.ts";
@@ -140,7 +141,7 @@ export class FlowCore {
     const { view } = this.core;
     const at = this.#record;
     view.setUint16(at + D.INSTALL_CONTEXT, CONTEXT, true);
-    view.setUint8(at + D.INSTALL_ALGORITHM, CongestionAlgorithm.None);
+    view.setUint8(at + D.INSTALL_ALGORITHM, CongestionAlgorithm.None | ALGORITHM_EXACT);
     view.setUint8(at + D.INSTALL_ACK_THRESHOLD, 1);
     view.setUint8(at + D.INSTALL_INTERVAL_LIMIT, intervals ?? 4);
     view.setUint8(at + D.INSTALL_RX_SHIFT, this.#shift);

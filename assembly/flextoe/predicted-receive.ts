@@ -12,6 +12,7 @@ import { findIpv4, hashIpv4 } from "../flow/connection-database.ts";
 import { postOf, preOf, protocolOf, recoveryOf } from "../flow/flow-state.ts";
 import { linkBytes, packetOf } from "../flow/ingress-frame.ts";
 import { congestionOnAck } from "../tcp/congestion/congestion-control.ts";
+import { wantsSamples } from "../tcp/congestion/rtt-sample.ts";
 import { rttOnAck } from "../tcp/round-trip-time.ts";
 import { isInvalidIpv4Source } from "../wire/ipv4.ts";
 import { Counter } from "../../bindings/abi/counters.ts";
@@ -24,7 +25,7 @@ import { seqBefore, seqDistance } from "../../bindings/abi/seq.ts";
 import { ReorderPoint } from "../../bindings/abi/stage.ts";
 import * as T from "../../bindings/abi/tcp.ts";
 import * as W from "../../bindings/abi/work.ts";
-import { settleRetransmit, updateWindow } from "../tcp/receive-ack.ts";
+import { sampleRound, settleRetransmit, updateWindow } from "../tcp/receive-ack.ts";
 import { announceWindow, countUnacked } from "../tcp/acknowledge.ts";
 import { flagsOf, noteSendable, peerWindow, startDelayedAck } from "../tcp/state.ts";
 import { scatter } from "../nic/dma.ts";
@@ -71,7 +72,7 @@ export function receivePredicted(core: usize, entry: usize, work: usize): i32 {
   if (!isExpected(core, connection, p, tcp, length, acked)) return UNEXPECTED;
   if (!hasChecksum(pre, tcp, total - I.IPV4_SIZE)) return UNEXPECTED;
   commit(p, tcp, header, acked);
-  if (acked != 0) advance(core, connection, p, acked);
+  if (acked != 0) advance(core, connection, p, acked, tcp, header);
   const post = postOf(core, connection);
   if (length != 0) place(core, connection, pre, post, p, tcp + header, length);
   noteReceived(core, post, length, length, acked);
@@ -215,7 +216,14 @@ function commit(p: usize, tcp: usize, header: u32, acked: u32): void {
 /** New data acknowledged, all of it in flight: una, RTT, congestion window, timer. */
 // @ts-ignore: decorator
 @inline
-function advance(core: usize, connection: u32, p: usize, acked: u32): void {
+function advance(
+  core: usize,
+  connection: u32,
+  p: usize,
+  acked: u32,
+  tcp: usize,
+  header: u32,
+): void {
   const r = recoveryOf(core, connection);
   const now = load<u64>(core, M.CORE_NOW);
   const before = load<u32>(p, F.PROTOCOL_TX_SENT);
@@ -223,7 +231,9 @@ function advance(core: usize, connection: u32, p: usize, acked: u32): void {
   store<u32>(p, before - acked, F.PROTOCOL_TX_SENT);
   store<u32>(p, load<u32>(p, F.PROTOCOL_TX_MAX) - acked, F.PROTOCOL_TX_MAX);
   store<u32>(p, una, F.PROTOCOL_TX_UNA);
-  rttOnAck(r, una, now);
+  if (!rttOnAck(r, una, now) && wantsSamples(r) && header != T.TCP_SIZE) {
+    sampleRound(core, connection, r, load32be(tcp, T.TCP_SIZE + 8));
+  }
   congestionOnAck(p, r, acked, before, false, now);
   settleRetransmit(core, connection, p);
 }

@@ -7,6 +7,7 @@
 import { protocolOf } from "../flow/flow-state.ts";
 import { acknowledge } from "../tcp/acknowledge.ts";
 import { admitSegment, clearResult, isAcceptable, updateTimestamp } from "../tcp/arrival.ts";
+import { noteProbeMark } from "../tcp/congestion-marks.ts";
 import { receiveAck } from "../tcp/receive-ack.ts";
 import { drop, noteSendable } from "../tcp/state.ts";
 import { DropReason } from "../../bindings/abi/drop-reason.ts";
@@ -40,6 +41,7 @@ export function protocolRx(core: usize, work: usize): void {
     if (span != 0) receivePayload(core, work, connection, p, seq, length, tcpFlags);
   } else {
     drop(work, seqBefore(seq, next) ? DropReason.Duplicate : DropReason.OutOfWindow);
+    if (length != 0) noteProbeMark(core, work, connection, p, next, window);
     acknowledge(core, work, connection, p);
   }
   noteSendable(core, work, connection, p);

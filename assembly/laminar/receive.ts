@@ -10,7 +10,7 @@
 import { postOf, protocolOf, recoveryOf } from "../flow/flow-state.ts";
 import { acknowledge, countUnacked } from "../tcp/acknowledge.ts";
 import { admitSegment, clearResult, isAcceptable, updateTimestamp } from "../tcp/arrival.ts";
-import { noteMark } from "../tcp/congestion-marks.ts";
+import { noteMark, noteProbeMark } from "../tcp/congestion-marks.ts";
 import { receiveFin } from "../tcp/end-of-stream.ts";
 import { enterRecovery } from "../tcp/loss.ts";
 import { advance, noteDuplicate, oldAck } from "../tcp/receive-ack.ts";
@@ -36,7 +36,8 @@ export function receiveSegment(core: usize, work: usize): void {
   const length = load<u32>(work, W.WORK_PAYLOAD_LENGTH);
   const span = length + finOf(work);
   const next = load<u32>(p, F.PROTOCOL_RX_NEXT_SEQ);
-  const acceptable = isAcceptable(seq, span, next, load<u32>(p, F.PROTOCOL_RX_AVAIL));
+  const window = load<u32>(p, F.PROTOCOL_RX_AVAIL);
+  const acceptable = isAcceptable(seq, span, next, window);
   if (!mayEnter(core, work, connection, p, length, acceptable)) return;
   receivePass(core);
   const acked = result(core, T.ACKED);
@@ -46,6 +47,7 @@ export function receiveSegment(core: usize, work: usize): void {
   if (isRelaxed() && acceptable) updateTimestamp(work, p, seq, span);
   let due = mirror;
   if (length != 0) due = reassembled(core, work, connection, p, mirror);
+  if (length != 0 && !acceptable) noteProbeMark(core, work, connection, p, next, window);
   takeAck(core, work, connection, p, acked, unsent, fast);
   const ended = receiveEnd(core, work, connection, p, span != length && acceptable);
   if (due || ended || span != length || (length == 0 && !acceptable)) {

@@ -5,7 +5,9 @@
  */
 import { fold, sumWords } from "../base/checksum.ts";
 import { count } from "../base/counter.ts";
-import { congestionInitialize } from "../tcp/congestion/congestion-control.ts";
+import {
+  congestionInitialize, isCongestionChoice,
+} from "../tcp/congestion/congestion-control.ts";
 import { rttSample } from "../tcp/round-trip-time.ts";
 import { find, hashAddresses, insert, remove } from "../flow/connection-database.ts";
 import { isConnection, postOf, preOf, protocolOf } from "../flow/flow-state.ts";
@@ -143,7 +145,7 @@ function isInstallable(core: usize, record: usize, connection: u32): bool {
   const limit: u32 = load<u8>(record, D.INSTALL_INTERVAL_LIMIT);
   if (limit > L.OOO_INTERVALS_MAX) return false;
   if (load<u16>(record, D.INSTALL_MSS) == 0) return false;
-  return load<u8>(record, D.INSTALL_ALGORITHM) <= <u8>F.CongestionAlgorithm.Dctcp;
+  return isCongestionChoice(load<u8>(record, D.INSTALL_ALGORITHM));
 }
 
 /** The header template and the sums that each segment starts from. */

@@ -4,6 +4,7 @@
  */
 import { count } from "../base/counter.ts";
 import { isConnection, postOf, preOf, protocolOf, recoveryOf } from "../flow/flow-state.ts";
+import { WINDOWLESS_RTT } from "../../bindings/abi/congestion.ts";
 import { Counter } from "../../bindings/abi/counters.ts";
 import * as D from "../../bindings/abi/descriptor.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
@@ -63,6 +64,8 @@ function inspectRecovery(info: usize, r: usize): void {
   store<f64>(info, <f64>load<u64>(r, F.RECOVERY_RTO), D.INFO_RTO);
   store<f64>(info, <f64>load<u64>(r, F.RECOVERY_RTT_MIN), D.INFO_RTT_MIN);
   store<f64>(info, <f64>load<u64>(r, F.RECOVERY_LAST_SEND), D.INFO_LAST_SEND);
+  const windowless = load<u8>(r, F.RECOVERY_ALGORITHM) == <u8>F.CongestionAlgorithm.None;
+  store<f64>(info, windowless ? <f64>load<u64>(r, WINDOWLESS_RTT) : 0, D.INFO_RTT);
 }
 
 function inspectPost(info: usize, post: usize): void {
@@ -77,9 +80,6 @@ function inspectPost(info: usize, post: usize): void {
   store<f64>(info, <f64>load<u64>(post, F.POST_LAST_RECEIVE), D.INFO_LAST_RECEIVE);
   store<f64>(info, <f64>load<u64>(post, F.POST_BYTES_IN), D.INFO_BYTES_IN);
   store<f64>(info, <f64>load<u64>(post, F.POST_BYTES_ACKED), D.INFO_BYTES_ACKED);
-  // Statistics of the control plane's interval start again (Table 4.1: cnt_ackb, cnt_ecnb).
   store<u32>(info, load<u32>(post, F.POST_ACKED_BYTES), D.INFO_ACKED_BYTES);
   store<u32>(info, load<u32>(post, F.POST_ECN_BYTES), D.INFO_ECN_BYTES);
-  store<u32>(post, 0, F.POST_ACKED_BYTES);
-  store<u32>(post, 0, F.POST_ECN_BYTES);
 }

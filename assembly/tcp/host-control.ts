@@ -3,13 +3,14 @@
  * context: credits and appended bytes are checked against what was delivered and what is free,
  * and a lie changes nothing (threats D06, D07).
  */
-import { congestionInitialize } from "./congestion/congestion-control.ts";
+import { congestionInitialize, isCongestionChoice } from "./congestion/congestion-control.ts";
 import { congestionOnRecoveryExit } from "./congestion/congestion-control.ts";
 import { congestionOnTimeout } from "./congestion/congestion-control.ts";
 import { windowStep } from "./window.ts";
 import { rttAbandon } from "./round-trip-time.ts";
 import { count } from "../base/counter.ts";
-import { protocolOf, recoveryOf } from "../flow/flow-state.ts";
+import { addShared } from "../base/shared.ts";
+import { postOf, protocolOf, recoveryOf } from "../flow/flow-state.ts";
 import { creditReceive } from "../flow/receive-buffer.ts";
 import { Counter } from "../../bindings/abi/counters.ts";
 import { ATX_FIN, ATX_RX_SHUT, AtxOpcode } from "../../bindings/abi/descriptor.ts";
@@ -19,13 +20,13 @@ import { CORE_NOW } from "../../bindings/abi/memory-map.ts";
 import { seqDistance } from "../../bindings/abi/seq.ts";
 import * as W from "../../bindings/abi/work.ts";
 import { acknowledge, edgeAfter, windowField } from "./acknowledge.ts";
-import { goBack, noteLossState } from "./loss.ts";
+import { goBack, noteLossState, recoverWithWindow } from "./loss.ts";
 import { restartRetransmit } from "./retransmit-timer.ts";
 import { enterTimeout, modeOf, windowOf } from "./sack-recovery.ts";
 import { needLog } from "./send-log.ts";
 import { rememberWindow } from "./spurious.ts";
 import { forgetProbe } from "./tail-loss-probe.ts";
-import { act, drop, flagsOf, noteSendable, peerWindow } from "./state.ts";
+import { act, announceReduction, drop, flagsOf, noteSendable, peerWindow } from "./state.ts";
 import { sentData, setFlags } from "./state.ts";
 import { emit } from "./transmit.ts";
 
@@ -96,10 +97,13 @@ function windowUpdate(core: usize, work: usize, connection: u32, p: usize): void
 /** Reset: everything from una again, after a timeout or because the segments were too large. */
 function timeout(core: usize, work: usize, connection: u32, p: usize): void {
   const r = recoveryOf(core, connection);
-  if (load<u32>(p, F.PROTOCOL_TX_SENT) == 0) return noteSendable(core, work, connection, p);
   const expired = load<u32>(work, W.WORK_ARGUMENT_LOW) != 0;
-  if (expired) collapse(core, p, r);
-  else endReductions(core, p, r);
+  if (expired) release(p);
+  if (load<u32>(p, F.PROTOCOL_TX_SENT) == 0) return noteSendable(core, work, connection, p);
+  if (expired) {
+    addShared(postOf(core, connection) + F.POST_TIMEOUTS, 1);
+    collapse(core, p, r);
+  } else endReductions(core, p, r);
   const end = load<u32>(p, F.PROTOCOL_TX_UNA) + load<u32>(p, F.PROTOCOL_TX_MAX);
   store<u32>(r, end, F.RECOVERY_RECOVER);
   rttAbandon(r);
@@ -124,6 +128,13 @@ function endReductions(core: usize, p: usize, r: usize): void {
   congestionOnRecoveryExit(p, r, load<u32>(p, F.PROTOCOL_TX_SENT), load<u64>(core, CORE_NOW));
 }
 
+/** RFC 3168 6.1.2 (ECN-14): what waited for the timer may go. */
+// @ts-ignore: decorator
+@inline
+function release(p: usize): void {
+  store<u8>(p, load<u8>(p, F.PROTOCOL_ECHO) & <u8>~F.ECHO_HOLD, F.PROTOCOL_ECHO);
+}
+
 /** The retransmission timer expired (RFC 6298, 5.5; RFC 5681, 3.1). */
 function collapse(core: usize, p: usize, r: usize): void {
   const backoff: u32 = load<u8>(r, F.RECOVERY_BACKOFF);
@@ -135,6 +146,7 @@ function collapse(core: usize, p: usize, r: usize): void {
   const sent = load<u32>(p, F.PROTOCOL_TX_SENT);
   congestionOnTimeout(p, r, sent, first, load<u64>(core, CORE_NOW));
   store<u8>(p, <u8>(echo | F.ECHO_TIMED_OUT), F.PROTOCOL_ECHO);
+  announceReduction(p);
   store<u8>(r, <u8>min(backoff + 1, 63), F.RECOVERY_BACKOFF);
 }
 
@@ -178,11 +190,21 @@ function configure(core: usize, work: usize, connection: u32, p: usize, opcode: 
     if (high != 0) store<u32>(r, max(2 * mss, high), F.RECOVERY_SSTHRESH);
   } else if (opcode == AtxOpcode.SetMss) {
     store<u16>(p, <u16>low, F.PROTOCOL_MSS);
-  } else if (opcode == AtxOpcode.SetAlgorithm && low <= <u32>F.CongestionAlgorithm.Dctcp) {
-    store<u8>(r, <u8>low, F.RECOVERY_ALGORITHM);
-    congestionInitialize(p, r, low, load<u64>(core, CORE_NOW));
+  } else if (opcode == AtxOpcode.SetAlgorithm && isCongestionChoice(low)) {
+    setAlgorithm(core, p, r, low);
   }
   noteSendable(core, work, connection, p);
+}
+
+/** TCP_CONGESTION of a live connection: from window to rate, back, or another window. */
+function setAlgorithm(core: usize, p: usize, r: usize, choice: u32): void {
+  const before: u32 = load<u8>(r, F.RECOVERY_ALGORITHM);
+  congestionInitialize(p, r, choice, load<u64>(core, CORE_NOW));
+  const after: u32 = load<u8>(r, F.RECOVERY_ALGORITHM);
+  if (after == F.CongestionAlgorithm.None) {
+    store<u32>(r, load<u32>(p, F.PROTOCOL_CWND), F.RECOVERY_WINDOW);
+  } else if (before == F.CongestionAlgorithm.None) recoverWithWindow(core, p, r);
+  release(p);
 }
 
 /** The delayed-ACK timer fired (RFC 9293 MUST-40). */

@@ -9,7 +9,7 @@ import { congestionOnRecoveryExit } from "./congestion/congestion-control.ts";
 import { isRack } from "./rack.ts";
 import { chooseTimer, restartRetransmit } from "./retransmit-timer.ts";
 import { rttAbandon } from "./round-trip-time.ts";
-import { enterReduction, findLost, modeOf, refreshAllowance } from "./sack-recovery.ts";
+import { enterReduction, findLost, modeOf, refreshAllowance, resumeRecovery } from "./sack-recovery.ts";
 import { logOf, needLog } from "./send-log.ts";
 import { rememberWindow } from "./spurious.ts";
 import { forgetProbe, probeDue } from "./tail-loss-probe.ts";
@@ -20,7 +20,7 @@ import { CORE_NOW } from "../../bindings/abi/memory-map.ts";
 import { LOG_AGAIN, LOG_LOST, LOG_SACKED } from "../../bindings/abi/send-log.ts";
 import { seqBefore } from "../../bindings/abi/seq.ts";
 import * as W from "../../bindings/abi/work.ts";
-import { act, flagsOf, hasSendable, sentData, setFlags } from "./state.ts";
+import { act, announceReduction, flagsOf, hasSendable, sentData, setFlags } from "./state.ts";
 
 /** Takes what is in flight back to unsent: the next segment starts at una (Reset). */
 export function goBack(p: usize): void {
@@ -72,6 +72,7 @@ export function enterRecovery(core: usize, work: usize, p: usize, r: usize): voi
   const mss: u32 = load<u16>(p, F.PROTOCOL_MSS);
   rememberWindow(core, p, r);
   congestionOnLoss(p, r, flight, load<u64>(core, CORE_NOW));
+  announceReduction(p);
   store<u32>(r, una + load<u32>(p, F.PROTOCOL_TX_MAX), F.RECOVERY_RECOVER);
   const ssthresh = load<u32>(r, F.RECOVERY_SSTHRESH);
   act(work, W.ACTION_FAST_RETRANSMIT);
@@ -148,4 +149,18 @@ function reorderTimer(core: usize, work: usize, p: usize, r: usize): void {
   if (!inRecovery) recoverLost(core, work, p, r);
   else if (modeOf(r) != F.RecoveryMode.NewReno) refreshAllowance(core, p, r, 0);
   if (hasSendable(p, r)) act(work, W.ACTION_SCHEDULE);
+}
+
+/**
+ * A connection that had a rate has got a window (AtxOpcode.SetAlgorithm) in the middle of recovery:
+ * the loss is answered now, for nothing held the sender back before.
+ */
+export function recoverWithWindow(core: usize, p: usize, r: usize): void {
+  if ((flagsOf(p) & F.FLOW_RECOVERY) == 0) return;
+  const sent = load<u32>(p, F.PROTOCOL_TX_SENT);
+  store<u32>(p, sent, F.PROTOCOL_CWND);
+  congestionOnLoss(p, r, sent, load<u64>(core, CORE_NOW));
+  announceReduction(p);
+  if (modeOf(r) != F.RecoveryMode.NewReno) return resumeRecovery(p, r);
+  store<u32>(p, load<u32>(r, F.RECOVERY_SSTHRESH), F.PROTOCOL_CWND);
 }

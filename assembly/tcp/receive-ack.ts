@@ -3,7 +3,9 @@
  * range, transmit window, freed bytes, RTT, congestion control, duplicate ACKs, ECN-echo.
  */
 import { count } from "../base/counter.ts";
-import { congestionOnAck, congestionOnEcn } from "./congestion/congestion-control.ts";
+import { congestionHolds, congestionOnAck } from "./congestion/congestion-control.ts";
+import { congestionOnEcn } from "./congestion/congestion-control.ts";
+import { congestionOnRttSample, wantsSamples } from "./congestion/rtt-sample.ts";
 import { rttOnAck, rttSample } from "./round-trip-time.ts";
 import { postOf, recoveryOf } from "../flow/flow-state.ts";
 import { Counter } from "../../bindings/abi/counters.ts";
@@ -114,9 +116,23 @@ export function advance(core: usize, work: usize, connection: u32, p: usize, ack
   const probing = persisting && peerWindow(p) == 0;
   if (persisting && !probing) store<u8>(r, 0, F.RECOVERY_BACKOFF);
   if (load<u8>(r, F.RECOVERY_BACKOFF) != 0 && !probing) sampleEcho(core, work, connection, r);
-  rttOnAck(r, load<u32>(p, F.PROTOCOL_TX_UNA), now);
+  const timed = rttOnAck(r, load<u32>(p, F.PROTOCOL_TX_UNA), now);
+  if (!timed && wantsSamples(r) && (flags & F.FLOW_TIMESTAMPS) != 0) {
+    const stamped = (load<u32>(work, W.WORK_OPTIONS) & W.OPTION_HAS_TIMESTAMP) != 0;
+    if (stamped) sampleRound(core, connection, r, load<u32>(work, W.WORK_TS_ECR));
+  }
   growWindow(core, work, p, r, acked, freed, before);
   settleRetransmit(core, connection, p);
+  // RFC 3168 6.1.2 (ECN-14): runs with nothing in flight, too.
+  if ((load<u8>(p, F.PROTOCOL_ECHO) & <u8>F.ECHO_HOLD) != 0) {
+    restartRetransmit(core, connection, p);
+  }
+}
+
+/** A round trip by the echo of a timestamp, for congestion control alone: its unit is coarse. */
+export function sampleRound(core: usize, connection: u32, r: usize, echo: u32): void {
+  const rtt = echoedTime(core, connection, echo);
+  if (rtt != 0) congestionOnRttSample(r, rtt);
 }
 
 /** The timer and the log after new data was acknowledged (RFC 6298, 5.2 and 5.3). */
@@ -134,13 +150,17 @@ export function settleRetransmit(core: usize, connection: u32, p: usize): void {
  */
 function sampleEcho(core: usize, work: usize, connection: u32, r: usize): void {
   if ((load<u32>(work, W.WORK_OPTIONS) & W.OPTION_HAS_TIMESTAMP) == 0) return;
+  const rtt = echoedTime(core, connection, load<u32>(work, W.WORK_TS_ECR));
+  if (rtt != 0) rttSample(r, rtt);
+}
+
+/** Time since TSval `echo` was sent, in whole ticks and one at least; 0 when it never was. */
+function echoedTime(core: usize, connection: u32, echo: u32): u64 {
   const clock = load<u32>(core, CORE_NOW_TICKS);
   const offset = load<u32>(postOf(core, connection), F.POST_TS_OFFSET);
-  const sent = load<u32>(work, W.WORK_TS_ECR) - offset;
-  const ticks = clock - sent;
+  const ticks = clock - (echo - offset);
   // threats O11, C08: an echo of what was never sent, or of the future, is no sample.
-  if (ticks > ECHO_TICKS_MAX) return;
-  rttSample(r, <u64>max(ticks, 1) << 20);
+  return ticks > ECHO_TICKS_MAX ? 0 : <u64>max(ticks, 1) << 20;
 }
 
 /** About two minutes: longer than any backoff. */
@@ -168,12 +188,17 @@ function growWindow(
     } else acknowledgeInReduction(core, p, r, acked, acked + sacked);
   } else if (!spurious) {
     congestionOnAck(p, r, freed, before, echo, now);
-    if (echo && congestionOnEcn(p, r, load<u32>(p, F.PROTOCOL_TX_SENT), now)) {
-      store<u8>(p, load<u8>(p, F.PROTOCOL_ECHO) | <u8>F.ECHO_CWR, F.PROTOCOL_ECHO);
-    }
+    if (echo) answerEcho(p, r, now);
     recoverLost(core, work, p, r);
   }
   noteLossState(p, r);
+}
+
+/** RFC 3168 6.1.2: ECN-echo is answered like a loss, and with CWR. */
+function answerEcho(p: usize, r: usize, now: u64): void {
+  const hold: u32 = congestionHolds(p, r) ? F.ECHO_HOLD : 0;
+  if (!congestionOnEcn(p, r, load<u32>(p, F.PROTOCOL_TX_SENT), now)) return;
+  store<u8>(p, <u8>(load<u8>(p, F.PROTOCOL_ECHO) | F.ECHO_CWR | hold), F.PROTOCOL_ECHO);
 }
 
 /**

@@ -8,6 +8,7 @@ import {
   RECOVERY_BACKOFF, RECOVERY_RTO, RECOVERY_RTO_MAX, RECOVERY_RTO_MIN, RECOVERY_RTT_MIN,
   RECOVERY_RTT_SEQ, RECOVERY_RTT_START, RECOVERY_RTT_TIMING, RECOVERY_RTTVAR, RECOVERY_SRTT,
 } from "../../bindings/abi/flow-state.ts";
+import { congestionOnRttSample } from "./congestion/rtt-sample.ts";
 import { seqBefore } from "../../bindings/abi/seq.ts";
 
 /**
@@ -33,6 +34,7 @@ export function rttSample(recovery: usize, sample: u64): void {
     const least = load<u64>(recovery, RECOVERY_RTT_MIN);
     store<u64>(recovery, min<u64>(least, rtt), RECOVERY_RTT_MIN);
   }
+  congestionOnRttSample(recovery, rtt);
   // RFC 6298 5 (RTO-19): a sample of new data ends the backoff.
   store<u8>(recovery, 0, RECOVERY_BACKOFF);
   updateRto(recovery);

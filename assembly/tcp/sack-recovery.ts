@@ -47,11 +47,22 @@ export function enterReduction(p: usize, r: usize): void {
   const mss: u32 = load<u16>(p, F.PROTOCOL_MSS);
   if (load<u32>(log, S.LOG_LOST) == 0) markFirstLost(p, log);
   setMode(r, F.RecoveryMode.Reduction);
+  beginReduction(p, r);
+  setFlags(p, flagsOf(p) | F.FLOW_RECOVERY);
+  allow(p, r, 0, isWindowless(r) ? CONGESTION_WINDOW_MAX : mss);
+}
+
+function beginReduction(p: usize, r: usize): void {
   store<u32>(r, load<u32>(p, F.PROTOCOL_TX_SENT), F.RECOVERY_PRR_FLIGHT);
   store<u32>(r, 0, F.RECOVERY_PRR_DELIVERED);
   store<u32>(r, 0, F.RECOVERY_PRR_ALLOWED);
-  setFlags(p, flagsOf(p) | F.FLOW_RECOVERY);
-  allow(p, r, 0, isWindowless(r) ? CONGESTION_WINDOW_MAX : mss);
+}
+
+/** Recovery goes on with a window that the congestion policy has just set as ssthresh. */
+export function resumeRecovery(p: usize, r: usize): void {
+  store<u32>(r, load<u32>(r, F.RECOVERY_SSTHRESH), F.RECOVERY_WINDOW);
+  beginReduction(p, r);
+  allow(p, r, 0, modeOf(r) == F.RecoveryMode.Timeout ? room(p, r) : 0);
 }
 
 /**

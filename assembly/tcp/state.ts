@@ -87,6 +87,7 @@ export function sendable(p: usize, r: usize): u32 {
   const sent = load<u32>(p, F.PROTOCOL_TX_SENT);
   // Nagle and cork hold new bytes back, never those that were on the wire before.
   const again = sent < load<u32>(p, F.PROTOCOL_TX_MAX);
+  if (!again && isHeld(p)) return 0;
   return sendableBytes(
     load<u32>(p, F.PROTOCOL_TX_AVAIL),
     sent,
@@ -98,6 +99,22 @@ export function sendable(p: usize, r: usize): u32 {
     load<u32>(p, F.PROTOCOL_WINDOW_MAX),
     (flags & F.FLOW_FIN_PENDING) != 0,
   );
+}
+
+/** New data waits for the retransmission timer (RFC 3168, 6.1.2; ECN-14). */
+// @ts-ignore: decorator
+@inline
+function isHeld(p: usize): bool {
+  return (load<u8>(p, F.PROTOCOL_ECHO) & <u8>F.ECHO_HOLD) != 0;
+}
+
+/**
+ * cwnd was reduced, for whatever reason: the next new segment says so (RFC 3168, 6.1.2; ECN-5), or
+ * a receiver that echoes until then would have it reduced again.
+ */
+export function announceReduction(p: usize): void {
+  if ((flagsOf(p) & F.FLOW_ECN) == 0) return;
+  store<u8>(p, load<u8>(p, F.PROTOCOL_ECHO) | <u8>F.ECHO_CWR, F.PROTOCOL_ECHO);
 }
 
 /** True when a FIN may follow the last byte: pending, not in flight, and inside the window. */
@@ -162,6 +179,7 @@ export function noteSendable(core: usize, work: usize, connection: u32, p: usize
     return;
   }
   if (load<u32>(p, F.PROTOCOL_TX_SENT) != 0 || (flags & F.FLOW_PERSIST) != 0) return;
+  if (isHeld(p)) return;
   const finWaits = (flags & (F.FLOW_FIN_PENDING | F.FLOW_FIN_ACKED)) == F.FLOW_FIN_PENDING;
   const avail = load<u32>(p, F.PROTOCOL_TX_AVAIL);
   if (avail == 0 && !finWaits) return;

@@ -14,7 +14,7 @@ import {
 import { CORE_INFO } from "../../bindings/abi/memory-map.ts";
 import { CommandQueue } from "../../host/control-plane/command-queue.ts";
 import { DCTCP_RATE } from "../../host/control-plane/congestion/dctcp-rate.ts";
-import { intervalWords } from "../../host/control-plane/congestion/policy.ts";
+import { freshRate, intervalWords } from "../../host/control-plane/congestion/policy.ts";
 import type { Simulation } from "../../host/modelled/simulation.ts";
 import { GENERATION } from "../flow-cores.ts";
 import type { FlexToeHost } from "./flextoe-host.ts";
@@ -31,8 +31,10 @@ export class FlexToeStream {
   readonly #commands: CommandQueue;
   readonly #segment: number;
   readonly #timeoutNs: number;
-  readonly #state = { rate: 0, marked: 0, actual: 0, slowStart: true };
+  readonly #state = freshRate();
   #since = 0;
+  #ackedBytes = 0;
+  #ecnBytes = 0;
   #recoveries = 0;
   #timedOut = false;
   #acked = 0;
@@ -89,15 +91,19 @@ export class FlexToeStream {
     const word = (offset: number): number => core.words[(at + offset) >>> 2] as number;
     const srtt = core.view.getFloat64(at + INFO_SRTT, true);
     const recoveries = word(INFO_FAST_RETRANSMITS);
+    const ackedBytes = word(INFO_ACKED_BYTES);
+    const ecnBytes = word(INFO_ECN_BYTES);
     DCTCP_RATE.onInterval(this.#state, {
       elapsed: now - this.#since,
-      ackedBytes: word(INFO_ACKED_BYTES),
-      ecnBytes: word(INFO_ECN_BYTES),
+      ackedBytes: (ackedBytes - this.#ackedBytes) >>> 0,
+      ecnBytes: (ecnBytes - this.#ecnBytes) >>> 0,
       lost: this.#timedOut || recoveries !== this.#recoveries,
       limited: word(INFO_TX_AVAIL) > 0,
-      srtt,
+      rtt: srtt,
     });
     this.#since = now;
+    this.#ackedBytes = ackedBytes;
+    this.#ecnBytes = ecnBytes;
     this.#recoveries = recoveries;
     this.#timedOut = false;
     this.#pace();

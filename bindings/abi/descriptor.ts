@@ -125,7 +125,7 @@ export const INSTALL_FAMILY: u32 = 53; // u8: 4 or 6
 export const INSTALL_HEADER_LENGTH: u32 = 54; // u8
 export const INSTALL_LINK_LENGTH: u32 = 55; // u8
 export const INSTALL_CONTEXT: u32 = 56; // u16
-export const INSTALL_ALGORITHM: u32 = 58; // u8: CongestionAlgorithm
+export const INSTALL_ALGORITHM: u32 = 58; // u8: CongestionAlgorithm and ALGORITHM_*
 export const INSTALL_ACK_THRESHOLD: u32 = 59; // u8
 export const INSTALL_INTERVAL_LIMIT: u32 = 60; // u8
 export const INSTALL_RX_SHIFT: u32 = 61; // u8
@@ -189,8 +189,8 @@ export const INFO_FAST_RETRANSMITS: u32 = 52; // u32
 export const INFO_TIMEOUTS: u32 = 56; // u32
 export const INFO_OUT_OF_ORDER: u32 = 60; // u32
 export const INFO_INTERVAL_COUNT: u32 = 64; // u32
-export const INFO_ACKED_BYTES: u32 = 68; // u32: since the last inspect()
-export const INFO_ECN_BYTES: u32 = 72; // u32: since the last inspect()
+export const INFO_ACKED_BYTES: u32 = 68; // u32: modulo 2^32
+export const INFO_ECN_BYTES: u32 = 72; // u32: of those, with ECN-echo; modulo 2^32
 export const INFO_TX_MAX: u32 = 76; // u32
 export const INFO_TS_RECENT: u32 = 80; // u32
 export const INFO_DUP_ACKS: u32 = 84; // u32
@@ -208,6 +208,7 @@ export const INFO_TS_OFFSET: u32 = 160; // u32
 export const INFO_ALGORITHM: u32 = 164; // u32
 export const INFO_RX_BUFFER: u32 = 168; // u32: bytes of the receive buffer now
 export const INFO_TX_BUFFER: u32 = 172; // u32: bytes of the transmit buffer
+export const INFO_RTT: u32 = 176; // f64: of late, without congestion window; 0 = none
 export const INFO_SIZE: u32 = 192;
 
 // Frame table of a burst: frame i starts at span + offset.

@@ -114,7 +114,9 @@ export const ECHO_FIN_HELD: u32 = 8;
 /** The retransmission timer expired and nothing has been acknowledged since. */
 export const ECHO_TIMED_OUT: u32 = 16;
 /** The send log has more to tell than send times, or a probe is out. */
-export const ECHO_LOSS: u32 = 32;
+export const ECHO_LOSS: u32 = 64;
+/** New data waits for the retransmission timer: ECN-echo at one segment (RFC 3168, 6.1.2). */
+export const ECHO_HOLD: u32 = 32;
 
 // RECOVERY.
 /** Out-of-order intervals {start u32, end u32}, most recently changed first (RFC 2018, 4). */
@@ -224,6 +226,14 @@ export const enum CongestionAlgorithm {
   Cubic = 2,
   Dctcp = 3,
 }
+/** Beside the algorithm, in INSTALL_ALGORITHM and SetAlgorithm: marks cut by RFC 8511's factors. */
+export const ALGORITHM_ABE: u32 = 0x80;
+/** ... the receiver echoes each mark by itself (RFC 8257, 3.2), as Dctcp does in any case. */
+export const ALGORITHM_EXACT: u32 = 0x40;
+/** The algorithm of such a choice; a number above CongestionAlgorithm.Dctcp is none. */
+export function algorithmOfChoice(choice: u32): u32 {
+  return (choice & 0xffffff3f) >>> 0;
+}
 
 // POST.
 export const POST_OPAQUE: u32 = 0; // u64: libTOE's name for the connection
@@ -248,7 +258,7 @@ export const POST_RETRANSMITS: u32 = 80; // u32: segments sent again
 export const POST_FAST_RETRANSMITS: u32 = 84; // u32: times recovery began by duplicate ACKs
 export const POST_TIMEOUTS: u32 = 88; // u32
 export const POST_OUT_OF_ORDER: u32 = 92; // u32: segments placed out of order
-/** Since the last interval of the control plane's policy (Table 4.1: cnt_ackb, cnt_ecnb). */
+/** For the control plane's policy, which takes differences (Table 4.1: cnt_ackb, cnt_ecnb). */
 export const POST_ACKED_BYTES: u32 = 96; // u32
 export const POST_ECN_BYTES: u32 = 100; // u32
 export const POST_DUP_ACKS: u32 = 104; // u32

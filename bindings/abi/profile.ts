@@ -14,6 +14,7 @@ export const INTERNET_ALGORITHM: u32 = 2; // CongestionAlgorithm.Cubic
 export const INTERNET_GO_BACK_N: u32 = 0;
 export const INTERNET_RACK: u32 = 1; // RACK-TLP (RFC 8985), not RFC 6675
 export const INTERNET_ECN: u32 = 0; // 0 accept, 1 request
+export const INTERNET_ABE: u32 = 1; // RFC 8511: 1 marks cut less than losses
 export const INTERNET_TIME_WAIT: u32 = 60000000; // 2 MSL
 // `rfc`: what the RFC tests assume.
 export const RFC_RTO_MIN: u32 = 1000000;
@@ -27,6 +28,7 @@ export const RFC_ALGORITHM: u32 = 1; // NewReno
 export const RFC_GO_BACK_N: u32 = 0;
 export const RFC_RACK: u32 = 0;
 export const RFC_ECN: u32 = 0;
+export const RFC_ABE: u32 = 0; // it is Experimental; RFC 3168 halves
 export const RFC_TIME_WAIT: u32 = 240000000; // MSL of 2 minutes
 // `linux`: what public packetdrill scripts assume.
 export const LINUX_RTO_MIN: u32 = 200000;
@@ -40,6 +42,7 @@ export const LINUX_ALGORITHM: u32 = 2;
 export const LINUX_GO_BACK_N: u32 = 0;
 export const LINUX_RACK: u32 = 1;
 export const LINUX_ECN: u32 = 0;
+export const LINUX_ABE: u32 = 0;
 export const LINUX_TIME_WAIT: u32 = 60000000;
 // `datacenter`: DCTCP and a millisecond floor.
 export const DATACENTER_RTO_MIN: u32 = 1000;
@@ -53,6 +56,7 @@ export const DATACENTER_ALGORITHM: u32 = 3;
 export const DATACENTER_GO_BACK_N: u32 = 0;
 export const DATACENTER_RACK: u32 = 1;
 export const DATACENTER_ECN: u32 = 1;
+export const DATACENTER_ABE: u32 = 0;
 export const DATACENTER_TIME_WAIT: u32 = 1000000;
 // `paper`: one interval, go-back-N, an ACK per segment (dissertation 4.3.1.3).
 export const PAPER_RTO_MIN: u32 = 1000;
@@ -66,4 +70,5 @@ export const PAPER_ALGORITHM: u32 = 3;
 export const PAPER_GO_BACK_N: u32 = 1;
 export const PAPER_RACK: u32 = 0;
 export const PAPER_ECN: u32 = 1;
+export const PAPER_ABE: u32 = 0;
 export const PAPER_TIME_WAIT: u32 = 10000;

@@ -25,6 +25,12 @@ export function remoteEndpoint(plane: Plane, id: number): Endpoint {
   return { address, port: rows.get(id, R.ROW_REMOTE_PORT) };
 }
 
+/** Name of the congestion control of a connection; of none: what the profile starts with. */
+export function congestionName({ rows, profile }: Plane, id: number): string {
+  const isUsed = rows.isUsed(id);
+  return congestionAt(isUsed ? rows.get(id, R.ROW_CONGESTION) : profile.algorithm).name;
+}
+
 /** Everything about one connection; zeros for what only the data path knows and has no more. */
 export function connectionInfo(plane: Plane, id: number): ConnectionInfo {
   const { rows, core } = plane;
@@ -44,7 +50,7 @@ export function connectionInfo(plane: Plane, id: number): ConnectionInfo {
     state: STATE_NAMES[stateOf(plane, id)] ?? "CLOSED",
     local: localEndpoint(plane, id),
     remote: remoteEndpoint(plane, id),
-    congestion: congestionAt(rows.get(id, R.ROW_CONGESTION)).name,
+    congestion: congestionName(plane, id),
     rxNextSeq: isLive ? word(D.INFO_RX_NEXT_SEQ) : rows.get(id, R.ROW_RCV_NXT),
     rxWindow: isLive ? word(D.INFO_RX_WINDOW) : rows.get(id, R.ROW_ANNOUNCED),
     txUna: isLive ? word(D.INFO_TX_UNA) : rows.get(id, R.ROW_SND_NXT),

@@ -2,11 +2,12 @@
  * Options of a connection as its row keeps them, and what a change means for a live connection.
  */
 import { AtxOpcode } from "../../bindings/abi/descriptor.ts";
-import { FLOW_CORK, FLOW_NODELAY, FLOW_QUICK_ACK } from "../../bindings/abi/flow-state.ts";
+import { CongestionAlgorithm, FLOW_CORK, FLOW_NODELAY } from "../../bindings/abi/flow-state.ts";
+import { FLOW_QUICK_ACK } from "../../bindings/abi/flow-state.ts";
 import { WINDOW_SCALE_MAX } from "../../bindings/abi/limits.ts";
 import { largestBufferShift } from "../../bindings/layout.ts";
 import { congestionAt, congestionIndex } from "./congestion/algorithm.ts";
-import { optionFlags, segmentBytes } from "./install.ts";
+import { inlineChoice, optionFlags, segmentBytes } from "./install.ts";
 import type { ConnectionOptions } from "./interface.ts";
 import { restartKeepAlive } from "./keep-alive.ts";
 import type { Plane } from "./plane.ts";
@@ -82,10 +83,21 @@ export function writeOptions(plane: Plane, id: number, options: ConnectionOption
   return granted > 0;
 }
 
+/** The bound that is to hold comes before the one that goes: neither command may find none. */
+function changeCongestion(plane: Plane, id: number): void {
+  const { rows, commands, profile } = plane;
+  const congestion = congestionAt(rows.get(id, R.ROW_CONGESTION));
+  const isRated = congestion.algorithm === CongestionAlgorithm.None;
+  if (isRated) startRate(plane, id);
+  const low = inlineChoice(congestion, profile);
+  commands.push(id, rows.get(id, R.ROW_GENERATION), AtxOpcode.SetAlgorithm, low, 0);
+  if (!isRated) startRate(plane, id);
+}
+
 /** Applies changed options; of a live connection the data path is told what it keeps. */
 export function configureRow(plane: Plane, id: number, options: ConnectionOptions): void {
   const { rows, commands } = plane;
-  const before = rows.get(id, R.ROW_OPTIONS);
+  const before = optionFlags(plane, id);
   const header = [rows.get(id, R.ROW_TTL), rows.get(id, R.ROW_TOS)];
   const congestion = rows.get(id, R.ROW_CONGESTION);
   const pacing = rows.time(id, R.RATE_PACING);
@@ -96,8 +108,8 @@ export function configureRow(plane: Plane, id: number, options: ConnectionOption
   const push = (opcode: AtxOpcode, low: number, high: number): void => {
     commands.push(id, generation, opcode, low, high);
   };
-  const set = optionFlags(rows.get(id, R.ROW_OPTIONS));
-  if (set !== optionFlags(before)) {
+  const set = optionFlags(plane, id);
+  if (set !== before) {
     const all = FLOW_NODELAY | FLOW_CORK | FLOW_QUICK_ACK;
     push(AtxOpcode.SetFlags, set, all & ~set);
   }
@@ -107,9 +119,7 @@ export function configureRow(plane: Plane, id: number, options: ConnectionOption
   if (segment !== rows.get(id, R.ROW_MAX_SEGMENT)) {
     push(AtxOpcode.SetMss, segmentBytes(plane, id), 0);
   }
-  const choice = rows.get(id, R.ROW_CONGESTION);
-  if (choice !== congestion) push(AtxOpcode.SetAlgorithm, congestionAt(choice).algorithm, 0);
-  if (choice !== congestion) startRate(plane, id);
+  if (rows.get(id, R.ROW_CONGESTION) !== congestion) changeCongestion(plane, id);
   else if (pacing !== options.pacingRate) limitRate(plane, id);
   restartKeepAlive(plane, id);
 }

@@ -15,7 +15,8 @@ import type { Burst } from "../netif/netif.ts";
 import { Segment } from "../wire/tcp.ts";
 import { announce, sendArpRequest, type ArpState } from "./arp.ts";
 import { CommandQueue } from "./command-queue.ts";
-import { connectionInfo, localEndpoint, remoteEndpoint } from "./connection-information.ts";
+import { congestionName, connectionInfo } from "./connection-information.ts";
+import { localEndpoint, remoteEndpoint } from "./connection-information.ts";
 import { configureRow } from "./connection-options.ts";
 import { ConnectionState } from "./connection-state.ts";
 import { arm, controlTimer, timerFired } from "./deadlines.ts";
@@ -302,6 +303,14 @@ export class ControlPlane implements C.ControlPlaneApi {
 
   configure(connection: number, options: C.ConnectionOptions): void {
     if (this.#plane.rows.isUsed(connection)) configureRow(this.#plane, connection, options);
+  }
+
+  configureListener(id: number, options: C.ConnectionOptions): void {
+    this.#plane.listeners.configure(id, options);
+  }
+
+  congestion(connection: number): string {
+    return congestionName(this.#plane, connection);
   }
 
   info(connection: number): C.ConnectionInfo {

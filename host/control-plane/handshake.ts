@@ -17,7 +17,7 @@ import { bindRow, installRow, lookupTuple, unbindRow } from "./install.ts";
 import { restartKeepAlive } from "./keep-alive.ts";
 import { nextHop } from "./link-address.ts";
 import type { Listener } from "./listener.ts";
-import { negotiate, noteWindow } from "./negotiation.ts";
+import { negotiate, negotiateEcn, noteWindow } from "./negotiation.ts";
 import type { Neighbor } from "./neighbor.ts";
 import { change, countDrop, stateOf, type Plane } from "./plane.ts";
 import { startRate } from "./rate-control.ts";
@@ -249,6 +249,12 @@ function establishPassive(plane: Plane, id: number, via: Interface): void {
   events.acceptReady(listener.id);
 }
 
+/** RFC 3168, 6.1.1.1 (ECN-7): a reset may have been meant for the flags. */
+function tryWithoutEcn(plane: Plane, id: number): void {
+  plane.rows.lower(id, R.ROW_HAS_ECN);
+  transmitSyn(plane, id);
+}
+
 /** A segment for a connection in SYN-SENT (RFC 9293, 3.10.7.3). */
 export function receiveSynSent(plane: Plane, id: number, via: Interface): void {
   const { rows, segment, core, frame } = plane;
@@ -261,8 +267,9 @@ export function receiveSynSent(plane: Plane, id: number, via: Interface): void {
     return;
   }
   if ((flags & T.TCP_RST) !== 0) {
-    if (hasAck) failHandshake(plane, id, ConnectionEvent.ReceiveReset, ERRNO.ECONNREFUSED);
-    else countDrop(core, DropReason.ResetOutOfWindow);
+    if (!hasAck) countDrop(core, DropReason.ResetOutOfWindow);
+    else if (rows.has(id, R.ROW_HAS_ECN)) tryWithoutEcn(plane, id);
+    else failHandshake(plane, id, ConnectionEvent.ReceiveReset, ERRNO.ECONNREFUSED);
     return;
   }
   if ((flags & T.TCP_SYN) === 0 || (!hasAck && (flags & T.TCP_FIN) !== 0)) {
@@ -326,6 +333,7 @@ export function receiveSynReceived(plane: Plane, id: number, via: Interface): vo
 function repeatedSyn(plane: Plane, id: number, via: Interface): void {
   const { rows, segment, core, frame } = plane;
   if ((segment.flags & (T.TCP_ACK_FLAG | T.TCP_RST)) === 0) {
+    negotiateEcn(plane, id, false);
     sendSyn(plane, id);
     return;
   }

@@ -17,11 +17,14 @@ export interface Inspection {
   /** Highest ever sent, from una: SND.NXT also after going back. */
   txMax: number;
   tsRecent: number;
+  /** Modulo 2^32, and of those with ECN-echo. */
   ackedBytes: number;
   ecnBytes: number;
   /** Times recovery began by duplicate ACKs (Table 4.1: cnt_fretx). */
   fastRetransmits: number;
   srtt: number;
+  /** Average of the last round trips; 0 = none, or a window rules the connection. */
+  rtt: number;
   rto: number;
   lastReceive: number;
 }
@@ -38,6 +41,7 @@ const SEEN: Inspection = {
   ecnBytes: 0,
   fastRetransmits: 0,
   srtt: 0,
+  rtt: 0,
   rto: 0,
   lastReceive: 0,
 };
@@ -65,6 +69,7 @@ export function inspect(plane: Plane, id: number): Inspection | undefined {
   SEEN.ecnBytes = words[(at + D.INFO_ECN_BYTES) >>> 2] as number;
   SEEN.fastRetransmits = words[(at + D.INFO_FAST_RETRANSMITS) >>> 2] as number;
   SEEN.srtt = view.getFloat64(at + D.INFO_SRTT, true);
+  SEEN.rtt = view.getFloat64(at + D.INFO_RTT, true);
   SEEN.rto = view.getFloat64(at + D.INFO_RTO, true);
   SEEN.lastReceive = view.getFloat64(at + D.INFO_LAST_RECEIVE, true);
   return SEEN;

@@ -50,8 +50,9 @@ import { IPV4_SIZE, PROTOCOL_TCP } from "../../bindings/abi/ip.ts";
 import { MSS_MIN, WINDOW_BYTES_MAX } from "../../bindings/abi/limits.ts";
 import { CORE_INSTALL } from "../../bindings/abi/memory-map.ts";
 import { writeIpv4Template } from "../wire/ipv4.ts";
-import { congestionAt } from "./congestion/algorithm.ts";
+import { type Congestion, congestionAt } from "./congestion/algorithm.ts";
 import type { Plane } from "./plane.ts";
+import type { Profile } from "./profile.ts";
 import type { Interface } from "./route.ts";
 import * as R from "./row-table.ts";
 
@@ -146,27 +147,35 @@ export function segmentBytes(plane: Plane, id: number): number {
 
 function flowFlags(plane: Plane, id: number): number {
   const { rows, profile } = plane;
-  const options = rows.get(id, R.ROW_OPTIONS);
   return (
     (rows.has(id, R.ROW_HAS_TIMESTAMPS) ? F.FLOW_TIMESTAMPS : 0) |
     (rows.has(id, R.ROW_HAS_SACK) ? F.FLOW_SACK : 0) |
     (rows.has(id, R.ROW_HAS_ECN) ? F.FLOW_ECN : 0) |
     (profile.goBackN ? F.FLOW_GO_BACK_N : 0) |
-    optionFlags(options)
+    optionFlags(plane, id)
   );
 }
 
 /** FLOW_* bits that the application's options ask for. */
-export function optionFlags(options: number): number {
+export function optionFlags({ rows }: Plane, id: number): number {
+  const options = rows.get(id, R.ROW_OPTIONS);
+  const { policy } = congestionAt(rows.get(id, R.ROW_CONGESTION));
+  const isQuick = (options & R.OPTION_QUICK_ACK) !== 0 || policy?.acknowledgesEach === true;
   return (
     ((options & R.OPTION_NO_DELAY) !== 0 ? F.FLOW_NODELAY : 0) |
     ((options & R.OPTION_CORK) !== 0 ? F.FLOW_CORK : 0) |
-    ((options & R.OPTION_QUICK_ACK) !== 0 ? F.FLOW_QUICK_ACK : 0)
+    (isQuick ? F.FLOW_QUICK_ACK : 0)
   );
 }
 
-function initialWindow(plane: Plane, id: number, algorithm: number, mss: number): number {
-  if (algorithm === F.CongestionAlgorithm.None) return WINDOW_BYTES_MAX;
+/** The data path's number of an algorithm, with what the profile adds (SetAlgorithm). */
+export function inlineChoice({ algorithm, policy }: Congestion, profile: Profile): number {
+  const abe = profile.abe ? F.ALGORITHM_ABE : 0;
+  return algorithm | abe | (policy?.countsMarks === true ? F.ALGORITHM_EXACT : 0);
+}
+
+/** Also of a connection without a window: it may get one later. */
+function initialWindow(plane: Plane, id: number, mss: number): number {
   // RFC 6928, 2: back to one segment only when the SYN was lost more than once.
   const segments = plane.rows.get(id, R.ROW_RETRIES) > 1 ? 1 : plane.profile.initialWindow;
   return segments * mss;
@@ -211,17 +220,17 @@ function writeSequence(plane: Plane, id: number, at: number): void {
 function writePolicy(plane: Plane, id: number, at: number): void {
   const { rows, profile } = plane;
   const view = plane.core.view;
-  const { algorithm } = congestionAt(rows.get(id, R.ROW_CONGESTION));
+  const congestion = congestionAt(rows.get(id, R.ROW_CONGESTION));
   const mss = segmentBytes(plane, id);
   const lost = rows.get(id, R.ROW_RETRIES) > 0;
   const initial = lost ? Math.max(profile.rtoInitial, RTO_AFTER_LOST_SYN) : profile.rtoInitial;
-  view.setUint8(at + INSTALL_ALGORITHM, algorithm);
+  view.setUint8(at + INSTALL_ALGORITHM, inlineChoice(congestion, profile));
   view.setUint8(at + INSTALL_ACK_THRESHOLD, profile.ackThreshold);
   view.setUint8(at + INSTALL_INTERVAL_LIMIT, profile.intervals);
   view.setUint8(at + INSTALL_RACK, profile.rack ? 1 : 0);
   view.setUint16(at + INSTALL_FLAGS, flowFlags(plane, id), true);
   view.setUint16(at + INSTALL_MSS, mss, true);
-  view.setUint32(at + INSTALL_CWND, initialWindow(plane, id, algorithm, mss), true);
+  view.setUint32(at + INSTALL_CWND, initialWindow(plane, id, mss), true);
   view.setUint32(at + INSTALL_SSTHRESH, WINDOW_BYTES_MAX, true);
   view.setFloat64(at + INSTALL_RTT, rows.time(id, R.TIME_RTT), true);
   view.setFloat64(at + INSTALL_RTO_MIN, profile.rtoMin, true);

@@ -127,6 +127,10 @@ export interface ControlPlaneApi {
   remote(connection: number): Endpoint;
   /** Applies changed options to a live connection. */
   configure(connection: number, options: ConnectionOptions): void;
+  /** Applies changed options to a listener, for the connections that SYNs open from now on. */
+  configureListener(listener: number, options: ConnectionOptions): void;
+  /** Name of a connection's congestion control; of connection 0 what "" stands for. */
+  congestion(connection: number): string;
   info(connection: number): ConnectionInfo;
   /** Every connection, TIME-WAIT included. */
   connections(): ConnectionInfo[];

@@ -37,6 +37,12 @@ export class ListenerTable {
     return this.#byId.get(id);
   }
 
+  /** Options for the connections that SYNs open from now on. */
+  configure(id: number, options: ConnectionOptions): void {
+    const listener = this.#byId.get(id);
+    if (listener !== undefined) Object.assign(listener.options, options);
+  }
+
   /** True when `address` and `port` meet a listener; with reusePort on both sides they may. */
   conflicts(address: number, port: number, reusePort: boolean): boolean {
     const listeners = this.#byPort.get(port);

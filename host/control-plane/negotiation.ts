@@ -6,6 +6,7 @@ import { Counter } from "../../bindings/abi/counters.ts";
 import { FLOW_SACK, FLOW_TIMESTAMPS } from "../../bindings/abi/flow-state.ts";
 import { MSS_DEFAULT_IPV4, MSS_MIN, WINDOW_SCALE_MAX } from "../../bindings/abi/limits.ts";
 import { TCP_CWR, TCP_ECE, TCP_SYN } from "../../bindings/abi/tcp.ts";
+import { ConnectionState } from "./connection-state.ts";
 import { countEvent, type Plane } from "./plane.ts";
 import * as R from "./row-table.ts";
 
@@ -34,13 +35,18 @@ export function negotiate(plane: Plane, id: number, isAnswer: boolean): void {
   negotiateEcn(plane, id, isAnswer);
 }
 
-// RFC 3168, 6.1.1: ECN-setup SYN has ECE and CWR, ECN-setup SYN-ACK has ECE alone.
-function negotiateEcn(plane: Plane, id: number, isAnswer: boolean): void {
+/**
+ * RFC 3168, 6.1.1 (ECN-1, ECN-8): ECN-setup SYN has ECE and CWR, ECN-setup SYN-ACK has ECE alone.
+ * Of every SYN: what a peer asked for once and no longer does is over, and the other way round it
+ * is not for us who sent a SYN without (ECN-10, ECN-11).
+ */
+export function negotiateEcn(plane: Plane, id: number, isAnswer: boolean): void {
   const { rows, segment } = plane;
   const bits = segment.flags & (TCP_ECE | TCP_CWR);
   const isSetup = isAnswer ? bits === TCP_ECE : bits === (TCP_ECE | TCP_CWR);
+  const isFirst = rows.get(id, R.ROW_STATE) === ConnectionState.Closed;
   if (!isSetup) rows.lower(id, R.ROW_HAS_ECN);
-  else if (!isAnswer) rows.raise(id, R.ROW_HAS_ECN);
+  else if (isFirst) rows.raise(id, R.ROW_HAS_ECN);
 }
 
 /** Notes the peer's window as the segment at hand states it. */

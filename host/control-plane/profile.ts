@@ -25,6 +25,8 @@ export interface Profile {
   readonly rack: boolean;
   /** True: our SYN asks for ECN. A peer's request is accepted in any case. */
   readonly ecn: boolean;
+  /** RFC 8511: a mark reduces a window less than a loss does. Sender's side alone. */
+  readonly abe: boolean;
   /** 2 MSL. */
   readonly timeWait: number;
 }
@@ -54,6 +56,7 @@ function read(name: ProfileName): Profile {
     goBackN: value("GO_BACK_N") !== 0,
     rack: value("RACK") !== 0,
     ecn: value("ECN") !== 0,
+    abe: value("ABE") !== 0,
     timeWait: value("TIME_WAIT") * MICROSECOND,
   };
 }

@@ -4,7 +4,7 @@
  */
 import { AtxOpcode } from "../../bindings/abi/descriptor.ts";
 import { congestionAt } from "./congestion/algorithm.ts";
-import { intervalWords, type RateState } from "./congestion/policy.ts";
+import { freshRate, intervalWords, type RatePolicy, type RateState } from "./congestion/policy.ts";
 import { inspect, type Inspection } from "./inspection.ts";
 import { setDeadline } from "./deadlines.ts";
 import { segmentBytes } from "./install.ts";
@@ -33,42 +33,62 @@ function send(plane: Plane, id: number, rate: number): void {
   commands.push(id, rows.get(id, R.ROW_GENERATION), AtxOpcode.SetInterval, low, high);
 }
 
-function load(plane: Plane, id: number): RateState {
+function load(plane: Plane, id: number, { keeps }: RatePolicy): RateState {
   const { rows } = plane;
-  return {
-    rate: rows.time(id, R.RATE_NOW),
-    marked: rows.time(id, R.RATE_MARKED),
-    actual: rows.time(id, R.RATE_ACTUAL),
-    slowStart: (rows.get(id, R.ROW_RATE_FLAGS) & SLOW_START) !== 0,
-  };
+  const [first, second] = keeps;
+  const state = freshRate();
+  state.rate = rows.time(id, R.RATE_NOW);
+  state.slowStart = (rows.get(id, R.ROW_RATE_FLAGS) & SLOW_START) !== 0;
+  state.falling = rows.get(id, R.ROW_RATE_FALLING);
+  state[first] = rows.time(id, R.RATE_KEPT);
+  state[second] = rows.time(id, R.RATE_KEPT_TOO);
+  return state;
 }
 
-function save(plane: Plane, id: number, state: RateState, recoveries: number): void {
+function save(plane: Plane, id: number, { keeps }: RatePolicy, state: RateState): void {
   const { rows } = plane;
+  const [first, second] = keeps;
   rows.setTime(id, R.RATE_NOW, state.rate);
-  rows.setTime(id, R.RATE_MARKED, state.marked);
-  rows.setTime(id, R.RATE_ACTUAL, state.actual);
-  const seen = ((recoveries & SEEN_MASK) << SEEN_SHIFT) >>> 0;
-  rows.set(id, R.ROW_RATE_FLAGS, seen | (state.slowStart ? SLOW_START : 0));
+  rows.set(id, R.ROW_RATE_FLAGS, state.slowStart ? SLOW_START : 0);
+  rows.set(id, R.ROW_RATE_FALLING, state.falling);
+  rows.setTime(id, R.RATE_KEPT, state[first]);
+  rows.setTime(id, R.RATE_KEPT_TOO, state[second]);
+}
+
+/** What has been counted so far belongs to intervals that are over. */
+function beginInterval(plane: Plane, id: number, seen: Inspection): void {
+  const { rows } = plane;
+  const recoveries = ((seen.fastRetransmits & SEEN_MASK) << SEEN_SHIFT) >>> 0;
+  const flags = rows.get(id, R.ROW_RATE_FLAGS) & SLOW_START;
+  rows.set(id, R.ROW_RATE_FLAGS, (flags | recoveries) >>> 0);
+  rows.set(id, R.ROW_RATE_ACKED, seen.ackedBytes);
+  rows.set(id, R.ROW_RATE_ECHOED, seen.ecnBytes);
+  rows.setTime(id, R.RATE_SINCE, plane.now);
+}
+
+/** A rate that stands until an option changes: the choice's own, or SO_MAX_PACING_RATE. */
+function holdRate(plane: Plane, id: number): void {
+  const { rows } = plane;
+  const limit = rows.time(id, R.RATE_PACING);
+  const rate = limit > 0 ? limit : congestionAt(rows.get(id, R.ROW_CONGESTION)).rate;
+  setDeadline(plane, id, R.TIME_INTERVAL, Infinity);
+  if (rate === 0 && rows.time(id, R.RATE_NOW) === 0) return;
+  send(plane, id, rate);
+  rows.setTime(id, R.RATE_NOW, rate);
 }
 
 /** Starts what the row's options ask for: nothing, a constant rate, or a policy. */
 export function startRate(plane: Plane, id: number): void {
-  const { rows } = plane;
-  const { policy } = congestionAt(rows.get(id, R.ROW_CONGESTION));
+  const { policy } = congestionAt(plane.rows.get(id, R.ROW_CONGESTION));
   if (policy === undefined) {
-    setDeadline(plane, id, R.TIME_INTERVAL, Infinity);
-    if (rows.time(id, R.RATE_PACING) > 0 || rows.time(id, R.RATE_NOW) > 0) {
-      const rate = rows.time(id, R.RATE_PACING);
-      send(plane, id, rate);
-      rows.setTime(id, R.RATE_NOW, rate);
-    }
+    holdRate(plane, id);
     return;
   }
-  rows.setTime(id, R.RATE_SINCE, plane.now);
-  const state = load(plane, id);
+  const state = freshRate();
   policy.start(state);
-  save(plane, id, state, 0);
+  save(plane, id, policy, state);
+  const seen = inspect(plane, id);
+  if (seen !== undefined) beginInterval(plane, id, seen);
   send(plane, id, state.rate);
   setDeadline(plane, id, R.TIME_INTERVAL, plane.now + INTERVAL_IDLE);
 }
@@ -77,7 +97,7 @@ export function startRate(plane: Plane, id: number): void {
 export function limitRate(plane: Plane, id: number): void {
   const { rows } = plane;
   const { policy } = congestionAt(rows.get(id, R.ROW_CONGESTION));
-  if (policy === undefined) startRate(plane, id);
+  if (policy === undefined) holdRate(plane, id);
   else send(plane, id, rows.time(id, R.RATE_NOW));
 }
 
@@ -93,9 +113,11 @@ export function noteTimeout(plane: Plane, id: number): void {
  * flight for most of it and is not idle for that. Were it looked at as rarely as an idle one, those
  * that happen to be fast would keep the link (the incast of 4.5.3: JFI 0.2 at 128 connections).
  */
-function nextInterval(plane: Plane, id: number, seen: Inspection, rate: number): number {
-  const isIdle = seen.ackedBytes === 0 && seen.txSent === 0 && seen.txAvail === 0;
+function nextInterval(plane: Plane, id: number, seen: Inspection, acked: number): number {
+  const { rows } = plane;
+  const isIdle = acked === 0 && seen.txSent === 0 && seen.txAvail === 0;
   if (isIdle || seen.srtt === 0) return INTERVAL_IDLE;
+  const rate = rows.time(id, R.RATE_NOW);
   const segment = rate > 0 ? (segmentBytes(plane, id) * 1e9) / rate : 0;
   return Math.max(INTERVAL_MIN, 2 * seen.srtt, Math.min(segment, INTERVAL_IDLE));
 }
@@ -107,20 +129,21 @@ export function intervalPassed(plane: Plane, id: number): void {
   const seen = inspect(plane, id);
   if (policy === undefined || seen === undefined) return;
   const flags = rows.get(id, R.ROW_RATE_FLAGS);
-  const state = load(plane, id);
+  const ackedBytes = (seen.ackedBytes - rows.get(id, R.ROW_RATE_ACKED)) >>> 0;
+  const state = load(plane, id, policy);
   const before = state.rate;
-  // What it was, not what it was meant to be: after a pause, and when polled late, it was longer.
-  const elapsed = plane.now - rows.time(id, R.RATE_SINCE);
-  rows.setTime(id, R.RATE_SINCE, plane.now);
   policy.onInterval(state, {
-    elapsed,
-    ackedBytes: seen.ackedBytes,
-    ecnBytes: seen.ecnBytes,
+    // What it was, not what it was meant to be: after a pause, and when polled late, it was longer.
+    elapsed: plane.now - rows.time(id, R.RATE_SINCE),
+    ackedBytes,
+    ecnBytes: (seen.ecnBytes - rows.get(id, R.ROW_RATE_ECHOED)) >>> 0,
     lost: (flags & LOST) !== 0 || (seen.fastRetransmits & SEEN_MASK) !== flags >>> SEEN_SHIFT,
     limited: seen.txAvail > 0,
-    srtt: seen.srtt,
+    rtt: seen.rtt,
   });
-  save(plane, id, state, seen.fastRetransmits);
+  save(plane, id, policy, state);
+  beginInterval(plane, id, seen);
   if (state.rate !== before) send(plane, id, state.rate);
-  setDeadline(plane, id, R.TIME_INTERVAL, plane.now + nextInterval(plane, id, seen, state.rate));
+  const next = nextInterval(plane, id, seen, ackedBytes);
+  setDeadline(plane, id, R.TIME_INTERVAL, plane.now + next);
 }

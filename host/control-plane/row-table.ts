@@ -51,7 +51,10 @@ export const ROW_LAST_UNA = 45; // when the last timeout was judged
 export const ROW_OUTBOX = 46; // OUTBOX_*
 export const ROW_RATE_FLAGS = 47; // of the congestion policy
 export const ROW_RX_LIMIT = 48; // log2 of the largest receive buffer; 0 = no autotuning
-const ROW_WORDS = 50;
+export const ROW_RATE_FALLING = 49; // of Timely: intervals in a row without a positive slope
+export const ROW_RATE_ACKED = 50; // acknowledged bytes at the start of the policy's interval
+export const ROW_RATE_ECHOED = 51; // of them, with ECN-echo
+const ROW_WORDS = 52;
 
 // Floats of a row (f64). Times are ns; Infinity = no deadline.
 export const TIME_SENT = 0; // our SYN or SYN-ACK left; then the last retransmission or probe
@@ -70,8 +73,8 @@ export const TIME_RTT = 12; // sample of the handshake; 0 = none
 export const TIME_MTU_CHANGED = 13;
 export const RATE_PACING = 14; // SO_MAX_PACING_RATE, bytes per second; 0 = none
 export const RATE_NOW = 15; // of the congestion policy, bytes per second
-export const RATE_MARKED = 16; // of the congestion policy: EWMA of the marked share
-export const RATE_ACTUAL = 17; // of the congestion policy: EWMA of the delivered rate
+export const RATE_KEPT = 16; // of the congestion policy: what it keeps (RatePolicy.keeps)
+export const RATE_KEPT_TOO = 17; // likewise
 export const RATE_SINCE = 18; // start of the congestion policy's interval
 const ROW_TIMES = 19;
 /** A row is one record: its words, then its times. */

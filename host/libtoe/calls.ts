@@ -238,7 +238,7 @@ export class SocketCalls {
     return 0;
   }
 
-  /** 0, -ENOPROTOOPT or -EINVAL. Units are Linux's; SO_RCVTIMEO and SO_SNDTIMEO in ms. */
+  /** 0, -ENOPROTOOPT, -EINVAL or -ENOENT. Units are Linux's; SO_RCVTIMEO and SO_SNDTIMEO in ms. */
   setsockopt(fd: number, level: number, name: number, value: OptionValue): number {
     const socket = this.#table.get(fd);
     if (socket === undefined) return -ERRNO.EBADF;

@@ -1,7 +1,7 @@
 /**
  * Socket options: one table of what can be set and read, by level and name, with Linux's numbers,
  * ranges and units. Unknown options answer -ENOPROTOOPT, values out of range -EINVAL (threats
- * U14); a refused value changes nothing.
+ * U14), unknown names -ENOENT; a refused value changes nothing.
  */
 import { INFO_RX_BUFFER, INFO_TX_BUFFER } from "../../bindings/abi/descriptor.ts";
 import { CORE_INFO } from "../../bindings/abi/memory-map.ts";
@@ -75,6 +75,8 @@ interface OptionRow {
   /** Stores a value; false when it is out of range. Absent: read-only. */
   readonly set?: (socket: Socket, value: OptionValue, toe: Connections) => boolean;
   readonly get: (socket: Socket, toe: Connections) => OptionResult;
+  /** errno of a value that set() refused; default EINVAL. */
+  readonly refusal?: (value: OptionValue) => number;
 }
 
 const INT_MAX = 2 ** 31 - 1;
@@ -205,7 +207,15 @@ const MAX_SEGMENT: OptionRow = {
 };
 
 /** Names that TCP_CONGESTION takes: the control plane's, which a test compares. */
-export const CONGESTION_NAMES = ["none", "newreno", "cubic", "dctcp", "dctcp-rate"];
+export const CONGESTION_NAMES = [
+  "none",
+  "newreno",
+  "cubic",
+  "dctcp",
+  "dctcp-rate",
+  "timely",
+  "rate",
+];
 
 const CONGESTION: OptionRow = {
   set: (socket, value) => {
@@ -215,7 +225,11 @@ const CONGESTION: OptionRow = {
     socket.options.congestion = name;
     return true;
   },
-  get: ({ options }) => options.congestion,
+  get: ({ connection, options }, toe) => {
+    if (connection !== 0 || options.congestion === "") return toe.control.congestion(connection);
+    return options.congestion;
+  },
+  refusal: (value) => (typeof value === "string" ? ERRNO.ENOENT : ERRNO.EINVAL),
 };
 
 const INFO: OptionRow = {
@@ -275,7 +289,10 @@ function find(level: number, name: number): OptionRow | undefined {
   return known ? TABLE.get(key(level, name)) : undefined;
 }
 
-/** 0, -ENOPROTOOPT or -EINVAL; a live connection follows at once. */
+/**
+ * 0, -ENOPROTOOPT, -EINVAL, or -ENOENT for a congestion control that does not exist. A live
+ * connection follows at once, a listener from its next connection on.
+ */
 export function setOption(
   toe: Connections,
   socket: Socket,
@@ -286,10 +303,13 @@ export function setOption(
   const row = find(level, name);
   if (row?.set === undefined) return -ERRNO.ENOPROTOOPT;
   socket.options = socket.options.own();
-  if (!row.set(socket, value, toe)) return -ERRNO.EINVAL;
+  if (!row.set(socket, value, toe)) return -(row.refusal?.(value) ?? ERRNO.EINVAL);
   if (socket.connection !== 0 && !socket.releasing) {
     toe.control.configure(socket.connection, socket.options);
     toe.kick();
+  }
+  if (socket.state === SOCKET_LISTENING) {
+    toe.control.configureListener(socket.listener, socket.options);
   }
   return 0;
 }

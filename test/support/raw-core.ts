@@ -24,8 +24,8 @@ export interface FlowFields {
   readonly remotePort: number;
   readonly localPort: number;
   readonly context: number;
-  /** Congestion control; None = limited by cwnd as installed. */
-  readonly algorithm: CongestionAlgorithm;
+  /** Congestion control, a CongestionAlgorithm and ALGORITHM_*. */
+  readonly algorithm: number;
   readonly ackThreshold: number;
   readonly intervals: number;
   /** 1: losses are found by time (RFC 8985), 0: by counting (RFC 6675). */

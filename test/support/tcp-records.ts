@@ -27,6 +27,7 @@ export interface TcpExports extends WebAssembly.Exports {
   ): void;
   congestionOnEcn(protocol: number, recovery: number, inFlight: number, now: bigint): number;
   congestionOnIdle(protocol: number, recovery: number, now: bigint): void;
+  congestionOnRttSample(recovery: number, rtt: bigint): void;
   cubicWindow(wMax: number, k: number, ticks: number, mss: number): number;
   cubeRoot(value: bigint): number;
   dctcpAlpha(alpha: number, marked: number, total: number): number;
@@ -124,6 +125,11 @@ export class CongestionFlow {
   ack(acked: number, inFlightBefore: number, ecnEcho = false): void {
     const { exports, now } = this;
     exports.congestionOnAck(PROTOCOL, RECOVERY, acked, inFlightBefore, ecnEcho ? 1 : 0, now);
+  }
+
+  /** A round trip of `nanoseconds` was measured. */
+  rtt(nanoseconds: number): void {
+    this.exports.congestionOnRttSample(RECOVERY, BigInt(nanoseconds));
   }
 
   loss(inFlight: number): void {

@@ -11,18 +11,23 @@
  * caller inflates it in fast recovery. CongestionAlgorithm.None keeps it at the maximum.
  */
 import {
-  CONGESTION_ACKED, CONGESTION_AFTER_TIMEOUT, CONGESTION_END, CONGESTION_FLAGS,
-  CONGESTION_IN_RECOVERY, CONGESTION_REDUCED, CONGESTION_REDUCED_BY_ECN, CONGESTION_WINDOW_MAX,
+  ABE_CUBIC_TWENTIETHS, CONGESTION_ABE, CONGESTION_ACKED, CONGESTION_AFTER_TIMEOUT,
+  CONGESTION_END, CONGESTION_EXACT, CONGESTION_FLAGS, CONGESTION_HYSTART, CONGESTION_IN_RECOVERY,
+  CONGESTION_REDUCED, CONGESTION_REDUCED_BY_ECN, CONGESTION_REDUCED_LEFT, CONGESTION_WINDOWLESS,
+  CONGESTION_WINDOW_MAX, CUBIC_BETA_TWENTIETHS,
 } from "../../../bindings/abi/congestion.ts";
+import { WINDOW_BYTES_MAX } from "../../../bindings/abi/limits.ts";
 import {
-  CongestionAlgorithm, PROTOCOL_CWND, PROTOCOL_MSS, RECOVERY_ALGORITHM, RECOVERY_CONGESTION,
+  ALGORITHM_ABE, ALGORITHM_EXACT, algorithmOfChoice, CongestionAlgorithm, PROTOCOL_CWND,
+  PROTOCOL_MSS, RECOVERY_ALGORITHM, RECOVERY_CONGESTION,
   RECOVERY_INITIAL_WINDOW, RECOVERY_LOG, RECOVERY_SSTHRESH,
 } from "../../../bindings/abi/flow-state.ts";
 import {
   cubicAvoid, cubicClock, cubicEndEpoch, cubicInitialize, cubicReduce, cubicTimeout,
 } from "./cubic.ts";
 import { dctcpEcn, dctcpInitialize, dctcpObserve } from "./dctcp.ts";
-import { newRenoAvoid, newRenoEcn, newRenoReduce } from "./newreno.ts";
+import { hystartBegin, hystartOnAck } from "./hystart.ts";
+import { newRenoAbe, newRenoAvoid, newRenoEcn, newRenoReduce } from "./newreno.ts";
 import {
   endReduction, noteReduction, observe, passReduction, restartObservation, windowWasUsed,
 } from "./observation-window.ts";
@@ -39,23 +44,47 @@ function setMaximum(protocol: usize, recovery: usize): void {
   store<u32>(recovery, CONGESTION_WINDOW_MAX, RECOVERY_SSTHRESH);
 }
 
-/** Resets the private state and selects `algorithm`. cwnd, ssthresh and MSS are already stored. */
+/** What one window algorithm leaves for the next: reductions and recoveries under way. */
+const KEPT: u32 = CONGESTION_AFTER_TIMEOUT | CONGESTION_REDUCED | CONGESTION_REDUCED_BY_ECN
+  | CONGESTION_IN_RECOVERY;
+
+/** True when the algorithm of `choice` is one that there is. */
+export function isCongestionChoice(choice: u32): bool {
+  return algorithmOfChoice(choice) <= <u32>CongestionAlgorithm.Dctcp;
+}
+
+/**
+ * Resets the private state. `choice`: an algorithm and ALGORITHM_*. cwnd, ssthresh and MSS are
+ * already stored.
+ */
 export function congestionInitialize(
-  protocol: usize, recovery: usize, algorithm: u32, now: u64,
+  protocol: usize, recovery: usize, choice: u32, now: u64,
 ): void {
   assert(load<u16>(protocol, PROTOCOL_MSS) != 0, "congestion control: MSS is 0");
+  const algorithm = algorithmOfChoice(choice);
+  const kept = load<u32>(recovery, CONGESTION_FLAGS) & KEPT;
+  const left = load<u32>(recovery, CONGESTION_REDUCED_LEFT);
   store<u8>(recovery, <u8>algorithm, RECOVERY_ALGORITHM);
   memory.fill(recovery + RECOVERY_CONGESTION, 0, CONGESTION_END - RECOVERY_CONGESTION);
+  const exact = (choice & ALGORITHM_EXACT) != 0 || algorithm == CongestionAlgorithm.Dctcp;
+  const echo: u32 = exact ? CONGESTION_EXACT : 0;
   if (algorithm == CongestionAlgorithm.None) {
+    store<u32>(recovery, CONGESTION_WINDOWLESS | echo, CONGESTION_FLAGS);
     setMaximum(protocol, recovery);
     return;
   }
+  const abe: u32 = (choice & ALGORITHM_ABE) != 0 ? CONGESTION_ABE : 0;
+  store<u32>(recovery, kept | echo | abe, CONGESTION_FLAGS);
+  store<u32>(recovery, left, CONGESTION_REDUCED_LEFT);
   // A connection that changes from None to another algorithm starts as a new one.
   if (load<u32>(protocol, PROTOCOL_CWND) >= CONGESTION_WINDOW_MAX) {
     store<u32>(protocol, load<u32>(recovery, RECOVERY_INITIAL_WINDOW), PROTOCOL_CWND);
   }
-  if (algorithm == CongestionAlgorithm.Cubic) cubicInitialize(recovery, now);
-  else if (algorithm == CongestionAlgorithm.Dctcp) dctcpInitialize(recovery);
+  if (algorithm == CongestionAlgorithm.Cubic) {
+    cubicInitialize(recovery, now);
+    // RFC 9406 4.3, RFC 9438 4.10: in the initial slow start, while no ssthresh is known.
+    if (load<u32>(recovery, RECOVERY_SSTHRESH) >= WINDOW_BYTES_MAX) hystartBegin(recovery);
+  } else if (algorithm == CongestionAlgorithm.Dctcp) dctcpInitialize(recovery);
 }
 
 /**
@@ -77,6 +106,9 @@ export function congestionOnAck(
   if (cubic) cubicClock(recovery, used, acked >= inFlightBefore, now);
   if (!used) return;
   const counted = slowStart(protocol, recovery, acked);
+  if ((load<u32>(recovery, CONGESTION_FLAGS) & CONGESTION_HYSTART) != 0) {
+    hystartOnAck(protocol, recovery, ended);
+  }
   if (counted == 0) return;
   if (cubic) cubicAvoid(protocol, recovery, counted, now);
   else newRenoAvoid(protocol, recovery, counted);
@@ -99,8 +131,9 @@ export function congestionOnLoss(
   // a loss like any other TCP, since its answer to marks may have been small.
   const answered = (flags & CONGESTION_REDUCED_BY_ECN) != 0;
   if (algorithm == CongestionAlgorithm.Dctcp) newRenoReduce(protocol, recovery, inFlight);
-  else if (!answered && algorithm == CongestionAlgorithm.Cubic) cubicReduce(protocol, recovery);
-  else if (!answered) newRenoReduce(protocol, recovery, inFlight);
+  else if (!answered && algorithm == CongestionAlgorithm.Cubic) {
+    cubicReduce(protocol, recovery, CUBIC_BETA_TWENTIETHS);
+  } else if (!answered) newRenoReduce(protocol, recovery, inFlight);
   store<u32>(recovery, 0, CONGESTION_ACKED);
   noteReduction(recovery, inFlight, CONGESTION_IN_RECOVERY);
 }
@@ -145,7 +178,11 @@ export function congestionOnTimeout(
   protocol: usize, recovery: usize, inFlight: u32, first: bool, now: u64,
 ): void {
   const algorithm = algorithmOf(recovery);
-  if (algorithm == CongestionAlgorithm.None) return;
+  if (algorithm == CongestionAlgorithm.None) {
+    // In recovery it was what was in flight and more.
+    setMaximum(protocol, recovery);
+    return;
+  }
   // RFC 5681 3.1: a further timeout of the same segment leaves ssthresh alone.
   if (first && algorithm == CongestionAlgorithm.Cubic) cubicTimeout(protocol, recovery);
   else if (first) newRenoReduce(protocol, recovery, inFlight);
@@ -169,14 +206,32 @@ export function congestionOnEcn(
   if (algorithm == CongestionAlgorithm.None) return true;
   // RFC 3168 6.1.2, RFC 8257 3.3: at most one reduction for a window of data.
   if ((load<u32>(recovery, CONGESTION_FLAGS) & CONGESTION_REDUCED) != 0) return false;
+  const abe = answersMildly(protocol, recovery);
   let reduced: u32;
   if (algorithm == CongestionAlgorithm.Dctcp) reduced = dctcpEcn(protocol, recovery);
-  else if (algorithm == CongestionAlgorithm.Cubic) reduced = cubicReduce(protocol, recovery);
-  else reduced = newRenoEcn(protocol, recovery);
+  else if (algorithm == CongestionAlgorithm.Cubic) {
+    const left = abe ? ABE_CUBIC_TWENTIETHS : CUBIC_BETA_TWENTIETHS;
+    reduced = cubicReduce(protocol, recovery, left);
+  } else reduced = abe ? newRenoAbe(protocol, recovery) : newRenoEcn(protocol, recovery);
   store<u32>(protocol, max<u32>(reduced, load<u16>(protocol, PROTOCOL_MSS)), PROTOCOL_CWND);
   store<u32>(recovery, 0, CONGESTION_ACKED);
   noteReduction(recovery, inFlight, CONGESTION_REDUCED_BY_ECN);
   return true;
+}
+
+/** RFC 8511 4: ABE, where it was chosen, is for congestion avoidance. */
+function answersMildly(protocol: usize, recovery: usize): bool {
+  if ((load<u32>(recovery, CONGESTION_FLAGS) & CONGESTION_ABE) == 0) return false;
+  return load<u32>(protocol, PROTOCOL_CWND) >= load<u32>(recovery, RECOVERY_SSTHRESH);
+}
+
+/**
+ * RFC 3168 6.1.2 (ECN-14): an ECE with cwnd at one segment. The window cannot tell the sender to go
+ * slower, so its timer does: nothing new until that expires. Not without a window.
+ */
+export function congestionHolds(protocol: usize, recovery: usize): bool {
+  if (algorithmOf(recovery) == CongestionAlgorithm.None) return false;
+  return load<u32>(protocol, PROTOCOL_CWND) <= <u32>load<u16>(protocol, PROTOCOL_MSS);
 }
 
 /** Data is sent again after more than one RTO without any: the restart window (RFC 5681, 4.1). */
@@ -188,4 +243,6 @@ export function congestionOnIdle(protocol: usize, recovery: usize, now: u64): vo
   store<u32>(protocol, min<u32>(cwnd, initial), PROTOCOL_CWND);
   restartObservation(recovery);
   if (algorithm == CongestionAlgorithm.Cubic) cubicEndEpoch(recovery);
+  // RFC 9406 4.3: it may grow the restart window, if by round trips of its own.
+  if ((load<u32>(recovery, CONGESTION_FLAGS) & CONGESTION_HYSTART) != 0) hystartBegin(recovery);
 }

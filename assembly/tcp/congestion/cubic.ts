@@ -6,7 +6,7 @@
  */
 import {
   CONGESTION_ACKED, CONGESTION_FLAGS, CONGESTION_IN_RECOVERY, CONGESTION_QUIET,
-  CONGESTION_WINDOW_MAX, CUBIC_ALPHA_DENOMINATOR, CUBIC_ALPHA_NUMERATOR, CUBIC_BETA_TENTHS,
+  CONGESTION_WINDOW_MAX, CUBIC_ALPHA_DENOMINATOR, CUBIC_ALPHA_NUMERATOR, CUBIC_BETA_TWENTIETHS,
   CUBIC_C, CUBIC_C_BITS, CUBIC_C_INVERSE, CUBIC_CONVERGENCE_TWENTIETHS, CUBIC_CREDIT, CUBIC_EPOCH,
   CUBIC_ESTIMATE, CUBIC_K, CUBIC_LAST_ACK, CUBIC_PLATEAU, CUBIC_PRIOR, CUBIC_TICK_BITS,
   CUBIC_TICKS_MAX, CUBIC_W_MAX,
@@ -161,24 +161,27 @@ function reducibleWindow(protocol: usize, recovery: usize): u32 {
   return min<u32>(cwnd, load<u32>(recovery, RECOVERY_SSTHRESH));
 }
 
-/** Multiplicative decrease with fast convergence (RFC 8312, 4.5, 4.6). Returns beta * cwnd. */
-export function cubicReduce(protocol: usize, recovery: usize): u32 {
+/**
+ * Multiplicative decrease with fast convergence (RFC 8312, 4.5, 4.6), by `twentieths`: beta, or
+ * beta_ecn of RFC 8511. Returns the share of cwnd that is left.
+ */
+export function cubicReduce(protocol: usize, recovery: usize, twentieths: u32): u32 {
   const cwnd = reducibleWindow(protocol, recovery);
   const shrinking = cwnd < load<u32>(recovery, CUBIC_W_MAX);
   const converged = <u32>(<u64>cwnd * CUBIC_CONVERGENCE_TWENTIETHS / 20);
   store<u32>(recovery, shrinking ? converged : cwnd, CUBIC_W_MAX);
-  return cubicDecrease(protocol, recovery, cwnd);
+  return cubicDecrease(protocol, recovery, cwnd, twentieths);
 }
 
 /** RFC 8312 4.7: ssthresh by beta; W_max is then the window at which avoidance begins, K = 0. */
 export function cubicTimeout(protocol: usize, recovery: usize): void {
   const cwnd = reducibleWindow(protocol, recovery);
   store<u32>(recovery, 0, CUBIC_W_MAX);
-  cubicDecrease(protocol, recovery, cwnd);
+  cubicDecrease(protocol, recovery, cwnd, CUBIC_BETA_TWENTIETHS);
 }
 
-function cubicDecrease(protocol: usize, recovery: usize, cwnd: u32): u32 {
-  const reduced = <u32>(<u64>cwnd * CUBIC_BETA_TENTHS / 10);
+function cubicDecrease(protocol: usize, recovery: usize, cwnd: u32, twentieths: u32): u32 {
+  const reduced = <u32>(<u64>cwnd * twentieths / 20);
   store<u32>(recovery, cwnd, CUBIC_PRIOR);
   setThreshold(protocol, recovery, reduced);
   cubicEndEpoch(recovery);

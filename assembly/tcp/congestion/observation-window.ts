@@ -5,8 +5,9 @@
  * Invariant: a window ends when more has been acknowledged than was in flight when it began.
  */
 import {
-  CONGESTION_FLAGS, CONGESTION_IN_RECOVERY, CONGESTION_REDUCED, CONGESTION_REDUCED_BY_ECN,
-  CONGESTION_REDUCED_LEFT, CONGESTION_WINDOW_LEFT, CONGESTION_WINDOW_PEAK,
+  CONGESTION_CSS, CONGESTION_FLAGS, CONGESTION_HYSTART, CONGESTION_IN_RECOVERY,
+  CONGESTION_REDUCED, CONGESTION_REDUCED_BY_ECN, CONGESTION_REDUCED_LEFT, CONGESTION_WINDOW_LEFT,
+  CONGESTION_WINDOW_PEAK,
 } from "../../../bindings/abi/congestion.ts";
 
 /**
@@ -42,9 +43,13 @@ export function windowWasUsed(recovery: usize, cwnd: u32): bool {
   return load<u32>(recovery, CONGESTION_WINDOW_PEAK) >= cwnd >>> 1;
 }
 
-/** Notes that cwnd was reduced while `inFlight` bytes were unacknowledged. */
+/**
+ * Notes that cwnd was reduced while `inFlight` bytes were unacknowledged. RFC 9406, 4.2 and 4.3: it
+ * ends HyStart++, since a later slow start knows its ssthresh.
+ */
 export function noteReduction(recovery: usize, inFlight: u32, reasons: u32): void {
-  const kept = load<u32>(recovery, CONGESTION_FLAGS) & ~CONGESTION_REDUCED_BY_ECN;
+  const over = CONGESTION_REDUCED_BY_ECN | CONGESTION_HYSTART | CONGESTION_CSS;
+  const kept = load<u32>(recovery, CONGESTION_FLAGS) & ~over;
   store<u32>(recovery, kept | CONGESTION_REDUCED | reasons, CONGESTION_FLAGS);
   store<u32>(recovery, inFlight, CONGESTION_REDUCED_LEFT);
 }

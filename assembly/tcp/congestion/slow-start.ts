@@ -3,7 +3,8 @@
  * Invariant: cwnd grows by no more than was acknowledged, and stays within the contract's bound.
  */
 import {
-  CONGESTION_AFTER_TIMEOUT, CONGESTION_FLAGS, CONGESTION_WINDOW_MAX, SLOW_START_SEGMENTS,
+  CONGESTION_AFTER_TIMEOUT, CONGESTION_CSS, CONGESTION_FLAGS, CONGESTION_HYSTART,
+  CONGESTION_WINDOW_MAX, HYSTART_GROWTH_SHIFT, HYSTART_SEGMENTS, SLOW_START_SEGMENTS,
 } from "../../../bindings/abi/congestion.ts";
 import {
   PROTOCOL_CWND, PROTOCOL_MSS, RECOVERY_SSTHRESH,
@@ -34,12 +35,20 @@ export function slowStart(protocol: usize, recovery: usize, acked: u32): u32 {
     store<u32>(recovery, flags & ~CONGESTION_AFTER_TIMEOUT, CONGESTION_FLAGS);
     return acked;
   }
-  // RFC 3465 2.3: L is one segment in the slow start that follows a timeout, since an ACK there
-  // may cover data that left the network long ago.
-  const segments: u32 = (flags & CONGESTION_AFTER_TIMEOUT) != 0 ? 1 : SLOW_START_SEGMENTS;
-  const limit = segments * <u32>load<u16>(protocol, PROTOCOL_MSS);
-  const growth = min<u32>(acked, limit);
+  const limit = segmentsOf(flags) * <u32>load<u16>(protocol, PROTOCOL_MSS);
+  const slow: u32 = (flags & CONGESTION_CSS) != 0 ? HYSTART_GROWTH_SHIFT : 0;
+  const growth = min<u32>(acked, limit) >> slow;
   const room = threshold - cwnd;
   growWindow(protocol, min<u32>(growth, room));
   return growth > room ? growth - room : 0;
+}
+
+/** L, in segments. */
+// @ts-ignore: decorator
+@inline
+function segmentsOf(flags: u32): u32 {
+  // RFC 3465 2.3: L is one segment in the slow start that follows a timeout, since an ACK there
+  // may cover data that left the network long ago.
+  if ((flags & CONGESTION_AFTER_TIMEOUT) != 0) return 1;
+  return (flags & CONGESTION_HYSTART) != 0 ? HYSTART_SEGMENTS : SLOW_START_SEGMENTS;
 }

@@ -5,21 +5,30 @@
 import { CongestionAlgorithm } from "../../../bindings/abi/flow-state.ts";
 import { DCTCP_RATE } from "./dctcp-rate.ts";
 import type { RatePolicy } from "./policy.ts";
+import { TIMELY } from "./timely.ts";
 
-/** One choice: an inline algorithm, and a policy when it is None for that reason. */
+/** One choice: an inline algorithm; with None, who sets the rate in place of a window. */
 export interface Congestion {
   readonly name: string;
   readonly algorithm: CongestionAlgorithm;
+  /** Sets the rate once an interval. */
   readonly policy?: RatePolicy;
+  /** The constant rate without SO_MAX_PACING_RATE, bytes per second; 0 = none. */
+  readonly rate: number;
 }
+
+/** 10 Mbit/s, where the policies start. */
+const RATE_DEFAULT = 1.25e6;
 
 /** Index = what a row stores. */
 export const CONGESTIONS: readonly Congestion[] = [
-  { name: "none", algorithm: CongestionAlgorithm.None },
-  { name: "newreno", algorithm: CongestionAlgorithm.NewReno },
-  { name: "cubic", algorithm: CongestionAlgorithm.Cubic },
-  { name: "dctcp", algorithm: CongestionAlgorithm.Dctcp },
-  { name: "dctcp-rate", algorithm: CongestionAlgorithm.None, policy: DCTCP_RATE },
+  { name: "none", algorithm: CongestionAlgorithm.None, rate: 0 },
+  { name: "newreno", algorithm: CongestionAlgorithm.NewReno, rate: 0 },
+  { name: "cubic", algorithm: CongestionAlgorithm.Cubic, rate: 0 },
+  { name: "dctcp", algorithm: CongestionAlgorithm.Dctcp, rate: 0 },
+  { name: "dctcp-rate", algorithm: CongestionAlgorithm.None, policy: DCTCP_RATE, rate: 0 },
+  { name: "timely", algorithm: CongestionAlgorithm.None, policy: TIMELY, rate: 0 },
+  { name: "rate", algorithm: CongestionAlgorithm.None, rate: RATE_DEFAULT },
 ];
 
 const INDEX = new Map(CONGESTIONS.map(({ name }, index) => [name, index]));

@@ -37,6 +37,9 @@ function measure(state: RateState, statistics: IntervalStatistics): void {
 
 export const DCTCP_RATE: RatePolicy = {
   name: "dctcp-rate",
+  keeps: ["marked", "actual"],
+  countsMarks: true,
+  acknowledgesEach: false,
 
   start(state: RateState): void {
     state.rate = RATE_INITIAL;

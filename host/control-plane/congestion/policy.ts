@@ -15,25 +15,53 @@ export interface IntervalStatistics {
   readonly lost: boolean;
   /** True when the rate, not the application or the peer, held the connection back. */
   readonly limited: boolean;
-  readonly srtt: number;
+  /** Average of the last round trips, ns; 0 = none was measured. */
+  readonly rtt: number;
 }
 
-/** What a policy keeps of a connection. Rates are bytes per second. */
+/** What policies keep of a connection; each uses its own part. Rates are bytes per second. */
 export interface RateState {
   rate: number;
-  /** EWMA of the marked share, 0..1. */
+  /** dctcp-rate: EWMA of the marked share, 0..1. */
   marked: number;
-  /** EWMA of the delivered rate. */
+  /** dctcp-rate: EWMA of the delivered rate. */
   actual: number;
   slowStart: boolean;
+  /** Timely: the last round trip in ns; 0 before the first. */
+  previousRtt: number;
+  /** Timely: EWMA of differences of round trips, ns. */
+  difference: number;
+  /** Timely: intervals in a row without a positive slope, HAI_INTERVALS at most. */
+  falling: number;
 }
 
-/** `State`: what a policy keeps beside that. */
-export interface RatePolicy<State extends RateState = RateState> {
+/** Numbers that a row has room for two of. */
+type Kept = "marked" | "actual" | "previousRtt" | "difference";
+
+export interface RatePolicy {
   readonly name: string;
-  start(state: State): void;
+  /** Its own beside `rate`, `slowStart` and `falling`; others are fresh in each interval. */
+  readonly keeps: readonly [Kept, Kept];
+  /** Marks are part of its input, so each is echoed by itself (RFC 8257, 3.2). */
+  readonly countsMarks: boolean;
+  /** Round trips are, so as a receiver it delays no ACK: both ends are to choose it. */
+  readonly acknowledgesEach: boolean;
+  start(state: RateState): void;
   /** Changes `state.rate`. */
-  onInterval(state: State, statistics: IntervalStatistics): void;
+  onInterval(state: RateState, statistics: IntervalStatistics): void;
+}
+
+/** A connection that no policy has looked at. */
+export function freshRate(): RateState {
+  return {
+    rate: 0,
+    marked: 0,
+    actual: 0,
+    slowStart: false,
+    previousRtt: 0,
+    difference: 0,
+    falling: 0,
+  };
 }
 
 /** A rate counts in steps of 2^-20 bytes per second. */

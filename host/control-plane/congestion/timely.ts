@@ -4,9 +4,10 @@
  * far above it falls, and in between the slope of the round trips decides, so that queues are met
  * while they build up. One interval is one of the algorithm's completion events.
  *
- * Not among the names of TCP_CONGESTION: it wants an average of every segment's round trip, as the
- * extension `timely` of Laminar's program keeps it, and FlexTOE times one segment at a time; and a
- * connection's row has no room for what TimelyState adds.
+ * Both ends choose it: a delayed ACK is a round trip beyond all thresholds, and the receiver that
+ * has the policy delays none. The authors measure every segment; the data paths time one at a time,
+ * so that an interval of two round trips is judged by the average of its last samples. The
+ * extension `timely` of Laminar's program would keep one of every segment's.
  *
  * Differs from algorithm 1 in its bounds alone: the rate stays between RATE_MIN and RATE_MAX, where
  * a steep slope would make it negative.
@@ -37,16 +38,6 @@ const RATE_MIN = 15e3;
 /** 400 Gbit/s. */
 const RATE_MAX = 50e9;
 
-/** What Timely keeps of a connection beside its rate. */
-export interface TimelyState extends RateState {
-  /** The last round trip in ns; 0 before the first. */
-  previousRtt: number;
-  /** EWMA of differences of round trips, ns. */
-  difference: number;
-  /** Intervals in a row without a positive slope. */
-  falling: number;
-}
-
 /** The rate behind a round trip whose slope, in units of RTT_MIN_NS an interval, is `gradient`. */
 function nextRate(rate: number, rtt: number, gradient: number, falling: number): number {
   if (rtt < LOW_NS) return rate + STEP;
@@ -55,25 +46,29 @@ function nextRate(rate: number, rtt: number, gradient: number, falling: number):
   return rate + (falling >= HAI_INTERVALS ? HAI_STEPS : 1) * STEP;
 }
 
-export const TIMELY: RatePolicy<TimelyState> = {
+export const TIMELY: RatePolicy = {
   name: "timely",
+  keeps: ["previousRtt", "difference"],
+  countsMarks: false,
+  acknowledgesEach: true,
 
-  start(state: TimelyState): void {
+  start(state: RateState): void {
     state.rate = RATE_INITIAL;
     state.previousRtt = 0;
     state.difference = 0;
     state.falling = 0;
   },
 
-  onInterval(state: TimelyState, { ackedBytes, srtt }: IntervalStatistics): void {
-    if (ackedBytes === 0 || srtt === 0) return;
-    const change = state.previousRtt === 0 ? 0 : srtt - state.previousRtt;
-    state.previousRtt = srtt;
+  onInterval(state: RateState, { ackedBytes, rtt }: IntervalStatistics): void {
+    if (ackedBytes === 0 || rtt === 0) return;
+    const change = state.previousRtt === 0 ? 0 : rtt - state.previousRtt;
+    state.previousRtt = rtt;
     state.difference += ALPHA * (change - state.difference);
     const gradient = state.difference / RTT_MIN_NS;
-    const between = srtt >= LOW_NS && srtt <= HIGH_NS;
-    state.falling = between && gradient <= 0 ? state.falling + 1 : 0;
-    const rate = nextRate(state.rate, srtt, gradient, state.falling);
+    const between = rtt >= LOW_NS && rtt <= HIGH_NS;
+    const isFalling = between && gradient <= 0;
+    state.falling = isFalling ? Math.min(state.falling + 1, HAI_INTERVALS) : 0;
+    const rate = nextRate(state.rate, rtt, gradient, state.falling);
     state.rate = Math.min(RATE_MAX, Math.max(RATE_MIN, rate));
   },
 };

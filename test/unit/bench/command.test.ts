@@ -39,7 +39,8 @@ test("CI runs every benchmark, and the documents name it", () => {
   }
 });
 
-const NAMES = "bulk, rpc, connect, connections, segment, api, checksum, carousel, workers, rmt";
+const NAMES =
+  "bulk, rpc, connect, connections, segment, api, checksum, carousel, workers, rmt, fairness";
 const ERROR_ROWS: [string[], string][] = [
   [[], `bench: expected a name of ${NAMES}, got ""`],
   [["nothing"], `bench: expected a name of ${NAMES}, got "nothing"`],

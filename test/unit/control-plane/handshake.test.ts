@@ -138,20 +138,23 @@ const ECN_ROWS: [profile: "rfc" | "datacenter", flags: number, answer: string, o
   ["rfc", SYN, "SA", false],
 ];
 
-test.each(ECN_ROWS)("RFC 3168 6.1.1 passive (%s, flags %d)", (profile, flags, answer, on) => {
-  const host = new Host({ profile });
-  host.listen(80);
-  const [got] = host.feed(host.segment({ flags }));
-  expect(got?.flags).toBe(answer);
-  host.feed(host.segment({ flags: ACK, seq: 1, ack: (got?.seq ?? 0) + 1 }));
-  expect(host.control.info(1).ecn).toBe(on);
-});
+test.each(ECN_ROWS)(
+  "ECN-1, ECN-10, ECN-18: RFC 3168 6.1.1 passive (%s, flags %d)",
+  (profile, flags, answer, on) => {
+    const host = new Host({ profile });
+    host.listen(80);
+    const [got] = host.feed(host.segment({ flags }));
+    expect(got?.flags).toBe(answer);
+    host.feed(host.segment({ flags: ACK, seq: 1, ack: (got?.seq ?? 0) + 1 }));
+    expect(host.control.info(1).ecn).toBe(on);
+  },
+);
 
 test.each([
   ["ECN-setup", SYN | ACK | ECE, true],
   ["refused", SYN | ACK, false],
   ["ECN-8: both flags back", SYN | ACK | ECE | CWR, false],
-] as const)("RFC 3168 6.1.1 active, %s", (_name, flags, on) => {
+] as const)("ECN-1: RFC 3168 6.1.1 active, %s", (_name, flags, on) => {
   const host = new Host({ profile: "datacenter" });
   host.teachNeighbor();
   host.open(80, {}, 5000);

@@ -4,7 +4,11 @@
  */
 import { describe, expect, test } from "vitest";
 import { DCTCP_RATE } from "../../../host/control-plane/congestion/dctcp-rate.ts";
-import { intervalWords, type RateState } from "../../../host/control-plane/congestion/policy.ts";
+import {
+  freshRate,
+  intervalWords,
+  type RateState,
+} from "../../../host/control-plane/congestion/policy.ts";
 import { ACK, SYN } from "../../support/frames.ts";
 import { Connected } from "./connected.ts";
 import { Host } from "./harness.ts";
@@ -34,7 +38,7 @@ test("no rate is not paced; the largest still is; garbage is not paced", () => {
 
 describe("dctcp-rate", () => {
   const fresh = (): RateState => {
-    const state: RateState = { rate: 0, marked: 1, actual: 1, slowStart: false };
+    const state: RateState = { ...freshRate(), marked: 1, actual: 1 };
     DCTCP_RATE.start(state);
     return state;
   };
@@ -46,7 +50,7 @@ describe("dctcp-rate", () => {
       ecnBytes: 0,
       lost: false,
       limited: true,
-      srtt: elapsed / 2,
+      rtt: elapsed / 2,
       ...change,
     });
   };
@@ -89,7 +93,7 @@ describe("dctcp-rate", () => {
       ecnBytes: 0,
       lost: false,
       limited: false,
-      srtt: 0,
+      rtt: 0,
     });
     expect(state).toEqual(kept);
   });
@@ -104,7 +108,7 @@ describe("dctcp-rate", () => {
       ecnBytes: 0,
       lost: false,
       limited: false,
-      srtt: 5e5,
+      rtt: 5e5,
     });
     expect(state.rate).toBeCloseTo(4.8e6 + 1.25e6, 0);
   });
@@ -119,7 +123,7 @@ describe("dctcp-rate", () => {
         ecnBytes: 0,
         lost: false,
         limited: false,
-        srtt: 5e5,
+        rtt: 5e5,
       });
       expect(state.rate).toBe(1.25e6 + 1.25e6);
     }

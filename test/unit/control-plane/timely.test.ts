@@ -4,19 +4,22 @@
  * decreases, bounds.
  */
 import { describe, expect, test } from "vitest";
-import type { IntervalStatistics } from "../../../host/control-plane/congestion/policy.ts";
-import { TIMELY, type TimelyState } from "../../../host/control-plane/congestion/timely.ts";
+import {
+  freshRate,
+  type IntervalStatistics,
+  type RateState,
+} from "../../../host/control-plane/congestion/policy.ts";
+import { TIMELY } from "../../../host/control-plane/congestion/timely.ts";
 
-function begin(rate?: number): TimelyState {
-  const unused = { marked: 0, actual: 0, slowStart: false };
-  const state = { ...unused, rate: -1, previousRtt: -1, difference: -1, falling: -1 };
+function begin(rate?: number): RateState {
+  const state = { ...freshRate(), rate: -1, previousRtt: -1, difference: -1, falling: -1 };
   TIMELY.start(state);
   if (rate !== undefined) state.rate = rate;
   return state;
 }
 
-function interval(srtt: number, ackedBytes = 1): IntervalStatistics {
-  return { elapsed: 1, ackedBytes, ecnBytes: 0, lost: false, limited: true, srtt };
+function interval(rtt: number, ackedBytes = 1): IntervalStatistics {
+  return { elapsed: 1, ackedBytes, ecnBytes: 0, lost: false, limited: true, rtt };
 }
 
 /** The rate behind each round trip. */

@@ -1,10 +1,15 @@
 /**
  * Goal: who echoes marks how. A window algorithm of RFC 3168 echoes until it sees CWR (6.1.3);
- * DCTCP, and a connection whose rate the control plane sets, echo each segment's own mark (RFC
- * 8257, 3.2), so that marked bytes can be counted. Method: the bare core, marked segments.
+ * DCTCP, and a connection whose policy counts marked bytes, echo each segment's own mark (RFC 8257,
+ * 3.2). Method: the bare core, marked segments.
  */
 import { expect, test } from "vitest";
-import { CongestionAlgorithm, FLOW_ECN, FLOW_NODELAY } from "../../../bindings/abi/flow-state.ts";
+import {
+  ALGORITHM_EXACT,
+  CongestionAlgorithm,
+  FLOW_ECN,
+  FLOW_NODELAY,
+} from "../../../bindings/abi/flow-state.ts";
 import { CWR, ECE, ACK, buildFrame, streamBytes } from "../../support/frames.ts";
 import { judgeSegment } from "../../support/judge-segment.ts";
 import { testCore } from "../../support/load-core.ts";
@@ -14,8 +19,13 @@ const ECT = 2;
 const CE = 3;
 const LENGTH = 500;
 
-const ROWS: [name: string, algorithm: CongestionAlgorithm, echoes: boolean[]][] = [
-  ["None", CongestionAlgorithm.None, [false, true, false, false, true]],
+const ROWS: [name: string, algorithm: number, echoes: boolean[]][] = [
+  [
+    "None for dctcp-rate",
+    CongestionAlgorithm.None | ALGORITHM_EXACT,
+    [false, true, false, false, true],
+  ],
+  ["None", CongestionAlgorithm.None, [false, true, true, true, true]],
   ["DCTCP", CongestionAlgorithm.Dctcp, [false, true, false, false, true]],
   ["NewReno", CongestionAlgorithm.NewReno, [false, true, true, true, true]],
   ["CUBIC", CongestionAlgorithm.Cubic, [false, true, true, true, true]],
@@ -33,6 +43,40 @@ test.each(ROWS)("%s echoes marks as its sender counts them", (_, algorithm, echo
       return (judgeSegment(frames[0] as Uint8Array).flags & ECE) !== 0;
     });
     expect(got).toEqual(echoes);
+  }
+});
+
+//  marks of the segments in order, and the states of the ACKs that each one causes at once
+const CHANGES: [name: string, marks: number[], echoes: boolean[][]][] = [
+  ["a mark is told at once", [CE], [[true]]],
+  [
+    "a change after a segment that waits: its ACK and the new state's",
+    [ECT, CE],
+    [[], [false, true]],
+  ],
+  ["the end of marks as well", [CE, CE, ECT], [[true], [], [true, false]]],
+  ["no change, no hurry", [CE, CE, CE], [[true], [], [true]]],
+];
+
+test.each(CHANGES)("DC-1, DC-10: %s", (_, marks, expected) => {
+  for (const rxSeq of [5000, 0xffffff00]) {
+    const raw = new RawCore(testCore());
+    raw.establish({
+      algorithm: CongestionAlgorithm.Dctcp,
+      rxSeq,
+      flags: FLOW_ECN,
+      ackThreshold: 2,
+    });
+    const got = marks.map((tos, i) => {
+      const seq = (rxSeq + i * LENGTH) >>> 0;
+      const frame = buildFrame({ seq, ack: 1000, tos, payload: streamBytes(seq, LENGTH) });
+      const { frames } = raw.offer([frame]);
+      // One slot of the wheel: nothing that waits for the delayed ACK's 40 ms.
+      raw.now += 2048;
+      const sent = [...frames, ...raw.step().frames];
+      return sent.map((each) => (judgeSegment(each).flags & ECE) !== 0);
+    });
+    expect(got).toEqual(expected);
   }
 });
 

@@ -315,7 +315,7 @@ test("options are read back, reach a live connection and pass to accepted socket
   const server = toe.accept(listener);
   expect(toe.getsockopt(server, C.IPPROTO_TCP, C.TCP_NODELAY)).toBe(1);
   expect(toe.setsockopt(server, C.IPPROTO_TCP, C.TCP_NODELAY, false)).toBe(0);
-  expect(stack.log).toEqual([`configure ${idOf(stack, server)} false`]);
+  expect(stack.log).toEqual(["configureListener 1", `configure ${idOf(stack, server)} false`]);
   expect(toe.getsockopt(listener, C.IPPROTO_TCP, C.TCP_NODELAY)).toBe(1);
   expect(toe.getsockopt(server, C.IPPROTO_TCP, C.TCP_INFO)).toMatchObject({ mss: 1448 });
   expect(toe.getsockopt(listener, C.IPPROTO_TCP, C.TCP_INFO)).toBe(-ERRNO.ENOTCONN);
@@ -370,7 +370,15 @@ test("TCP_CONGESTION takes the control plane's names and no others", () => {
   const fd = toe.socket();
   expect(toe.setsockopt(fd, C.IPPROTO_TCP, C.TCP_CONGESTION, "reno")).toBe(0);
   expect(toe.getsockopt(fd, C.IPPROTO_TCP, C.TCP_CONGESTION)).toBe("newreno");
-  expect(toe.setsockopt(fd, C.IPPROTO_TCP, C.TCP_CONGESTION, "vegas")).toBe(-ERRNO.EINVAL);
+  for (const name of CONGESTION_NAMES) {
+    expect(toe.setsockopt(fd, C.IPPROTO_TCP, C.TCP_CONGESTION, name)).toBe(0);
+    // As on Linux: a name that is not there is ENOENT, and changes nothing.
+    for (const other of ["vegas", "CUBIC", "", " rate", "none\0"]) {
+      expect(toe.setsockopt(fd, C.IPPROTO_TCP, C.TCP_CONGESTION, other)).toBe(-ERRNO.ENOENT);
+    }
+    expect(toe.setsockopt(fd, C.IPPROTO_TCP, C.TCP_CONGESTION, 2)).toBe(-ERRNO.EINVAL);
+    expect(toe.getsockopt(fd, C.IPPROTO_TCP, C.TCP_CONGESTION)).toBe(name);
+  }
 });
 
 test("options that are only read", () => {

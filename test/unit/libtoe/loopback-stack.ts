@@ -320,6 +320,16 @@ export class LoopbackStack implements ControlPlaneApi {
     return this.#flow(id, "remote").remote;
   }
 
+  configureListener(listener: number, options: ConnectionOptions): void {
+    this.log.push(`configureListener ${listener}`);
+    const found = this.listeners.get(listener);
+    if (found !== undefined) Object.assign(found.request.options, options);
+  }
+
+  congestion(connection: number): string {
+    return this.flows.get(connection)?.options.congestion || "cubic";
+  }
+
   configure(id: number, options: ConnectionOptions): void {
     this.#flow(id, "configure");
     this.log.push(`configure ${id} ${options.noDelay}`);

@@ -73,3 +73,39 @@ test("threats C01: ACK division earns one segment a window", () => {
   flow.ack(1, 4000);
   expect(flow.cwnd).toBe(5000);
 });
+
+test("RFC 5681 3.1: losses at W make a sawtooth from W / 2, one a round trip (CC-6)", () => {
+  const mss = 1448;
+  for (const top of [20, 64, 500]) {
+    const flow = new CongestionFlow({ algorithm, mss, cwnd: top * mss, ssthresh: mss });
+    for (let tooth = 0; tooth < 3; tooth += 1) {
+      flow.loss(flow.cwnd);
+      flow.cwnd = flow.ssthresh;
+      flow.exit(flow.cwnd);
+      let rounds = 0;
+      let sum = 0;
+      while (flow.cwnd < top * mss) {
+        sum += flow.cwnd / mss;
+        rounds += 1;
+        flow.round(10e6);
+      }
+      // top / 2 round trips from top / 2 on; the byte count is at most a round trip behind.
+      expect(Math.abs(rounds - top / 2)).toBeLessThanOrEqual(1);
+      const mean = (top / 2 + top - 1) / 2;
+      expect(Math.abs(sum / rounds - mean)).toBeLessThan(1);
+    }
+  }
+});
+
+test("RFC 3465 2.2: slow start is W * 2^n, avoidance from ssthresh on W + n (CC-4, CC-26)", () => {
+  const mss = 1000;
+  const flow = new CongestionFlow({ algorithm, mss, cwnd: 10 * mss, ssthresh: 160 * mss });
+  const expected = [20, 40, 80, 160, 161, 162, 163, 164];
+  const got = expected.map(() => {
+    flow.round(10e6);
+    return flow.cwnd / mss;
+  });
+  for (const [i, each] of expected.entries()) {
+    expect(Math.abs((got[i] as number) - each)).toBeLessThanOrEqual(1);
+  }
+});

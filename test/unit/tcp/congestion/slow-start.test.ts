@@ -14,7 +14,10 @@ const ALGORITHMS = [
   ["DCTCP", CongestionAlgorithm.Dctcp],
 ] as const;
 
-//  acked, growth, growth in the slow start after a timeout
+/** RFC 9406 4.3: L of CUBIC's initial slow start, which is HyStart++'s; RFC 3465 2.3: of others. */
+const segmentsOf = (algorithm: number): number => (algorithm === CongestionAlgorithm.Cubic ? 8 : 2);
+
+//  acked, growth but for L, growth in the slow start after a timeout
 const GROWTH = [
   [0, 0, 0],
   [1, 1, 1],
@@ -22,16 +25,20 @@ const GROWTH = [
   [1000, 1000, 1000],
   [1001, 1001, 1000],
   [2000, 2000, 1000],
-  [2001, 2000, 1000],
-  [10000, 2000, 1000],
+  [2001, 2001, 1000],
+  [7999, 7999, 1000],
+  [8000, 8000, 1000],
+  [8001, 8001, 1000],
+  [10000, 10000, 1000],
 ] as const;
 
 for (const [name, algorithm] of ALGORITHMS) {
-  test(`${name}: RFC 3465 2.2 slow start adds min(acked, L)`, () => {
+  test(`${name}: RFC 3465 2.2 slow start adds min(acked, L) (CC-4)`, () => {
     for (const [acked, growth, afterTimeout] of GROWTH) {
       const flow = new CongestionFlow({ algorithm, mss: MSS, cwnd: 10 * MSS });
       flow.ack(acked, 10 * MSS);
-      expect([acked, flow.cwnd]).toEqual([acked, 10 * MSS + growth]);
+      const most = Math.min(growth, segmentsOf(algorithm) * MSS);
+      expect([acked, flow.cwnd]).toEqual([acked, 10 * MSS + most]);
       // RFC 3465 2.3: L = 1 SMSS after a timeout (CC-33).
       flow.timeout(20 * MSS);
       expect(flow.cwnd).toBe(MSS);
