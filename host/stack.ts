@@ -37,9 +37,10 @@ const UNUSUAL = M.STEP_EVENTS | M.STEP_INTERRUPTS;
 
 export interface StackNetif {
   readonly netif: Netif;
-  /** With prefix length: "10.0.0.1/24". */
+  /** With prefix length: "10.0.0.1/24", "fd00::1/64". */
   readonly addresses: readonly string[];
-  readonly gateway?: string;
+  /** Next hop of all else; one of each family as a list. */
+  readonly gateway?: string | readonly string[];
 }
 
 export interface StackOptions {

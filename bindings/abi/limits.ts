@@ -48,6 +48,11 @@ export const WINDOW_BYTES_MAX: u32 = 1073725440;
 export const WINDOW_SCALE_MAX: u32 = 14;
 /** Smallest MSS that a peer can make us use; smaller values are raised to it (threats O08). */
 export const MSS_MIN: u32 = 48;
+/** Extension headers of one IPv6 packet, and their bytes in all. */
+export const EXTENSION_HEADERS_MAX: u32 = 8;
+export const EXTENSION_BYTES_MAX: u32 = 512;
+/** Options of one extension header or of one neighbour discovery message. */
+export const IPV6_OPTIONS_MAX: u32 = 16;
 /** Assumed MSS when the peer sent no option (RFC 9293 MUST-15). */
 export const MSS_DEFAULT_IPV4: u32 = 536;
 export const MSS_DEFAULT_IPV6: u32 = 1220;

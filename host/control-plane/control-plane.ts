@@ -10,6 +10,7 @@ import * as D from "../../bindings/abi/descriptor.ts";
 import { CORE_EVENTS, CORE_EVENT_COUNT, CORE_NETIF_MEDIUM } from "../../bindings/abi/memory-map.ts";
 import { ETHERNET_SIZE } from "../../bindings/abi/ethernet.ts";
 import { TimerKind } from "../../bindings/abi/timer.ts";
+import type { IpAddress } from "../address.ts";
 import { ERRNO } from "../errors.ts";
 import type { Burst } from "../netif/netif.ts";
 import { Segment } from "../wire/tcp.ts";
@@ -28,7 +29,8 @@ import { keepAlivePassed } from "./keep-alive.ts";
 import { KeyedHash } from "./keyed-hash.ts";
 import { LinkChanges } from "./link-address.ts";
 import { ListenerTable } from "./listener.ts";
-import { NEIGHBORS_DEFAULT, NeighborCache } from "./neighbor.ts";
+import { announceIpv6, sendSolicitation } from "./neighbor-discovery.ts";
+import { NEIGHBORS_DEFAULT, NeighborCache, type Neighbor } from "./neighbor.ts";
 import { openActive, openPassive } from "./open.ts";
 import { PathMtuCache } from "./path-mtu.ts";
 import { stateOf, type ControlPlaneLimits, type Plane } from "./plane.ts";
@@ -38,6 +40,7 @@ import { receiveFrame } from "./receive.ts";
 import { ReplayList } from "./replay-list.ts";
 import { retransmissionTimeout, userTimeoutPassed } from "./retransmission-policy.ts";
 import { RouteTable, type Interface, type NetifConfig } from "./route.ts";
+import { RouterDiscovery } from "./router-discovery.ts";
 import * as R from "./row-table.ts";
 import * as Teardown from "./teardown.ts";
 import { TokenBucket } from "./token-bucket.ts";
@@ -113,7 +116,7 @@ export class ControlPlane implements C.ControlPlaneApi {
     const range = { low: limits.portLow, high: limits.portHigh };
     const portHash = new KeyedHash(key.subarray(16, 32));
     const neighbors = new NeighborCache(limits.neighbors, {
-      request: (netif, address) => this.#request(netif, address),
+      request: (netif, address, known) => this.#request(netif, address, known),
       resolved: (id, generation, found) => linkResolved(this.#plane, id, generation, found),
       unreachable: (id, generation) => linkUnreachable(this.#plane, id, generation),
       moved: (neighbor) => this.#linkChanges.note(neighbor),
@@ -126,6 +129,7 @@ export class ControlPlane implements C.ControlPlaneApi {
       rows,
       routes: new RouteTable(),
       neighbors,
+      discovery: new RouterDiscovery(),
       listeners: new ListenerTable(rows),
       commands: new CommandQueue(core, this.#attention),
       attention: this.#attention,
@@ -228,6 +232,7 @@ export class ControlPlane implements C.ControlPlaneApi {
     if (this.#announcements.length > 0) {
       for (const via of this.#announcements) {
         for (const { address } of via.addresses) announce(plane, via, address);
+        for (const { address } of via.addresses6) announceIpv6(plane, via, address);
       }
       this.#announcements = [];
     }
@@ -317,9 +322,11 @@ export class ControlPlane implements C.ControlPlaneApi {
     return found;
   }
 
-  #request(netif: number, address: number): void {
+  #request(netif: number, address: IpAddress, known: Neighbor | undefined): void {
     const via = this.#plane.routes.at(netif);
-    if (via !== undefined) sendArpRequest(this.#plane, via, address);
+    if (via === undefined) return;
+    if (typeof address === "bigint") sendSolicitation(this.#plane, via, address, known);
+    else sendArpRequest(this.#plane, via, address, known);
   }
 
   // Row 0's control timer wakes the stack for the neighbour cache.

@@ -21,6 +21,7 @@ import type { NeighborCache } from "./neighbor.ts";
 import type { PathMtuCache } from "./path-mtu.ts";
 import type { Profile } from "./profile.ts";
 import type { RouteTable } from "./route.ts";
+import type { RouterDiscovery } from "./router-discovery.ts";
 import { ROW_STATE, type RowList, type RowTable } from "./row-table.ts";
 import type { TokenBucket } from "./token-bucket.ts";
 import type { ReplayList } from "./replay-list.ts";
@@ -71,6 +72,7 @@ export interface Plane {
   readonly rows: RowTable;
   readonly routes: RouteTable;
   readonly neighbors: NeighborCache;
+  readonly discovery: RouterDiscovery;
   readonly listeners: ListenerTable;
   readonly commands: CommandQueue;
   readonly egress: ControlEgress;

@@ -45,6 +45,7 @@ export const OPTIONS: ConnectionOptions = {
   pacingRate: 0,
   reuseAddress: false,
   reusePort: false,
+  ipv6Only: false,
   linger2: 60_000,
 };
 
