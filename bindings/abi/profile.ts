@@ -13,6 +13,7 @@ export const INTERNET_INTERVALS: u32 = 4;
 export const INTERNET_ALGORITHM: u32 = 2; // CongestionAlgorithm.Cubic
 export const INTERNET_GO_BACK_N: u32 = 0;
 export const INTERNET_ECN: u32 = 0; // 0 accept, 1 request
+export const INTERNET_MTU_PROBING: u32 = 1; // as Linux's tcp_mtu_probing
 export const INTERNET_TIME_WAIT: u32 = 60000000; // 2 MSL
 // `rfc`: what the RFC tests assume.
 export const RFC_RTO_MIN: u32 = 1000000;
@@ -25,6 +26,7 @@ export const RFC_INTERVALS: u32 = 4;
 export const RFC_ALGORITHM: u32 = 1; // NewReno
 export const RFC_GO_BACK_N: u32 = 0;
 export const RFC_ECN: u32 = 0;
+export const RFC_MTU_PROBING: u32 = 0;
 export const RFC_TIME_WAIT: u32 = 240000000; // MSL of 2 minutes
 // `linux`: what public packetdrill scripts assume.
 export const LINUX_RTO_MIN: u32 = 200000;
@@ -37,6 +39,7 @@ export const LINUX_INTERVALS: u32 = 4;
 export const LINUX_ALGORITHM: u32 = 2;
 export const LINUX_GO_BACK_N: u32 = 0;
 export const LINUX_ECN: u32 = 0;
+export const LINUX_MTU_PROBING: u32 = 0;
 export const LINUX_TIME_WAIT: u32 = 60000000;
 // `datacenter`: DCTCP and a millisecond floor.
 export const DATACENTER_RTO_MIN: u32 = 1000;
@@ -49,6 +52,7 @@ export const DATACENTER_INTERVALS: u32 = 4;
 export const DATACENTER_ALGORITHM: u32 = 3;
 export const DATACENTER_GO_BACK_N: u32 = 0;
 export const DATACENTER_ECN: u32 = 1;
+export const DATACENTER_MTU_PROBING: u32 = 0;
 export const DATACENTER_TIME_WAIT: u32 = 1000000;
 // `paper`: one interval, go-back-N, an ACK per segment (dissertation 4.3.1.3).
 export const PAPER_RTO_MIN: u32 = 1000;
@@ -61,4 +65,5 @@ export const PAPER_INTERVALS: u32 = 1;
 export const PAPER_ALGORITHM: u32 = 3;
 export const PAPER_GO_BACK_N: u32 = 1;
 export const PAPER_ECN: u32 = 1;
+export const PAPER_MTU_PROBING: u32 = 0;
 export const PAPER_TIME_WAIT: u32 = 10000;

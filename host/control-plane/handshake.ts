@@ -24,6 +24,7 @@ import { change, countDrop, stateOf, type Plane } from "./plane.ts";
 import { startRate } from "./rate-control.ts";
 import type { Interface } from "./route.ts";
 import * as R from "./row-table.ts";
+import { beginSearch } from "./segment-size.ts";
 import { allocateRow, dropConnection, freeRow, leaveSynQueue, settle } from "./teardown.ts";
 import { linkMtu, sendAcknowledgment, sendResetTo, sendSyn } from "./transmit.ts";
 
@@ -169,6 +170,7 @@ function establish(plane: Plane, id: number, via: Interface, event: ConnectionEv
   const isFirst = rows.get(id, R.ROW_RETRIES) === 0;
   // RFC 6298, 3 (Karn): no sample when the SYN was sent more than once.
   rows.setTime(id, R.TIME_RTT, isFirst ? Math.max(1, now - rows.time(id, R.TIME_SENT)) : 0);
+  beginSearch(plane, id);
   if (installRow(plane, id, via) !== InstallStatus.Ok) return false;
   change(plane, id, event);
   confirmNextHop(plane, id);

@@ -4,16 +4,16 @@
  * fail by one (RFC 5461; RFC 9293 SHLD-26 is not followed in synchronized states, as the RFC itself
  * notes of stacks).
  */
-import { AtxOpcode } from "../../bindings/abi/descriptor.ts";
 import { DropReason } from "../../bindings/abi/drop-reason.ts";
 import { ERRNO } from "../errors.ts";
 import type { Quotation } from "../wire/icmp.ts";
 import { ConnectionEvent, ConnectionState } from "./connection-state.ts";
 import { failHandshake } from "./handshake.ts";
 import { inspect } from "./inspection.ts";
-import { lookupTuple, segmentBytes } from "./install.ts";
+import { lookupTuple } from "./install.ts";
 import { countDrop, stateOf, type Plane } from "./plane.ts";
 import * as R from "./row-table.ts";
+import { lowerMtu } from "./segment-size.ts";
 
 /** At most one change of a connection's MTU in this time, or in a round trip (threats B07). */
 const MTU_CHANGE_NS = 1e6;
@@ -54,22 +54,17 @@ export function unreachable(plane: Plane, quote: Quotation, error: number, isHar
 /** A packet was too big for its path (RFC 1191; RFC 8201): `mtu` bytes are not. */
 export function tooBig(plane: Plane, quote: Quotation, mtu: number): void {
   const id = find(plane, quote);
-  if (id !== 0) lowerMtu(plane, id, mtu);
+  if (id !== 0) heed(plane, id, mtu);
 }
 
 // RFC 1191, 6: only down, only for what is in flight, at most once in a round trip.
-function lowerMtu(plane: Plane, id: number, mtu: number): void {
-  const { rows, commands, now } = plane;
+function heed(plane: Plane, id: number, mtu: number): void {
+  const { rows, now } = plane;
   const seen = inspect(plane, id);
   const recent = now - rows.time(id, R.TIME_MTU_CHANGED);
   const changed = rows.time(id, R.TIME_MTU_CHANGED) !== 0;
   if (seen === undefined || mtu >= rows.get(id, R.ROW_MTU)) return;
   if (changed && recent < Math.max(MTU_CHANGE_NS, seen.srtt)) return;
-  rows.set(id, R.ROW_MTU, mtu);
-  rows.setTime(id, R.TIME_MTU_CHANGED, now);
   plane.pathMtu.lower(rows.address(id, R.ROW_REMOTE), mtu, now);
-  const generation = rows.get(id, R.ROW_GENERATION);
-  commands.push(id, generation, AtxOpcode.SetMss, segmentBytes(plane, id));
-  // What was too large is lost: again at once, without a cut of the window (RFC 1191, 6.4).
-  commands.push(id, generation, AtxOpcode.Retransmit, 0);
+  lowerMtu(plane, id, mtu, true);
 }

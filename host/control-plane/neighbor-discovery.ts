@@ -81,6 +81,22 @@ export function probeAddress(plane: Plane, via: Interface, target: bigint): void
   send(plane, via, groupLink(group), 0n, group, message);
 }
 
+/** Asks for routers (RFC 4861, 6.3.7), from the interface's link-local address. */
+export function solicitRouters(plane: Plane, via: Interface): void {
+  const own = via.addresses6.find(({ address }) => W.isLinkLocal(address));
+  if (own === undefined || via.medium !== "ethernet") return;
+  const length = I.RS_SIZE + LINK_OPTION_BYTES;
+  const write = (view: DataView, at: number): void => {
+    view.setUint8(at + I.ICMPV6_TYPE, I.ICMPV6_ROUTER_SOLICITATION);
+    view.setUint8(at + I.ICMPV6_CODE, 0);
+    view.setUint32(at + I.ICMPV6_PARAMETER, 0);
+    writeLinkOption(view, at + I.RS_SIZE, I.NDP_OPTION_SOURCE, via);
+  };
+  const { high, low } = groupLink(W.ALL_ROUTERS);
+  const { egress } = plane;
+  egress.sendIcmpv6(via, high, low, own.address, W.ALL_ROUTERS, I.NDP_HOP_LIMIT, length, write);
+}
+
 /** Tells everybody who has an address of ours (RFC 4861, 7.2.6). */
 export function announceIpv6(plane: Plane, via: Interface, target: bigint): void {
   const message = { type: I.ICMPV6_NEIGHBOR_ADVERTISEMENT, flags: I.NDP_OVERRIDE, target };

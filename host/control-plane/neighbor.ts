@@ -122,6 +122,13 @@ export class NeighborCache {
     this.#probe(entry, now);
   }
 
+  /** suspect() of all that an interface knew. */
+  suspectAll(netif: number, now: number): void {
+    for (const entry of [...this.#entries.values()]) {
+      if (entry.netif === netif) this.suspect(netif, entry.address, now);
+    }
+  }
+
   #probe(entry: Neighbor, now: number): void {
     entry.state = entry.resolved ? PROBE : INCOMPLETE;
     entry.requests = 0;

@@ -117,6 +117,7 @@ export function openActive(plane: Plane, request: OpenRequest): number {
   if (!routes.isPeer(remote)) return -ERRNO.ENETUNREACH;
   const route = routes.lookup(remote);
   if (route === undefined) return -ERRNO.ENETUNREACH;
+  if (!route.via.up) return -ERRNO.ENETDOWN;
   const wanted = request.local?.address;
   const chosen = wanted === undefined ? 0 : localAddress(plane, wanted);
   if (chosen === undefined) return -ERRNO.EADDRNOTAVAIL;

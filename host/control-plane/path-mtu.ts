@@ -10,7 +10,7 @@ export const MTU_MIN = 68;
 export const MTU_MIN_IPV6 = 1280;
 const ENTRIES = 256;
 /** RFC 1191, 6.3: a larger size is tried again after ten minutes. */
-const LIFETIME_NS = 600e9;
+export const LIFETIME_NS = 600e9;
 /** RFC 1191, 7.1: for routers that report no MTU. */
 const PLATEAUS = [32000, 17914, 8166, 4352, 2002, 1492, 1006, 508, 296, MTU_MIN] as const;
 
@@ -27,6 +27,8 @@ export function reportedMtu(nextHopMtu: number, sent: number): number {
 }
 
 export class PathMtuCache {
+  /** When a live connection's MTU is to be raised; Infinity when none was lowered. */
+  raiseAt = Infinity;
   readonly #entries = new Map<IpAddress, Entry>();
 
   /** The MTU to a destination: what is known, at most `link`. */

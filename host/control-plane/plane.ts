@@ -7,6 +7,7 @@ import type { Core } from "../../bindings/core.ts";
 import { CORE_COUNTERS, CORE_DROPS } from "../../bindings/abi/memory-map.ts";
 import type { DropReason } from "../../bindings/abi/drop-reason.ts";
 import type { Counter } from "../../bindings/abi/counters.ts";
+import type { IpAddress } from "../address.ts";
 import type { WorkList } from "../work-list.ts";
 import type { Segment } from "../wire/tcp.ts";
 import type { CommandQueue } from "./command-queue.ts";
@@ -47,6 +48,19 @@ export interface ControlPlaneLimits {
   readonly userTimeout: number;
   /** RFC 1337: a RST does not end TIME-WAIT. */
   readonly ignoreResetInTimeWait: boolean;
+}
+
+/** Counts that are not in the core's table. */
+export interface ControlPlaneCounters {
+  /** Rows in use, TIME-WAIT included. */
+  readonly connections: number;
+  readonly timeWait: number;
+  readonly listeners: number;
+  readonly neighbors: number;
+  /** Changes of a neighbour's hardware address. */
+  readonly neighborChanges: number;
+  /** Frames in which somebody else claimed an address of ours. */
+  readonly addressConflicts: number;
 }
 
 /** Where the frame that is being handled lies in the ingress span. */
@@ -93,6 +107,9 @@ export interface Plane {
   /** Rows with ROW_OUTBOX set. */
   readonly outbox: WorkList<number>;
   readonly attention: Attention;
+  /** An address that time took away; an MTU that a router chose. */
+  readonly lose: (index: number, address: IpAddress) => void;
+  readonly changeMtu: (index: number, mtu: number) => void;
   events: ConnectionEvents;
   /** ns. */
   now: number;

@@ -23,6 +23,8 @@ export interface Profile {
   readonly goBackN: boolean;
   /** True: our SYN asks for ECN. A peer's request is accepted in any case. */
   readonly ecn: boolean;
+  /** PLPMTUD (RFC 4821): 0 never, 1 when segments vanish in a black hole, 2 from the start. */
+  readonly mtuProbing: number;
   /** 2 MSL. */
   readonly timeWait: number;
 }
@@ -51,6 +53,7 @@ function read(name: ProfileName): Profile {
     algorithm: value("ALGORITHM"),
     goBackN: value("GO_BACK_N") !== 0,
     ecn: value("ECN") !== 0,
+    mtuProbing: value("MTU_PROBING"),
     timeWait: value("TIME_WAIT") * MICROSECOND,
   };
 }

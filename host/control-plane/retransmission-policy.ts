@@ -12,6 +12,7 @@ import { inspect, type Inspection } from "./inspection.ts";
 import type { Plane } from "./plane.ts";
 import { noteTimeout } from "./rate-control.ts";
 import * as R from "./row-table.ts";
+import { judgeTimeout } from "./segment-size.ts";
 import { dropConnection } from "./teardown.ts";
 
 /** RFC 9293 SHLD-10: retransmissions before the application is told. */
@@ -73,6 +74,8 @@ export function retransmissionTimeout(plane: Plane, id: number, persist: boolean
   const generation = rows.get(id, R.ROW_GENERATION);
   rows.set(id, R.ROW_RETRIES, rows.get(id, R.ROW_RETRIES) + 1);
   rows.setTime(id, R.TIME_SENT, now);
+  // PM-12: what was lost for its size is no congestion.
+  if (!persist && judgeTimeout(plane, id, seen, rows.get(id, R.ROW_RETRIES))) return;
   noteTimeout(plane, id);
   const sent = persist
     ? plane.commands.push(id, generation, AtxOpcode.Probe)

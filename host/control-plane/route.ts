@@ -8,6 +8,7 @@ import type { Medium, Netif } from "../netif/netif.ts";
 import { isMulticast } from "../wire/ipv4.ts";
 import { isLinkLocal } from "../wire/ipv6.ts";
 import * as A from "./interface-address.ts";
+import type { RouterOptions } from "./router-discovery.ts";
 import { NETIFS_MAX } from "../../bindings/abi/limits.ts";
 
 /** How a netif joins a stack. */
@@ -21,6 +22,8 @@ export interface NetifConfig {
   readonly gateway?: string | readonly string[];
   /** Further routes. */
   readonly routes?: readonly RouteConfig[];
+  /** `accept`: addresses, routers and MTU from router advertisements (RFC 4861, RFC 4862). */
+  readonly ipv6?: RouterOptions;
   /** Announces the addresses by gratuitous ARP; off unless asked for. */
   readonly announce?: boolean;
 }
@@ -83,7 +86,8 @@ function parseInterface(config: NetifConfig): Interface {
   if (!Number.isInteger(index) || index < 0 || index >= NETIFS_MAX) {
     throw new RangeError(`addNetif: expected index 0..${NETIFS_MAX - 1}, got ${index}`);
   }
-  if (config.addresses.length === 0 || config.addresses.length > ADDRESSES_MAX) {
+  const isEmpty = config.addresses.length === 0 && config.ipv6?.accept !== true;
+  if (isEmpty || config.addresses.length > ADDRESSES_MAX) {
     const got = config.addresses.length;
     throw new RangeError(`addNetif: expected at least one address, got ${got}`);
   }
@@ -101,8 +105,9 @@ function parseInterface(config: NetifConfig): Interface {
     addresses6: [],
   };
   for (const text of config.addresses) assign(added, A.parseOwn(text, "addNetif"));
-  checkMtu(netif.mtu, added.addresses6.length > 0, "addNetif");
-  giveLinkLocal(added);
+  const speaks = config.ipv6?.accept === true || added.addresses6.length > 0;
+  checkMtu(netif.mtu, speaks, "addNetif");
+  if (speaks) giveLinkLocal(added);
   return added;
 }
 
@@ -114,7 +119,7 @@ function assign(via: Interface, own: Own): void {
 /** RFC 4291, 2.8: every interface that speaks IPv6 over a link has a link-local address. */
 function giveLinkLocal(via: Interface): void {
   const has = via.addresses6.some(({ address }) => isLinkLocal(address));
-  if (via.medium !== "ethernet" || via.addresses6.length === 0 || has) return;
+  if (via.medium !== "ethernet" || has) return;
   const identifier = A.interfaceIdentifier(via.hardwareHigh, via.hardwareLow);
   assign(via, A.linkLocalAddress(identifier));
 }
@@ -154,6 +159,16 @@ function gatewayRoute(via: Interface, prefix: A.Prefix, gateway: IpAddress): Rou
   const wide = via.addresses6.find((own) => !isLinkLocal(own.address));
   const source = wide?.address ?? near.address;
   return { prefix: address & mask, mask, gateway, via, source };
+}
+
+/** RFC 6724, 5, rules 2 and 8: of a wide scope, then the longest prefix in common. */
+function nearestTo({ via, source }: Route, destination: bigint): IpAddress {
+  let best = source as bigint;
+  for (const { address } of via.addresses6) {
+    if (isLinkLocal(address)) continue;
+    if (isLinkLocal(best) || (address ^ destination) < (best ^ destination)) best = address;
+  }
+  return best;
 }
 
 function byLength(a: Route, b: Route): number {
@@ -226,7 +241,7 @@ export class RouteTable {
     if (!isIpv4Own(own)) checkMtu(via.mtu, true, "addAddress");
     const before = ownOf(via);
     assign(via, own);
-    giveLinkLocal(via);
+    if (!isIpv4Own(own)) giveLinkLocal(via);
     const added = ownOf(via).filter((one) => !before.includes(one));
     this.#enter(added.map((one) => connectedRoute(via, one)));
     this.#list();
@@ -332,7 +347,11 @@ export class RouteTable {
   }
 
   #lookupIpv6(destination: bigint): Route | undefined {
-    return this.#routes6.find((route) => (destination & (route.mask as bigint)) === route.prefix);
+    const found = this.#routes6.find(
+      (route) => (destination & (route.mask as bigint)) === route.prefix,
+    );
+    if (found === undefined || found.gateway === 0n) return found;
+    return { ...found, source: nearestTo(found, destination) };
   }
 
   #routesOf(config: NetifConfig, via: Interface): Route[] {

@@ -51,7 +51,9 @@ export const ROW_OUTBOX = 46; // OUTBOX_*
 export const ROW_RATE_FLAGS = 47; // of the congestion policy
 export const ROW_RX_LIMIT = 48; // log2 of the largest receive buffer; 0 = no autotuning
 export const ROW_FLOW_LABEL = 49; // of IPv6 (RFC 6437), 20 bits
-const ROW_WORDS = 50;
+export const ROW_MTU_GOOD = 50; // while ROW_MTU is on trial: what it was; 0 = no trial
+export const ROW_TRIAL_EDGE = 51; // SND.NXT when the trial began
+const ROW_WORDS = 52;
 
 // Floats of a row (f64). Times are ns; Infinity = no deadline.
 export const TIME_SENT = 0; // our SYN or SYN-ACK left; then the last retransmission or probe
