@@ -37,9 +37,12 @@ const UNUSUAL = M.STEP_EVENTS | M.STEP_INTERRUPTS;
 
 export interface StackNetif {
   readonly netif: Netif;
-  /** With prefix length: "10.0.0.1/24". */
+  /** With prefix length: "10.0.0.1/24", "fd00::1/64". */
   readonly addresses: readonly string[];
-  readonly gateway?: string;
+  /** `accept`: addresses, routers and MTU from router advertisements; off unless asked for. */
+  readonly ipv6?: { readonly accept: boolean };
+  /** Next hop of all else; one of each family as a list. */
+  readonly gateway?: string | readonly string[];
 }
 
 export interface StackOptions {
@@ -172,7 +175,34 @@ export class Stack {
     this.core.words[this.#header + (M.CORE_NETIF_MEDIUM >>> 2) + index] = link;
     netif.attach(this.#ingress, index);
     const gateway = config.gateway === undefined ? {} : { gateway: config.gateway };
-    this.control.addNetif({ netif, index, addresses: [...config.addresses], ...gateway });
+    const ipv6 = config.ipv6 === undefined ? {} : { ipv6: config.ipv6 };
+    const addresses = [...config.addresses];
+    this.control.addNetif({ netif, index, addresses, ...gateway, ...ipv6 });
+  }
+
+  /** Gives interface `index` one more address, "fd00::5/64". Throws RangeError when it cannot. */
+  addAddress(index: number, address: string): void {
+    this.control.interfaces.addAddress(index, address);
+    this.#wake?.();
+  }
+
+  /** Takes an address away: its connections end with EADDRNOTAVAIL, listeners stay. */
+  removeAddress(index: number, address: string): boolean {
+    const removed = this.control.interfaces.removeAddress(index, address);
+    this.#wake?.();
+    return removed;
+  }
+
+  /** Changes an interface's MTU, within its netif's; live connections follow at once. */
+  setMtu(index: number, mtu: number): void {
+    this.control.interfaces.setMtu(index, mtu);
+    this.#wake?.();
+  }
+
+  /** Says that an interface's carrier went down or came up. */
+  setLinkUp(index: number, up: boolean): void {
+    this.control.interfaces.setLinkUp(index, up);
+    this.#wake?.();
   }
 
   /** Starts to listen; `for await (const connection of stack.listen({ port }))`. */

@@ -8,13 +8,14 @@
 import { load16be, load32be } from "../base/bytes.ts";
 import { fold, sumWords } from "../base/checksum.ts";
 import { countBy } from "../base/counter.ts";
-import { findIpv4, hashIpv4 } from "../flow/connection-database.ts";
+import { findIpv4, findIpv6, hashIpv4, isTupleIpv6 } from "../flow/connection-database.ts";
 import { postOf, preOf, protocolOf, recoveryOf } from "../flow/flow-state.ts";
 import { linkBytes, packetOf } from "../flow/ingress-frame.ts";
 import { congestionOnAck } from "../tcp/congestion/congestion-control.ts";
 import { wantsSamples } from "../tcp/congestion/rtt-sample.ts";
 import { rttOnAck } from "../tcp/round-trip-time.ts";
 import { isInvalidIpv4Source } from "../wire/ipv4.ts";
+import { ipv6Ecn, ipv6PayloadLength, isInvalidIpv6Source } from "../wire/ipv6.ts";
 import { Counter } from "../../bindings/abi/counters.ts";
 import * as D from "../../bindings/abi/descriptor.ts";
 import * as E from "../../bindings/abi/ethernet.ts";
@@ -41,6 +42,7 @@ const VERSION_AND_LENGTH: u32 = 0x45;
 const FRAGMENT_MASK: u32 =
   (I.IPV4_MORE_FRAGMENTS_OR_OFFSET >> 8) | ((I.IPV4_MORE_FRAGMENTS_OR_OFFSET & 0xff) << 8);
 const TYPE_IPV4: u32 = (E.ETHER_TYPE_IPV4 >> 8) | ((E.ETHER_TYPE_IPV4 & 0xff) << 8);
+const TYPE_IPV6: u32 = (E.ETHER_TYPE_IPV6 >> 8) | ((E.ETHER_TYPE_IPV6 & 0xff) << 8);
 const OFFSET_PLAIN: u32 = (T.TCP_SIZE >> 2) << 4;
 const OFFSET_TIMESTAMPS: u32 = ((T.TCP_SIZE + T.TIMESTAMP_OPTION_BYTES) >> 2) << 4;
 /** Connections with one of these are the protocol stage's. */
@@ -58,19 +60,27 @@ export const UNEXPECTED: i32 = -1;
  */
 export function receivePredicted(core: usize, entry: usize, work: usize): i32 {
   const ip = plainPacketOf(core, entry);
-  if (ip == 0) return UNEXPECTED;
-  const total = load16be(ip, I.IPV4_TOTAL_LENGTH);
-  const connection = connectionOf(core, ip);
+  if (ip != 0) {
+    const bytes = load16be(ip, I.IPV4_TOTAL_LENGTH) - I.IPV4_SIZE;
+    return receiveSegment(core, connectionOf(core, ip), ip + I.IPV4_SIZE, bytes, work);
+  }
+  const ip6 = plainIpv6Of(core, entry);
+  if (ip6 == 0) return UNEXPECTED;
+  const connection = connectionOfIpv6(core, ip6);
+  return receiveSegment(core, connection, ip6 + I.IPV6_SIZE, ipv6PayloadLength(ip6), work);
+}
+
+/** The segment of `bytes` bytes at `tcp`, when it is the one that its connection expects. */
+function receiveSegment(core: usize, connection: u32, tcp: usize, bytes: u32, work: usize): i32 {
   if (connection == 0) return UNEXPECTED;
   const pre = preOf(core, connection);
   const p = protocolOf(core, connection);
-  const tcp = ip + I.IPV4_SIZE;
   const header = expectedHeader(tcp, p);
-  if (header == 0 || total < I.IPV4_SIZE + header) return UNEXPECTED;
-  const length = total - I.IPV4_SIZE - header;
+  if (header == 0 || <i32>bytes < <i32>header) return UNEXPECTED;
+  const length = bytes - header;
   const acked = seqDistance(load<u32>(p, F.PROTOCOL_TX_UNA), load32be(tcp, T.TCP_ACK));
   if (!isExpected(core, connection, p, tcp, length, acked)) return UNEXPECTED;
-  if (!hasChecksum(pre, tcp, total - I.IPV4_SIZE)) return UNEXPECTED;
+  if (!hasChecksum(pre, tcp, bytes)) return UNEXPECTED;
   commit(p, tcp, header, acked);
   if (acked != 0) advance(core, connection, p, acked, tcp, header);
   const post = postOf(core, connection);
@@ -147,6 +157,29 @@ function connectionOf(core: usize, ip: usize): u32 {
     (<u32>load<u8>(pre, F.PRE_STATE) ^ F.PreState.Installed);
   if (other == 0) return connection;
   connection = findIpv4(core, hashIpv4(core, remote, local, ports), remote, local, ports);
+  if (connection == 0) return 0;
+  if (load<u8>(preOf(core, connection), F.PRE_STATE) != <u8>F.PreState.Installed) return 0;
+  store<u32>(core, connection, M.CORE_LAST_CONNECTION);
+  return connection;
+}
+
+/** The frame's IPv6 packet when TCP follows its header, or 0; like plainPacketOf(). */
+function plainIpv6Of(core: usize, entry: usize): usize {
+  const link = linkBytes(core, entry);
+  const ip = packetOf(core, entry, link, I.IPV6_SIZE + T.TCP_SIZE);
+  if (ip == 0) return 0;
+  if (link != 0 && <u32>load<u16>(ip - link, E.ETHERNET_TYPE) != TYPE_IPV6) return 0;
+  if (<u32>load<u8>(ip) >> 4 != 6) return 0;
+  if (<u32>load<u8>(ip, I.IPV6_NEXT_HEADER) != I.PROTOCOL_TCP) return 0;
+  const remaining = load<u32>(entry, D.FRAME_LENGTH) - link - I.IPV6_SIZE;
+  if (ipv6PayloadLength(ip) > remaining || ipv6Ecn(ip) == I.ECN_CE) return 0;
+  return isInvalidIpv6Source(ip) ? 0 : ip;
+}
+
+/** connectionOf() of such a packet. */
+function connectionOfIpv6(core: usize, ip: usize): u32 {
+  let connection = load<u32>(core, M.CORE_LAST_CONNECTION);
+  if (!isTupleIpv6(preOf(core, connection), ip)) connection = findIpv6(core, ip);
   if (connection == 0) return 0;
   if (load<u8>(preOf(core, connection), F.PRE_STATE) != <u8>F.PreState.Installed) return 0;
   store<u32>(core, connection, M.CORE_LAST_CONNECTION);

@@ -5,7 +5,8 @@
  * Invariant: every entry is reachable from its home slot through used slots only.
  */
 import { hashTuple, hashTupleIpv4 } from "../base/hash.ts";
-import { ADDRESS_IPV4 } from "../../bindings/abi/ip.ts";
+import { ADDRESS_IPV4, IPV6_DESTINATION, IPV6_SIZE } from "../../bindings/abi/ip.ts";
+import { IPV6_SOURCE } from "../../bindings/abi/ip.ts";
 import { HASH_CONNECTION, HASH_SIZE, HASH_VALUE } from "../../bindings/abi/flow-state.ts";
 import { PRE_FAMILY, PRE_HASH, PRE_LOCAL_ADDRESS } from "../../bindings/abi/flow-state.ts";
 import { PRE_PORTS, PRE_REMOTE_ADDRESS } from "../../bindings/abi/flow-state.ts";
@@ -85,6 +86,28 @@ export function find(core: usize, hash: u32, remote: usize, local: usize, ports:
     }
   }
   return 0;
+}
+
+/** Hash of the tuple of a received IPv6 segment, its TCP header behind the IP header. */
+export function hashIpv6(core: usize, ip: usize): u32 {
+  return hashAddresses(core, ip + IPV6_SOURCE, ip + IPV6_DESTINATION, load<u32>(ip, IPV6_SIZE));
+}
+
+/** The connection of such a segment, or 0. Its source is not an IPv4-mapped address. */
+export function findIpv6(core: usize, ip: usize): u32 {
+  const ports = load<u32>(ip, IPV6_SIZE);
+  return find(core, hashIpv6(core, ip), ip + IPV6_SOURCE, ip + IPV6_DESTINATION, ports);
+}
+
+/** True when the tuple of such a segment is that of a connection's PRE record. */
+// @ts-ignore: decorator
+@inline
+export function isTupleIpv6(pre: usize, ip: usize): bool {
+  if (load<u32>(pre, PRE_PORTS) != load<u32>(ip, IPV6_SIZE)) return false;
+  return (
+    sameAddress(pre + PRE_REMOTE_ADDRESS, ip + IPV6_SOURCE) &&
+    sameAddress(pre + PRE_LOCAL_ADDRESS, ip + IPV6_DESTINATION)
+  );
 }
 
 /** Enters a connection whose PRE record holds its key; false when PROBES_MAX slots are taken. */

@@ -14,7 +14,7 @@ import { BATCH_MAX } from "../../bindings/abi/limits.ts";
 import * as M from "../../bindings/abi/memory-map.ts";
 import { SOCKET_SIZE } from "../../bindings/abi/socket.ts";
 import { TIMERS_PER_CONNECTION, TIMER_SIZE } from "../../bindings/abi/timer.ts";
-import { hashIpv4 } from "./connection-database.ts";
+import { hashIpv4, hashIpv6 } from "./connection-database.ts";
 import { isConnection, postOf, preOf, protocolOf, recoveryOf, schedulerOf } from "./flow-state.ts";
 import { linkBytes, packetOf } from "./ingress-frame.ts";
 
@@ -71,15 +71,26 @@ export function readAheadTimers(core: usize, due: usize, items: u32): u32 {
   return sum;
 }
 
+/** Hash of a frame's tuple, if it is a segment. */
+// @ts-ignore: decorator
+@inline
+function hashOf(core: usize, entry: usize, ip: usize): u32 {
+  if (<u32>load<u8>(ip) >> 4 == 6) {
+    const whole = packetOf(core, entry, linkBytes(core, entry), I.IPV6_SIZE + 4);
+    return whole == 0 ? 0 : hashIpv6(core, whole);
+  }
+  const remote = load<u32>(ip, I.IPV4_SOURCE);
+  const local = load<u32>(ip, I.IPV4_DESTINATION);
+  return hashIpv4(core, remote, local, load<u32>(ip, I.IPV4_SIZE));
+}
+
 /** What stands at a frame's home slot of the connection database; 0 for what is no segment. */
 // @ts-ignore: decorator
 @inline
 function rowOfFrame(core: usize, entry: usize): u32 {
   const ip = packetOf(core, entry, linkBytes(core, entry), I.IPV4_SIZE + 4);
   if (ip == 0) return 0;
-  const remote = load<u32>(ip, I.IPV4_SOURCE);
-  const local = load<u32>(ip, I.IPV4_DESTINATION);
-  const hash = hashIpv4(core, remote, local, load<u32>(ip, I.IPV4_SIZE));
+  const hash = hashOf(core, entry, ip);
   const slot = hash & load<u32>(core, M.CORE_HASH_MASK);
   const table = <usize>load<u32>(core, M.CORE_HASH);
   return load<u32>(table + slot * F.HASH_SIZE, F.HASH_CONNECTION);

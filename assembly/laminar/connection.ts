@@ -40,13 +40,16 @@ export function machineInitialize(core: usize): void {
 
 // @ts-ignore: decorator
 @inline
-function remoteOf(pre: usize): u32 {
+function remoteOf(pre: usize, connection: u32): u32 {
+  // No host has local address 0.0.0.0, so that this is nobody else's key.
+  if (<u32>load<u8>(pre, F.PRE_FAMILY) == 6) return connection;
   return bswap<u32>(load<u32>(pre, F.PRE_REMOTE_ADDRESS + ADDRESS_IPV4));
 }
 
 // @ts-ignore: decorator
 @inline
 function localOf(pre: usize): u32 {
+  if (<u32>load<u8>(pre, F.PRE_FAMILY) == 6) return 0;
   return bswap<u32>(load<u32>(pre, F.PRE_LOCAL_ADDRESS + ADDRESS_IPV4));
 }
 
@@ -59,7 +62,7 @@ function portsOf(pre: usize): u32 {
 /** Registers and table entry of a connection whose records have just been installed. */
 export function enterPipeline(core: usize, connection: u32): bool {
   const pre = preOf(core, connection);
-  const remote = remoteOf(pre);
+  const remote = remoteOf(pre, connection);
   const local = localOf(pre);
   const ports = portsOf(pre);
   const entry = exactSlot(stateOf(core), CONNECTIONS, remote, local, ports, 0);
@@ -108,5 +111,6 @@ function writeRegisters(core: usize, connection: u32, p: usize): void {
 export function leavePipeline(core: usize, connection: u32): void {
   leaveGrants(core, connection);
   const pre = preOf(core, connection);
-  exactRemove(stateOf(core), CONNECTIONS, remoteOf(pre), localOf(pre), portsOf(pre), 0);
+  const remote = remoteOf(pre, connection);
+  exactRemove(stateOf(core), CONNECTIONS, remote, localOf(pre), portsOf(pre), 0);
 }

@@ -27,8 +27,6 @@ import { laminarOf } from "./state.ts";
 
 /** A long round trip is no reason for long bursts: ns between two SYNCs, at most. */
 const PERIOD_MAX: u64 = 1_000_000;
-/** IPv4 and TCP without options: a segment's time is for SYNCs, its real size for the meter. */
-const HEADERS: u32 = 20 + TCP_SIZE;
 
 /** A connection's meter. */
 // @ts-ignore: decorator
@@ -85,11 +83,13 @@ function requestTurn(core: usize, connection: u32, fresh: bool): void {
   schedule(core, connection, false);
 }
 
-/** IP bytes of a full segment. */
+/** IP bytes of a full segment without options: its time is for SYNCs, its real size the meter's. */
 // @ts-ignore: decorator
 @inline
 function segmentBytes(core: usize, connection: u32): u32 {
-  return <u32>load<u16>(protocolOf(core, connection), F.PROTOCOL_MSS) + HEADERS;
+  const pre = preOf(core, connection);
+  const network = load<u8>(pre, F.PRE_HEADER_LENGTH) - load<u8>(pre, F.PRE_LINK_LENGTH);
+  return <u32>load<u16>(protocolOf(core, connection), F.PROTOCOL_MSS) + network + TCP_SIZE;
 }
 
 /** From the first segment that conforms to the SYNC that grants it and the next ones at once. */

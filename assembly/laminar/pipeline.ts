@@ -16,7 +16,7 @@ import { beginStep, reportOf, serveContexts, spendCredit, turnCredit } from "../
 import { workAt } from "../nic/executor.ts";
 import * as scheduler from "../nic/flow-scheduler.ts";
 import { egressRoom } from "../nic/post-processing.ts";
-import { identify, validateRx } from "../nic/pre-processing.ts";
+import { identify, isIpv6, validateRx } from "../nic/pre-processing.ts";
 import { actionsOf, LEAVES, SCHEDULES, stageDma, stageHostControl } from "../nic/stages.ts";
 import { stageNetif, stageNotify, stagePost, stagePre, stageTurn } from "../nic/stages.ts";
 import { expiryKind, timerExpired } from "../nic/timer-events.ts";
@@ -33,7 +33,7 @@ import * as W from "../../bindings/abi/work.ts";
 import { enterPipeline, leavePipeline } from "./connection.ts";
 import * as T from "./generated/tcp.ts";
 import { mustWait, stageGrants, syncExpired } from "./grants.ts";
-import { ingressPass, receiveRoom, valuePass } from "./passes.ts";
+import { ingressPass, ingressPassIpv6, receiveRoom, valuePass } from "./passes.ts";
 import { pushSegment } from "./push-engine.ts";
 import { receiveSegment } from "./receive.ts";
 
@@ -125,11 +125,23 @@ function ingest(core: usize, work: usize, entry: usize): void {
   const netif = load<u32>(work, W.WORK_NETIF);
   const ip = validateRx(core, work, load<u32>(core + M.CORE_NETIF_MEDIUM + netif * 4));
   if (ip == 0) return;
+  if (isIpv6(ip)) return ingestIpv6(core, work, ip);
   const connection = ingressPass(core, ip, ipv4TotalLength(ip));
   if (connection == 0) return identify(core, work, ip);
   const pre = preOf(core, connection);
   store<u32>(work, connection, W.WORK_CONNECTION);
   store<u32>(work, load<u32>(pre, F.PRE_GENERATION), W.WORK_GENERATION);
+  receiveSegment(core, work);
+}
+
+/**
+ * The same of an IPv6 segment: its tuple is wider than the table's key, so the connection database
+ * names its connection in front of the pipeline.
+ */
+function ingestIpv6(core: usize, work: usize, ip: usize): void {
+  identify(core, work, ip);
+  if ((actionsOf(work) & LEAVES) != 0) return;
+  ingressPassIpv6(core, load<u32>(work, W.WORK_CONNECTION), ip);
   receiveSegment(core, work);
 }
 

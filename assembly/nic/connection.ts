@@ -19,9 +19,9 @@ import { Counter } from "../../bindings/abi/counters.ts";
 import * as D from "../../bindings/abi/descriptor.ts";
 import { ETHERNET_DESTINATION, ETHERNET_SIZE } from "../../bindings/abi/ethernet.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
-import { ADDRESS_IPV4, IPV4_SIZE, PROTOCOL_TCP } from "../../bindings/abi/ip.ts";
+import { ADDRESS_SIZE, IPV4_SIZE, IPV6_SIZE, PROTOCOL_TCP } from "../../bindings/abi/ip.ts";
 import { IPV4_CHECKSUM, IPV4_IDENTIFICATION, IPV4_TOTAL_LENGTH } from "../../bindings/abi/ip.ts";
-import { IPV4_TOS, IPV4_TTL } from "../../bindings/abi/ip.ts";
+import { IPV4_TOS, IPV4_TTL, IPV6_HOP_LIMIT } from "../../bindings/abi/ip.ts";
 import * as L from "../../bindings/abi/limits.ts";
 import * as M from "../../bindings/abi/memory-map.ts";
 import { TCP_SIZE, TIMESTAMP_OPTION_BYTES } from "../../bindings/abi/tcp.ts";
@@ -139,7 +139,8 @@ function isInstallable(core: usize, record: usize, connection: u32): bool {
   if (context == 0 || context >= load<u32>(core, M.CORE_CONTEXTS)) return false;
   const header: u32 = load<u8>(record, D.INSTALL_HEADER_LENGTH);
   const link: u32 = load<u8>(record, D.INSTALL_LINK_LENGTH);
-  if (header > F.PRE_TEMPLATE_MAX || header < link + IPV4_SIZE) return false;
+  const network = isIpv6(pre) ? IPV6_SIZE : IPV4_SIZE;
+  if (header > F.PRE_TEMPLATE_MAX || header < link + network) return false;
   if (<u32>load<u8>(record, D.INSTALL_PEER_SCALE) > L.WINDOW_SCALE_MAX) return false;
   if (<u32>load<u8>(record, D.INSTALL_LOCAL_SCALE) > L.WINDOW_SCALE_MAX) return false;
   const limit: u32 = load<u8>(record, D.INSTALL_INTERVAL_LIMIT);
@@ -156,15 +157,22 @@ function installHeader(pre: usize, record: usize): void {
   store<u8>(pre, <u8>link, F.PRE_LINK_LENGTH);
   store<u16>(pre, load<u16>(record, D.INSTALL_CONTEXT), F.PRE_CONTEXT);
   sumTemplate(pre);
-  const pseudo =
-    <u64>load<u32>(pre, F.PRE_REMOTE_ADDRESS + ADDRESS_IPV4) +
-    <u64>load<u32>(pre, F.PRE_LOCAL_ADDRESS + ADDRESS_IPV4) +
-    <u64>(PROTOCOL_TCP << 8);
+  // Both addresses; the prefix of a mapped one is 0xffff, which adds nothing.
+  const addresses = sumWords(pre + F.PRE_REMOTE_ADDRESS, ADDRESS_SIZE * 2);
+  const pseudo = addresses + <u64>(PROTOCOL_TCP << 8);
   store<u32>(pre, fold(pseudo), F.PRE_PSEUDO_SUM);
+}
+
+// @ts-ignore: decorator
+@inline
+function isIpv6(pre: usize): bool {
+  return <u32>load<u8>(pre, F.PRE_FAMILY) == 6;
 }
 
 /** Sum of the IPv4 header's constant part; the variable fields of the template are zeroed. */
 function sumTemplate(pre: usize): void {
+  // IPv6 has no checksum of its own; the control plane leaves its two ECN bits 0.
+  if (isIpv6(pre)) return;
   const ip = pre + F.PRE_TEMPLATE + <u32>load<u8>(pre, F.PRE_LINK_LENGTH);
   store<u16>(ip, 0, IPV4_TOTAL_LENGTH);
   store<u16>(ip, 0, IPV4_IDENTIFICATION);
@@ -177,6 +185,12 @@ function sumTemplate(pre: usize): void {
 export function setHeader(core: usize, connection: u32, ttl: u32, tos: u32): void {
   const pre = preOf(core, connection);
   const ip = pre + F.PRE_TEMPLATE + <u32>load<u8>(pre, F.PRE_LINK_LENGTH);
+  if (isIpv6(pre)) {
+    store<u8>(ip, <u8>ttl, IPV6_HOP_LIMIT);
+    store<u8>(ip, 0x60 | <u8>((tos & 0xf0) >>> 4));
+    store<u8>(ip, (load<u8>(ip, 1) & 0x0f) | <u8>((tos & 0x0c) << 4), 1);
+    return;
+  }
   store<u8>(ip, <u8>ttl, IPV4_TTL);
   store<u8>(ip, <u8>tos, IPV4_TOS);
   sumTemplate(pre);

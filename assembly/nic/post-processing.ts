@@ -15,7 +15,8 @@ import { FRAME_OFFSET, FRAME_SIZE } from "../../bindings/abi/descriptor.ts";
 import { DropReason } from "../../bindings/abi/drop-reason.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
 import { IPV4_CHECKSUM, IPV4_IDENTIFICATION, IPV4_SIZE } from "../../bindings/abi/ip.ts";
-import { IPV4_TOS, IPV4_TOTAL_LENGTH } from "../../bindings/abi/ip.ts";
+import { IPV4_TOS, IPV4_TOTAL_LENGTH, IPV6_PAYLOAD_LENGTH } from "../../bindings/abi/ip.ts";
+import { IPV6_SIZE } from "../../bindings/abi/ip.ts";
 import { EGRESS_FRAMES_MAX } from "../../bindings/abi/limits.ts";
 import * as M from "../../bindings/abi/memory-map.ts";
 import * as T from "../../bindings/abi/tcp.ts";
@@ -204,7 +205,7 @@ function optionBytes(work: usize): u32 {
   return (timestamps ? T.TIMESTAMP_OPTION_BYTES : 0) + (blocks != 0 ? 4 + blocks * 8 : 0);
 }
 
-/** Link and IPv4 header from the template; length, identification, ECN and checksum differ. */
+/** Link and IP header from the template; IPv4's length, identification, ECN and sum differ. */
 // @ts-ignore: decorator
 @inline
 function writeNetworkHeader(pre: usize, frame: usize, length: u32, ecn: u32): void {
@@ -214,6 +215,9 @@ function writeNetworkHeader(pre: usize, frame: usize, length: u32, ecn: u32): vo
   v128.store(frame, v128.load(template, 32), 32);
   const link: u32 = load<u8>(pre, F.PRE_LINK_LENGTH);
   const ip = frame + link;
+  if (<u32>load<u8>(pre, F.PRE_FAMILY) == 6) {
+    return writeIpv6(template, frame, ip, length, link, ecn);
+  }
   const identification = load<u32>(pre, F.PRE_IDENTIFICATION);
   store<u32>(pre, identification + 1, F.PRE_IDENTIFICATION);
   const total = bswap<u16>(<u16>(length - link));
@@ -224,6 +228,20 @@ function writeNetworkHeader(pre: usize, frame: usize, length: u32, ecn: u32): vo
   // The TOS byte is the high half of the first little-endian word.
   const sum = <u64>load<u32>(pre, F.PRE_TEMPLATE_SUM) + total + id + (ecn << 8);
   store<u16>(ip, <u16>~fold(sum), IPV4_CHECKSUM);
+}
+
+/** The rest of a template of IPv6, payload length and ECN; it has no checksum (RFC 8200, 3). */
+function writeIpv6(
+  template: usize,
+  frame: usize,
+  ip: usize,
+  length: u32,
+  link: u32,
+  ecn: u32,
+): void {
+  v128.store(frame, v128.load(template, 48), 48);
+  store<u16>(ip, bswap<u16>(<u16>(length - link - IPV6_SIZE)), IPV6_PAYLOAD_LENGTH);
+  if (ecn != 0) store<u8>(ip, load<u8>(ip, 1) | <u8>(ecn << 4), 1);
 }
 
 /**
@@ -279,4 +297,5 @@ function writeSack(work: usize, at: usize): void {
   }
 }
 
-if (IPV4_SIZE + 14 > F.PRE_TEMPLATE_MAX) ERROR("template too small");
+if (IPV4_SIZE + 18 > 48) ERROR("three vectors of the template hold IPv4 and its link");
+if (IPV6_SIZE + 18 > F.PRE_TEMPLATE_MAX) ERROR("template too small");

@@ -4,24 +4,28 @@
  * control plane. Reads frames and PRE records, writes only the work record.
  */
 import { load16be, load32be } from "../base/bytes.ts";
-import { fold, sumWords } from "../base/checksum.ts";
+import { fold, sumSmall, sumWords } from "../base/checksum.ts";
 import { count, countDrop } from "../base/counter.ts";
-import { findIpv4, hashIpv4 } from "../flow/connection-database.ts";
+import { findIpv4, findIpv6, hashIpv4 } from "../flow/connection-database.ts";
 import { isConnection, preOf } from "../flow/flow-state.ts";
 import { checkIpv4, ipv4HeaderLength, ipv4TotalLength } from "../wire/ipv4.ts";
-import { isInvalidIpv4Source, pseudoSumIpv4 } from "../wire/ipv4.ts";
+import { addressSumIpv4, isInvalidIpv4Source } from "../wire/ipv4.ts";
+import { checkIpv6, ipv6Ecn, ipv6PayloadLength, isInvalidIpv6Source } from "../wire/ipv6.ts";
 import { parseOptions } from "../wire/tcp-options.ts";
 import { Counter } from "../../bindings/abi/counters.ts";
 import { DropReason } from "../../bindings/abi/drop-reason.ts";
 import * as E from "../../bindings/abi/ethernet.ts";
 import { PRE_GENERATION, PRE_GROUP, PRE_STATE, PreState } from "../../bindings/abi/flow-state.ts";
 import { ECN_CE, IPV4_DESTINATION, IPV4_PROTOCOL, IPV4_SIZE } from "../../bindings/abi/ip.ts";
-import { IPV4_SOURCE, IPV4_TOS, PROTOCOL_TCP } from "../../bindings/abi/ip.ts";
+import { IPV4_SOURCE, IPV4_TOS, IPV6_NEXT_HEADER } from "../../bindings/abi/ip.ts";
+import { IPV6_SIZE, IPV6_SOURCE, PROTOCOL_TCP } from "../../bindings/abi/ip.ts";
 import { CORE_VLAN } from "../../bindings/abi/memory-map.ts";
 import * as T from "../../bindings/abi/tcp.ts";
 import * as W from "../../bindings/abi/work.ts";
 
 const TIMESTAMP_HEADER: u32 = T.TCP_SIZE + T.TIMESTAMP_OPTION_BYTES;
+/** Source and destination address of IPv6. */
+const ADDRESSES_BYTES: u32 = 32;
 const CONTROL_FLAGS: u32 = T.TCP_FIN | T.TCP_SYN | T.TCP_RST | T.TCP_ACK_FLAG;
 
 function drop(work: usize, reason: u32): void {
@@ -52,15 +56,45 @@ export function validateRx(core: usize, work: usize, link: u32): usize {
   const ip = link == 0 ? rawPacket(work) : ethernetPayload(core, work);
   if (ip == 0) return 0;
   const end = <usize>load<u32>(work, W.WORK_FRAME) + load<u32>(work, W.WORK_FRAME_LENGTH);
-  const reason = checkIpv4(ip, <u32>(end - ip));
+  const remaining = <u32>(end - ip);
+  if (isIpv6(ip)) return validateIpv6(core, work, ip, remaining);
+  const reason = checkIpv4(ip, remaining);
   if (reason != DropReason.None) {
     drop(work, reason);
   } else if (<u32>load<u8>(ip, IPV4_PROTOCOL) != PROTOCOL_TCP) {
     redirect(work, ip);
   } else if (isInvalidIpv4Source(ip)) {
     drop(work, DropReason.IpSource);
-  } else if (validateSegment(core, work, ip)) {
-    return ip;
+  } else {
+    const header = ipv4HeaderLength(ip);
+    const length = ipv4TotalLength(ip) - header;
+    const ecn = <u32>load<u8>(ip, IPV4_TOS) & 3;
+    if (validateSegment(core, work, ip + header, length, addressSumIpv4(ip), ecn)) return ip;
+  }
+  return 0;
+}
+
+/** The first byte of a packet has been read. */
+// @ts-ignore: decorator
+@inline
+export function isIpv6(ip: usize): bool {
+  return <u32>load<u8>(ip) >> 4 == 6;
+}
+
+/** The same of an IPv6 packet; extension headers and other protocols are the control plane's. */
+function validateIpv6(core: usize, work: usize, ip: usize, remaining: u32): usize {
+  const reason = checkIpv6(ip, remaining);
+  if (reason != DropReason.None) {
+    drop(work, reason);
+  } else if (<u32>load<u8>(ip, IPV6_NEXT_HEADER) != PROTOCOL_TCP) {
+    redirect(work, ip);
+  } else if (isInvalidIpv6Source(ip)) {
+    drop(work, DropReason.IpSource);
+  } else {
+    const addresses = sumSmall(ip + IPV6_SOURCE, ADDRESSES_BYTES);
+    const length = ipv6PayloadLength(ip);
+    const ecn = ipv6Ecn(ip);
+    if (validateSegment(core, work, ip + IPV6_SIZE, length, addresses, ecn)) return ip;
   }
   return 0;
 }
@@ -73,13 +107,12 @@ function rawPacket(work: usize): usize {
     return 0;
   }
   const version = <u32>load<u8>(ip) >> 4;
-  if (version == 4) return ip;
-  if (version == 6) redirect(work, ip);
-  else drop(work, DropReason.IpVersion);
+  if (version == 4 || version == 6) return ip;
+  drop(work, DropReason.IpVersion);
   return 0;
 }
 
-/** The IPv4 packet of an Ethernet frame, or 0 when the verdict is in the work record. */
+/** The IP packet of an Ethernet frame, or 0 when the verdict is in the work record. */
 function ethernetPayload(core: usize, work: usize): usize {
   const frame = <usize>load<u32>(work, W.WORK_FRAME);
   const length = load<u32>(work, W.WORK_FRAME_LENGTH);
@@ -99,13 +132,12 @@ function ethernetPayload(core: usize, work: usize): usize {
     type = load16be(frame, E.VLAN_TYPE);
   }
   const ip = frame + header;
-  if (type == E.ETHER_TYPE_IPV4) {
-    if (length > header && <u32>load<u8>(ip) >> 4 == 4) return ip;
+  if (type == E.ETHER_TYPE_IPV4 || type == E.ETHER_TYPE_IPV6) {
+    const version: u32 = type == E.ETHER_TYPE_IPV4 ? 4 : 6;
+    if (length > header && <u32>load<u8>(ip) >> 4 == version) return ip;
     drop(work, length > header ? DropReason.IpVersion : DropReason.FrameTooShort);
   } else if (type == E.ETHER_TYPE_ARP) {
     redirect(work, 0);
-  } else if (type == E.ETHER_TYPE_IPV6) {
-    redirect(work, ip);
   } else {
     drop(work, DropReason.EtherTypeUnknown);
   }
@@ -113,11 +145,15 @@ function ethernetPayload(core: usize, work: usize): usize {
 }
 
 /** Lengths and checksum of a TCP segment (RFC 9293 MUST-3); false, and dropped, when bad. */
-function validateSegment(core: usize, work: usize, ip: usize): bool {
-  const header = ipv4HeaderLength(ip);
-  const length = ipv4TotalLength(ip) - header;
-  const tcp = ip + header;
-  const reason = checkSegment(ip, tcp, length);
+function validateSegment(
+  core: usize,
+  work: usize,
+  tcp: usize,
+  length: u32,
+  addresses: u64,
+  ecn: u32,
+): bool {
+  const reason = checkSegment(tcp, length, addresses);
   if (reason != DropReason.None) {
     drop(work, reason);
     return false;
@@ -125,29 +161,38 @@ function validateSegment(core: usize, work: usize, ip: usize): bool {
   const offset = (<u32>load<u8>(tcp, T.TCP_DATA_OFFSET) >> 4) << 2;
   store<u32>(work, <u32>tcp, W.WORK_TCP);
   store<u32>(work, load<u8>(tcp, T.TCP_FLAGS), W.WORK_FLAGS);
-  summarise(core, work, ip, tcp, offset, length);
+  summarise(core, work, ecn, tcp, offset, length);
   return true;
 }
 
 // @ts-ignore: decorator
 @inline
-function checkSegment(ip: usize, tcp: usize, length: u32): u32 {
+function checkSegment(tcp: usize, length: u32, addresses: u64): u32 {
   if (length < T.TCP_SIZE) return DropReason.IpTotalLength;
   const offset = (<u32>load<u8>(tcp, T.TCP_DATA_OFFSET) >> 4) << 2;
   if (offset < T.TCP_SIZE || offset > length) return DropReason.TcpHeaderLength;
-  const sum = sumWords(tcp, length) + pseudoSumIpv4(ip, PROTOCOL_TCP, length);
+  // The pseudo header (RFC 9293, 3.1; RFC 8200, 8.1).
+  const pseudo = addresses + (PROTOCOL_TCP << 8) + bswap<u16>(<u16>length);
+  const sum = sumWords(tcp, length) + pseudo;
   if (fold(sum) != 0xffff) return DropReason.TcpChecksum;
   const flags: u32 = load<u8>(tcp, T.TCP_FLAGS);
   return (flags & CONTROL_FLAGS) == 0 ? DropReason.TcpNoFlags : DropReason.None;
 }
 
-/** Id: the connection by its 4-tuple; Steer: its flow group. */
-export function identify(core: usize, work: usize, ip: usize): void {
-  const tcp = <usize>load<u32>(work, W.WORK_TCP);
+/** The connection with the 4-tuple of a validated segment, or 0. */
+// @ts-ignore: decorator
+@inline
+function connectionOf(core: usize, work: usize, ip: usize): u32 {
+  if (isIpv6(ip)) return findIpv6(core, ip);
   const remote = load<u32>(ip, IPV4_SOURCE);
   const local = load<u32>(ip, IPV4_DESTINATION);
-  const ports = load<u32>(tcp);
-  const connection = findIpv4(core, hashIpv4(core, remote, local, ports), remote, local, ports);
+  const ports = load<u32>(<usize>load<u32>(work, W.WORK_TCP));
+  return findIpv4(core, hashIpv4(core, remote, local, ports), remote, local, ports);
+}
+
+/** Id: the connection by its 4-tuple; Steer: its flow group. */
+export function identify(core: usize, work: usize, ip: usize): void {
+  const connection = connectionOf(core, work, ip);
   store<u32>(work, connection, W.WORK_CONNECTION);
   const pre = preOf(core, connection);
   if (connection == 0 || load<u8>(pre, PRE_STATE) != <u8>PreState.Installed) {
@@ -161,12 +206,11 @@ export function identify(core: usize, work: usize, ip: usize): void {
 function summarise(
   core: usize,
   work: usize,
-  ip: usize,
+  ecn: u32,
   tcp: usize,
   offset: u32,
   length: u32,
 ): void {
-  const ecn = <u32>load<u8>(ip, IPV4_TOS) & 3;
   if (ecn == ECN_CE) count(core, Counter.EcnMarksIn);
   store<u32>(work, load32be(tcp, T.TCP_SEQ), W.WORK_SEQ);
   store<u32>(work, load32be(tcp, T.TCP_ACK), W.WORK_ACK);

@@ -45,14 +45,9 @@ export function isInvalidIpv4Source(ip: usize): bool {
   return source == 0 || source == 0xffffffff || first == 127 || (first & 0xf0) == 224;
 }
 
-/** Sum of the pseudo header's words (RFC 9293, 3.1) in memory order, unfolded. */
+/** Sum of the addresses' words in memory order, unfolded: what a pseudo header has of IPv4. */
 // @ts-ignore: decorator
 @inline
-export function pseudoSumIpv4(ip: usize, protocol: u32, length: u32): u64 {
-  return (
-    <u64>load<u32>(ip, IPV4_SOURCE) +
-    <u64>load<u32>(ip, IPV4_DESTINATION) +
-    <u64>(protocol << 8) +
-    <u64>bswap<u16>(<u16>length)
-  );
+export function addressSumIpv4(ip: usize): u64 {
+  return <u64>load<u32>(ip, IPV4_SOURCE) + <u64>load<u32>(ip, IPV4_DESTINATION);
 }

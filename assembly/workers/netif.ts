@@ -5,12 +5,13 @@
  */
 import { load16be } from "../base/bytes.ts";
 import { stageNetif } from "../nic/stages.ts";
-import { hashIpv4 } from "../flow/connection-database.ts";
+import { hashIpv4, hashIpv6 } from "../flow/connection-database.ts";
 import { FRAME_SIZE } from "../../bindings/abi/descriptor.ts";
 import * as E from "../../bindings/abi/ethernet.ts";
 import { GROUP_SHIFT } from "../../bindings/abi/flow-state.ts";
 import { IPV4_DESTINATION, IPV4_PROTOCOL, IPV4_SIZE } from "../../bindings/abi/ip.ts";
-import { IPV4_SOURCE, PROTOCOL_TCP } from "../../bindings/abi/ip.ts";
+import { IPV4_SOURCE, IPV6_NEXT_HEADER, IPV6_SIZE } from "../../bindings/abi/ip.ts";
+import { PROTOCOL_TCP } from "../../bindings/abi/ip.ts";
 import { CORE_INGRESS, CORE_NETIF_MEDIUM } from "../../bindings/abi/memory-map.ts";
 import { ReorderPoint } from "../../bindings/abi/stage.ts";
 import * as W from "../../bindings/abi/work.ts";
@@ -95,7 +96,7 @@ function admitFrame(stage: usize, shared: usize, span: usize, entry: usize, inde
   push(item.nextOutput(stage), index);
 }
 
-/** The flow group of a frame; 0 for what is not a TCP segment over IPv4. */
+/** The flow group of a frame; 0 for what is not a TCP segment. */
 function groupOf(header: usize, work: usize): u32 {
   if ((load<u32>(work, W.WORK_ACTIONS) & W.ACTION_DROP) != 0) return 0;
   const netif = load<u32>(work, W.WORK_NETIF);
@@ -107,10 +108,17 @@ function groupOf(header: usize, work: usize): u32 {
   if (length < link + IPV4_SIZE) return 0;
   const ip = frame + link;
   const first = <u32>load<u8>(ip);
+  if (first >>> 4 == 6) return groupOfIpv6(header, ip, length - link);
   if (first >>> 4 != 4 || <u32>load<u8>(ip, IPV4_PROTOCOL) != PROTOCOL_TCP) return 0;
   const tcp = (first & 15) << 2;
   if (length < link + tcp + 4) return 0;
   const remote = load<u32>(ip, IPV4_SOURCE);
   const local = load<u32>(ip, IPV4_DESTINATION);
   return hashIpv4(header, remote, local, load<u32>(ip + tcp)) >>> GROUP_SHIFT;
+}
+
+/** The same over IPv6, as pre-processing finds it: TCP at once behind the header. */
+function groupOfIpv6(header: usize, ip: usize, bytes: u32): u32 {
+  if (bytes < IPV6_SIZE + 4 || <u32>load<u8>(ip, IPV6_NEXT_HEADER) != PROTOCOL_TCP) return 0;
+  return hashIpv6(header, ip) >>> GROUP_SHIFT;
 }

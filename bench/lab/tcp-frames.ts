@@ -73,7 +73,7 @@ export class ClientFrames {
     const header = control.length;
     const frame = new Uint8Array(IPV4_SIZE + header + length);
     const view = new DataView(frame.buffer);
-    const { source, destination } = control;
+    const [source, destination] = [word(CLIENT), word(SERVER)];
     const ip = { length: frame.length, tos: 0, ttl: 64, protocol: PROTOCOL_TCP };
     writeIpv4Header(view, 0, { ...ip, source, destination });
     control.write(view, IPV4_SIZE);

@@ -59,5 +59,12 @@ export const enum DropReason {
   PushCredit = 47,
   PushWindow = 48,
   PushRate = 49,
+  // IPv6: extension headers beyond their limits or their packet, options that ask for a drop,
+  // routing of type 0; neighbour discovery from beyond the link or with bad lengths.
+  ExtensionLength = 50,
+  ExtensionLimit = 51,
+  ExtensionOption = 52,
+  RoutingHeader = 53,
+  NdpIgnored = 54,
 }
-export const DROP_REASONS: u32 = 50;
+export const DROP_REASONS: u32 = 55;

@@ -24,6 +24,13 @@ export const IPV6_SIZE: u32 = 40;
 export const PROTOCOL_ICMP: u32 = 1;
 export const PROTOCOL_TCP: u32 = 6;
 export const PROTOCOL_UDP: u32 = 17;
+export const PROTOCOL_ICMPV6: u32 = 58;
+/** IPv6's extension headers and "nothing follows" (RFC 8200, 4). */
+export const PROTOCOL_HOP_BY_HOP: u32 = 0;
+export const PROTOCOL_ROUTING: u32 = 43;
+export const PROTOCOL_FRAGMENT: u32 = 44;
+export const PROTOCOL_NO_NEXT: u32 = 59;
+export const PROTOCOL_DESTINATION_OPTIONS: u32 = 60;
 
 /** ECN codepoints, the low two bits of the TOS or traffic class (RFC 3168, section 5). */
 export const ECN_NOT_ECT: u32 = 0;

@@ -20,7 +20,7 @@ export const OOO_INTERVALS_MAX: u32 = 4;
 /** SACK blocks that fit the TCP option space (RFC 2018, section 3). */
 export const SACK_BLOCKS_MAX: u32 = 4;
 /** Send logs of one stack: connections that have data in flight at once and recover by SACK. */
-export const SEND_LOGS_MAX: u32 = 2048;
+export const SEND_LOGS_MAX: u32 = 1024;
 /** Spans of the receive buffer that one segment may be placed into. */
 export const PLACEMENTS_MAX: u32 = 3;
 /** Slots probed at most for one lookup in the connection database. */
@@ -48,6 +48,11 @@ export const WINDOW_BYTES_MAX: u32 = 1073725440;
 export const WINDOW_SCALE_MAX: u32 = 14;
 /** Smallest MSS that a peer can make us use; smaller values are raised to it (threats O08). */
 export const MSS_MIN: u32 = 48;
+/** Extension headers of one IPv6 packet, and their bytes in all. */
+export const EXTENSION_HEADERS_MAX: u32 = 8;
+export const EXTENSION_BYTES_MAX: u32 = 512;
+/** Options of one extension header or of one neighbour discovery message. */
+export const IPV6_OPTIONS_MAX: u32 = 16;
 /** Assumed MSS when the peer sent no option (RFC 9293 MUST-15). */
 export const MSS_DEFAULT_IPV4: u32 = 536;
 export const MSS_DEFAULT_IPV6: u32 = 1220;

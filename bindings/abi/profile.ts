@@ -15,6 +15,7 @@ export const INTERNET_GO_BACK_N: u32 = 0;
 export const INTERNET_RACK: u32 = 1; // RACK-TLP (RFC 8985), not RFC 6675
 export const INTERNET_ECN: u32 = 0; // 0 accept, 1 request
 export const INTERNET_ABE: u32 = 1; // RFC 8511: 1 marks cut less than losses
+export const INTERNET_MTU_PROBING: u32 = 1; // as Linux's tcp_mtu_probing
 export const INTERNET_TIME_WAIT: u32 = 60000000; // 2 MSL
 // `rfc`: what the RFC tests assume.
 export const RFC_RTO_MIN: u32 = 1000000;
@@ -29,6 +30,7 @@ export const RFC_GO_BACK_N: u32 = 0;
 export const RFC_RACK: u32 = 0;
 export const RFC_ECN: u32 = 0;
 export const RFC_ABE: u32 = 0; // it is Experimental; RFC 3168 halves
+export const RFC_MTU_PROBING: u32 = 0;
 export const RFC_TIME_WAIT: u32 = 240000000; // MSL of 2 minutes
 // `linux`: what public packetdrill scripts assume.
 export const LINUX_RTO_MIN: u32 = 200000;
@@ -43,6 +45,7 @@ export const LINUX_GO_BACK_N: u32 = 0;
 export const LINUX_RACK: u32 = 1;
 export const LINUX_ECN: u32 = 0;
 export const LINUX_ABE: u32 = 0;
+export const LINUX_MTU_PROBING: u32 = 0;
 export const LINUX_TIME_WAIT: u32 = 60000000;
 // `datacenter`: DCTCP and a millisecond floor.
 export const DATACENTER_RTO_MIN: u32 = 1000;
@@ -57,6 +60,7 @@ export const DATACENTER_GO_BACK_N: u32 = 0;
 export const DATACENTER_RACK: u32 = 1;
 export const DATACENTER_ECN: u32 = 1;
 export const DATACENTER_ABE: u32 = 0;
+export const DATACENTER_MTU_PROBING: u32 = 0;
 export const DATACENTER_TIME_WAIT: u32 = 1000000;
 // `paper`: one interval, go-back-N, an ACK per segment (dissertation 4.3.1.3).
 export const PAPER_RTO_MIN: u32 = 1000;
@@ -71,4 +75,5 @@ export const PAPER_GO_BACK_N: u32 = 1;
 export const PAPER_RACK: u32 = 0;
 export const PAPER_ECN: u32 = 1;
 export const PAPER_ABE: u32 = 0;
+export const PAPER_MTU_PROBING: u32 = 0;
 export const PAPER_TIME_WAIT: u32 = 10000;

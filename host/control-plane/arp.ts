@@ -8,23 +8,30 @@ import { ETHERNET_SIZE, ETHER_TYPE_ARP } from "../../bindings/abi/ethernet.ts";
 import * as A from "../wire/arp.ts";
 import * as E from "../wire/ethernet.ts";
 import { countDrop, type Plane } from "./plane.ts";
+import type { Neighbor } from "./neighbor.ts";
 import type { Interface } from "./route.ts";
 
 /** RFC 5227, 2.4: an address is defended at most this often. */
 const DEFEND_NS = 10e9;
 
-/** What the ARP of one stack remembers beside the cache. */
+/** What ARP and neighbour discovery of one stack remember beside the cache. */
 export interface ArpState {
   /** Frames in which somebody else claimed an address of ours. */
   conflicts: number;
   defendedAt: number;
 }
 
-/** Asks who has `address`. */
-export function sendArpRequest(plane: Plane, via: Interface, address: number): void {
+/** Asks who has `address`: everybody, or only who had it (RFC 1122, 2.3.2.1). */
+export function sendArpRequest(
+  plane: Plane,
+  via: Interface,
+  address: number,
+  known?: Neighbor,
+): void {
   const near = via.addresses.find((own) => ((own.address ^ address) & own.mask) === 0);
   const sender = (near ?? via.addresses[0])?.address ?? 0;
-  plane.egress.sendArp(via, E.BROADCAST_HIGH, E.BROADCAST_LOW, {
+  const high = known?.high ?? E.BROADCAST_HIGH;
+  plane.egress.sendArp(via, high, known?.low ?? E.BROADCAST_LOW, {
     operation: ARP_REQUEST,
     senderHigh: via.hardwareHigh,
     senderLow: via.hardwareLow,

@@ -3,7 +3,7 @@
  * has it.
  */
 import * as D from "../../bindings/abi/descriptor.ts";
-import { fromIpv4Number } from "../address.ts";
+import { addressBytes } from "../address.ts";
 import { congestionAt } from "./congestion/algorithm.ts";
 import { STATE_NAMES } from "./connection-state.ts";
 import { infoAddress, inspect } from "./inspection.ts";
@@ -15,13 +15,13 @@ const MILLISECOND = 1e6;
 
 export function localEndpoint(plane: Plane, id: number): Endpoint {
   const { rows } = plane;
-  const address = fromIpv4Number(rows.get(id, R.ROW_LOCAL_IPV4));
+  const address = addressBytes(rows.address(id, R.ROW_LOCAL));
   return { address, port: rows.get(id, R.ROW_LOCAL_PORT) };
 }
 
 export function remoteEndpoint(plane: Plane, id: number): Endpoint {
   const { rows } = plane;
-  const address = fromIpv4Number(rows.get(id, R.ROW_REMOTE_IPV4));
+  const address = addressBytes(rows.address(id, R.ROW_REMOTE));
   return { address, port: rows.get(id, R.ROW_REMOTE_PORT) };
 }
 

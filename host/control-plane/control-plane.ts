@@ -10,10 +10,11 @@ import * as D from "../../bindings/abi/descriptor.ts";
 import { CORE_EVENTS, CORE_EVENT_COUNT, CORE_NETIF_MEDIUM } from "../../bindings/abi/memory-map.ts";
 import { ETHERNET_SIZE } from "../../bindings/abi/ethernet.ts";
 import { TimerKind } from "../../bindings/abi/timer.ts";
+import type { IpAddress } from "../address.ts";
 import { ERRNO } from "../errors.ts";
 import type { Burst } from "../netif/netif.ts";
 import { Segment } from "../wire/tcp.ts";
-import { announce, sendArpRequest, type ArpState } from "./arp.ts";
+import { sendArpRequest, type ArpState } from "./arp.ts";
 import { CommandQueue } from "./command-queue.ts";
 import { congestionName, connectionInfo } from "./connection-information.ts";
 import { localEndpoint, remoteEndpoint } from "./connection-information.ts";
@@ -24,22 +25,27 @@ import { ControlEgress } from "./egress.ts";
 import { EphemeralPorts, PORT_RANGE_DEFAULT } from "./ephemeral-port.ts";
 import { handshakeTimeout, linkResolved, linkUnreachable, transmitSyn } from "./handshake.ts";
 import { InitialSequence } from "./initial-sequence.ts";
+import { InterfaceControl } from "./interface-changes.ts";
 import type * as C from "./interface.ts";
 import { keepAlivePassed } from "./keep-alive.ts";
 import { KeyedHash } from "./keyed-hash.ts";
 import { LinkChanges } from "./link-address.ts";
 import { ListenerTable } from "./listener.ts";
-import { NEIGHBORS_DEFAULT, NeighborCache } from "./neighbor.ts";
+import { sendSolicitation } from "./neighbor-discovery.ts";
+import { NEIGHBORS_DEFAULT, NeighborCache, type Neighbor } from "./neighbor.ts";
 import { openActive, openPassive } from "./open.ts";
 import { PathMtuCache } from "./path-mtu.ts";
-import { stateOf, type ControlPlaneLimits, type Plane } from "./plane.ts";
+import { stateOf, type ControlPlaneCounters } from "./plane.ts";
+import type { ControlPlaneLimits, Plane } from "./plane.ts";
 import type { Profile } from "./profile.ts";
 import { intervalPassed } from "./rate-control.ts";
 import { receiveFrame } from "./receive.ts";
 import { ReplayList } from "./replay-list.ts";
 import { retransmissionTimeout, userTimeoutPassed } from "./retransmission-policy.ts";
-import { RouteTable, type Interface, type NetifConfig } from "./route.ts";
+import { RouteTable, type NetifConfig } from "./route.ts";
+import { RouterDiscovery } from "./router-discovery.ts";
 import * as R from "./row-table.ts";
+import { raiseMtus } from "./segment-size.ts";
 import * as Teardown from "./teardown.ts";
 import { TokenBucket } from "./token-bucket.ts";
 import { sendReset } from "./transmit.ts";
@@ -71,19 +77,6 @@ export const CONTROL_PLANE_LIMITS: ControlPlaneLimits = {
   ignoreResetInTimeWait: true,
 };
 
-/** Counts that are not in the core's table. */
-export interface ControlPlaneCounters {
-  /** Rows in use, TIME-WAIT included. */
-  readonly connections: number;
-  readonly timeWait: number;
-  readonly listeners: number;
-  readonly neighbors: number;
-  /** Changes of a neighbour's hardware address. */
-  readonly neighborChanges: number;
-  /** Frames in which somebody else claimed an address of ours. */
-  readonly addressConflicts: number;
-}
-
 const NO_EVENTS: C.ConnectionEvents = {
   opened: () => undefined,
   acceptReady: () => undefined,
@@ -91,16 +84,22 @@ const NO_EVENTS: C.ConnectionEvents = {
   softError: () => undefined,
 };
 
+function drawKey(entropy: (bytes: Uint8Array) => void): Uint8Array {
+  const key = new Uint8Array(16);
+  entropy(key);
+  return key;
+}
+
 function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 export class ControlPlane implements C.ControlPlaneApi {
+  /** Changes of interfaces under live connections. */
+  readonly interfaces: InterfaceControl;
   readonly #plane: Plane;
   readonly #arp: ArpState = { conflicts: 0, defendedAt: -Infinity };
   readonly #linkChanges = new LinkChanges();
-  /** Interfaces whose addresses are to be announced. */
-  #announcements: Interface[] = [];
   readonly #attention = { due: false };
   /** Deadline of row 0's timer: the neighbour cache's. */
   #housekeeping = Infinity;
@@ -114,7 +113,7 @@ export class ControlPlane implements C.ControlPlaneApi {
     const range = { low: limits.portLow, high: limits.portHigh };
     const portHash = new KeyedHash(key.subarray(16, 32));
     const neighbors = new NeighborCache(limits.neighbors, {
-      request: (netif, address) => this.#request(netif, address),
+      request: (netif, address, known) => this.#request(netif, address, known),
       resolved: (id, generation, found) => linkResolved(this.#plane, id, generation, found),
       unreachable: (id, generation) => linkUnreachable(this.#plane, id, generation),
       moved: (neighbor) => this.#linkChanges.note(neighbor),
@@ -133,6 +132,7 @@ export class ControlPlane implements C.ControlPlaneApi {
       egress: new ControlEgress(core, options.egress),
       sequence: new InitialSequence(new KeyedHash(key.subarray(0, 16)), options.initialSequence),
       ports: new EphemeralPorts(portHash, options.entropy, range),
+      discovery: new RouterDiscovery(new KeyedHash(drawKey(options.entropy))),
       pathMtu: new PathMtuCache(),
       timeWait: new R.RowList(rows),
       replays: new ReplayList(),
@@ -142,9 +142,12 @@ export class ControlPlane implements C.ControlPlaneApi {
       segment: new Segment(),
       frame: { offset: 0, length: 0, netif: 0, ip: 0 },
       outbox: new WorkList(),
+      lose: (index, address) => this.interfaces.drop(index, address),
+      changeMtu: (index, mtu) => this.interfaces.setMtu(index, mtu),
       events: NO_EVENTS,
       now: 0,
     };
+    this.interfaces = new InterfaceControl(this.#plane);
   }
 
   /** Who is told; once, before the first event. */
@@ -163,8 +166,9 @@ export class ControlPlane implements C.ControlPlaneApi {
     const added = routes.add(config);
     const at = (core.address + CORE_NETIF_MEDIUM + added.index * 4) >>> 2;
     core.words[at] = added.medium === "ip" ? 0 : ETHERNET_SIZE;
-    if (config.announce !== true) return;
-    this.#announcements.push(added);
+    if (config.announce === true) this.interfaces.announce(added);
+    if (config.ipv6?.accept !== true) return;
+    this.#plane.discovery.begin(added, this.#plane.now);
     this.#attention.due = true;
   }
 
@@ -176,6 +180,7 @@ export class ControlPlane implements C.ControlPlaneApi {
       Teardown.dropConnection(this.#plane, id, ERRNO.ENETDOWN, false);
     }
     neighbors.removeNetif(index);
+    this.#plane.discovery.end(index);
     routes.remove(index);
   }
 
@@ -211,7 +216,11 @@ export class ControlPlane implements C.ControlPlaneApi {
     plane.now = now;
     replays.count = 0;
     this.flush();
-    if (now >= this.#housekeeping) plane.neighbors.expire(now);
+    if (now >= this.#housekeeping) {
+      plane.neighbors.expire(now);
+      plane.discovery.expire(plane);
+      raiseMtus(plane);
+    }
     const base = core.words[(core.address + CORE_EVENTS) >>> 2] as number;
     const counter = (core.address + CORE_EVENT_COUNT) >>> 2;
     const count = core.words[counter] as number;
@@ -226,12 +235,7 @@ export class ControlPlane implements C.ControlPlaneApi {
     const plane = this.#plane;
     plane.commands.drain();
     this.#linkChanges.apply(plane);
-    if (this.#announcements.length > 0) {
-      for (const via of this.#announcements) {
-        for (const { address } of via.addresses) announce(plane, via, address);
-      }
-      this.#announcements = [];
-    }
+    this.interfaces.flush();
     // Callbacks may add to the list while it is walked.
     const { outbox, egress } = plane;
     // What the burst has no room for waits until the carriers have taken this one.
@@ -326,16 +330,19 @@ export class ControlPlane implements C.ControlPlaneApi {
     return found;
   }
 
-  #request(netif: number, address: number): void {
+  #request(netif: number, address: IpAddress, known: Neighbor | undefined): void {
     const via = this.#plane.routes.at(netif);
-    if (via !== undefined) sendArpRequest(this.#plane, via, address);
+    if (via === undefined) return;
+    if (typeof address === "bigint") sendSolicitation(this.#plane, via, address, known);
+    else sendArpRequest(this.#plane, via, address, known);
   }
 
   // Row 0's control timer wakes the stack for the neighbour cache.
   #armHousekeeping(): void {
-    const { neighbors, core } = this.#plane;
-    if (neighbors.deadline === this.#housekeeping) return;
-    this.#housekeeping = neighbors.deadline;
+    const { neighbors, pathMtu, discovery, core } = this.#plane;
+    const next = Math.min(neighbors.deadline, pathMtu.raiseAt, discovery.deadline);
+    if (next === this.#housekeeping) return;
+    this.#housekeeping = next;
     if (this.#housekeeping === Infinity) core.exports.cancelTimer(core.address, controlTimer(0));
     else core.exports.armTimer(core.address, controlTimer(0), this.#housekeeping);
   }

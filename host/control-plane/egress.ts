@@ -1,6 +1,6 @@
 /**
- * Frames that the control plane sends itself: link header, IPv4 header and a control segment, an
- * ARP packet, an echo reply or an ICMP error, appended to the egress burst. A full burst drops the
+ * Frames that the control plane sends itself: link header, IP header and a control segment, an ARP
+ * packet or an ICMP message of either version, appended to the egress burst. A full burst drops the
  * frame and counts it: everything sent here is repeated by a timer or by the peer.
  */
 import { ARP_SIZE } from "../../bindings/abi/arp.ts";
@@ -9,21 +9,37 @@ import { Counter } from "../../bindings/abi/counters.ts";
 import { DropReason } from "../../bindings/abi/drop-reason.ts";
 import { ETHERNET_SIZE, ETHER_TYPE_ARP, ETHER_TYPE_IPV4 } from "../../bindings/abi/ethernet.ts";
 import { VLAN_SIZE } from "../../bindings/abi/ethernet.ts";
-import { IPV4_SIZE, PROTOCOL_ICMP, PROTOCOL_TCP } from "../../bindings/abi/ip.ts";
+import { ETHER_TYPE_IPV6 } from "../../bindings/abi/ethernet.ts";
+import { IPV4_SIZE, IPV6_SIZE, PROTOCOL_ICMP } from "../../bindings/abi/ip.ts";
+import { PROTOCOL_ICMPV6, PROTOCOL_TCP } from "../../bindings/abi/ip.ts";
 import { ICMP_QUOTE } from "../../bindings/abi/icmp.ts";
 import { BATCH_MAX } from "../../bindings/abi/limits.ts";
 import { CORE_VLAN } from "../../bindings/abi/memory-map.ts";
+import type { IpAddress } from "../address.ts";
 import type { Burst } from "../netif/netif.ts";
 import { writeArp, type ArpPacket } from "../wire/arp.ts";
 import { writeLinkHeader, type LinkHeader } from "../wire/ethernet.ts";
 import { makeEchoReply, writeUnreachable } from "../wire/icmp.ts";
-import { writeIpv4Header } from "../wire/ipv4.ts";
+import { finishIcmpv6 } from "../wire/icmpv6.ts";
+import { type Ipv4Header, writeIpv4Header } from "../wire/ipv4.ts";
+import { type Ipv6Header, writeIpv6Header } from "../wire/ipv6.ts";
 import { ControlSegment } from "../wire/tcp.ts";
 import { countDrop, countEvent } from "./plane.ts";
 import type { Interface } from "./route.ts";
 
-/** Link header with tag, IPv4 header, TCP header with all its options. */
-const SEGMENT_BYTES_MAX = ETHERNET_SIZE + VLAN_SIZE + IPV4_SIZE + 60;
+/** Link header with tag, IP header, TCP header with all its options. */
+const SEGMENT_BYTES_MAX = ETHERNET_SIZE + VLAN_SIZE + IPV6_SIZE + 60;
+
+interface Packet {
+  length: number;
+  payload: number;
+  tos: number;
+  ttl: number;
+  protocol: number;
+  flow: number;
+  source: IpAddress;
+  destination: IpAddress;
+}
 
 export class ControlEgress {
   /** The segment that sendSegment() writes. */
@@ -39,7 +55,17 @@ export class ControlEgress {
     vlan: 0,
     type: 0,
   };
-  readonly #ip = { length: 0, tos: 0, ttl: 0, protocol: 0, source: 0, destination: 0 };
+  /** The IP header that is being written: fields of both versions. */
+  readonly #packet: Packet = {
+    length: 0,
+    payload: 0,
+    tos: 0,
+    ttl: 0,
+    protocol: 0,
+    flow: 0,
+    source: 0,
+    destination: 0,
+  };
 
   constructor(core: Core, burst: Burst) {
     this.#core = core;
@@ -61,22 +87,23 @@ export class ControlEgress {
   }
 
   /** Sends `segment` to a hardware address; false when the burst was full. */
-  sendSegment(via: Interface, high: number, low: number, tos: number, ttl: number): boolean {
-    const link = this.linkLength(via);
-    const segment = this.segment;
-    const length = segment.length;
-    const at = this.#reserve(link + IPV4_SIZE + length, via.index);
+  sendSegment(
+    via: Interface,
+    high: number,
+    low: number,
+    tos: number,
+    ttl: number,
+    flow: number,
+  ): boolean {
+    const { source, destination, length } = this.segment;
+    const packet = this.#packet;
+    packet.protocol = PROTOCOL_TCP;
+    packet.tos = tos;
+    packet.ttl = ttl;
+    packet.flow = flow;
+    const at = this.#beginPacket(via, high, low, source, destination, length);
     if (at < 0) return false;
-    if (link > 0) this.#writeLink(at, via, high, low, ETHER_TYPE_IPV4);
-    const ip = this.#ip;
-    ip.length = IPV4_SIZE + length;
-    ip.tos = tos;
-    ip.ttl = ttl;
-    ip.protocol = PROTOCOL_TCP;
-    ip.source = segment.source;
-    ip.destination = segment.destination;
-    writeIpv4Header(this.#view, at + link, ip);
-    segment.write(this.#view, at + link + IPV4_SIZE);
+    this.segment.write(this.#view, at);
     return true;
   }
 
@@ -127,28 +154,75 @@ export class ControlEgress {
     via: Interface,
     high: number,
     low: number,
-    source: number,
-    destination: number,
+    source: IpAddress,
+    destination: IpAddress,
+    length: number,
+    ttl = 64,
+  ): number {
+    const packet = this.#packet;
+    packet.protocol = typeof source === "number" ? PROTOCOL_ICMP : PROTOCOL_ICMPV6;
+    packet.tos = 0;
+    packet.ttl = ttl;
+    packet.flow = 0;
+    return this.#beginPacket(via, high, low, source, destination, length);
+  }
+
+  // Link and IP header in front of `length` bytes; where those begin, below 0 as above.
+  #beginPacket(
+    via: Interface,
+    high: number,
+    low: number,
+    source: IpAddress,
+    destination: IpAddress,
     length: number,
   ): number {
     const link = this.linkLength(via);
-    const at = this.#reserve(link + IPV4_SIZE + length, via.index);
+    const isIpv4 = typeof source === "number";
+    const header = isIpv4 ? IPV4_SIZE : IPV6_SIZE;
+    const at = this.#reserve(link + header + length, via.index);
     if (at < 0) return at;
-    if (link > 0) this.#writeLink(at, via, high, low, ETHER_TYPE_IPV4);
-    const ip = this.#ip;
-    ip.length = IPV4_SIZE + length;
-    ip.tos = 0;
-    ip.ttl = 64;
-    ip.protocol = PROTOCOL_ICMP;
-    ip.source = source;
-    ip.destination = destination;
-    return at + link + writeIpv4Header(this.#view, at + link, ip);
+    if (link > 0) this.#writeLink(at, via, high, low, isIpv4 ? ETHER_TYPE_IPV4 : ETHER_TYPE_IPV6);
+    const packet = this.#packet;
+    packet.length = IPV4_SIZE + length;
+    packet.payload = length;
+    packet.source = source;
+    packet.destination = destination;
+    if (isIpv4) writeIpv4Header(this.#view, at + link, packet as Ipv4Header);
+    else writeIpv6Header(this.#view, at + link, packet as Ipv6Header);
+    return at + link + header;
+  }
+
+  /**
+   * Sends an ICMPv6 message of `length` bytes, which `write` puts at an offset of a view without
+   * its checksum.
+   */
+  sendIcmpv6(
+    via: Interface,
+    high: number,
+    low: number,
+    source: bigint,
+    destination: bigint,
+    ttl: number,
+    length: number,
+    write: (view: DataView, at: number) => void,
+  ): void {
+    const at = this.#beginIcmp(via, high, low, source, destination, length, ttl);
+    if (at < 0) return;
+    write(this.#view, at);
+    finishIcmpv6(this.#view, at, length, source, destination);
   }
 
   /** Writes the link header of a connection's template into `view`; returns its bytes. */
-  writeTemplateLink(view: DataView, at: number, via: Interface, high: number, low: number): number {
+  writeTemplateLink(
+    view: DataView,
+    at: number,
+    via: Interface,
+    high: number,
+    low: number,
+    type: number,
+  ): number {
     if (via.medium === "ip") return 0;
-    return writeLinkHeader(view, at, this.#linkHeader(via, high, low, ETHER_TYPE_IPV4));
+    return writeLinkHeader(view, at, this.#linkHeader(via, high, low, type));
   }
 
   #vlan(): number {

@@ -3,7 +3,8 @@
  * and a key, a table of counters keeps the order of different remotes apart. Invariant: a port is
  * offered at most once per call of choose(), so a full range ends.
  */
-import type { KeyedHash } from "./keyed-hash.ts";
+import type { IpAddress } from "../address.ts";
+import { putAddress, type KeyedHash } from "./keyed-hash.ts";
 
 /** RFC 6056, 3.2: the range that may be used; 49152..65535 is IANA's, 1024 the lowest allowed. */
 export interface PortRange {
@@ -15,7 +16,7 @@ export interface PortRange {
 export const PORT_RANGE_DEFAULT: PortRange = { low: 16384, high: 65535 };
 
 const TABLE = 256;
-const WORDS = 3;
+const WORDS = 9;
 /** Remote endpoints whose hash is kept; a power of two. */
 const KNOWN = 64;
 const KNOWN_WORDS = 5;
@@ -43,7 +44,24 @@ export class EphemeralPorts {
   }
 
   /** The hash's say for a remote endpoint; the last few answers are kept. */
-  #look(local: number, remote: number, remotePort: number): void {
+  #look(local: IpAddress, remote: IpAddress, remotePort: number): void {
+    if (typeof local === "number" && typeof remote === "number") {
+      this.#lookIpv4(local, remote, remotePort);
+    } else {
+      this.#compute(local, remote, remotePort);
+    }
+  }
+
+  #compute(local: IpAddress, remote: IpAddress, remotePort: number): void {
+    const words = this.#words;
+    const next = putAddress(words, putAddress(words, 0, local), remote);
+    words[next] = remotePort;
+    this.#hash.hash(words, next + 1);
+    this.#offset = this.#hash.low;
+    this.#index = this.#hash.high % TABLE;
+  }
+
+  #lookIpv4(local: number, remote: number, remotePort: number): void {
     const slot = ((local ^ remote ^ remotePort) & (KNOWN - 1)) * KNOWN_WORDS;
     const known = this.#known;
     if (known[slot] === local && known[slot + 1] === remote && known[slot + 2] === remotePort) {
@@ -51,23 +69,17 @@ export class EphemeralPorts {
       this.#index = known[slot + 4] as number;
       return;
     }
-    const words = this.#words;
-    words[0] = local;
-    words[1] = remote;
-    words[2] = remotePort;
-    this.#hash.hash(words, WORDS);
-    this.#offset = this.#hash.low;
-    this.#index = this.#hash.high % TABLE;
+    this.#compute(local, remote, remotePort);
     known.set([local, remote, remotePort, this.#offset, this.#index], slot);
   }
 
   /**
    * The first port from the sequence of this remote endpoint that `taken` refuses to call taken,
-   * or 0 when all are. `remotePort` 0 and `remote` 0 choose a port to listen on.
+   * or 0 when all are. `remotePort` 0 and `remote` 0 or 0n choose a port to listen on.
    */
   choose(
-    local: number,
-    remote: number,
+    local: IpAddress,
+    remote: IpAddress,
     remotePort: number,
     taken: (port: number) => boolean,
   ): number {

@@ -7,6 +7,7 @@ import { ATX_FIN, AtxOpcode, InstallStatus } from "../../bindings/abi/descriptor
 import { DropReason } from "../../bindings/abi/drop-reason.ts";
 import { seqAfter, seqBefore } from "../../bindings/abi/seq.ts";
 import * as T from "../../bindings/abi/tcp.ts";
+import type { IpAddress } from "../address.ts";
 import { ERRNO } from "../errors.ts";
 import { sourceHigh, sourceLow } from "../wire/ethernet.ts";
 import { stripSyn } from "../wire/tcp.ts";
@@ -15,7 +16,7 @@ import { ConnectionEvent, ConnectionState } from "./connection-state.ts";
 import { setDeadline } from "./deadlines.ts";
 import { bindRow, installRow, lookupTuple, unbindRow } from "./install.ts";
 import { restartKeepAlive } from "./keep-alive.ts";
-import { nextHop } from "./link-address.ts";
+import { confirmNextHop, nextHop } from "./link-address.ts";
 import type { Listener } from "./listener.ts";
 import { negotiate, negotiateEcn, noteWindow } from "./negotiation.ts";
 import type { Neighbor } from "./neighbor.ts";
@@ -24,6 +25,7 @@ import { startRate } from "./rate-control.ts";
 import type { Interface } from "./route.ts";
 import { R1 } from "./retransmission-policy.ts";
 import * as R from "./row-table.ts";
+import { beginSearch } from "./segment-size.ts";
 import { isAcceptable } from "./sequence-check.ts";
 import { allocateRow, dropConnection, freeRow, leaveSynQueue, settle } from "./teardown.ts";
 import { linkMtu, sendAcknowledgment, sendResetTo, sendSyn } from "./transmit.ts";
@@ -32,22 +34,18 @@ import { linkMtu, sendAcknowledgment, sendResetTo, sendSyn } from "./transmit.ts
 const SYN_INTERVAL_MAX = 60e9;
 /** An ISN that must follow an old connection's numbers goes this far beyond them. */
 const ISN_GAP = 65536;
-/** Upper words of a mapped IPv4 address (RFC 4291, 2.5.5.2). */
-const MAPPED = 0xffff;
 
 /** Writes the addresses of a new row. */
 export function writeEndpoints(
   plane: Plane,
   id: number,
   via: Interface,
-  local: number,
-  remote: number,
+  local: IpAddress,
+  remote: IpAddress,
 ): void {
   const { rows } = plane;
-  rows.set(id, R.ROW_LOCAL + 2, MAPPED);
-  rows.set(id, R.ROW_REMOTE + 2, MAPPED);
-  rows.set(id, R.ROW_LOCAL_IPV4, local);
-  rows.set(id, R.ROW_REMOTE_IPV4, remote);
+  rows.setAddress(id, R.ROW_LOCAL, local);
+  rows.setAddress(id, R.ROW_REMOTE, remote);
   rows.set(id, R.ROW_NETIF, via.index);
   rows.set(id, R.ROW_MTU, plane.pathMtu.lookup(remote, linkMtu(plane, via), plane.now));
 }
@@ -56,13 +54,15 @@ export function writeEndpoints(
 export function chooseSequence(plane: Plane, id: number, beyond?: number): void {
   const { rows, sequence, now } = plane;
   const ports = ((rows.get(id, R.ROW_LOCAL_PORT) << 16) | rows.get(id, R.ROW_REMOTE_PORT)) >>> 0;
-  const local = rows.get(id, R.ROW_LOCAL_IPV4);
-  let iss = sequence.choose(local, rows.get(id, R.ROW_REMOTE_IPV4), ports, now);
+  const local = rows.address(id, R.ROW_LOCAL);
+  let iss = sequence.choose(local, rows.address(id, R.ROW_REMOTE), ports, now);
   // RFC 9293 MAY-2: above every number that the old incarnation used.
   if (beyond !== undefined && !seqAfter(iss, beyond)) iss = (beyond + ISN_GAP) >>> 0;
   rows.set(id, R.ROW_ISS, iss);
   rows.set(id, R.ROW_SND_NXT, (iss + 1) >>> 0);
   rows.set(id, R.ROW_TS_OFFSET, sequence.timestampOffset);
+  // SC-10, RFC 6437, 3: one label for all of a connection's packets, from the same hash.
+  rows.set(id, R.ROW_FLOW_LABEL, sequence.timestampOffset & 0xfffff);
   rows.setTime(id, R.TIME_OPENED, now);
 }
 
@@ -174,10 +174,12 @@ function establish(plane: Plane, id: number, via: Interface, event: ConnectionEv
   const isFirst = rows.get(id, R.ROW_RETRIES) === 0;
   // RFC 6298, 3 (Karn): no sample when the SYN was sent more than once.
   rows.setTime(id, R.TIME_RTT, isFirst ? Math.max(1, now - rows.time(id, R.TIME_SENT)) : 0);
+  beginSearch(plane, id);
   if (installRow(plane, id, via) !== InstallStatus.Ok) return false;
   change(plane, id, event);
   // The peer's answer has overtaken that of ARP: no SYN has to wait for it any more.
   rows.lower(id, R.ROW_IS_RESOLVING);
+  confirmNextHop(plane, id);
   rows.set(id, R.ROW_RETRIES, 0);
   rows.set(id, R.ROW_SOFT_ERROR, 0);
   setDeadline(plane, id, R.TIME_STATE, Infinity);

@@ -3,15 +3,16 @@
  * M a clock of 4 us ticks. The other half of the same hash offsets the timestamp clock, so that a
  * tuple keeps its offset over incarnations (RFC 7323, 7.1 and appendix H; RFC 6191, 3).
  */
-import type { KeyedHash } from "./keyed-hash.ts";
+import type { IpAddress } from "../address.ts";
+import { putAddress, type KeyedHash } from "./keyed-hash.ts";
 
 /** RFC 9293 MUST-8: the clock ticks about every 4 us. */
 const TICK_NS = 4000;
 /** log2 of the timestamp clock's tick in ns. */
 const TIMESTAMP_TICK_NS = 1048576;
 
-/** A connection's four numbers, as the hash reads them. */
-const WORDS = 3;
+/** A connection's four numbers, as the hash reads them: addresses of one word or of four. */
+const WORDS = 9;
 
 export class InitialSequence {
   readonly #hash: KeyedHash;
@@ -30,13 +31,12 @@ export class InitialSequence {
     return this.#timestampOffset;
   }
 
-  /** The ISN of a connection that starts at `now` (ns). Addresses are IPv4 numbers. */
-  choose(local: number, remote: number, ports: number, now: number): number {
+  /** The ISN of a connection that starts at `now` (ns). */
+  choose(local: IpAddress, remote: IpAddress, ports: number, now: number): number {
     const words = this.#words;
-    words[0] = local;
-    words[1] = remote;
-    words[2] = ports;
-    this.#hash.hash(words, WORDS);
+    const next = putAddress(words, putAddress(words, 0, local), remote);
+    words[next] = ports;
+    this.#hash.hash(words, next + 1);
     this.#timestampOffset = this.#hash.high;
     if (this.#fixed !== undefined) return this.#fixed() >>> 0;
     return (this.#hash.low + Math.floor(now / TICK_NS)) >>> 0;

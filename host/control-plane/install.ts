@@ -46,10 +46,14 @@ import {
   InstallStatus,
 } from "../../bindings/abi/descriptor.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
-import { IPV4_SIZE, PROTOCOL_TCP } from "../../bindings/abi/ip.ts";
+import { ETHER_TYPE_IPV4, ETHER_TYPE_IPV6 } from "../../bindings/abi/ethernet.ts";
+import { IPV4_SIZE, IPV6_SIZE, PROTOCOL_TCP } from "../../bindings/abi/ip.ts";
 import { MSS_MIN, WINDOW_BYTES_MAX } from "../../bindings/abi/limits.ts";
 import { CORE_INSTALL } from "../../bindings/abi/memory-map.ts";
+import { TCP_SIZE } from "../../bindings/abi/tcp.ts";
+import type { IpAddress } from "../address.ts";
 import { writeIpv4Template } from "../wire/ipv4.ts";
+import { writeAddress, writeIpv6Header } from "../wire/ipv6.ts";
 import { type Congestion, congestionAt } from "./congestion/algorithm.ts";
 import type { Plane } from "./plane.ts";
 import type { Profile } from "./profile.ts";
@@ -60,13 +64,19 @@ import * as R from "./row-table.ts";
 const RTO_AFTER_LOST_SYN = 3e9;
 /** ECN codepoint bits of the TOS byte: the data path's own (RFC 3168). */
 const DSCP_MASK = 0xfc;
-const MAPPED = 0xffff;
 
 function record(plane: Plane): number {
   return plane.core.words[(plane.core.address + CORE_INSTALL) >>> 2] as number;
 }
 
-function writeMapped(view: DataView, at: number, address: number): void {
+/** Upper words of a mapped IPv4 address (RFC 4291, 2.5.5.2). */
+const MAPPED = 0xffff;
+
+function writeWide(view: DataView, at: number, address: IpAddress): void {
+  if (typeof address === "bigint") {
+    writeAddress(view, at, address);
+    return;
+  }
   view.setUint32(at, 0);
   view.setUint32(at + 4, 0);
   view.setUint32(at + 8, MAPPED);
@@ -76,18 +86,18 @@ function writeMapped(view: DataView, at: number, address: number): void {
 /** Writes addresses, ports and family; IPv4 numbers become mapped addresses. */
 function writeTuple(
   plane: Plane,
-  local: number,
-  remote: number,
+  local: IpAddress,
+  remote: IpAddress,
   localPort: number,
   remotePort: number,
 ): number {
   const view = plane.core.view;
   const at = record(plane);
-  writeMapped(view, at + INSTALL_REMOTE_ADDRESS, remote);
-  writeMapped(view, at + INSTALL_LOCAL_ADDRESS, local);
+  writeWide(view, at + INSTALL_REMOTE_ADDRESS, remote);
+  writeWide(view, at + INSTALL_LOCAL_ADDRESS, local);
   view.setUint16(at + INSTALL_REMOTE_PORT, remotePort, true);
   view.setUint16(at + INSTALL_LOCAL_PORT, localPort, true);
-  view.setUint8(at + INSTALL_FAMILY, 4);
+  view.setUint8(at + INSTALL_FAMILY, typeof local === "number" ? 4 : 6);
   return at;
 }
 
@@ -95,8 +105,8 @@ function writeRowTuple(plane: Plane, id: number): number {
   const { rows } = plane;
   const at = writeTuple(
     plane,
-    rows.get(id, R.ROW_LOCAL_IPV4),
-    rows.get(id, R.ROW_REMOTE_IPV4),
+    rows.address(id, R.ROW_LOCAL),
+    rows.address(id, R.ROW_REMOTE),
     rows.get(id, R.ROW_LOCAL_PORT),
     rows.get(id, R.ROW_REMOTE_PORT),
   );
@@ -115,8 +125,8 @@ function writeRow(plane: Plane, id: number, at: number): number {
 /** The connection with this 4-tuple, or 0. */
 export function lookupTuple(
   plane: Plane,
-  local: number,
-  remote: number,
+  local: IpAddress,
+  remote: IpAddress,
   localPort: number,
   remotePort: number,
 ): number {
@@ -132,10 +142,15 @@ export function bindRow(plane: Plane, id: number): InstallStatus {
   return status;
 }
 
+/** IP and TCP header without options (RFC 9293 MUST-67, SHLD-5; RFC 6691). */
+export function headerBytes(isIpv6: boolean): number {
+  return isIpv6 ? IPV6_SIZE + TCP_SIZE : IPV4_SIZE + TCP_SIZE;
+}
+
 /** Payload bytes per segment: peer, path and option, less the options of each segment. */
 export function segmentBytes(plane: Plane, id: number): number {
   const { rows } = plane;
-  const path = rows.get(id, R.ROW_MTU) - 40;
+  const path = rows.get(id, R.ROW_MTU) - headerBytes(rows.has(id, R.ROW_IS_IPV6));
   const chosen = rows.get(id, R.ROW_MAX_SEGMENT);
   let bytes = Math.min(rows.get(id, R.ROW_PEER_MSS), path);
   if (chosen > 0) bytes = Math.min(bytes, chosen);
@@ -181,21 +196,36 @@ function initialWindow(plane: Plane, id: number, mss: number): number {
   return segments * mss;
 }
 
+/** The IP header of a template; returns its bytes. */
+function writeNetwork(plane: Plane, id: number, at: number): number {
+  const { rows, core } = plane;
+  const source = rows.address(id, R.ROW_LOCAL);
+  const destination = rows.address(id, R.ROW_REMOTE);
+  const fields = {
+    tos: rows.get(id, R.ROW_TOS) & DSCP_MASK,
+    ttl: rows.get(id, R.ROW_TTL),
+    protocol: PROTOCOL_TCP,
+  };
+  if (typeof source === "bigint" && typeof destination === "bigint") {
+    const flow = rows.get(id, R.ROW_FLOW_LABEL);
+    return writeIpv6Header(core.view, at, { ...fields, payload: 0, source, destination, flow });
+  }
+  const [from, to] = [Number(source), Number(destination)];
+  writeIpv4Template(core.view, at, { ...fields, length: 0, source: from, destination: to });
+  return IPV4_SIZE;
+}
+
 function writeTemplate(plane: Plane, id: number, at: number, via: Interface): void {
   const { rows, core } = plane;
   const high = rows.get(id, R.ROW_LINK_HIGH);
   const low = rows.get(id, R.ROW_LINK_LOW);
-  const link = plane.egress.writeTemplateLink(core.view, at + INSTALL_TEMPLATE, via, high, low);
-  writeIpv4Template(core.view, at + INSTALL_TEMPLATE + link, {
-    length: 0,
-    tos: rows.get(id, R.ROW_TOS) & DSCP_MASK,
-    ttl: rows.get(id, R.ROW_TTL),
-    protocol: PROTOCOL_TCP,
-    source: rows.get(id, R.ROW_LOCAL_IPV4),
-    destination: rows.get(id, R.ROW_REMOTE_IPV4),
-  });
-  core.view.setUint8(at + INSTALL_LINK_LENGTH, link);
-  core.view.setUint8(at + INSTALL_HEADER_LENGTH, link + IPV4_SIZE);
+  const { view } = core;
+  const type = rows.has(id, R.ROW_IS_IPV6) ? ETHER_TYPE_IPV6 : ETHER_TYPE_IPV4;
+  const from = at + INSTALL_TEMPLATE;
+  const link = plane.egress.writeTemplateLink(view, from, via, high, low, type);
+  const header = writeNetwork(plane, id, from + link);
+  view.setUint8(at + INSTALL_LINK_LENGTH, link);
+  view.setUint8(at + INSTALL_HEADER_LENGTH, link + header);
 }
 
 function writeSequence(plane: Plane, id: number, at: number): void {

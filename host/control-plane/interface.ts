@@ -35,6 +35,8 @@ export interface ConnectionOptions {
   pacingRate: number;
   reuseAddress: boolean;
   reusePort: boolean;
+  /** IPV6_V6ONLY: a listener on :: takes no IPv4 (RFC 3493, 5.3). */
+  ipv6Only: boolean;
   /** TCP_LINGER2: FIN-WAIT-2 of an orphan in ms. */
   linger2: number;
 }

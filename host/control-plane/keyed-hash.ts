@@ -3,6 +3,7 @@
  * sequence numbers (RFC 6528), ephemeral ports (RFC 6056) and timestamp offsets (RFC 7323, 7.1).
  * Invariant: the key stays in this object; it is never written to the core's memory (decision 16).
  */
+import type { IpAddress } from "../address.ts";
 
 /** One key and one running state; a call of hash() leaves its 64-bit result in `low`, `high`. */
 export class KeyedHash {
@@ -86,4 +87,16 @@ export class KeyedHash {
     this.low = (a ^ b ^ c ^ d) >>> 0;
     this.high = (A ^ B ^ C ^ D) >>> 0;
   }
+}
+
+/** Puts an address into the words to be hashed; returns where the next one goes. */
+export function putAddress(words: Uint32Array, at: number, address: IpAddress): number {
+  if (typeof address === "number") {
+    words[at] = address;
+    return at + 1;
+  }
+  for (let i = 0; i < 4; i += 1) {
+    words[at + i] = Number((address >> BigInt(96 - 32 * i)) & 0xffffffffn);
+  }
+  return at + 4;
 }

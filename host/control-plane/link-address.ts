@@ -1,18 +1,34 @@
 /**
- * Hardware addresses of live connections: each keeps the one it began with, until ARP says that
+ * Hardware addresses of live connections: each keeps the one it began with, until ARP or
+ * neighbour discovery says that
  * its next hop has another (RFC 1122, 2.3.2.1). Invariant: a change reaches every connection behind
  * that next hop, also when the command ring is full for a while; the rows are walked once for all
  * changes of a batch, so that a flood of ARP costs no walk for each frame.
  */
 import { AtxOpcode } from "../../bindings/abi/descriptor.ts";
+import type { IpAddress } from "../address.ts";
 import { keyOf, type Neighbor } from "./neighbor.ts";
 import type { Plane } from "./plane.ts";
 import * as R from "./row-table.ts";
 
-/** The IPv4 address on the link that the row's segments go to. */
-export function nextHop(plane: Plane, id: number): number {
-  const remote = plane.rows.get(id, R.ROW_REMOTE_IPV4);
+/** The address on the link that the row's segments go to. */
+export function nextHop(plane: Plane, id: number): IpAddress {
+  const remote = plane.rows.address(id, R.ROW_REMOTE);
   return plane.routes.lookup(remote)?.gateway || remote;
+}
+
+/** A row's segments get no answer: is its next hop still there, and at the same address? */
+export function suspectNextHop(plane: Plane, id: number): void {
+  const { rows, routes, neighbors, now } = plane;
+  const via = routes.at(rows.get(id, R.ROW_NETIF));
+  if (via?.medium === "ethernet") neighbors.suspect(via.index, nextHop(plane, id), now);
+}
+
+/** A row's peer answered, so its next hop does (RFC 4861, 7.3.1). */
+export function confirmNextHop(plane: Plane, id: number): void {
+  const { rows, neighbors, now } = plane;
+  if (!rows.has(id, R.ROW_IS_IPV6)) return;
+  neighbors.confirm(rows.get(id, R.ROW_NETIF), nextHop(plane, id), now);
 }
 
 /** The four bytes of a number in the other order. */
@@ -22,7 +38,7 @@ function reversed(value: number): number {
 }
 
 export class LinkChanges {
-  readonly #moved = new Map<number, Neighbor>();
+  readonly #moved = new Map<IpAddress, Neighbor>();
   /** The row at which the walk goes on. */
   #row = 1;
 

@@ -2,14 +2,16 @@
  * Listeners: who takes a SYN, and the two bounded queues of each (RFC 9293 MUST-41, MUST-42). A
  * half-open connection is counted in the SYN queue, an established one waits in the accept queue.
  */
+import type { IpAddress } from "../address.ts";
 import type { ConnectionOptions } from "./interface.ts";
 import { RowList, type RowTable } from "./row-table.ts";
 
 export interface Listener {
   readonly id: number;
   readonly port: number;
-  /** IPv4 number; 0 = any address of ours. */
-  readonly address: number;
+  /** 0 = any IPv4 address of ours; 0n = any IPv6 one, and IPv4 unless it is `ipv6Only`. */
+  readonly address: IpAddress;
+  readonly ipv6Only: boolean;
   readonly backlog: number;
   readonly context: number;
   readonly options: ConnectionOptions;
@@ -17,6 +19,15 @@ export interface Listener {
   half: number;
   /** Established connections that nobody accepted yet. */
   readonly accepts: RowList;
+}
+
+/**
+ * True when who listens on `own` gets what is for `address`, 0 and 0n being any (RFC 3493, 5.3).
+ */
+function takes(own: IpAddress, ipv6Only: boolean, address: IpAddress): boolean {
+  if (own === address) return true;
+  if (own === 0) return typeof address === "number";
+  return own === 0n && (typeof address === "bigint" || !ipv6Only);
 }
 
 export class ListenerTable {
@@ -44,17 +55,20 @@ export class ListenerTable {
   }
 
   /** True when `address` and `port` meet a listener; with reusePort on both sides they may. */
-  conflicts(address: number, port: number, reusePort: boolean): boolean {
+  conflicts(address: IpAddress, port: number, reusePort: boolean, ipv6Only = false): boolean {
     const listeners = this.#byPort.get(port);
     if (listeners === undefined) return false;
     return listeners.some((listener) => {
-      const overlaps = address === 0 || listener.address === 0 || listener.address === address;
+      const overlaps =
+        takes(address, ipv6Only, listener.address) ||
+        takes(listener.address, listener.ipv6Only, address);
       return overlaps && !(reusePort && listener.options.reusePort);
     });
   }
 
   add(
-    address: number,
+    address: IpAddress,
+    ipv6Only: boolean,
     port: number,
     backlog: number,
     context: number,
@@ -62,7 +76,8 @@ export class ListenerTable {
   ): Listener {
     const accepts = new RowList(this.#rows);
     const id = this.#next++;
-    const listener = { id, port, address, backlog, context, options, half: 0, accepts };
+    const half = 0;
+    const listener = { id, port, address, ipv6Only, backlog, context, options, half, accepts };
     this.#byId.set(id, listener);
     const listeners = this.#byPort.get(port);
     if (listeners === undefined) this.#byPort.set(port, [listener]);
@@ -80,18 +95,23 @@ export class ListenerTable {
   }
 
   /**
-   * The listener for a SYN: the most specific address wins; of several (SO_REUSEPORT) the one
-   * that `spread`, any number made from the tuple, points at.
+   * The listener for a SYN: the most specific address wins, then any of its own family; of several
+   * (SO_REUSEPORT) the one that `spread`, any number made from the tuple, points at.
    */
-  find(address: number, port: number, spread: number): Listener | undefined {
+  find(address: IpAddress, port: number, spread: number): Listener | undefined {
     const listeners = this.#byPort.get(port);
     if (listeners === undefined) return undefined;
     if (listeners.length === 1) {
       const only = listeners[0] as Listener;
-      return only.address === 0 || only.address === address ? only : undefined;
+      return takes(only.address, only.ipv6Only, address) ? only : undefined;
     }
     const exact = listeners.filter((candidate) => candidate.address === address);
-    const fitting = exact.length > 0 ? exact : listeners.filter(({ address: any }) => any === 0);
+    const family = typeof address === "number" ? 0 : 0n;
+    const own = exact.length > 0 ? exact : listeners.filter(({ address: any }) => any === family);
+    const fitting =
+      own.length > 0
+        ? own
+        : listeners.filter((other) => takes(other.address, other.ipv6Only, address));
     return fitting[spread % Math.max(1, fitting.length)];
   }
 }

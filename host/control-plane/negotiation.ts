@@ -4,7 +4,8 @@
  */
 import { Counter } from "../../bindings/abi/counters.ts";
 import { FLOW_SACK, FLOW_TIMESTAMPS } from "../../bindings/abi/flow-state.ts";
-import { MSS_DEFAULT_IPV4, MSS_MIN, WINDOW_SCALE_MAX } from "../../bindings/abi/limits.ts";
+import { MSS_DEFAULT_IPV4, MSS_DEFAULT_IPV6 } from "../../bindings/abi/limits.ts";
+import { MSS_MIN, WINDOW_SCALE_MAX } from "../../bindings/abi/limits.ts";
 import { TCP_CWR, TCP_ECE, TCP_SYN } from "../../bindings/abi/tcp.ts";
 import { ConnectionState } from "./connection-state.ts";
 import { countEvent, type Plane } from "./plane.ts";
@@ -16,7 +17,8 @@ export function negotiate(plane: Plane, id: number, isAnswer: boolean): void {
   rows.set(id, R.ROW_IRS, segment.seq);
   rows.set(id, R.ROW_RCV_NXT, (segment.seq + 1) >>> 0);
   // RFC 9293 MUST-15; threats O08: a tiny MSS is raised to the floor.
-  const mss = segment.mss === 0 ? MSS_DEFAULT_IPV4 : Math.max(MSS_MIN, segment.mss);
+  const assumed = rows.has(id, R.ROW_IS_IPV6) ? MSS_DEFAULT_IPV6 : MSS_DEFAULT_IPV4;
+  const mss = segment.mss === 0 ? assumed : Math.max(MSS_MIN, segment.mss);
   rows.set(id, R.ROW_PEER_MSS, mss);
   if (segment.windowScale >= 0) {
     if (segment.windowScale > WINDOW_SCALE_MAX) countEvent(core, Counter.WindowScaleClamped);

@@ -3,7 +3,7 @@
  * first step of each. Results below zero are negative errno values.
  */
 import { InstallStatus } from "../../bindings/abi/descriptor.ts";
-import { ipv4Number, isIpv4, isUnspecified } from "../address.ts";
+import { ipAddress, isUnspecified, type IpAddress } from "../address.ts";
 import { ERRNO } from "../errors.ts";
 import { writeOptions } from "./connection-options.ts";
 import { ConnectionEvent, ConnectionState } from "./connection-state.ts";
@@ -19,20 +19,19 @@ function isPort(port: number, lowest: number): boolean {
   return Number.isInteger(port) && port >= lowest && port <= 65535;
 }
 
-/** The IPv4 number of an address of ours, 0 for any, or -errno. */
-function localAddress(plane: Plane, bytes: Uint8Array): number {
-  if (isUnspecified(bytes)) return 0;
-  if (!isIpv4(bytes)) return -ERRNO.EAFNOSUPPORT;
-  const address = ipv4Number(bytes);
-  return plane.routes.isOwn(address) ? address : -ERRNO.EADDRNOTAVAIL;
+/** An address of ours, 0 or 0n for any; undefined when it is not ours. */
+function localAddress(plane: Plane, bytes: Uint8Array): IpAddress | undefined {
+  const address = ipAddress(bytes);
+  return isUnspecified(bytes) || plane.routes.isOwn(address) ? address : undefined;
 }
 
 /** True when a synchronized connection without SO_REUSEADDR keeps the port (MUST-42 else). */
-function isHeld(plane: Plane, address: number, port: number): boolean {
+function isHeld(plane: Plane, address: IpAddress, port: number): boolean {
   const { rows } = plane;
   for (let id = 1; id < rows.count; id += 1) {
     if (!rows.has(id, R.ROW_IS_USED) || rows.get(id, R.ROW_LOCAL_PORT) !== port) continue;
-    if (address !== 0 && rows.get(id, R.ROW_LOCAL_IPV4) !== address) continue;
+    const isAny = address === 0 || address === 0n;
+    if (!isAny && rows.address(id, R.ROW_LOCAL) !== address) continue;
     if (stateOf(plane, id) >= ConnectionState.Established) return true;
   }
   return false;
@@ -43,26 +42,28 @@ export function openPassive(plane: Plane, request: ListenRequest): number {
   const { listeners, limits } = plane;
   const { options, context } = request;
   const address = localAddress(plane, request.local.address);
-  if (address < 0) return address;
+  if (address === undefined) return -ERRNO.EADDRNOTAVAIL;
+  const { reusePort, ipv6Only } = options;
   let { port } = request.local;
   if (!isPort(port, 0)) return -ERRNO.EINVAL;
   if (port === 0) {
-    port = plane.ports.choose(address, 0, 0, (candidate) => {
-      return listeners.conflicts(address, candidate, false) || isHeld(plane, address, candidate);
+    port = plane.ports.choose(address, typeof address === "number" ? 0 : 0n, 0, (candidate) => {
+      const meets = listeners.conflicts(address, candidate, false, ipv6Only);
+      return meets || isHeld(plane, address, candidate);
     });
     if (port === 0) return -ERRNO.EADDRINUSE;
-  } else if (listeners.conflicts(address, port, options.reusePort)) {
+  } else if (listeners.conflicts(address, port, reusePort, ipv6Only)) {
     return -ERRNO.EADDRINUSE;
-  } else if (!options.reuseAddress && !options.reusePort && isHeld(plane, address, port)) {
+  } else if (!options.reuseAddress && !reusePort && isHeld(plane, address, port)) {
     return -ERRNO.EADDRINUSE;
   }
   const wanted = Number.isFinite(request.backlog) ? Math.trunc(request.backlog) : limits.backlog;
   const backlog = Math.min(limits.backlog, Math.max(1, wanted));
-  return listeners.add(address, port, backlog, context, { ...options }).id;
+  return listeners.add(address, ipv6Only, port, backlog, context, { ...options }).id;
 }
 
 /** Binds the row to a port of the ephemeral range; 0 or -errno. */
-function bindEphemeral(plane: Plane, id: number, local: number, remote: number): number {
+function bindEphemeral(plane: Plane, id: number, local: IpAddress, remote: IpAddress): number {
   const { rows, listeners } = plane;
   let status: number = InstallStatus.Exists;
   const taken = (port: number): boolean => {
@@ -95,10 +96,10 @@ function prepare(
   id: number,
   request: OpenRequest,
   route: Route,
-  source: number,
+  source: IpAddress,
 ): number {
   const { rows } = plane;
-  const remote = ipv4Number(request.remote.address);
+  const remote = ipAddress(request.remote.address);
   writeEndpoints(plane, id, route.via, source, remote);
   rows.set(id, R.ROW_REMOTE_PORT, request.remote.port);
   rows.set(id, R.ROW_CONTEXT, request.context);
@@ -109,20 +110,24 @@ function prepare(
 /** Starts an active open; the connection's id or -errno. */
 export function openActive(plane: Plane, request: OpenRequest): number {
   const { rows, routes } = plane;
-  if (!isIpv4(request.remote.address)) return -ERRNO.EAFNOSUPPORT;
   if (!isPort(request.remote.port, 1)) return -ERRNO.EADDRNOTAVAIL;
   if (!isPort(request.local?.port ?? 0, 0)) return -ERRNO.EINVAL;
-  const remote = ipv4Number(request.remote.address);
+  const remote = ipAddress(request.remote.address);
   // RFC 9293 MUST-46.
   if (!routes.isPeer(remote)) return -ERRNO.ENETUNREACH;
   const route = routes.lookup(remote);
   if (route === undefined) return -ERRNO.ENETUNREACH;
-  const chosen = request.local === undefined ? 0 : localAddress(plane, request.local.address);
-  if (chosen < 0) return chosen;
+  if (!route.via.up) return -ERRNO.ENETDOWN;
+  const wanted = request.local?.address;
+  const chosen = wanted === undefined ? 0 : localAddress(plane, wanted);
+  if (chosen === undefined) return -ERRNO.EADDRNOTAVAIL;
+  const source = chosen === 0 || chosen === 0n ? route.source : chosen;
+  // A socket that is bound to an address of one family has no way to the other.
+  if (typeof source !== typeof remote) return -ERRNO.EAFNOSUPPORT;
   const id = allocateRow(plane);
   if (id === 0) return -ERRNO.ENOBUFS;
   // RFC 9293 MUST-43 to MUST-45: given, or chosen before the first SYN; then fixed.
-  const failed = prepare(plane, id, request, route, chosen === 0 ? route.source : chosen);
+  const failed = prepare(plane, id, request, route, source);
   if (failed !== 0) {
     rows.release(id);
     return failed;

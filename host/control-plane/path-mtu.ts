@@ -1,13 +1,16 @@
 /**
- * Path MTU by destination (RFC 1191; RFC 8201 is not offered yet). Invariants: a value is never
- * below 68 (RFC 1191, 3), a message never raises one, and the cache is bounded.
+ * Path MTU by destination (RFC 1191, RFC 8201). Invariants: a value is never below 68 (RFC 1191,
+ * 3), of IPv6 below 1,280 (RFC 8201, 4), a message never raises one, and the cache is bounded.
  */
+import type { IpAddress } from "../address.ts";
 
 /** RFC 791: every link carries 68 bytes. */
 export const MTU_MIN = 68;
+/** RFC 8200, 5: of IPv6 1,280. */
+export const MTU_MIN_IPV6 = 1280;
 const ENTRIES = 256;
 /** RFC 1191, 6.3: a larger size is tried again after ten minutes. */
-const LIFETIME_NS = 600e9;
+export const LIFETIME_NS = 600e9;
 /** RFC 1191, 7.1: for routers that report no MTU. */
 const PLATEAUS = [32000, 17914, 8166, 4352, 2002, 1492, 1006, 508, 296, MTU_MIN] as const;
 
@@ -24,10 +27,12 @@ export function reportedMtu(nextHopMtu: number, sent: number): number {
 }
 
 export class PathMtuCache {
-  readonly #entries = new Map<number, Entry>();
+  /** When a live connection's MTU is to be raised; Infinity when none was lowered. */
+  raiseAt = Infinity;
+  readonly #entries = new Map<IpAddress, Entry>();
 
   /** The MTU to a destination: what is known, at most `link`. */
-  lookup(destination: number, link: number, now: number): number {
+  lookup(destination: IpAddress, link: number, now: number): number {
     if (this.#entries.size === 0) return link;
     const entry = this.#entries.get(destination);
     if (entry === undefined) return link;
@@ -37,7 +42,7 @@ export class PathMtuCache {
   }
 
   /** Notes a lower MTU. */
-  lower(destination: number, mtu: number, now: number): void {
+  lower(destination: IpAddress, mtu: number, now: number): void {
     this.#entries.delete(destination);
     if (this.#entries.size >= ENTRIES) {
       const oldest = this.#entries.keys().next().value;

@@ -7,6 +7,7 @@ import type { Core } from "../../bindings/core.ts";
 import { CORE_COUNTERS, CORE_DROPS } from "../../bindings/abi/memory-map.ts";
 import type { DropReason } from "../../bindings/abi/drop-reason.ts";
 import type { Counter } from "../../bindings/abi/counters.ts";
+import type { IpAddress } from "../address.ts";
 import type { WorkList } from "../work-list.ts";
 import type { Segment } from "../wire/tcp.ts";
 import type { CommandQueue } from "./command-queue.ts";
@@ -21,6 +22,7 @@ import type { NeighborCache } from "./neighbor.ts";
 import type { PathMtuCache } from "./path-mtu.ts";
 import type { Profile } from "./profile.ts";
 import type { RouteTable } from "./route.ts";
+import type { RouterDiscovery } from "./router-discovery.ts";
 import { ROW_STATE, type RowList, type RowTable } from "./row-table.ts";
 import type { TokenBucket } from "./token-bucket.ts";
 import type { ReplayList } from "./replay-list.ts";
@@ -48,6 +50,19 @@ export interface ControlPlaneLimits {
   readonly ignoreResetInTimeWait: boolean;
 }
 
+/** Counts that are not in the core's table. */
+export interface ControlPlaneCounters {
+  /** Rows in use, TIME-WAIT included. */
+  readonly connections: number;
+  readonly timeWait: number;
+  readonly listeners: number;
+  readonly neighbors: number;
+  /** Changes of a neighbour's hardware address. */
+  readonly neighborChanges: number;
+  /** Frames in which somebody else claimed an address of ours. */
+  readonly addressConflicts: number;
+}
+
 /** Where the frame that is being handled lies in the ingress span. */
 export interface ReceivedFrame {
   offset: number;
@@ -71,6 +86,7 @@ export interface Plane {
   readonly rows: RowTable;
   readonly routes: RouteTable;
   readonly neighbors: NeighborCache;
+  readonly discovery: RouterDiscovery;
   readonly listeners: ListenerTable;
   readonly commands: CommandQueue;
   readonly egress: ControlEgress;
@@ -91,6 +107,9 @@ export interface Plane {
   /** Rows with ROW_OUTBOX set. */
   readonly outbox: WorkList<number>;
   readonly attention: Attention;
+  /** An address that time took away; an MTU that a router chose. */
+  readonly lose: (index: number, address: IpAddress) => void;
+  readonly changeMtu: (index: number, mtu: number) => void;
   events: ConnectionEvents;
   /** ns. */
   now: number;

@@ -27,6 +27,8 @@ export interface Profile {
   readonly ecn: boolean;
   /** RFC 8511: a mark reduces a window less than a loss does. Sender's side alone. */
   readonly abe: boolean;
+  /** PLPMTUD (RFC 4821): 0 never, 1 when segments vanish in a black hole, 2 from the start. */
+  readonly mtuProbing: number;
   /** 2 MSL. */
   readonly timeWait: number;
 }
@@ -57,6 +59,7 @@ function read(name: ProfileName): Profile {
     rack: value("RACK") !== 0,
     ecn: value("ECN") !== 0,
     abe: value("ABE") !== 0,
+    mtuProbing: value("MTU_PROBING"),
     timeWait: value("TIME_WAIT") * MICROSECOND,
   };
 }

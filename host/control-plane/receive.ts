@@ -15,6 +15,7 @@ import { receiveIcmp } from "./icmp.ts";
 import { countDrop, stateOf, type Plane } from "./plane.ts";
 import type { Interface } from "./route.ts";
 import * as R from "./row-table.ts";
+import { receiveIpv6 } from "./receive-ipv6.ts";
 import { mayReopen, receiveTimeWait, timeWaitExpired } from "./teardown.ts";
 import { sendResetTo } from "./transmit.ts";
 import { receiveUnclaimed } from "./unreachable.ts";
@@ -38,8 +39,8 @@ export function receiveFrame(plane: Plane, arp: ArpState, id: number, ip: number
     return;
   }
   frame.ip = frame.offset + ip;
-  if (ipVersion(ingress, frame.ip) !== 4) {
-    countDrop(core, DropReason.IpVersion);
+  if (ipVersion(ingress, frame.ip) === 6) {
+    if (receiveIpv6(plane, arp, via)) receiveSegment(plane, id, via);
     return;
   }
   switch (ipv4Protocol(ingress, frame.ip)) {
@@ -126,7 +127,8 @@ function reopen(plane: Plane, id: number, via: Interface): boolean {
 
 function findListener(plane: Plane): ReturnType<Plane["listeners"]["find"]> {
   const { segment, listeners } = plane;
-  const spread = (segment.source ^ (segment.sourcePort * 0x9e3779b1)) >>> 8;
+  const source = Number(BigInt.asUintN(32, BigInt(segment.source)));
+  const spread = (source ^ (segment.sourcePort * 0x9e3779b1)) >>> 8;
   return listeners.find(segment.destination, segment.destinationPort, spread);
 }
 

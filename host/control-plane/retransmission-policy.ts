@@ -7,14 +7,18 @@ import { AtxOpcode } from "../../bindings/abi/descriptor.ts";
 import { TIMERS_PER_CONNECTION, TimerKind } from "../../bindings/abi/timer.ts";
 import { ERRNO } from "../errors.ts";
 import { setDeadline } from "./deadlines.ts";
+import { suspectNextHop } from "./link-address.ts";
 import { inspect, type Inspection } from "./inspection.ts";
 import type { Plane } from "./plane.ts";
 import { noteTimeout } from "./rate-control.ts";
 import * as R from "./row-table.ts";
+import { judgeTimeout } from "./segment-size.ts";
 import { dropConnection } from "./teardown.ts";
 
 /** RFC 9293 SHLD-10: retransmissions before the application is told. */
 export const R1 = 3;
+/** Retransmissions without an answer before the next hop is asked whether it is there. */
+const SUSPICIOUS = 2;
 /** When even the overflow of the command ring is full, the timer is tried again after this. */
 const AGAIN_NS = 1e6;
 
@@ -70,6 +74,8 @@ export function retransmissionTimeout(plane: Plane, id: number, persist: boolean
   const generation = rows.get(id, R.ROW_GENERATION);
   rows.set(id, R.ROW_RETRIES, rows.get(id, R.ROW_RETRIES) + 1);
   rows.setTime(id, R.TIME_SENT, now);
+  // PM-12: what was lost for its size is no congestion.
+  if (!persist && judgeTimeout(plane, id, seen, rows.get(id, R.ROW_RETRIES))) return;
   noteTimeout(plane, id);
   const sent = persist
     ? plane.commands.push(id, generation, AtxOpcode.Probe)
@@ -78,7 +84,10 @@ export function retransmissionTimeout(plane: Plane, id: number, persist: boolean
     const timer = id * TIMERS_PER_CONNECTION + TimerKind.Retransmit;
     core.exports.armTimer(core.address, timer, now + AGAIN_NS);
   }
-  if (!persist) warn(plane, id);
+  if (persist) return;
+  warn(plane, id);
+  // RFC 1122, 3.3.1.4: advice that the next hop may be dead.
+  if (rows.get(id, R.ROW_RETRIES) === SUSPICIOUS) suspectNextHop(plane, id);
 }
 
 /** The user timeout passed: over, unless something was acknowledged meanwhile. */

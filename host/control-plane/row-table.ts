@@ -3,6 +3,7 @@
  * row's number is the connection's index in the data path. Invariants: row 0 is never used; a
  * freed row goes to the end of a FIFO; its generation grows by one at each reuse.
  */
+import type { IpAddress } from "../address.ts";
 
 // Words of a row (u32).
 export const ROW_STATE = 0; // ConnectionState
@@ -13,11 +14,9 @@ export const ROW_LISTENER = 4; // 0 = active open
 export const ROW_NETIF = 5;
 export const ROW_LOCAL_PORT = 6;
 export const ROW_REMOTE_PORT = 7;
-/** Addresses as four numbers, most significant first; the last one is the IPv4 address. */
+/** Addresses as four numbers, most significant first, IPv4 mapped: see RowTable.address(). */
 export const ROW_LOCAL = 8; // 4 words
 export const ROW_REMOTE = 12; // 4 words
-export const ROW_LOCAL_IPV4 = 11;
-export const ROW_REMOTE_IPV4 = 15;
 export const ROW_ISS = 16;
 export const ROW_IRS = 17;
 export const ROW_SND_NXT = 18; // of a connection that the data path does not have
@@ -54,7 +53,10 @@ export const ROW_RX_LIMIT = 48; // log2 of the largest receive buffer; 0 = no au
 export const ROW_RATE_FALLING = 49; // of Timely: intervals in a row without a positive slope
 export const ROW_RATE_ACKED = 50; // acknowledged bytes at the start of the policy's interval
 export const ROW_RATE_ECHOED = 51; // of them, with ECN-echo
-const ROW_WORDS = 52;
+export const ROW_FLOW_LABEL = 52; // of IPv6 (RFC 6437), 20 bits
+export const ROW_MTU_GOOD = 53; // while ROW_MTU is on trial: what it was; 0 = no trial
+export const ROW_TRIAL_EDGE = 54; // SND.NXT when the trial began
+const ROW_WORDS = 56;
 
 // Floats of a row (f64). Times are ns; Infinity = no deadline.
 export const TIME_SENT = 0; // our SYN or SYN-ACK left; then the last retransmission or probe
@@ -113,6 +115,7 @@ export const ROW_WANTS_CLOSE = 0x2000;
 export const ROW_HAS_LINK = 0x4000;
 /** Soft error at R1 was reported for this stall (RFC 9293 SHLD-9). */
 export const ROW_WARNED = 0x8000;
+export const ROW_IS_IPV6 = 0x10000;
 
 // ROW_OPTIONS.
 export const OPTION_NO_DELAY = 1;
@@ -124,6 +127,9 @@ export const OPTION_LINGER_RESET = 16;
 // ROW_OUTBOX: segments that the next flush() sends.
 export const OUTBOX_SYN = 1;
 export const OUTBOX_RESET = 2;
+
+/** Upper words of a mapped IPv4 address (RFC 4291, 2.5.5.2). */
+const MAPPED = 0xffff;
 
 /** Rows with their free list. */
 export class RowTable {
@@ -164,6 +170,30 @@ export class RowTable {
 
   setTime(id: number, field: number, value: number): void {
     this.#times[id * ROW_DOUBLES + TIMES_AT + field] = value;
+  }
+
+  /** The address at ROW_LOCAL or ROW_REMOTE. */
+  address(id: number, word: number): IpAddress {
+    const at = id * WORDS_STRIDE + word;
+    const words = this.#words;
+    if (!this.has(id, ROW_IS_IPV6)) return words[at + 3] as number;
+    const high = (BigInt(words[at] as number) << 32n) | BigInt(words[at + 1] as number);
+    const low = (BigInt(words[at + 2] as number) << 32n) | BigInt(words[at + 3] as number);
+    return (high << 64n) | low;
+  }
+
+  /** Writes an address of a fresh row; both are of one family. */
+  setAddress(id: number, word: number, address: IpAddress): void {
+    const at = id * WORDS_STRIDE + word;
+    if (typeof address === "number") {
+      this.#words[at + 2] = MAPPED;
+      this.#words[at + 3] = address;
+      return;
+    }
+    this.raise(id, ROW_IS_IPV6);
+    for (let i = 0; i < 4; i += 1) {
+      this.#words[at + i] = Number((address >> BigInt(96 - 32 * i)) & 0xffffffffn);
+    }
   }
 
   /** True when all bits of `flags` are set. */

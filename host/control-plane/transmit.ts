@@ -9,6 +9,7 @@ import { destinationHigh, isGroupAddress, sourceHigh, sourceLow } from "../wire/
 import type { ControlSegment } from "../wire/tcp.ts";
 import { ConnectionState } from "./connection-state.ts";
 import { timestampTicks } from "./initial-sequence.ts";
+import { headerBytes } from "./install.ts";
 import { countDrop, stateOf, type Plane } from "./plane.ts";
 import type { Interface } from "./route.ts";
 import * as R from "./row-table.ts";
@@ -28,8 +29,8 @@ export function linkMtu(plane: Plane, via: Interface): number {
 function fill(plane: Plane, id: number): ControlSegment {
   const { rows } = plane;
   const out = plane.egress.segment;
-  out.source = rows.get(id, R.ROW_LOCAL_IPV4);
-  out.destination = rows.get(id, R.ROW_REMOTE_IPV4);
+  out.source = rows.address(id, R.ROW_LOCAL);
+  out.destination = rows.address(id, R.ROW_REMOTE);
   out.sourcePort = rows.get(id, R.ROW_LOCAL_PORT);
   out.destinationPort = rows.get(id, R.ROW_REMOTE_PORT);
   out.clearOptions();
@@ -50,7 +51,8 @@ function send(plane: Plane, id: number): boolean {
   const high = rows.get(id, R.ROW_LINK_HIGH);
   const low = rows.get(id, R.ROW_LINK_LOW);
   const tos = rows.get(id, R.ROW_TOS) & DSCP_MASK;
-  return plane.egress.sendSegment(via, high, low, tos, rows.get(id, R.ROW_TTL));
+  const flow = rows.get(id, R.ROW_FLOW_LABEL);
+  return plane.egress.sendSegment(via, high, low, tos, rows.get(id, R.ROW_TTL), flow);
 }
 
 /** ECN flags of a SYN (RFC 3168, 6.1.1; ECN-7: dropped when tries stay unanswered). */
@@ -79,7 +81,7 @@ export function sendSyn(plane: Plane, id: number): boolean {
   out.window = rows.get(id, R.ROW_ANNOUNCED);
   // RFC 9293 SHLD-5, MAY-3, MUST-67: always, and never more than we can receive.
   const chosen = rows.get(id, R.ROW_MAX_SEGMENT);
-  const largest = linkMtu(plane, via) - 40;
+  const largest = linkMtu(plane, via) - headerBytes(rows.has(id, R.ROW_IS_IPV6));
   out.mss = chosen > 0 ? Math.min(chosen, largest) : largest;
   if (!answers || rows.has(id, R.ROW_HAS_SCALE)) {
     out.windowScale = rows.get(id, R.ROW_LOCAL_SCALE);
@@ -152,5 +154,5 @@ export function sendResetTo(plane: Plane, frame: number, via: Interface): void {
   out.tsEcr = segment.tsVal;
   const high = isEthernet ? sourceHigh(ingress, frame) : 0;
   const low = isEthernet ? sourceLow(ingress, frame) : 0;
-  egress.sendSegment(via, high, low, 0, TTL_DEFAULT);
+  egress.sendSegment(via, high, low, 0, TTL_DEFAULT, 0);
 }

@@ -5,7 +5,7 @@
  *
  * Invariant: a descriptor that was closed, or never opened, answers -EBADF (threats U01-U03).
  */
-import { AddressCache, formatAddress, parseAddress } from "../address.ts";
+import { AddressCache, formatAddress, formatMapped, isIpv4, parseAddress } from "../address.ts";
 import type { Endpoint } from "../control-plane/interface.ts";
 import { ERRNO } from "../errors.ts";
 import { closeSocket } from "./close-socket.ts";
@@ -16,10 +16,14 @@ import { getOption, type OptionResult, type OptionValue, setOption } from "./opt
 import { pollDescriptors, type PollEntry } from "./poll.ts";
 import { ANYTHING, type DescriptorTable, readiness, Socket } from "./socket.ts";
 import { SOCKET_CONNECTED, SOCKET_CONNECTING, SOCKET_EPOLL, SOCKET_IDLE } from "./socket.ts";
-import { SOCKET_LISTENING, type Watcher } from "./socket.ts";
+import { FLAG_IPV6, SOCKET_LISTENING, type Watcher } from "./socket.ts";
 import { isRange, rangeError, receive, receiveSpans, transmit, transmitSpans } from "./transfer.ts";
 
-/** struct sockaddr_in: dotted text and a port in host order. */
+/**
+ * struct sockaddr_in or sockaddr_in6: an address and a port in host order. IPv4 is dotted text on a
+ * socket of AF_INET, `::ffff:a.b.c.d` on one of AF_INET6; IPv6 is any form of RFC 4291 in, that of
+ * RFC 5952 out.
+ */
 export interface SocketAddress {
   readonly address: string;
   readonly port: number;
@@ -29,19 +33,34 @@ export interface SocketAddress {
 const BACKLOG_MAX = 4096;
 /** 0.0.0.0, port chosen by the control plane. */
 const UNBOUND: Endpoint = { address: parseAddress("0.0.0.0") as Uint8Array, port: 0 };
+/** The same of AF_INET6: "::". */
+const UNBOUND_IPV6: Endpoint = { address: new Uint8Array(16), port: 0 };
 
-function toEndpoint(from: SocketAddress, cache: AddressCache): Endpoint | number {
+function toEndpoint(from: SocketAddress, cache: AddressCache, socket: Socket): Endpoint | number {
   if (typeof from !== "object" || from === null) return -ERRNO.EFAULT;
   const { address, port } = from;
   if (typeof address !== "string" || !Number.isInteger(port)) return -ERRNO.EINVAL;
   if (port < 0 || port > 65535) return -ERRNO.EINVAL;
   const bytes = cache.parse(address);
-  if (bytes !== undefined) return { address: bytes, port };
-  return address.includes(":") ? -ERRNO.EAFNOSUPPORT : -ERRNO.EINVAL;
+  // A text of the other family: Linux looks at the sockaddr's family first.
+  if (address.includes(":") !== socket.isIpv6) {
+    return bytes === undefined && socket.isIpv6 ? -ERRNO.EINVAL : -ERRNO.EAFNOSUPPORT;
+  }
+  return bytes === undefined ? -ERRNO.EINVAL : { address: bytes, port };
 }
 
-function toSocketAddress(from: Endpoint): SocketAddress {
-  return { address: formatAddress(from.address), port: from.port };
+function toSocketAddress(from: Endpoint, socket: Socket): SocketAddress {
+  const format = socket.isIpv6 ? formatMapped : formatAddress;
+  return { address: format(from.address), port: from.port };
+}
+
+function unbound(socket: Socket): Endpoint {
+  return socket.isIpv6 ? UNBOUND_IPV6 : UNBOUND;
+}
+
+/** IPv4 on a socket that IPV6_V6ONLY keeps from it. */
+function isForeign(socket: Socket, endpoint: Endpoint): boolean {
+  return socket.isIpv6 && socket.options.ipv6Only && isIpv4(endpoint.address);
 }
 
 export class SocketCalls {
@@ -57,12 +76,12 @@ export class SocketCalls {
 
   /** A descriptor, or -EAFNOSUPPORT, -ESOCKTNOSUPPORT, -EPROTONOSUPPORT, -EMFILE. */
   socket(domain = C.AF_INET, type = C.SOCK_STREAM, protocol = 0): number {
-    if (domain !== C.AF_INET) return -ERRNO.EAFNOSUPPORT;
+    if (domain !== C.AF_INET && domain !== C.AF_INET6) return -ERRNO.EAFNOSUPPORT;
     const kind = type & ~(C.SOCK_NONBLOCK | C.SOCK_CLOEXEC);
     if (kind !== C.SOCK_STREAM) return -ERRNO.ESOCKTNOSUPPORT;
     if (protocol !== 0 && protocol !== C.IPPROTO_TCP) return -ERRNO.EPROTONOSUPPORT;
     const socket = new Socket(this.internals.defaults.share());
-    socket.flags = type & C.SOCK_NONBLOCK;
+    socket.flags = (type & C.SOCK_NONBLOCK) | (domain === C.AF_INET6 ? FLAG_IPV6 : 0);
     return this.#table.open(socket);
   }
 
@@ -71,8 +90,9 @@ export class SocketCalls {
     const socket = this.#table.get(fd);
     if (socket === undefined) return -ERRNO.EBADF;
     if (socket.state === SOCKET_EPOLL) return -C.ENOTSOCK;
-    const endpoint = toEndpoint(local, this.#addresses);
+    const endpoint = toEndpoint(local, this.#addresses, socket);
     if (typeof endpoint === "number") return endpoint;
+    if (isForeign(socket, endpoint)) return -ERRNO.EINVAL;
     if (socket.state !== SOCKET_IDLE || socket.bound !== undefined) return -ERRNO.EINVAL;
     socket.bound = endpoint;
     return 0;
@@ -88,7 +108,7 @@ export class SocketCalls {
     if (socket.state !== SOCKET_IDLE) return -ERRNO.EINVAL;
     const { internals } = this;
     const listener = internals.control.listen({
-      local: socket.bound ?? UNBOUND,
+      local: socket.bound ?? unbound(socket),
       backlog: Math.min(Math.max(backlog, 1), BACKLOG_MAX),
       options: socket.options,
       context: internals.contextIndex,
@@ -113,7 +133,7 @@ export class SocketCalls {
     const child = this.internals.accepted(connection);
     if (child === undefined) return -ERRNO.ECONNABORTED;
     child.options = socket.options.share();
-    child.flags = flags & C.SOCK_NONBLOCK;
+    child.flags = (flags & C.SOCK_NONBLOCK) | (socket.flags & FLAG_IPV6);
     return this.#table.open(child);
   }
 
@@ -125,8 +145,9 @@ export class SocketCalls {
     const socket = this.#table.get(fd);
     if (socket === undefined) return -ERRNO.EBADF;
     if (socket.state === SOCKET_EPOLL) return -C.ENOTSOCK;
-    const endpoint = toEndpoint(remote, this.#addresses);
+    const endpoint = toEndpoint(remote, this.#addresses, socket);
     if (typeof endpoint === "number") return endpoint;
+    if (isForeign(socket, endpoint)) return -ERRNO.ENETUNREACH;
     if (endpoint.port === 0) return -ERRNO.EINVAL;
     if (socket.state === SOCKET_CONNECTING) return -ERRNO.EALREADY;
     if (socket.state === SOCKET_LISTENING) return -ERRNO.EINVAL;
@@ -260,11 +281,13 @@ export class SocketCalls {
     if (socket === undefined) return -ERRNO.EBADF;
     if (socket.state === SOCKET_EPOLL) return -C.ENOTSOCK;
     const { control } = this.internals;
-    if (socket.rare.local !== undefined) return toSocketAddress(socket.rare.local);
-    if (socket.connection !== 0) return toSocketAddress(control.local(socket.connection));
-    const bound = socket.bound ?? UNBOUND;
-    if (socket.state !== SOCKET_LISTENING) return toSocketAddress(bound);
-    return toSocketAddress({ address: bound.address, port: control.listenerPort(socket.listener) });
+    const { local } = socket.rare;
+    if (local !== undefined) return toSocketAddress(local, socket);
+    if (socket.connection !== 0) return toSocketAddress(control.local(socket.connection), socket);
+    const bound = socket.bound ?? unbound(socket);
+    if (socket.state !== SOCKET_LISTENING) return toSocketAddress(bound, socket);
+    const port = control.listenerPort(socket.listener);
+    return toSocketAddress({ address: bound.address, port }, socket);
   }
 
   /** The remote address, or -ENOTCONN. */
@@ -272,18 +295,19 @@ export class SocketCalls {
     const socket = this.#table.get(fd);
     if (socket === undefined) return -ERRNO.EBADF;
     if (socket.state === SOCKET_EPOLL) return -C.ENOTSOCK;
-    if (socket.row !== 0) return toSocketAddress(this.internals.control.remote(socket.connection));
+    const { control } = this.internals;
+    if (socket.row !== 0) return toSocketAddress(control.remote(socket.connection), socket);
     const { remote } = socket.rare;
-    return remote === undefined ? -ERRNO.ENOTCONN : toSocketAddress(remote);
+    return remote === undefined ? -ERRNO.ENOTCONN : toSocketAddress(remote, socket);
   }
 
   /** F_GETFL and F_SETFL (O_NONBLOCK is kept and changes nothing: no call waits). */
   fcntl(fd: number, command: number, argument = 0): number {
     const socket = this.#table.get(fd);
     if (socket === undefined) return -ERRNO.EBADF;
-    if (command === C.F_GETFL) return C.O_RDWR | socket.flags;
+    if (command === C.F_GETFL) return C.O_RDWR | (socket.flags & C.O_NONBLOCK);
     if (command !== C.F_SETFL || !Number.isInteger(argument)) return -ERRNO.EINVAL;
-    socket.flags = argument & C.O_NONBLOCK;
+    socket.flags = (argument & C.O_NONBLOCK) | (socket.flags & FLAG_IPV6);
     return 0;
   }
 

@@ -11,6 +11,7 @@ export const SOCK_NONBLOCK = 0o4000;
 export const SOCK_CLOEXEC = 0o2000000;
 export const IPPROTO_IP = 0;
 export const IPPROTO_TCP = 6;
+export const IPPROTO_IPV6 = 41;
 
 // shutdown()
 export const SHUT_RD = 0;
@@ -78,6 +79,11 @@ export const SO_MAX_PACING_RATE = 47;
 // IPPROTO_IP
 export const IP_TOS = 1;
 export const IP_TTL = 2;
+
+// IPPROTO_IPV6
+export const IPV6_UNICAST_HOPS = 16;
+export const IPV6_V6ONLY = 26;
+export const IPV6_TCLASS = 67;
 
 // IPPROTO_TCP
 export const TCP_NODELAY = 1;

@@ -10,7 +10,7 @@ import type { ConnectionInfo, ConnectionOptions } from "../control-plane/interfa
 import { ERRNO } from "../errors.ts";
 import type { Connections } from "./connections.ts";
 import * as C from "./constants.ts";
-import { SOCKET_LISTENING, type Socket } from "./socket.ts";
+import { SOCKET_IDLE, SOCKET_LISTENING, type Socket } from "./socket.ts";
 
 /**
  * The options of a socket, all set; sockets that have changed none share one record. The control
@@ -37,6 +37,7 @@ export class SocketOptions implements ConnectionOptions {
   pacingRate = 0;
   reuseAddress = false;
   reusePort = false;
+  ipv6Only = false;
   linger2 = 60000;
 
   /** Several sockets have it: whoever changes an option takes a copy. */
@@ -195,6 +196,18 @@ const TTL: OptionRow = {
   get: ({ options }) => options.ttl,
 };
 
+/** Only before the address is chosen, as on Linux. */
+const IPV6_ONLY: OptionRow = {
+  set: (socket, value) => {
+    const isFree = socket.isIpv6 && socket.state === SOCKET_IDLE && socket.bound === undefined;
+    if (!isFree || (typeof value !== "boolean" && !integer(value, -INT_MAX - 1, INT_MAX)))
+      return false;
+    socket.options.ipv6Only = value !== false && value !== 0;
+    return true;
+  },
+  get: ({ options }) => (options.ipv6Only ? 1 : 0),
+};
+
 const MAX_SEGMENT: OptionRow = {
   set: (socket, value) => {
     // Linux's bounds; 0 goes back to the route's.
@@ -266,10 +279,13 @@ const TABLE = new Map<number, OptionRow>([
     { get: (socket) => (socket.state === SOCKET_LISTENING ? 1 : 0) },
   ],
   [key(C.SOL_SOCKET, C.SO_PROTOCOL), { get: () => C.IPPROTO_TCP }],
-  [key(C.SOL_SOCKET, C.SO_DOMAIN), { get: () => C.AF_INET }],
+  [key(C.SOL_SOCKET, C.SO_DOMAIN), { get: (socket) => (socket.isIpv6 ? C.AF_INET6 : C.AF_INET) }],
   [key(C.SOL_SOCKET, C.SO_MAX_PACING_RATE), PACING],
   [key(C.IPPROTO_IP, C.IP_TOS), range("tos", 0, 255)],
   [key(C.IPPROTO_IP, C.IP_TTL), TTL],
+  [key(C.IPPROTO_IPV6, C.IPV6_UNICAST_HOPS), TTL],
+  [key(C.IPPROTO_IPV6, C.IPV6_TCLASS), range("tos", 0, 255)],
+  [key(C.IPPROTO_IPV6, C.IPV6_V6ONLY), IPV6_ONLY],
   [key(C.IPPROTO_TCP, C.TCP_NODELAY), flag("noDelay")],
   [key(C.IPPROTO_TCP, C.TCP_MAXSEG), MAX_SEGMENT],
   [key(C.IPPROTO_TCP, C.TCP_CORK), flag("cork")],

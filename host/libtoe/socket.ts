@@ -47,6 +47,9 @@ const RX_AVAIL = SOCKET_RX_AVAIL >>> 2;
 const QUEUED = SOCKET_QUEUED >>> 2;
 const NO_ROWS = new Int32Array(0);
 
+/** Of Socket.flags: a socket of AF_INET6. A bit, since 100,000 sockets have it or not. */
+export const FLAG_IPV6 = 0x20000000;
+
 /** What few sockets have; the others share one record of it, RARELY. */
 class RareState {
   /** Something waits in the accept queue. */
@@ -102,7 +105,7 @@ export class Socket {
   releasing = false;
   /** ATX_* flags for the next descriptor. */
   atxFlags = 0;
-  /** F_GETFL flags. */
+  /** F_GETFL flags, and FLAG_IPV6. */
   flags = 0;
   /** Listening: the listener's id. Not yet accepted: of the listener that it came to. */
   listener = 0;
@@ -146,6 +149,11 @@ export class Socket {
   /** A SOCKET_STATE bit of the row; false without one. */
   has(bit: number): boolean {
     return this.row !== 0 && ((this.ints[this.row + STATE] as number) & bit) !== 0;
+  }
+
+  /** True for AF_INET6. */
+  get isIpv6(): boolean {
+    return (this.flags & FLAG_IPV6) !== 0;
   }
 
   /** Takes the pending error: its positive errno, or 0. */

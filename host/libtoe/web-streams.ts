@@ -23,8 +23,10 @@ const ANY = new Uint8Array(CHUNK_BYTES);
 export interface ListenOptions {
   /** 0 = chosen by the stack. */
   readonly port: number;
-  /** Default: every local address. */
+  /** Default: every local IPv4 address; "::" takes IPv6 and IPv4. */
   readonly address?: string;
+  /** An address "::" takes IPv6 alone. */
+  readonly ipv6Only?: boolean;
   readonly backlog?: number;
   /** Readable streams of type "bytes", for readers that bring their buffers (BYOB). */
   readonly bytes?: boolean;
@@ -300,8 +302,9 @@ function giveUp(toe: LibToe, fd: number, syscall: string, error: number): never 
   throw new SocketError(syscall, error);
 }
 
-function openSocket(toe: LibToe): number {
-  const fd = toe.socket(C.AF_INET, C.SOCK_STREAM | C.SOCK_NONBLOCK);
+function openSocket(toe: LibToe, address: string): number {
+  const domain = address.includes(":") ? C.AF_INET6 : C.AF_INET;
+  const fd = toe.socket(domain, C.SOCK_STREAM | C.SOCK_NONBLOCK);
   if (fd < 0) throw new SocketError("socket", fd);
   return fd;
 }
@@ -309,7 +312,8 @@ function openSocket(toe: LibToe): number {
 /** Starts to listen. Throws SocketError (EADDRINUSE, EINVAL, ...). */
 export function listen(toe: LibToe, options: ListenOptions): Listener {
   const { port, address = "0.0.0.0", backlog = 128 } = options;
-  const fd = openSocket(toe);
+  const fd = openSocket(toe, address);
+  if (options.ipv6Only === true) toe.setsockopt(fd, C.IPPROTO_IPV6, C.IPV6_V6ONLY, true);
   // A restarted server takes its port although old connections are in TIME-WAIT.
   toe.setsockopt(fd, C.SOL_SOCKET, C.SO_REUSEADDR, 1);
   const bound = toe.bind(fd, { address, port });
@@ -322,7 +326,7 @@ export function listen(toe: LibToe, options: ListenOptions): Listener {
 /** Connects. Rejects with SocketError (ECONNREFUSED, ETIMEDOUT, ...) or the signal's reason. */
 export async function connect(toe: LibToe, options: ConnectOptions): Promise<Connection> {
   const { address, port, noDelay = true, bytes = false, ...waiting } = options;
-  const fd = openSocket(toe);
+  const fd = openSocket(toe, address);
   toe.setsockopt(fd, C.IPPROTO_TCP, C.TCP_NODELAY, noDelay);
   try {
     await toe.connectAsync(fd, { address, port }, waiting);

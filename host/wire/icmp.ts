@@ -7,6 +7,7 @@ import { ICMP_IDENTIFIER, ICMP_NEXT_HOP_MTU, ICMP_QUOTE } from "../../bindings/a
 import { ICMP_TYPE, ICMP_UNREACHABLE } from "../../bindings/abi/icmp.ts";
 import { IPV4_SIZE, PROTOCOL_TCP } from "../../bindings/abi/ip.ts";
 import { TCP_DESTINATION_PORT, TCP_SEQ, TCP_SOURCE_PORT } from "../../bindings/abi/tcp.ts";
+import type { IpAddress } from "../address.ts";
 import { checksumAdd, checksumFinish, checksumHolds } from "./checksum.ts";
 import { ipVersion, ipv4Destination, ipv4HeaderLength, ipv4IsFirstFragment } from "./ipv4.ts";
 import { ipv4Protocol, ipv4Source, ipv4TotalLength } from "./ipv4.ts";
@@ -52,8 +53,8 @@ export function writeUnreachable(view: DataView, at: number, code: number, quote
 
 /** What an ICMP error says about one of our TCP segments: we were `local`. */
 export class Quotation {
-  local = 0;
-  remote = 0;
+  local: IpAddress = 0;
+  remote: IpAddress = 0;
   localPort = 0;
   remotePort = 0;
   seq = 0;

@@ -29,16 +29,19 @@ import {
   TIMESTAMP_OPTION_PREFIX,
 } from "../../bindings/abi/tcp.ts";
 import { OPTION_STEPS_MAX } from "../../bindings/abi/limits.ts";
-import { PROTOCOL_TCP } from "../../bindings/abi/ip.ts";
+import { IPV6_SIZE, PROTOCOL_TCP } from "../../bindings/abi/ip.ts";
+import type { IpAddress } from "../address.ts";
 import { checksumAdd, checksumFinish, checksumUpdate } from "./checksum.ts";
-import { ipv4Destination, ipv4HeaderLength, ipv4Source, ipv4TotalLength } from "./ipv4.ts";
+import { ipVersion, ipv4Destination, ipv4HeaderLength, ipv4Source } from "./ipv4.ts";
+import { ipv4TotalLength } from "./ipv4.ts";
+import { addressSum, ipv6Destination, ipv6PayloadLength, ipv6Source } from "./ipv6.ts";
 
 /** A received segment. One record is read into again and again; nothing keeps it. */
 export class Segment {
   /** Address of the TCP header in the view. */
   at = 0;
-  source = 0;
-  destination = 0;
+  source: IpAddress = 0;
+  destination: IpAddress = 0;
   sourcePort = 0;
   destinationPort = 0;
   seq = 0;
@@ -62,16 +65,20 @@ export class Segment {
     return this.payloadLength + controls;
   }
 
-  /** Reads the segment in the IPv4 packet at `ip`; false when lengths contradict each other. */
+  /**
+   * Reads the segment in the packet at `ip`, behind an IPv6 header at once; false when lengths
+   * contradict each other.
+   */
   read(view: DataView, ip: number, end: number): boolean {
-    const at = ip + ipv4HeaderLength(view, ip);
-    const last = ip + ipv4TotalLength(view, ip);
+    const isIpv4 = ipVersion(view, ip) === 4;
+    const at = ip + (isIpv4 ? ipv4HeaderLength(view, ip) : IPV6_SIZE);
+    const last = isIpv4 ? ip + ipv4TotalLength(view, ip) : at + ipv6PayloadLength(view, ip);
     if (last > end || at + TCP_SIZE > last) return false;
     const header = (view.getUint8(at + TCP_DATA_OFFSET) >>> 4) * 4;
     if (header < TCP_SIZE || at + header > last) return false;
     this.at = at;
-    this.source = ipv4Source(view, ip);
-    this.destination = ipv4Destination(view, ip);
+    this.source = isIpv4 ? ipv4Source(view, ip) : ipv6Source(view, ip);
+    this.destination = isIpv4 ? ipv4Destination(view, ip) : ipv6Destination(view, ip);
     this.sourcePort = view.getUint16(at + TCP_SOURCE_PORT);
     this.destinationPort = view.getUint16(at + TCP_DESTINATION_PORT);
     this.seq = view.getUint32(at + TCP_SEQ);
@@ -128,8 +135,8 @@ export class Segment {
 
 /** A segment without payload to be written. One record is filled again and again. */
 export class ControlSegment {
-  source = 0;
-  destination = 0;
+  source: IpAddress = 0;
+  destination: IpAddress = 0;
   sourcePort = 0;
   destinationPort = 0;
   seq = 0;
@@ -203,16 +210,17 @@ export class ControlSegment {
   }
 }
 
-/** Unfolded sum of the IPv4 pseudo-header for a TCP segment of `length` bytes. */
-export function pseudoSum(source: number, destination: number, length: number): number {
-  return (
-    (source >>> 16) +
-    (source & 0xffff) +
-    (destination >>> 16) +
-    (destination & 0xffff) +
-    PROTOCOL_TCP +
-    length
-  );
+function sumOf(address: IpAddress): number {
+  if (typeof address === "bigint") return addressSum(address);
+  return (address >>> 16) + (address & 0xffff);
+}
+
+/**
+ * Unfolded sum of the pseudo header for a TCP segment of `length` bytes (RFC 9293, 3.1; RFC 8200,
+ * 8.1).
+ */
+export function pseudoSum(source: IpAddress, destination: IpAddress, length: number): number {
+  return sumOf(source) + sumOf(destination) + PROTOCOL_TCP + length;
 }
 
 /**

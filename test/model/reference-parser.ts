@@ -1,7 +1,7 @@
 /**
- * Reference parser: what must happen to one received frame, slowly and obviously, from RFC 791,
- * RFC 894, RFC 9293 3.1-3.2, RFC 2018 3 and RFC 7323 3.2. It is the other half of the fuzzer and
- * the source of expected results for the threats rows; it shares no code with the data path.
+ * Reference parser: what must happen to one received frame, slowly and obviously, from RFC 791, RFC
+ * 8200, RFC 894, RFC 9293 3.1-3.2, RFC 2018 3 and RFC 7323 3.2. It is the other half of the fuzzer
+ * and the source of expected results for the threats rows; it shares no code with the data path.
  *
  * Order of the checks is part of the contract, because one frame counts for one reason only.
  */
@@ -15,10 +15,10 @@ export interface ParserConfig {
   readonly owner: (tuple: Tuple) => Owner;
 }
 
-/** Addresses as 32-bit numbers, most significant byte first. */
+/** IPv4 addresses as 32-bit numbers, most significant byte first; IPv6 as bigints. */
 export interface Tuple {
-  readonly source: number;
-  readonly destination: number;
+  readonly source: number | bigint;
+  readonly destination: number | bigint;
   readonly sourcePort: number;
   readonly destinationPort: number;
 }
@@ -84,6 +84,10 @@ class Reader {
     return this.#view.getUint32(at);
   }
 
+  u128(at: number): bigint {
+    return (this.#view.getBigUint64(at) << 64n) | this.#view.getBigUint64(at + 8);
+  }
+
   /** 16-bit words from `from` up to `to`, an odd last byte filled with zero (RFC 1071). */
   sum(from: number, to: number): number {
     let sum = 0;
@@ -120,7 +124,7 @@ function parseRawIp(r: Reader, config: ParserConfig): Parsed {
   if (r.bytes.length < 1) return drop(DropReason.FrameTooShort);
   const version = r.u8(0) >>> 4;
   if (version === 4) return parseIpv4(r, 0, config);
-  return version === 6 ? redirectFrame(0) : drop(DropReason.IpVersion);
+  return version === 6 ? parseIpv6(r, 0, config) : drop(DropReason.IpVersion);
 }
 
 function parseEthernet(r: Reader, config: ParserConfig): Parsed {
@@ -134,7 +138,7 @@ function parseEthernet(r: Reader, config: ParserConfig): Parsed {
     ip = 18;
   }
   if (type === 0x0806) return redirectFrame();
-  if (type === 0x86dd) return redirectFrame(ip);
+  if (type === 0x86dd) return parseIpv6(r, ip, config);
   if (type !== 0x0800) return drop(DropReason.EtherTypeUnknown);
   return parseIpv4(r, ip, config);
 }
@@ -157,6 +161,24 @@ function parseIpv4(r: Reader, ip: number, config: ParserConfig): Parsed {
   return parseTcp(r, ip, ip + header, ip + total, config);
 }
 
+/** RFC 8200, 3: a fixed header; what does not have TCP behind it is not the data path's. */
+function parseIpv6(r: Reader, ip: number, config: ParserConfig): Parsed {
+  const left = r.bytes.length - ip;
+  if (left > 0 && r.u8(ip) >>> 4 !== 6) return drop(DropReason.IpVersion);
+  if (left < 40) return drop(DropReason.FrameTooShort);
+  const payload = r.u16(ip + 4);
+  if (40 + payload > left) return drop(DropReason.IpTotalLength);
+  if (r.u8(ip + 6) !== 6) return redirectFrame(ip);
+  if (!legalIpv6Source(r.u128(ip + 8))) return drop(DropReason.IpSource);
+  if (payload < 20) return drop(DropReason.IpTotalLength);
+  return parseTcp(r, ip, ip + 40, ip + 40 + payload, config);
+}
+
+/** RFC 4291, 2.5.2, 2.5.3, 2.5.5.2, 2.7: unspecified, loopback, IPv4-mapped, multicast. */
+function legalIpv6Source(address: bigint): boolean {
+  return address > 1n && address >> 32n !== 0xffffn && address >> 120n !== 0xffn;
+}
+
 /** RFC 9293 MUST-63; RFC 1122 3.2.1.3: none of these may stand as a source on the wire. */
 function legalSource(address: number): boolean {
   const first = address >>> 24;
@@ -167,15 +189,17 @@ function legalSource(address: number): boolean {
 function parseTcp(r: Reader, ip: number, tcp: number, end: number, config: ParserConfig): Parsed {
   const header = (r.u8(tcp + 12) >>> 4) * 4;
   if (header < 20 || tcp + header > end) return drop(DropReason.TcpHeaderLength);
-  const pseudo = r.sum(ip + 12, ip + 20) + 6 + (end - tcp);
+  const isIpv6 = r.u8(ip) >>> 4 === 6;
+  const addresses = isIpv6 ? r.sum(ip + 8, ip + 40) : r.sum(ip + 12, ip + 20);
+  const pseudo = addresses + 6 + (end - tcp);
   if (!verifies(pseudo + r.sum(tcp, end))) return drop(DropReason.TcpChecksum);
   const flags = r.u8(tcp + 13);
   if ((flags & FIN_SYN_RST_ACK) === 0) return drop(DropReason.TcpNoFlags);
   const options = walkOptions(r, tcp + 20, tcp + header);
   const segment: Segment = {
     tuple: {
-      source: r.u32(ip + 12),
-      destination: r.u32(ip + 16),
+      source: isIpv6 ? r.u128(ip + 8) : r.u32(ip + 12),
+      destination: isIpv6 ? r.u128(ip + 24) : r.u32(ip + 16),
       sourcePort: r.u16(tcp),
       destinationPort: r.u16(tcp + 2),
     },

@@ -8,6 +8,7 @@ import type { LayoutOptions } from "../../bindings/layout.ts";
 import type { Profile, ProfileName } from "../../host/control-plane/profile.ts";
 import { ERRNO } from "../../host/errors.ts";
 import type { SocketAddress } from "../../host/libtoe/calls.ts";
+import { AF_INET, AF_INET6 } from "../../host/libtoe/constants.ts";
 import type { LibToe } from "../../host/libtoe/libtoe.ts";
 import type { Link } from "../../host/netif/link.ts";
 import type { InterconnectDescription } from "../../host/pcie/interconnect.ts";
@@ -18,6 +19,7 @@ import { type PoolCounts, poolCounts } from "../support/pool-counts.ts";
 import { WindowWatch } from "../support/window-watch.ts";
 
 const ADDRESSES = ["10.0.0.1", "10.0.0.2"] as const;
+const ADDRESSES_IPV6 = ["fd00::1", "fd00::2"] as const;
 
 export const SECOND = 1e9;
 export const MINUTE = 60 * SECOND;
@@ -62,6 +64,8 @@ export interface WorldPairOptions {
   readonly sequences?: readonly [number, number];
   /** Executors with threads for client and server; undefined: the build under test. */
   readonly executors?: readonly [CoreSource | undefined, CoreSource | undefined];
+  /** Over IPv6: client fd00::1, server fd00::2, which listens on `::`; both have IPv4 as well. */
+  readonly ipv6?: boolean;
   /** Counted by both stacks. */
   readonly interconnect?: InterconnectDescription;
   /** One macrotask, for tests with promises. */
@@ -76,10 +80,15 @@ export class WorldPair {
   readonly seed: number;
   /** Right edges of all windows, which leftovers() asks about. */
   readonly windows = new WindowWatch();
+  /** Addresses of client and server, and the socket domain that they are of. */
+  readonly addresses: readonly [string, string];
+  readonly domain: number;
   readonly #before: readonly PoolCounts[];
 
   constructor(options: WorldPairOptions = {}) {
     this.seed = options.seed ?? 1;
+    this.addresses = options.ipv6 === true ? ADDRESSES_IPV6 : ADDRESSES;
+    this.domain = options.ipv6 === true ? AF_INET6 : AF_INET;
     const turn = options.turn === undefined ? {} : { turn: options.turn };
     this.world = new World({ seed: this.seed, ...turn });
     const link = { rate: 1e9, delay: 1e6, ...options.link, a: "client", b: "server" };
@@ -98,7 +107,7 @@ export class WorldPair {
     const stack = new Stack({
       module: executor ?? loadModule(),
       name,
-      netifs: [{ netif: this.link.ends[side], addresses: [`${ADDRESSES[side]}/24`] }],
+      netifs: [{ netif: this.link.ends[side], addresses: this.#own(side, options) }],
       entropy: this.world.entropy(name),
       ...(executor === undefined ? layout : {}),
       ...(profile === undefined ? {} : { profile }),
@@ -106,6 +115,11 @@ export class WorldPair {
       ...(sequences === undefined ? {} : { initialSequence: () => sequences[side] }),
     });
     return this.world.addHost(name, new ApplicationHost(stack));
+  }
+
+  #own(side: 0 | 1, { ipv6 }: WorldPairOptions): string[] {
+    const ipv4 = `${ADDRESSES[side]}/24`;
+    return ipv6 === true ? [ipv4, `${ADDRESSES_IPV6[side]}/64`] : [ipv4];
   }
 
   get clientToe(): LibToe {
@@ -142,16 +156,17 @@ export class WorldPair {
   }
 
   /** A listening descriptor of the server. */
-  listen(port: number, backlog = 128, fd: number = this.serverToe.socket()): number {
-    const bound = this.serverToe.bind(fd, { address: "0.0.0.0", port });
+  listen(port: number, backlog = 128, fd: number = this.serverToe.socket(this.domain)): number {
+    const address = this.domain === AF_INET ? "0.0.0.0" : "::";
+    const bound = this.serverToe.bind(fd, { address, port });
     const listening = this.serverToe.listen(fd, backlog);
     if (bound < 0 || listening < 0) throw new Error(`listen: ${bound}, ${listening}`);
     return fd;
   }
 
   /** A connecting descriptor of the client. */
-  connect(port: number, fd: number = this.clientToe.socket()): number {
-    const remote: SocketAddress = { address: ADDRESSES[1], port };
+  connect(port: number, fd: number = this.clientToe.socket(this.domain)): number {
+    const remote: SocketAddress = { address: this.addresses[1], port };
     const started = this.clientToe.connect(fd, remote);
     if (started !== -ERRNO.EINPROGRESS) throw new Error(`connect: ${started}`);
     return fd;

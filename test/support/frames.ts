@@ -1,7 +1,8 @@
 /**
- * Builders of test frames: Ethernet (with or without one 802.1Q tag) or raw IP, IPv4, TCP. Every
- * field has a sensible value and an override; checksums are right unless a test wants them wrong.
- * Written from RFC 791, RFC 1071 and RFC 9293 alone, so that it shares no mistake with the stack.
+ * Builders of test frames: Ethernet (with or without one 802.1Q tag) or raw IP, IPv4 or IPv6, TCP.
+ * Every field has a sensible value and an override; checksums are right unless a test wants them
+ * wrong. Written from RFC 791, RFC 1071 and RFC 9293 alone, so that it shares no mistake with the
+ * stack.
  */
 
 export type FrameMedium = "ethernet" | "ip";
@@ -23,7 +24,7 @@ export interface FrameFields {
   /** 802.1Q tag control information; unset = no tag. */
   readonly tag?: number;
   readonly etherType: number;
-  /** Dotted text. */
+  /** Dotted text, or IPv6 (both of them): then the frame is one of IPv6. */
   readonly source: string;
   readonly destination: string;
   readonly version: number;
@@ -31,7 +32,10 @@ export interface FrameFields {
   readonly ihl?: number;
   readonly ipOptions: readonly number[];
   readonly tos: number;
-  /** Unset = what header, options and payload need. */
+  /** IPv6: what stands between its header and TCP, and what its header calls the first of that. */
+  readonly extensions: readonly number[];
+  readonly nextHeader?: number;
+  /** Unset = what header, options and payload need; of IPv6 the payload length. */
   readonly totalLength?: number;
   readonly identification: number;
   /** Reserved 1, DF 1, MF 1, offset 13. */
@@ -72,6 +76,7 @@ export const FRAME_DEFAULTS: FrameFields = {
   destination: "10.0.0.1",
   version: 4,
   ipOptions: [],
+  extensions: [],
   tos: 0,
   identification: 0x1234,
   fragment: 0x4000,
@@ -93,6 +98,16 @@ export const FRAME_DEFAULTS: FrameFields = {
 /** Bytes of a dotted address. */
 export function dotted(text: string): number[] {
   return text.split(".").map(Number);
+}
+
+/** The 16 bytes of an IPv6 address in RFC 4291's forms without dots. */
+export function colons(text: string): number[] {
+  const [head = "", tail] = text.split("::");
+  const groups = (part: string): number[] =>
+    part === "" ? [] : part.split(":").map((group) => Number.parseInt(group, 16));
+  const [first, last] = [groups(head), groups(tail ?? "")];
+  const zeros = Array.from({ length: 8 - first.length - last.length }, () => 0);
+  return [...first, ...zeros, ...last].flatMap((group) => [group >>> 8, group & 255]);
 }
 
 /** The ones-complement sum of big-endian 16-bit words, folded (RFC 1071). */
@@ -165,9 +180,31 @@ function writeTcp(tcp: Uint8Array, addresses: Uint8Array, f: FrameFields, option
   view.setUint16(16, f.tcpChecksum ?? ~sum & 0xffff);
 }
 
+/** A frame of IPv6: header, extension bytes as they are given, TCP. */
+function buildIpv6(f: FrameFields): Uint8Array {
+  const link = linkLength(f);
+  const options = words(f.options);
+  const tcp = 20 + options.length + f.payload.length;
+  const total = 40 + f.extensions.length + tcp;
+  const frame = new Uint8Array(link + total + f.padding);
+  const view = new DataView(frame.buffer);
+  writeLink(view, { ...f, etherType: f.etherType === 0x0800 ? 0x86dd : f.etherType });
+  const version = f.version === 4 ? 6 : f.version;
+  view.setUint32(link, ((version << 28) | (f.tos << 20)) >>> 0);
+  view.setUint16(link + 4, f.totalLength ?? total - 40);
+  view.setUint8(link + 6, f.nextHeader ?? f.protocol);
+  view.setUint8(link + 7, f.ttl);
+  frame.set([...colons(f.source), ...colons(f.destination)], link + 8);
+  frame.set(f.extensions, link + 40);
+  const addresses = frame.subarray(link + 8, link + 40);
+  writeTcp(frame.subarray(link + total - tcp, link + total), addresses, f, options);
+  return f.cut === undefined ? frame : frame.slice(0, f.cut);
+}
+
 /** One frame. */
 export function buildFrame(fields: Partial<FrameFields> = {}): Uint8Array {
   const f: FrameFields = { ...FRAME_DEFAULTS, ...fields };
+  if (f.source.includes(":")) return buildIpv6(f);
   const link = linkLength(f);
   const ipOptions = words(f.ipOptions);
   const options = words(f.options);
@@ -190,6 +227,10 @@ function ipStart(frame: Uint8Array, medium: FrameMedium): number {
 /** Makes the checksums of a mutated frame right again, as far as its lengths make sense. */
 export function fixChecksums(frame: Uint8Array, medium: FrameMedium): void {
   const ip = frame.subarray(Math.min(frame.length, ipStart(frame, medium)));
+  if ((ip[0] ?? 0) >>> 4 === 6) {
+    fixIpv6(ip);
+    return;
+  }
   const header = ((ip[0] ?? 0) & 15) * 4;
   if (ip.length < 20 || header < 20 || header > ip.length) return;
   const view = new DataView(ip.buffer, ip.byteOffset, ip.byteLength);
@@ -201,6 +242,16 @@ export function fixChecksums(frame: Uint8Array, medium: FrameMedium): void {
   view.setUint16(header + 16, 0);
   const sum = onesSum(tcp, pseudoSum(ip.subarray(12, 20), 6, tcp.length));
   view.setUint16(header + 16, ~sum & 0xffff);
+}
+
+function fixIpv6(ip: Uint8Array): void {
+  const view = new DataView(ip.buffer, ip.byteOffset, ip.byteLength);
+  const end = ip.length < 60 || ip[6] !== 6 ? 0 : 40 + view.getUint16(4);
+  if (end > ip.length || end < 60) return;
+  const tcp = ip.subarray(40, end);
+  view.setUint16(56, 0);
+  const sum = onesSum(tcp, pseudoSum(ip.subarray(8, 40), 6, tcp.length));
+  view.setUint16(56, ~sum & 0xffff);
 }
 
 /** Timestamps as senders write them: NOP, NOP, kind 8 (RFC 7323, appendix A). */

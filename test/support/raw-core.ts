@@ -13,7 +13,7 @@ import { BATCH_MAX, NETIFS_MAX } from "../../bindings/abi/limits.ts";
 import * as M from "../../bindings/abi/memory-map.ts";
 import type { Core } from "../../bindings/core.ts";
 import { brokenGuards } from "../../bindings/layout.ts";
-import { dotted, linkLength, type FrameMedium } from "./frames.ts";
+import { colons, dotted, linkLength, type FrameMedium } from "./frames.ts";
 
 /** A connection as INSTALL describes it; times in ns. Remote 10.0.0.2:40000, local 10.0.0.1:80. */
 export interface FlowFields {
@@ -220,8 +220,9 @@ export class RawCore {
     bytes.set(mapped(flow.local), at + D.INSTALL_LOCAL_ADDRESS);
     view.setUint16(at + D.INSTALL_REMOTE_PORT, flow.remotePort, true);
     view.setUint16(at + D.INSTALL_LOCAL_PORT, flow.localPort, true);
-    bytes[at + D.INSTALL_FAMILY] = 4;
-    bytes[at + D.INSTALL_HEADER_LENGTH] = link + 20;
+    const isIpv6 = flow.remote.includes(":");
+    bytes[at + D.INSTALL_FAMILY] = isIpv6 ? 6 : 4;
+    bytes[at + D.INSTALL_HEADER_LENGTH] = link + (isIpv6 ? 40 : 20);
     bytes[at + D.INSTALL_LINK_LENGTH] = link;
     view.setUint16(at + D.INSTALL_CONTEXT, flow.context, true);
     view.setUint32(at + D.INSTALL_OPAQUE_LOW, flow.opaque[0], true);
@@ -508,12 +509,17 @@ export class RawCore {
 }
 
 function mapped(text: string): number[] {
+  if (text.includes(":")) return colons(text);
   return [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, ...dotted(text)];
 }
 
-/** Link and IPv4 header of what the connection sends: length, identification, checksum open. */
+/** Link and IP header of what the connection sends: length, identification, checksum open. */
 function template(medium: FrameMedium, flow: FlowFields): number[] {
-  const link = medium === "ip" ? [] : [2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 0x08, 0x00];
+  const isIpv6 = flow.remote.includes(":");
+  const type = isIpv6 ? [0x86, 0xdd] : [0x08, 0x00];
+  const link = medium === "ip" ? [] : [2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, ...type];
+  if (isIpv6)
+    return [...link, 0x60, 0, 0, 0, 0, 0, 6, 64, ...mapped(flow.local), ...mapped(flow.remote)];
   const ip = [0x45, 0, 0, 0, 0, 0, 0x40, 0, 64, 6, 0, 0];
   return [...link, ...ip, ...dotted(flow.local), ...dotted(flow.remote)];
 }

@@ -73,9 +73,10 @@ test("threats/H03 IP versions other than 4 never reach TCP", () => {
   const ethernet = bench();
   expectSilent(ethernet, segment(ethernet, { version: 6 }), DropReason.IpVersion, "6 in IPv4");
   const raw = bench({}, "ip");
-  expectRedirected(raw, segment(raw, { version: 6 }), 0, "6 on raw IP");
-  // IPv6 belongs to the control plane, which looks at the version itself.
-  expectRedirected(ethernet, segment(ethernet, { etherType: 0x86dd }), 0, "4 in IPv6");
+  // Read as IPv6 its length is its identification, beyond the frame.
+  expectSilent(raw, segment(raw, { version: 6 }), DropReason.IpTotalLength, "6 on raw IP");
+  const wrong = segment(ethernet, { etherType: 0x86dd });
+  expectSilent(ethernet, wrong, DropReason.IpVersion, "4 in IPv6");
 });
 
 test("threats/H04 header lengths below five words are dropped", () => {

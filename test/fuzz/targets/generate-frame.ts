@@ -11,6 +11,7 @@ import type { Random } from "../../support/random.ts";
 export interface Aim {
   readonly medium: FrameMedium;
   readonly vlan: number;
+  readonly isIpv6: boolean;
   readonly rxNextSeq: number;
   readonly txUna: number;
 }
@@ -24,6 +25,19 @@ const LARGEST = 1500;
 const SHIFTS = [0, 0, 0, 1, 999, 1000, -1, -1000, 15000, 40000, 0x7fffffff];
 const BYTES = [0, 1, 2, 4, 5, 6, 0x45, 0x46, 0x40, 0x60, 0x7f, 0x80, 0x81, 0xff];
 const SOURCES = ["0.0.0.0", "255.255.255.255", "127.0.0.1", "224.0.0.1", "239.255.255.255"];
+/** Unspecified, loopback, IPv4-mapped of the IPv4 connection, multicast, and others. */
+const SOURCES_IPV6 = [
+  "::",
+  "::1",
+  "::2",
+  "::ffff:a00:2",
+  "ff02::1",
+  "fe80::2",
+  "fd00::1",
+  "::a00:2",
+];
+/** Extension headers whole and not: hop-by-hop, routing, fragment, destination options. */
+const NEXT_HEADERS = [0, 43, 44, 60, 59, 58, 6, 17, 255];
 const MORE_SOURCES = ["223.255.255.255", "240.0.0.1", "126.255.255.255", "128.0.0.1", "10.0.0.2"];
 const ETHER_TYPES = [0x0800, 0x0806, 0x86dd, 0x8100, 0x88a8, 0x05dc, 0x0000, 0xffff];
 
@@ -81,6 +95,26 @@ const MUTATIONS: readonly Mutation[] = [
   (r, f) => (f.urgent = r.below(0x10000)),
 ];
 
+/** What only IPv6 has. */
+const MUTATIONS_IPV6: readonly Mutation[] = [
+  (r, f) => (f.nextHeader = r.pick(NEXT_HEADERS)),
+  (r, f) => extend(r, f),
+  (r, f) => (f.source = r.pick(SOURCES_IPV6)),
+  (r, f) => (f.totalLength = r.pick([0, 19, 20, 39, 40, 1460, 0xffff, r.below(0x10000)])),
+  (r, f) => (f.version = r.below(16)),
+];
+
+/** Up to three extension headers in front of TCP, the last one's next header mostly right. */
+function extend(random: Random, fields: Fields): void {
+  const kinds = Array.from({ length: random.between(1, 3) }, () => random.pick([0, 43, 44, 60]));
+  fields.nextHeader = kinds[0] as number;
+  fields.extensions = kinds.flatMap((_kind, i) => {
+    const length = random.oneIn(6) ? random.below(4) : 0;
+    const next = random.oneIn(8) ? random.below(256) : (kinds[i + 1] ?? 6);
+    return [next, length, ...random.bytes(6)];
+  });
+}
+
 function soundFields(random: Random, aim: Aim): Fields {
   const ports = [INSTALLED_PORT, INSTALLED_PORT, INSTALLED_PORT, BOUND_PORT, UNKNOWN_PORT];
   const fields: Fields = {
@@ -91,6 +125,10 @@ function soundFields(random: Random, aim: Aim): Fields {
     payload: random.bytes(random.pick([0, 0, 1, 2, 3, 64, 537, 1000])),
     flags: random.pick([ACK, ACK, ACK, 0x18, 0x11, 0x02, 0x12, 0x04, 0x14]),
   };
+  if (aim.isIpv6) {
+    fields.source = "fd00::2";
+    fields.destination = "fd00::1";
+  }
   if (random.oneIn(4)) fields.options = timestampOption(random.u32(), random.u32());
   if (aim.medium === "ethernet" && aim.vlan !== 0) fields.tag = aim.vlan;
   return fields;
@@ -123,7 +161,13 @@ export function generateFrame(random: Random, aim: Aim): Uint8Array {
   if (random.oneIn(16)) return noise(random, aim);
   const fields = { ...FRAME_DEFAULTS, ...soundFields(random, aim) };
   const mutations = random.pick([0, 1, 1, 1, 2, 3]);
-  for (let i = 0; i < mutations; i += 1) random.pick(MUTATIONS)(random, fields, aim);
+  for (let i = 0; i < mutations; i += 1) {
+    const isOwn = aim.isIpv6 && random.oneIn(2);
+    const mutation = random.pick(isOwn ? MUTATIONS_IPV6 : MUTATIONS);
+    mutation(random, fields, aim);
+  }
+  // One that put an IPv4 source into it.
+  if (aim.isIpv6 && !fields.source.includes(":")) fields.source = random.pick(SOURCES_IPV6);
   const frame = buildFrame(fields).slice(0, LARGEST);
   if (!random.oneIn(3)) return frame;
   const changed = changeBytes(random, frame);

@@ -60,18 +60,24 @@ const PROTOCOL_REASONS: readonly (readonly [DropReason, string])[] = [
 
 const REMOTE = 0x0a000002;
 const LOCAL = 0x0a000001;
+const REMOTE_IPV6 = 0xfd000000000000000000000000000002n;
+const LOCAL_IPV6 = 0xfd000000000000000000000000000001n;
 const REMOTE_PORT = 40000;
 const INSTALLED = 1;
 const BOUND = 2;
+const INSTALLED_IPV6 = 3;
+const BOUND_IPV6 = 4;
+const OVER_IPV6 = { remote: "fd00::2", local: "fd00::1" };
 
 function owner(tuple: Tuple): Owner {
-  const known =
-    tuple.source === REMOTE && tuple.destination === LOCAL && tuple.sourcePort === REMOTE_PORT;
+  const isIpv4 = tuple.source === REMOTE && tuple.destination === LOCAL;
+  const isIpv6 = tuple.source === REMOTE_IPV6 && tuple.destination === LOCAL_IPV6;
+  const known = (isIpv4 || isIpv6) && tuple.sourcePort === REMOTE_PORT;
   if (known && tuple.destinationPort === INSTALLED_PORT) {
-    return { connection: INSTALLED, installed: true };
+    return { connection: isIpv4 ? INSTALLED : INSTALLED_IPV6, installed: true };
   }
   if (known && tuple.destinationPort === BOUND_PORT) {
-    return { connection: BOUND, installed: false };
+    return { connection: isIpv4 ? BOUND : BOUND_IPV6, installed: false };
   }
   return { connection: 0, installed: false };
 }
@@ -80,40 +86,49 @@ function owner(tuple: Tuple): Owner {
 class Subject {
   readonly raw: RawCore;
   readonly config: Config;
-  #flow: FlowFields;
+  /** Over IPv4, then over IPv6. */
+  readonly #flows: FlowFields[];
 
   constructor(makeCore: MakeCore, config: Config) {
     this.config = config;
     this.raw = new RawCore(makeCore(), config.medium);
     this.raw.vlan = config.vlan;
     this.raw.bind({ connection: BOUND, localPort: BOUND_PORT });
-    this.#flow = this.raw.establish({ connection: INSTALLED, flags: FLOW_TIMESTAMPS });
+    this.raw.bind({ connection: BOUND_IPV6, localPort: BOUND_PORT, ...OVER_IPV6 });
+    const flags = FLOW_TIMESTAMPS;
+    this.#flows = [
+      this.raw.establish({ connection: INSTALLED, flags }),
+      this.raw.establish({ connection: INSTALLED_IPV6, flags, ...OVER_IPV6 }),
+    ];
   }
 
-  aim(): { rxNextSeq: number; txUna: number } {
-    return this.raw.inspect(INSTALLED);
+  aim(isIpv6: boolean): { rxNextSeq: number; txUna: number } {
+    return this.raw.inspect(isIpv6 ? INSTALLED_IPV6 : INSTALLED);
   }
 
   /** Reads what was received and replaces a connection that has ended. */
   recover(events: readonly CoreEvent[]): void {
-    let credit = 0;
-    for (const entry of this.raw.notifications(1)) credit += entry.rxBump;
-    const ended = events.some(
-      ({ kind }) => kind === EventKind.Reset || kind === EventKind.FinReceived,
-    );
-    if (ended) this.#replace();
-    else if (credit > 0) {
-      this.raw.post(1, { generation: this.#flow.generation, rxCredit: credit });
+    const entries = this.raw.notifications(1);
+    for (const [index, flow] of this.#flows.entries()) {
+      const { connection, generation } = flow;
+      const own = entries.filter((entry) => entry.connection === connection);
+      const rxCredit = own.reduce((sum, { rxBump }) => sum + rxBump, 0);
+      const ended = events.some(
+        ({ kind, connection: id }) =>
+          id === connection && (kind === EventKind.Reset || kind === EventKind.FinReceived),
+      );
+      if (ended) this.#flows[index] = this.#replace(flow);
+      else if (rxCredit > 0) this.raw.post(1, { connection, generation, rxCredit });
     }
   }
 
-  #replace(): void {
+  #replace(flow: FlowFields): FlowFields {
     const { core } = this.raw;
-    core.exports.uninstall(core.address, INSTALLED);
-    core.exports.unbind(core.address, INSTALLED);
-    const generation = (this.#flow.generation + 1) >>> 0;
-    const rxSeq = (this.#flow.rxSeq + 0x10000000) >>> 0;
-    this.#flow = this.raw.establish({ ...this.#flow, generation, rxSeq });
+    core.exports.uninstall(core.address, flow.connection);
+    core.exports.unbind(core.address, flow.connection);
+    const generation = (flow.generation + 1) >>> 0;
+    const rxSeq = (flow.rxSeq + 0x10000000) >>> 0;
+    return this.raw.establish({ ...flow, generation, rxSeq });
   }
 }
 
@@ -197,8 +212,11 @@ class ParseSession implements FuzzSession {
   generate(random: Random, limit: number): Uint8Array[] {
     const index = random.below(CONFIGS.length);
     const config = CONFIGS[index] as Config;
-    const aim = { ...config, ...this.#subject(config).aim() };
+    const subject = this.#subject(config);
+    const four = { ...config, isIpv6: false, ...subject.aim(false) };
+    const six = { ...config, isIpv6: true, ...subject.aim(true) };
     return Array.from({ length: Math.min(limit, BATCH_MAX) }, () => {
+      const aim = random.oneIn(3) ? six : four;
       const frame = generateFrame(random, aim);
       const input = new Uint8Array(frame.length + 1);
       input[0] = index;

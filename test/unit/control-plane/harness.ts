@@ -8,7 +8,7 @@ import { BATCH_MAX, EGRESS_FRAMES_MAX, FRAME_HEADROOM } from "../../../bindings/
 import * as M from "../../../bindings/abi/memory-map.ts";
 import type { Core } from "../../../bindings/core.ts";
 import type { LayoutOptions } from "../../../bindings/layout.ts";
-import { address } from "../../../host/address.ts";
+import { address, formatAddress } from "../../../host/address.ts";
 import { ControlPlane } from "../../../host/control-plane/control-plane.ts";
 import type { ConnectionEvents } from "../../../host/control-plane/interface.ts";
 import type { ConnectionOptions } from "../../../host/control-plane/interface.ts";
@@ -45,6 +45,7 @@ export const OPTIONS: ConnectionOptions = {
   pacingRate: 0,
   reuseAddress: false,
   reusePort: false,
+  ipv6Only: false,
   linger2: 60_000,
 };
 
@@ -106,10 +107,9 @@ const NOTHING = {
   operation: 0,
 };
 
-function decodeTcp(ip: Uint8Array, header: number): Partial<Sent> {
-  const tcp = ip.subarray(header, (ip[2] as number) * 256 + (ip[3] as number));
+function decodeTcp(tcp: Uint8Array, addresses: Uint8Array): Partial<Sent> {
   const view = new DataView(tcp.buffer, tcp.byteOffset, tcp.byteLength);
-  const sum = onesSum(tcp, pseudoSum(ip.subarray(12, 20), 6, tcp.length));
+  const sum = onesSum(tcp, pseudoSum(addresses, 6, tcp.length));
   if (sum !== 0xffff) throw new Error("decode: bad TCP checksum");
   const size = (view.getUint8(12) >>> 4) * 4;
   const bits = view.getUint8(13);
@@ -128,6 +128,25 @@ function decodeTcp(ip: Uint8Array, header: number): Partial<Sent> {
   };
 }
 
+/** RFC 8200, 3; RFC 4443, 2.3. */
+function decodeIpv6(ip: Uint8Array): Partial<Sent> & { kind: Sent["kind"] } {
+  const addresses = ip.subarray(8, 40);
+  const network = {
+    source: formatAddress(addresses.subarray(0, 16)),
+    destination: formatAddress(addresses.subarray(16)),
+    tos: (((ip[0] as number) & 15) << 4) | ((ip[1] as number) >>> 4),
+    ttl: ip[7] as number,
+  };
+  const message = ip.subarray(40);
+  if (message.length !== (ip[4] as number) * 256 + (ip[5] as number))
+    throw new Error("decode: length");
+  if (ip[6] === 6) return { kind: "tcp", ...network, ...decodeTcp(message, addresses) };
+  if (onesSum(message, pseudoSum(addresses, 58, message.length)) !== 0xffff) {
+    throw new Error("decode: bad ICMPv6 checksum");
+  }
+  return { kind: "icmp", ...network, operation: message[0] as number, payload: message.slice(4) };
+}
+
 /** Decodes a frame; throws when a checksum is wrong. */
 export function decode(frame: Uint8Array, medium: Medium): Sent {
   const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
@@ -140,6 +159,7 @@ export function decode(frame: Uint8Array, medium: Medium): Sent {
     return { ...base, kind: "arp", source, destination: dots(arp.subarray(24, 28)), operation };
   }
   const ip = frame.subarray(medium === "ip" ? 0 : 14);
+  if ((ip[0] as number) >>> 4 === 6) return { ...base, ...decodeIpv6(ip) };
   const header = ((ip[0] as number) & 15) * 4;
   if (onesSum(ip.subarray(0, header)) !== 0xffff) throw new Error("decode: bad IP checksum");
   const network = {
@@ -148,7 +168,9 @@ export function decode(frame: Uint8Array, medium: Medium): Sent {
     tos: ip[1] as number,
     ttl: ip[8] as number,
   };
-  if (ip[9] === 6) return { ...base, kind: "tcp", ...network, ...decodeTcp(ip, header) };
+  const tcp = ip.subarray(header, (ip[2] as number) * 256 + (ip[3] as number));
+  if (ip[9] === 6)
+    return { ...base, kind: "tcp", ...network, ...decodeTcp(tcp, ip.subarray(12, 20)) };
   const message = ip.subarray(header);
   if (onesSum(message) !== 0xffff) throw new Error("decode: bad ICMP checksum");
   const operation = message[0] as number;
@@ -164,6 +186,8 @@ export interface HostOptions {
   readonly gateway?: string;
   readonly addresses?: readonly string[];
   readonly seed?: number;
+  /** Router advertisements are heeded. */
+  readonly accept?: boolean;
   readonly announce?: boolean;
 }
 
@@ -197,6 +221,7 @@ export class Host {
       index: 0,
       addresses: options.addresses ?? [`${LOCAL}/24`],
       announce: options.announce ?? false,
+      ...(options.accept === true ? { ipv6: { accept: true } } : {}),
       ...(options.gateway === undefined ? {} : { gateway: options.gateway }),
     });
     this.core.words[(this.core.address + M.CORE_NETIF_CREDIT) >>> 2] = 1000;

@@ -40,9 +40,9 @@ test("connect refuses a foreign local address, IPv6, and a duplicate tuple", () 
   expect(open(address(LOCAL), 5000)).toBe(1);
   expect(open(address(LOCAL), 5000)).toBe(-ERRNO.EADDRINUSE);
   const six = { address: new Uint8Array(16).fill(1), port: 80 };
-  expect(host.control.open({ remote: six, options: OPTIONS, context: 1 })).toBe(
-    -ERRNO.EAFNOSUPPORT,
-  );
+  expect(host.control.open({ remote: six, options: OPTIONS, context: 1 })).toBe(-ERRNO.ENETUNREACH);
+  const mixed = { remote: six, local: { address: address(LOCAL), port: 0 } };
+  expect(host.control.open({ ...mixed, options: OPTIONS, context: 1 })).toBe(-ERRNO.ENETUNREACH);
   expect(host.control.counters.connections).toBe(1);
 });
 

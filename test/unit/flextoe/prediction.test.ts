@@ -25,7 +25,7 @@ import { fixChecksums, streamBytes, toHex } from "../../support/frames.ts";
 import { testCore } from "../../support/load-core.ts";
 import { Random } from "../../support/random.ts";
 import { type AtxFields, type FlowFields, type Outcome, RawCore } from "../../support/raw-core.ts";
-import { forge, IP, TCP } from "./forged-frame.ts";
+import { forge, IP, tcpOf } from "./forged-frame.ts";
 
 const SEED = seedOf(2);
 const ROUNDS_MAX = 4000;
@@ -49,6 +49,7 @@ const BASE = {
   /** The control plane changes a setting once in so many turns; 0 = never. */
   settings: 0,
   connections: 1,
+  ipv6: false,
   /** First sequence numbers of client and server. */
   sequences: [1000, 5000] as readonly [number, number],
   /** Time at the start, ns. */
@@ -94,6 +95,10 @@ const ROWS: readonly Partial<Variant>[] = [
   { name: "3 connections", connections: 3, flow: { ackThreshold: 2, algorithm: 2 } },
   { name: "short rings", connections: 3, ring: 2, flow: { flags: F.FLOW_NODELAY } },
   { name: "settings", settings: 20, connections: 2, flow: { flags: F.FLOW_NODELAY } },
+  { name: "IPv6", ipv6: true },
+  { name: "IPv6, timestamps, SACK, wrap", ipv6: true, sequences: WRAP, flow: { flags: STAMPED } },
+  { name: "IPv6, ECN", ipv6: true, flow: ECN_DCTCP },
+  { name: "IPv6, 3 connections", ipv6: true, connections: 3, flow: { ackThreshold: 2 } },
   { name: "settings, soon paced", settings: 4, calls: 0, least: 0, flow: { mss: 500, cwnd: 3000 } },
 ];
 
@@ -126,7 +131,7 @@ function watched({ map }: Core): Uint32Array {
 
 /** Frames of one step, those of each connection in their order: the order between them is free. */
 function byConnection({ frames }: Outcome): Uint8Array[] {
-  const key = (frame: Uint8Array): string => toHex(frame.subarray(TCP, TCP + 4));
+  const key = (frame: Uint8Array): string => toHex(frame.subarray(tcpOf(frame), tcpOf(frame) + 4));
   return [...frames].sort((a, b) => key(a).localeCompare(key(b)));
 }
 
@@ -314,7 +319,8 @@ class Run {
 
   #connect(connection: number): End[] {
     const { flow, sequences, start } = this.#variant;
-    const host = (of: number): string => `10.0.0.${2 - of}`;
+    const network = this.#variant.ipv6 ? "fd00::" : "10.0.0.";
+    const host = (of: number): string => `${network}${2 - of}`;
     const port = (of: number): number => (of === 0 ? 40000 + connection : 80);
     const rxShift = flow.rxShift ?? 13;
     return this.twins.map((twin, side) => {
@@ -359,8 +365,9 @@ class Run {
     const { loss, repeat, mark } = this.#faults;
     const link = this.#links[to] as Uint8Array[];
     if (this.#happens(loss)) return;
-    if (((frame[IP + 1] as number) & 3) === 2 && this.#happens(mark)) {
-      frame[IP + 1] = (frame[IP + 1] as number) | 3;
+    const shift = this.#variant.ipv6 ? 4 : 0;
+    if ((((frame[IP + 1] as number) >>> shift) & 3) === 2 && this.#happens(mark)) {
+      frame[IP + 1] = (frame[IP + 1] as number) | (3 << shift);
       fixChecksums(frame, "ethernet");
     }
     link.push(frame);

@@ -45,7 +45,8 @@ function fillTable(raw: RawCore): void {
 
 /** A segment that one of the connections expects, or something else. */
 function makeFrame(random: Random, next: number[]): Uint8Array {
-  const aim = { medium: "ethernet", vlan: 0, rxNextSeq: 5000, txUna: 1000 } as const;
+  const isIpv6 = random.oneIn(3);
+  const aim = { medium: "ethernet", vlan: 0, isIpv6, rxNextSeq: 5000, txUna: 1000 } as const;
   if (random.oneIn(5)) return generateFrame(random, aim);
   const i = random.between(1, CONNECTIONS);
   const seq = next[i] as number;

@@ -31,11 +31,12 @@ function pair(stack = new LoopbackStack()) {
 const idOf = ({ toe }: LoopbackStack, fd: number): number =>
   toe.internals.table.get(fd)?.connection as number;
 
-test("socket() gives small dense descriptors and refuses what is not TCP over IPv4", () => {
+test("socket() gives small dense descriptors and refuses what is not TCP over IP", () => {
   const { toe } = new LoopbackStack();
   expect([toe.socket(), toe.socket(), toe.socket()]).toEqual([3, 4, 5]);
   const rows: [number, number, number, number][] = [
-    [C.AF_INET6, C.SOCK_STREAM, 0, -ERRNO.EAFNOSUPPORT],
+    [1, C.SOCK_STREAM, 0, -ERRNO.EAFNOSUPPORT],
+    [C.AF_INET6, C.SOCK_DGRAM, 0, -ERRNO.ESOCKTNOSUPPORT],
     [C.AF_INET, C.SOCK_DGRAM, 0, -ERRNO.ESOCKTNOSUPPORT],
     [C.AF_INET, C.SOCK_STREAM, 17, -ERRNO.EPROTONOSUPPORT],
   ];
@@ -347,11 +348,14 @@ const OPTIONS: [number, number, number | boolean | string, unknown][] = [
   [C.IPPROTO_TCP, C.TCP_USER_TIMEOUT, 30000, 30000],
   [C.IPPROTO_TCP, C.TCP_QUICKACK, 1, 1],
   [C.IPPROTO_TCP, C.TCP_CONGESTION, "cubic", "cubic"],
+  [C.IPPROTO_IPV6, C.IPV6_UNICAST_HOPS, 9, 9],
+  [C.IPPROTO_IPV6, C.IPV6_TCLASS, 8, 8],
+  [C.IPPROTO_IPV6, C.IPV6_V6ONLY, 1, 1],
 ];
 
 test("every option that can be set is read back", () => {
   const { toe } = new LoopbackStack();
-  const fd = toe.socket();
+  const fd = toe.socket(C.AF_INET6);
   for (const [level, name, set, read] of OPTIONS) {
     expect([level, name, toe.setsockopt(fd, level, name, set)]).toEqual([level, name, 0]);
     expect([level, name, toe.getsockopt(fd, level, name)]).toEqual([level, name, read]);
@@ -361,6 +365,7 @@ test("every option that can be set is read back", () => {
   expect(toe.getsockopt(fd, C.SOL_SOCKET, C.SO_LINGER)).toEqual(linger);
   const covered = new Set(OPTIONS.map(([level, name]) => level * 256 + name));
   covered.add(C.SOL_SOCKET * 256 + C.SO_LINGER);
+
   expect(settableOptions().filter(([l, n]) => !covered.has(l * 256 + n))).toEqual([]);
 });
 
