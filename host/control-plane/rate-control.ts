@@ -18,12 +18,15 @@ const INTERVAL_IDLE = 10e6;
 
 const SLOW_START = 1;
 const LOST = 2;
+/** RateState.falling. */
+const FALLING_SHIFT = 2;
+const FALLING_MASK = 7;
 /**
- * Upper bits of ROW_RATE_FLAGS: recoveries seen so far, modulo 2^28. Not segments sent again:
+ * Upper bits of ROW_RATE_FLAGS: recoveries seen so far, modulo 2^27. Not segments sent again:
  * go-back-N repeats a window over many intervals, and one loss would halve the rate in each.
  */
-const SEEN_SHIFT = 4;
-const SEEN_MASK = 0x0fffffff;
+const SEEN_SHIFT = 5;
+const SEEN_MASK = 0x07ffffff;
 
 function send(plane: Plane, id: number, rate: number): void {
   const { rows, commands } = plane;
@@ -39,7 +42,7 @@ function load(plane: Plane, id: number, { keeps }: RatePolicy): RateState {
   const state = freshRate();
   state.rate = rows.time(id, R.RATE_NOW);
   state.slowStart = (rows.get(id, R.ROW_RATE_FLAGS) & SLOW_START) !== 0;
-  state.falling = rows.get(id, R.ROW_RATE_FALLING);
+  state.falling = (rows.get(id, R.ROW_RATE_FLAGS) >>> FALLING_SHIFT) & FALLING_MASK;
   state[first] = rows.time(id, R.RATE_KEPT);
   state[second] = rows.time(id, R.RATE_KEPT_TOO);
   return state;
@@ -49,8 +52,8 @@ function save(plane: Plane, id: number, { keeps }: RatePolicy, state: RateState)
   const { rows } = plane;
   const [first, second] = keeps;
   rows.setTime(id, R.RATE_NOW, state.rate);
-  rows.set(id, R.ROW_RATE_FLAGS, state.slowStart ? SLOW_START : 0);
-  rows.set(id, R.ROW_RATE_FALLING, state.falling);
+  const falling = Math.min(FALLING_MASK, state.falling) << FALLING_SHIFT;
+  rows.set(id, R.ROW_RATE_FLAGS, falling | (state.slowStart ? SLOW_START : 0));
   rows.setTime(id, R.RATE_KEPT, state[first]);
   rows.setTime(id, R.RATE_KEPT_TOO, state[second]);
 }
@@ -59,10 +62,10 @@ function save(plane: Plane, id: number, { keeps }: RatePolicy, state: RateState)
 function beginInterval(plane: Plane, id: number, seen: Inspection): void {
   const { rows } = plane;
   const recoveries = ((seen.fastRetransmits & SEEN_MASK) << SEEN_SHIFT) >>> 0;
-  const flags = rows.get(id, R.ROW_RATE_FLAGS) & SLOW_START;
+  const flags = rows.get(id, R.ROW_RATE_FLAGS) & (SLOW_START | (FALLING_MASK << FALLING_SHIFT));
   rows.set(id, R.ROW_RATE_FLAGS, (flags | recoveries) >>> 0);
   rows.set(id, R.ROW_RATE_ACKED, seen.ackedBytes);
-  rows.set(id, R.ROW_RATE_ECHOED, seen.ecnBytes);
+  rows.setTime(id, R.RATE_ECHOED, seen.ecnBytes);
   rows.setTime(id, R.RATE_SINCE, plane.now);
 }
 
@@ -136,7 +139,7 @@ export function intervalPassed(plane: Plane, id: number): void {
     // What it was, not what it was meant to be: after a pause, and when polled late, it was longer.
     elapsed: plane.now - rows.time(id, R.RATE_SINCE),
     ackedBytes,
-    ecnBytes: (seen.ecnBytes - rows.get(id, R.ROW_RATE_ECHOED)) >>> 0,
+    ecnBytes: (seen.ecnBytes - rows.time(id, R.RATE_ECHOED)) >>> 0,
     lost: (flags & LOST) !== 0 || (seen.fastRetransmits & SEEN_MASK) !== flags >>> SEEN_SHIFT,
     limited: seen.txAvail > 0,
     rtt: seen.rtt,

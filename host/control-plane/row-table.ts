@@ -50,13 +50,11 @@ export const ROW_LAST_UNA = 45; // when the last timeout was judged
 export const ROW_OUTBOX = 46; // OUTBOX_*
 export const ROW_RATE_FLAGS = 47; // of the congestion policy
 export const ROW_RX_LIMIT = 48; // log2 of the largest receive buffer; 0 = no autotuning
-export const ROW_RATE_FALLING = 49; // of Timely: intervals in a row without a positive slope
-export const ROW_RATE_ACKED = 50; // acknowledged bytes at the start of the policy's interval
-export const ROW_RATE_ECHOED = 51; // of them, with ECN-echo
-export const ROW_FLOW_LABEL = 52; // of IPv6 (RFC 6437), 20 bits
-export const ROW_MTU_GOOD = 53; // while ROW_MTU is on trial: what it was; 0 = no trial
-export const ROW_TRIAL_EDGE = 54; // SND.NXT when the trial began
-const ROW_WORDS = 56;
+export const ROW_RATE_ACKED = 49; // acknowledged bytes at the start of the policy's interval
+export const ROW_FLOW_LABEL = 50; // of IPv6 (RFC 6437), 20 bits
+export const ROW_MTU_GOOD = 51; // while ROW_MTU is on trial: what it was; 0 = no trial
+export const ROW_TRIAL_EDGE = 52; // SND.NXT when the trial began
+const ROW_WORDS = 54;
 
 // Floats of a row (f64). Times are ns; Infinity = no deadline.
 export const TIME_SENT = 0; // our SYN or SYN-ACK left; then the last retransmission or probe
@@ -78,6 +76,8 @@ export const RATE_NOW = 15; // of the congestion policy, bytes per second
 export const RATE_KEPT = 16; // of the congestion policy: what it keeps (RatePolicy.keeps)
 export const RATE_KEPT_TOO = 17; // likewise
 export const RATE_SINCE = 18; // start of the congestion policy's interval
+/** Of the acknowledged bytes, with ECN-echo: the data path has the handshake's sample by then. */
+export const RATE_ECHOED = TIME_RTT;
 const ROW_TIMES = 19;
 /** A row is one record: its words, then its times. */
 const ROW_DOUBLES = ROW_WORDS / 2 + ROW_TIMES;
