@@ -87,7 +87,7 @@ export function retransmissionTimeout(plane: Plane, id: number, persist: boolean
   if (persist) return;
   warn(plane, id);
   // RFC 1122, 3.3.1.4: advice that the next hop may be dead.
-  if (rows.get(id, R.ROW_RETRIES) === SUSPICIOUS) suspectNextHop(plane, id);
+  if (rows.get(id, R.ROW_RETRIES) >= SUSPICIOUS) suspectNextHop(plane, id);
 }
 
 /** The user timeout passed: over, unless something was acknowledged meanwhile. */
