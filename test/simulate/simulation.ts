@@ -173,7 +173,7 @@ class Simulation {
       index,
       plan,
       stack,
-      context: { toe, host: index, ...parts, called },
+      context: { toe, host: index, inherited: plan.options, ...parts, called },
       planOf: (remote, port) => {
         const connection = this.#clients.get(remote * 65536 + port);
         return connection === undefined ? undefined : this.#plan.connections[connection]?.server;
