@@ -7,7 +7,7 @@ import * as C from "../../host/libtoe/constants.ts";
 import type { LibToe } from "../../host/libtoe/libtoe.ts";
 import type { Deliveries } from "./checkers/deliveries.ts";
 import type { FlowBook, Ledger, Side } from "./checkers/flow-book.ts";
-import type { EndPlan, OptionPlan } from "./plan.ts";
+import { type EndPlan, isRated, type OptionPlan } from "./plan.ts";
 import { patternBytes, patternOf } from "./stream-pattern.ts";
 
 /** Calls of one run at most: others have their turn. */
@@ -27,6 +27,8 @@ export interface EndContext {
   readonly host: number;
   readonly book: FlowBook;
   readonly deliveries: Deliveries;
+  /** Options of the host's listener. */
+  readonly inherited: readonly OptionPlan[];
   /** Counts calls for the checkers. */
   called(): void;
 }
@@ -43,6 +45,7 @@ export class ConnectionEnd {
     delivered: 0,
     ended: false,
     aborted: false,
+    rated: false,
     sawEnd: false,
     error: 0,
   };
@@ -66,6 +69,7 @@ export class ConnectionEnd {
     this.plan = plan;
     this.host = context.host;
     this.#startAt = now + plan.idle;
+    this.ledger.rated = isRated([...plan.options, ...context.inherited]);
     const { local, localPort, remote, remotePort } = ends;
     this.name = `10.0.0.${local}:${localPort} to 10.0.0.${remote}:${remotePort}`;
     const [from, to] = [NETWORK + local, NETWORK + remote];
@@ -97,6 +101,7 @@ export class ConnectionEnd {
   option({ level, name, value }: OptionPlan): void {
     if (this.finished) return;
     this.#context.called();
+    this.ledger.rated ||= isRated([{ level, name, value }]);
     this.#context.toe.setsockopt(this.#fd, level, name, value);
   }
 

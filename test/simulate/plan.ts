@@ -119,13 +119,25 @@ export function isHeldBack({ links }: Plan): boolean {
   });
 }
 
+/** True when one of the options holds a connection to a rate. */
+export function isRated(options: readonly OptionPlan[]): boolean {
+  return options.some(({ name, value }) => {
+    return name === SO_MAX_PACING_RATE || /rate|timely/.test(String(value));
+  });
+}
+
+/** True when a host's own link may keep its stack from sending. */
+export function isHeldBackAt({ links, star }: Plan, host: number): boolean {
+  const { options } = links[star ? host : 0] as LinkPlan;
+  const out = star || host === 0 ? options : { ...options, ...options.reverse };
+  return out.backpressure === true;
+}
+
 /** True when a plan says that somebody is held to a rate. */
 export function isPaced(plan: Plan): boolean {
-  const rated = ({ name, value }: OptionPlan): boolean =>
-    name === SO_MAX_PACING_RATE || /rate|timely/.test(String(value));
   const ends = plan.connections.flatMap(({ client, server }) => [client, server]);
   const live = plan.timeline.flatMap(({ event }) =>
     event.what === "option" ? [event.option] : [],
   );
-  return [...live, ...[...ends, ...plan.hosts].flatMap(({ options }) => options)].some(rated);
+  return isRated(live) || [...ends, ...plan.hosts].some(({ options }) => isRated(options));
 }

@@ -126,7 +126,9 @@ class Simulation {
 
   #setFaults(index: number, side: 0 | 1, faults = this.#plan.links[index]?.faults[side]): void {
     const rule = (frame: Uint8Array): boolean => frame.length > (this.#longest[index] as number);
-    this.#links[index]?.setFaults(side, { ...faults, rule });
+    // Two flipped bits may leave a checksum right: no frame may meet them on two links.
+    const once = this.#plan.star && side === 1 ? { corrupt: 0 } : {};
+    this.#links[index]?.setFaults(side, { ...faults, ...once, rule });
   }
 
   #addStack(module: WebAssembly.Module, index: number): void {
@@ -171,7 +173,7 @@ class Simulation {
       index,
       plan,
       stack,
-      context: { toe, host: index, ...parts, called },
+      context: { toe, host: index, inherited: plan.options, ...parts, called },
       planOf: (remote, port) => {
         const connection = this.#clients.get(remote * 65536 + port);
         return connection === undefined ? undefined : this.#plan.connections[connection]?.server;

@@ -19,6 +19,8 @@ export interface Ledger {
   ended: boolean;
   /** abort() was called, or close() in a way that resets. */
   aborted: boolean;
+  /** It is held to a rate, or once was. */
+  rated: boolean;
   /** recv() said 0. */
   sawEnd: boolean;
   /** errno that a call has told, 0 = none. */

@@ -7,7 +7,7 @@ import { Counter } from "../../../bindings/abi/counters.ts";
 import { PROFILES } from "../../../host/control-plane/profile.ts";
 import type { Stack } from "../../../host/stack.ts";
 import type { Checker, Frame, Scene } from "./checker.ts";
-import { isHeldBack, isPaced } from "../plan.ts";
+import { isHeldBackAt } from "../plan.ts";
 import type { Side } from "./flow-book.ts";
 import { RST, SYN } from "./reference-parser.ts";
 import { describe } from "./sent-segments.ts";
@@ -37,8 +37,8 @@ export class PaceOfSending implements Checker {
   readonly #last = new WeakMap<Side, Map<number, Last>>();
   readonly #empty: number[];
   readonly #arrived: number[];
-  /** False where polls may be late: gaps say nothing about timers then. */
-  readonly #keepsTime: boolean;
+  /** Of each host; false where polls may be late: gaps say nothing about timers then. */
+  readonly #keepsTime: readonly boolean[];
 
   constructor(scene: Scene) {
     this.#scene = scene;
@@ -46,7 +46,7 @@ export class PaceOfSending implements Checker {
     this.#empty = plan.hosts.map(() => 0);
     this.#arrived = plan.hosts.map(() => 0);
     const jumps = plan.timeline.some(({ event }) => event.what === "jump");
-    this.#keepsTime = !jumps && !isHeldBack(plan) && !isPaced(plan);
+    this.#keepsTime = plan.hosts.map((_, host) => !jumps && !isHeldBackAt(plan, host));
   }
 
   arrived({ host }: Frame): void {
@@ -68,7 +68,8 @@ export class PaceOfSending implements Checker {
     const timed = last === undefined || (quiet && isFirst);
     const gap = last !== undefined && quiet && isFirst ? now - last.at : 0;
     places.set(place, { at: now, arrivals: side.arrivals, gap, timed });
-    if (gap > 0 && last?.timed === true && this.#keepsTime) this.#checkGap(frame, gap, last.gap);
+    const keepsTime = this.#keepsTime[host] === true && side.ledger?.rated !== true;
+    if (gap > 0 && last?.timed === true && keepsTime) this.#checkGap(frame, gap, last.gap);
   }
 
   #checkGap(frame: Frame, gap: number, before: number): void {
