@@ -58,9 +58,9 @@ test("ISN-5: one key for a stack, which is nowhere in the module's memory", () =
 
 test("ISN-6: without a source of entropy there is no stack", () => {
   // From the first, and for the key of ISNs and ports alone.
-  for (const length of [0, 32]) {
+  for (const length of [16, 32]) {
     const entropy = (bytes: Uint8Array): void => {
-      if (bytes.length >= length) throw new Error("no entropy");
+      if (bytes.length === length) throw new Error("no entropy");
       bytes.fill(7);
     };
     expect(() => new ScriptedPeer({ entropy })).toThrow("no entropy");
@@ -153,10 +153,10 @@ describe.each(STARTS)("from ISN %d", (start) => {
   test("UTO-4: the application's own timeout stands, whatever the peer's option says", () => {
     const minutes = [28, 4, 0x80, 60];
     const c = new RawConnection(start, { syn: [2, 4, 3, 232, ...minutes], later: minutes });
-    c.toe.setsockopt(c.fd, IPPROTO_TCP, TCP_USER_TIMEOUT, 3000);
+    c.toe.setsockopt(c.fd, IPPROTO_TCP, TCP_USER_TIMEOUT, 2000);
     c.data(100, { options: minutes });
     c.write(10);
-    c.pass(2.9e9);
+    c.pass(1.9e9);
     expect(c.state).toBe("ESTABLISHED");
     c.pass(0.2e9);
     expect(c.state).toBe("CLOSED");
