@@ -8,7 +8,7 @@ import { Counter } from "../../bindings/abi/counters.ts";
 import { DropReason } from "../../bindings/abi/drop-reason.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
 import { CORE_NOW } from "../../bindings/abi/memory-map.ts";
-import { seqAtOrBefore, seqBefore, seqDistance } from "../../bindings/abi/seq.ts";
+import { seqAtOrBefore, seqDistance } from "../../bindings/abi/seq.ts";
 import { TCP_ACK_FLAG, TCP_FIN, TCP_RST, TCP_SYN } from "../../bindings/abi/tcp.ts";
 import * as W from "../../bindings/abi/work.ts";
 import { acknowledge, challenge } from "./acknowledge.ts";
