@@ -40,7 +40,7 @@ rule(
   accepted(`${CLOSED_FIRST}
       +1 < P. 2:102(100) ack 2 win 65535
       +0 > . 2:2(0) ack 2
-      +1 < . 1000:1000(0) ack 2 win 65535
+      +1 < . 100000:100000(0) ack 2 win 65535
       +0 > . 2:2(0) ack 2
       +0 %{ assert tcpi_bytes_received == 0 }%
       +0 %{ assert tcpi_state == TCP_TIME_WAIT }%`),
