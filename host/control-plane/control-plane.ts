@@ -22,7 +22,7 @@ import { configureRow } from "./connection-options.ts";
 import { ConnectionState } from "./connection-state.ts";
 import { arm, controlTimer, timerFired } from "./deadlines.ts";
 import { ControlEgress } from "./egress.ts";
-import { EphemeralPorts, PORT_RANGE_DEFAULT } from "./ephemeral-port.ts";
+import { EphemeralPorts } from "./ephemeral-port.ts";
 import { handshakeTimeout, linkResolved, linkUnreachable, transmitSyn } from "./handshake.ts";
 import { InitialSequence } from "./initial-sequence.ts";
 import { InterfaceControl } from "./interface-changes.ts";
@@ -32,7 +32,8 @@ import { KeyedHash } from "./keyed-hash.ts";
 import { LinkChanges } from "./link-address.ts";
 import { ListenerTable } from "./listener.ts";
 import { sendSolicitation } from "./neighbor-discovery.ts";
-import { NEIGHBORS_DEFAULT, NeighborCache, type Neighbor } from "./neighbor.ts";
+import { CONTROL_PLANE_LIMITS } from "./limits.ts";
+import { NeighborCache, type Neighbor } from "./neighbor.ts";
 import { openActive, openPassive } from "./open.ts";
 import { PathMtuCache } from "./path-mtu.ts";
 import { stateOf, type ControlPlaneCounters } from "./plane.ts";
@@ -62,20 +63,6 @@ export interface ControlPlaneOptions {
   /** Trusted test seam: chooses every ISN (u32) in place of RFC 6528's hash. */
   readonly initialSequence?: () => number;
 }
-
-export const CONTROL_PLANE_LIMITS: ControlPlaneLimits = {
-  neighbors: NEIGHBORS_DEFAULT,
-  backlog: 65535,
-  resetsPerSecond: 1000,
-  resetBurst: 256,
-  echoesPerSecond: 1000,
-  echoBurst: 256,
-  portLow: PORT_RANGE_DEFAULT.low,
-  portHigh: PORT_RANGE_DEFAULT.high,
-  synAckRetries: 5,
-  userTimeout: 300e9,
-  ignoreResetInTimeWait: true,
-};
 
 const NO_EVENTS: C.ConnectionEvents = {
   opened: () => undefined,
