@@ -13,9 +13,6 @@ const RTT = 40 * MS;
 /** A window that crosses 2^32, and one that does not. */
 const ORIGINS = [5000, 0xfffff000];
 
-const range = (from: number, to: number): number[] =>
-  Array.from({ length: to - from }, (_, i) => from + i);
-
 /** With an RTT measured: the first two segments are acknowledged, ten are in flight. */
 function measured(origin: number, segments = 40): Sender {
   const one = new Sender(origin, { rack: true, segments });
@@ -171,5 +168,5 @@ test("RACK-2, RACK-4: the ACK of an original tells nothing of its retransmission
   // The ACK of the original, just behind: no sample of the retransmission (RACK-4).
   one.raw.now += MS;
   const sent = one.ack(6);
-  expect(sent.every((segment) => !range(0, 6).includes(segment))).toBe(true);
+  expect(Math.min(...sent)).toBeGreaterThanOrEqual(14);
 });
