@@ -15,6 +15,7 @@ import * as F from "../../bindings/abi/flow-state.ts";
 import { CORE_NOW, CORE_NOW_TICKS } from "../../bindings/abi/memory-map.ts";
 import { seqBefore, seqDistance } from "../../bindings/abi/seq.ts";
 import { TCP_ECE, TCP_FIN } from "../../bindings/abi/tcp.ts";
+import { TimerKind } from "../../bindings/abi/timer.ts";
 import * as W from "../../bindings/abi/work.ts";
 import { acknowledge, challenge } from "./acknowledge.ts";
 import { acknowledgeInRecovery, countDuplicate, noteLossState, recoverLost } from "./loss.ts";
@@ -26,7 +27,7 @@ import { saysTwice, updateScoreboard } from "./scoreboard.ts";
 import { closeLog, logOf, needLog } from "./send-log.ts";
 import { isSpurious } from "./spurious.ts";
 import { noteProbeAck } from "./tail-loss-probe.ts";
-import { act, drop, flagsOf, peerWindow, sentData, setFlags } from "./state.ts";
+import { act, drop, flagsOf, isArmed, peerWindow, sentData, setFlags } from "./state.ts";
 
 /**
  * Processes SEG.ACK; false when the segment must be dropped for it. `whole` is false for a
@@ -241,7 +242,8 @@ export function noteDuplicate(
   if (sacked != 0 || isDuplicate(work, p, r, moved)) countDuplicate(core, work, p, r, sacked);
   recoverLost(core, work, p, r);
   noteLossState(p, r);
-  if (logOf(r) != 0) chooseTimer(core, connection, p, r);
+  // Not after its event: the control plane's answer is under way.
+  if (isArmed(core, connection, TimerKind.Retransmit)) chooseTimer(core, connection, p, r);
 }
 
 /** RFC 5681, section 2; with a log only what a block says counts (RFC 6675, section 2). */

@@ -48,10 +48,14 @@ export function stopRetransmit(core: usize, connection: u32, p: usize): void {
 export function chooseTimer(core: usize, connection: u32, p: usize, r: usize): void {
   let at = load<u64>(r, F.RECOVERY_RTO_DEADLINE);
   let timer: u32 = F.LossTimer.Timeout;
-  if ((load<u8>(p, F.PROTOCOL_ECHO) & <u8>F.ECHO_LOSS) != 0 && isReordering(r)) {
-    at = min(at, load<u64>(logOf(r), LOG_REORDER));
-    timer = F.LossTimer.Reorder;
-  } else if (mayProbe(p, r)) {
+  if (isReordering(p, r)) {
+    const due = load<u64>(logOf(r), LOG_REORDER);
+    // An RTO that is due first, or was, is one: nothing would end a timer in its place.
+    if (due < at) {
+      at = due;
+      timer = F.LossTimer.Reorder;
+    }
+  } else if (at > load<u64>(core, CORE_NOW) && mayProbe(p, r)) {
     at = min(at, load<u64>(core, CORE_NOW) + probeTimeout(r));
     timer = F.LossTimer.Probe;
   }
@@ -61,7 +65,8 @@ export function chooseTimer(core: usize, connection: u32, p: usize, r: usize): v
 
 // @ts-ignore: decorator
 @inline
-function isReordering(r: usize): bool {
+function isReordering(p: usize, r: usize): bool {
+  if ((load<u8>(p, F.PROTOCOL_ECHO) & <u8>F.ECHO_LOSS) == 0) return false;
   const log = logOf(r);
   return log != 0 && load<u64>(log, LOG_REORDER) != 0;
 }

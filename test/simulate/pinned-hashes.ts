@@ -17,7 +17,7 @@ export const PINNED_HASHES = {
     "1a508d525bf408fd",
     "4f332f6813eb5320",
     "b397bb5de32f05a8",
-    "8cb4c965aa265762",
+    "4507bf7f77b86a9d",
     "6a3ddaa6b1e35296",
     "0989ecf59f71700c",
     "56801915d6fe9479",
