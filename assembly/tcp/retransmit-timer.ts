@@ -87,7 +87,8 @@ function probeTimeout(r: usize): u64 {
 // @ts-ignore: decorator
 @inline
 function mayProbe(p: usize, r: usize): bool {
-  if (load<u32>(p, F.PROTOCOL_TX_SENT) <= <u32>load<u16>(p, F.PROTOCOL_MSS)) return false;
+  // A FIN takes a number and may go along.
+  if (load<u32>(p, F.PROTOCOL_TX_SENT) <= <u32>load<u16>(p, F.PROTOCOL_MSS) + 1) return false;
   const waits = <u32>load<u16>(r, F.RECOVERY_PROBED) | load<u8>(r, F.RECOVERY_PROBE);
   const fixed = F.FLOW_SACK | F.FLOW_GO_BACK_N | F.FLOW_RECOVERY | F.FLOW_PERSIST;
   if ((flagsOf(p) & fixed) != F.FLOW_SACK || waits != 0 || sackedBytes(r) != 0) return false;

@@ -28,6 +28,11 @@ interface Last {
   arrivals: number;
   /** Since the time before, when only a timeout can have been the cause; else 0. */
   gap: number;
+  /**
+   * The time before followed a timeout already. A first timeout may be late: a tail loss probe starts
+   * the timer anew (RFC 8985, 7.3).
+   */
+  again: boolean;
   /** First of all, or by a timeout: whose timer runs from then on. */
   timed: boolean;
 }
@@ -67,9 +72,11 @@ export class PaceOfSending implements Checker {
     const isFirst = place === Math.max(side.acked, s.has(SYN) ? -1 : 0);
     const timed = last === undefined || (quiet && isFirst);
     const gap = last !== undefined && quiet && isFirst ? now - last.at : 0;
-    places.set(place, { at: now, arrivals: side.arrivals, gap, timed });
+    const again = gap > 0 && (last?.gap ?? 0) > 0;
+    places.set(place, { at: now, arrivals: side.arrivals, gap, again, timed });
     const keepsTime = this.#keepsTime[host] === true && side.ledger?.rated !== true;
-    if (gap > 0 && last?.timed === true && keepsTime) this.#checkGap(frame, gap, last.gap);
+    if (gap > 0 && last?.timed === true && keepsTime)
+      this.#checkGap(frame, gap, last.again ? last.gap : 0);
   }
 
   #checkGap(frame: Frame, gap: number, before: number): void {
