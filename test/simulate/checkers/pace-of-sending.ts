@@ -29,8 +29,8 @@ interface Last {
   /** Since the time before, when only a timeout can have been the cause; else 0. */
   gap: number;
   /**
-   * The time before followed a timeout already. A first timeout may be late: a tail loss probe starts
-   * the timer anew (RFC 8985, 7.3).
+   * The time before followed a timeout already. A first timeout may be late: a tail loss probe
+   * starts the timer anew (RFC 8985, 7.3).
    */
   again: boolean;
   /** First of all, or by a timeout: whose timer runs from then on. */
