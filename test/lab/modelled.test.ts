@@ -59,7 +59,7 @@ function expectCounts(report: LabReport): void {
     "pre rx": 252,
     "pre tx": 10,
     "protocol rx": 305,
-    "protocol tx": 260,
+    "protocol tx": 313,
     "protocol hc": 158,
     "post rx": 147,
     "post tx": 205,
