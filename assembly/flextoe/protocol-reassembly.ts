@@ -9,6 +9,7 @@ import { noteMark } from "../tcp/congestion-marks.ts";
 import { receiveFin } from "../tcp/end-of-stream.ts";
 import { absorbIntervals, addInterval, intervalCount } from "../tcp/ooo-interval.ts";
 import { placeOutside } from "../tcp/ooo-interval.ts";
+import { noteHeld, noteRepeated } from "../tcp/repeated-range.ts";
 import { act, drop, flagsOf, setFlags } from "../tcp/state.ts";
 import { DropReason } from "../../bindings/abi/drop-reason.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
@@ -45,6 +46,7 @@ export function receivePayload(
     act(work, W.ACTION_LATE_DATA);
     return drop(work, DropReason.LateData);
   }
+  if (length != 0) noteRepeated(work, seq, start);
   const marked = noteMark(core, work, connection, p, tcpFlags);
   const ordered = start == next && (flags & F.FLOW_OUT_OF_ORDER) == 0;
   if (bytes != 0) {
@@ -79,6 +81,7 @@ function placeInOrder(work: usize, p: usize, seq: u32, start: u32, bytes: u32): 
 function placeAnywhere(work: usize, p: usize, r: usize, seq: u32, start: u32, end: u32): bool {
   const next = load<u32>(p, F.PROTOCOL_RX_NEXT_SEQ);
   const placements = work + W.WORK_PLACEMENTS;
+  noteHeld(work, r, start, end);
   const placed = placeOutside(r, seq, start, end, placements, work + W.WORK_PLACEMENT_COUNT);
   if (start != next) {
     if (!addInterval(r, start, placed)) {

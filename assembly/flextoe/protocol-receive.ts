@@ -9,6 +9,7 @@ import { acknowledge } from "../tcp/acknowledge.ts";
 import { admitSegment, clearResult, isAcceptable, updateTimestamp } from "../tcp/arrival.ts";
 import { noteProbeMark } from "../tcp/congestion-marks.ts";
 import { receiveAck } from "../tcp/receive-ack.ts";
+import { noteRepeated } from "../tcp/repeated-range.ts";
 import { drop, noteSendable } from "../tcp/state.ts";
 import { DropReason } from "../../bindings/abi/drop-reason.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
@@ -41,7 +42,11 @@ export function protocolRx(core: usize, work: usize): void {
     if (span != 0) receivePayload(core, work, connection, p, seq, length, tcpFlags);
   } else {
     drop(work, seqBefore(seq, next) ? DropReason.Duplicate : DropReason.OutOfWindow);
-    if (length != 0) noteProbeMark(core, work, connection, p, next, window);
+    if (length != 0) {
+      const end = seq + length;
+      noteRepeated(work, seq, seqBefore(end, next) ? end : next);
+      noteProbeMark(core, work, connection, p, next, window);
+    }
     acknowledge(core, work, connection, p);
   }
   noteSendable(core, work, connection, p);

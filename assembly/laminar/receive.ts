@@ -14,6 +14,7 @@ import { noteMark, noteProbeMark } from "../tcp/congestion-marks.ts";
 import { receiveFin } from "../tcp/end-of-stream.ts";
 import { enterRecovery } from "../tcp/loss.ts";
 import { advance, noteDuplicate, oldAck } from "../tcp/receive-ack.ts";
+import { noteHeld, noteRepeated } from "../tcp/repeated-range.ts";
 import { act, drop, flagsOf, noteSendable, setFlags, startDelayedAck } from "../tcp/state.ts";
 import { DropReason } from "../../bindings/abi/drop-reason.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
@@ -133,6 +134,7 @@ function reassembled(
   mirror: bool,
 ): bool {
   const kind = result(core, T.CLASS);
+  if (isRelaxed()) repeated(core, work, connection, p);
   const reason = result(core, T.REASON);
   const merged = result(core, T.MERGE) != 0;
   if (result(core, T.PLACED) != 0) {
@@ -151,6 +153,16 @@ function reassembled(
   if (countUnacked(p)) return true;
   startDelayedAck(core, connection);
   return false;
+}
+
+/** What R1 has seen before, or the run behind a gap holds: the copies are those before the pass. */
+function repeated(core: usize, work: usize, connection: u32, p: usize): void {
+  const next = load<u32>(p, F.PROTOCOL_RX_NEXT_SEQ);
+  const seq = load<u32>(work, W.WORK_SEQ);
+  const end = seq + load<u32>(work, W.WORK_PAYLOAD_LENGTH);
+  if (seqBefore(seq, next)) noteRepeated(work, seq, seqBefore(end, next) ? end : next);
+  if ((flagsOf(p) & F.FLOW_OUT_OF_ORDER) == 0) return;
+  noteHeld(work, recoveryOf(core, connection), seqBefore(seq, next) ? next : seq, end);
 }
 
 function dropReason(work: usize, p: usize, kind: u32, reason: u32): u32 {

@@ -4,6 +4,7 @@
  */
 import { count } from "../base/counter.ts";
 import { intervalCount } from "./ooo-interval.ts";
+import { isRepeated } from "./repeated-range.ts";
 import { announcedEdge, receiveWindowField, windowStep } from "./window.ts";
 import { recoveryOf } from "../flow/flow-state.ts";
 import { Counter } from "../../bindings/abi/counters.ts";
@@ -66,18 +67,23 @@ export function stampAcknowledgment(core: usize, work: usize, connection: u32, p
   stampSack(core, work, connection, p);
 }
 
-/** SACK blocks, most recent first (RFC 2018, section 4), as many as fit beside timestamps. */
+/**
+ * SACK blocks, most recent first (RFC 2018, section 4), as many as fit beside timestamps; before
+ * them the range that has arrived twice (RFC 2883 4, SK-8).
+ */
 function stampSack(core: usize, work: usize, connection: u32, p: usize): void {
   const flags = flagsOf(p);
   store<u32>(work, 0, W.WORK_OUT_SACK_COUNT);
-  const wanted = F.FLOW_SACK | F.FLOW_OUT_OF_ORDER;
-  if ((flags & wanted) != wanted) return;
+  if ((flags & F.FLOW_SACK) == 0) return;
+  const repeated: u32 = isRepeated(work) ? 1 : 0;
+  if (repeated == 0 && (flags & F.FLOW_OUT_OF_ORDER) == 0) return;
   const recovery = recoveryOf(core, connection);
   const room: u32 = (flags & F.FLOW_TIMESTAMPS) != 0 ? 3 : 4;
-  const blocks = min(intervalCount(recovery), room);
-  store<u32>(work, blocks, W.WORK_OUT_SACK_COUNT);
+  const blocks = min(intervalCount(recovery), room - repeated);
+  store<u32>(work, repeated + blocks, W.WORK_OUT_SACK_COUNT);
+  const at = work + W.WORK_OUT_SACK + repeated * 8;
   for (let i: u32 = 0; i < blocks; i++) {
-    store<u64>(work + W.WORK_OUT_SACK + i * 8, load<u64>(recovery + F.RECOVERY_INTERVALS + i * 8));
+    store<u64>(at + i * 8, load<u64>(recovery + F.RECOVERY_INTERVALS + i * 8));
   }
 }
 

@@ -74,7 +74,7 @@ export function placeOutside(
 }
 
 /** The end of the interval that holds `seq`, or `seq` itself when none does. */
-function endOfCover(recovery: usize, seq: u32): u32 {
+export function endOfCover(recovery: usize, seq: u32): u32 {
   const count = intervalCount(recovery);
   for (let i: u32 = 0; i < count; i++) {
     const interval = intervalAt(recovery, i);
@@ -86,7 +86,7 @@ function endOfCover(recovery: usize, seq: u32): u32 {
 }
 
 /** The nearest interval start after `seq` and before `end`, or `end`. */
-function nextStart(recovery: usize, seq: u32, end: u32): u32 {
+export function nextStart(recovery: usize, seq: u32, end: u32): u32 {
   const count = intervalCount(recovery);
   let nearest = end;
   for (let i: u32 = 0; i < count; i++) {

@@ -177,22 +177,42 @@ function growWindow(
   freed: u32,
   before: u32,
 ): void {
-  const now = load<u64>(core, CORE_NOW);
   const echo = noteEcho(core, work, p);
-  const sacked = noteLog(core, work, p, r, acked);
-  const spurious = isSpurious(core, work, p, r, acked, echo);
-  if ((flagsOf(p) & F.FLOW_RECOVERY) != 0) {
-    const mode = modeOf(r);
-    if (mode == F.RecoveryMode.NewReno) acknowledgeInRecovery(core, p, r, freed);
-    else if (mode == F.RecoveryMode.Timeout) {
-      acknowledgeAfterTimeout(core, p, r, freed, before, echo);
-    } else acknowledgeInReduction(core, p, r, acked, acked + sacked);
-  } else if (!spurious) {
+  const quiet = isQuiet(work, p, r);
+  const sacked = quiet ? 0 : noteLog(core, work, p, r, acked);
+  if (!quiet && (flagsOf(p) & F.FLOW_RECOVERY) != 0) {
+    if (!isSpurious(core, work, p, r, acked, echo)) {
+      growInRecovery(core, p, r, acked, freed, before, sacked, echo);
+    }
+  } else {
+    const now = load<u64>(core, CORE_NOW);
     congestionOnAck(p, r, freed, before, echo, now);
     if (echo) answerEcho(p, r, now);
+    if (quiet) return;
     recoverLost(core, work, p, r);
   }
   noteLossState(p, r);
+}
+
+/** The common case: no loss is known of, none is looked for, and the ACK tells of none. */
+// @ts-ignore: decorator
+@inline
+function isQuiet(work: usize, p: usize, r: usize): bool {
+  const recovers = flagsOf(p) & F.FLOW_RECOVERY;
+  const tells = load<u32>(work, W.WORK_OPTIONS) & W.OPTION_HAS_SACK;
+  const looks = <u32>load<u8>(p, F.PROTOCOL_ECHO) & F.ECHO_LOSS;
+  return (recovers | tells | looks | <u32>logOf(r)) == 0;
+}
+
+function growInRecovery(
+  core: usize, p: usize, r: usize, acked: u32, freed: u32, before: u32, sacked: u32, echo: bool,
+): void {
+  const mode = modeOf(r);
+  if (mode == F.RecoveryMode.NewReno) return acknowledgeInRecovery(core, p, r, freed);
+  if (mode == F.RecoveryMode.Timeout) {
+    return acknowledgeAfterTimeout(core, p, r, freed, before, echo);
+  }
+  acknowledgeInReduction(core, p, r, acked, acked + sacked);
 }
 
 /** RFC 3168 6.1.2: ECN-echo is answered like a loss, and with CWR. */

@@ -107,6 +107,8 @@ export const ACTION_CHALLENGE: u32 = 0x10000;
 
 /** The control plane has set the connection's pacing interval: tell the flow scheduler. */
 export const ACTION_INTERVAL: u32 = 0x20000;
+/** WORK_OUT_SACK begins with a range that this segment has brought again (RFC 2883). */
+export const ACTION_REPEATED: u32 = 0x40000;
 
 /** Above the eight TCP flags in WORK_OUT_FLAGS: the segment carries timestamps. */
 export const OUT_TIMESTAMPS: u32 = 0x100;

@@ -58,7 +58,7 @@ function expectCounts(report: LabReport): void {
   const expected: Readonly<Record<string, number>> = {
     "pre rx": 252,
     "pre tx": 10,
-    "protocol rx": 305,
+    "protocol rx": 293,
     "protocol tx": 313,
     "protocol hc": 158,
     "post rx": 147,

@@ -279,6 +279,23 @@ const PLANTED: readonly Planted[] = [
       ),
   },
   {
+    invariant: "I9",
+    what: "bytes told of as repeated that were not",
+    plan: LOSSY,
+    plant: () =>
+      tamper(
+        (s) => s.sack.length > 0,
+        ({ segment, view, frame, tcp }) => {
+          const end = tcp + ((frame[tcp + 12] as number) >>> 4) * 4;
+          for (let at = tcp + 20; at < end; at += frame[at] === 1 ? 1 : (frame[at + 1] as number)) {
+            if (frame[at] !== 5) continue;
+            view.setUint32(at + 2, (segment.ack - 100) >>> 0);
+            view.setUint32(at + 6, segment.ack);
+          }
+        },
+      ),
+  },
+  {
     invariant: "I12",
     what: "a RST out of place",
     plant: () =>

@@ -1,7 +1,8 @@
 /**
  * I3, I5, I9: what a stack says of what it has received. ACKs do not go back and are only for
  * bytes that have arrived; a right edge is not taken back; SACK blocks are disjoint, within the
- * window, and have arrived. Timestamps echo what arrived.
+ * window, and have arrived; one before them, below the ACK or in the second, has arrived twice
+ * (RFC 2883). Timestamps echo what arrived.
  */
 import type { Checker, Frame, Scene } from "./checker.ts";
 import type { Side } from "./flow-book.ts";
@@ -52,18 +53,29 @@ export class Acknowledgments implements Checker {
       const [left, right] = [sack[i], sack[i + 1]].map((edge) => side.peer.place(edge as number));
       blocks.push([left as number, right as number]);
     }
-    const wrong = blocks.find(([left, right], index) => {
+    const wrong = isRepetition(blocks, ack)
+      ? blocks.splice(0, 1).find(([left, right]) => !side.repeated.holds(left, right))
+      : undefined;
+    const bad = blocks.find(([left, right], index) => {
       const overlaps = blocks.some(([l, r], other) => other !== index && l < right && left < r);
       const held = side.arrived.holds(left, right);
       // A field of 16 bits may say less than there is room for.
       const beyond = right > side.edgeSent + 2 ** side.shift;
       return left >= right || left <= ack || beyond || overlaps || !held;
     });
-    if (wrong === undefined) return;
+    const first = wrong ?? bad;
+    if (first === undefined) return;
     const text = blocks.map(([left, right]) => `${left}-${right}`).join(" ");
     this.#scene.report(
       "I9",
-      `${describe(frame)}: block ${wrong.join("-")} of ${text}, arrived ${side.arrived}`,
+      `${describe(frame)}: block ${first.join("-")} of ${text}, arrived ${side.arrived}`,
     );
   }
+}
+
+/** RFC 2883, 5: what the first block says. */
+function isRepetition(blocks: readonly [number, number][], ack: number): boolean {
+  const [first, second] = blocks;
+  if (first === undefined || first[0] >= first[1]) return false;
+  return first[0] < ack || (second !== undefined && first[0] >= second[0] && first[1] <= second[1]);
 }

@@ -58,6 +58,8 @@ export class Side {
   resetSent = false;
   // What reached it: bytes of the peer, the peer's FIN, acknowledgments, right edges.
   readonly arrived = new RangeSet();
+  /** What of it has come more than once. */
+  readonly repeated = new RangeSet();
   peerFin = -1;
   acked = -1;
   edge = 0;
@@ -236,6 +238,8 @@ export function noteArrived(side: Side, s: Segment, now: number): void {
   side.arrivedAt = now;
   if (s.has(RST)) return;
   if (s.has(SYN)) noteSynArrived(side, s);
+  for (const [from, to] of side.arrived.common(at, at + s.payloadBytes))
+    side.repeated.add(from, to);
   side.arrived.add(at, at + s.payloadBytes);
   if (s.has(FIN)) side.peerFin = at + s.payloadBytes;
   if (s.has(ACK)) noteAcknowledgment(side, s);

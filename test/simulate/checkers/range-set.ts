@@ -27,6 +27,18 @@ export class RangeSet {
     return from >= to;
   }
 
+  /** The parts of [from, to) that are in. */
+  common(from: number, to: number): [from: number, to: number][] {
+    const edges = this.#edges;
+    const parts: [number, number][] = [];
+    for (let i = 0; i < edges.length; i += 2) {
+      const low = Math.max(from, edges[i] as number);
+      const high = Math.min(to, edges[i + 1] as number);
+      if (low < high) parts.push([low, high]);
+    }
+    return parts;
+  }
+
   /** The ranges, for people. */
   toString(): string {
     const edges = this.#edges;
