@@ -21,6 +21,8 @@ export type { FaultOptions } from "./netif/fault-injector.ts";
 export { createLink, type Link, type LinkOptions } from "./netif/link.ts";
 export { Burst, type Medium, type Netif } from "./netif/netif.ts";
 export { PcapngWriter, type SnapMode } from "./netif/pcapng.ts";
+export { ReassemblerNetif, type ReassemblerOptions } from "./netif/reassembler.ts";
+export type { ReassemblyCounters } from "./netif/reassembler.ts";
 export { Switch } from "./netif/switch.ts";
 export { captureLinks, TracerNetif } from "./netif/tracer.ts";
 export { Access, AddressSpace, type Fault, type PoolOptions } from "./pcie/address-space.ts";

@@ -91,7 +91,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "host/rmt/": ["host/rmt/", "bindings/abi/"],
   "host/wire/": [...LEAVES, "host/wire/", "bindings/abi/"],
   "host/pcie/": [...LEAVES, "host/pcie/", "bindings/abi/"],
-  "host/netif/": [...LEAVES, "host/netif/", ...CORE],
+  "host/netif/": [...LEAVES, "host/netif/", "host/wire/", ...CORE],
   "host/netif/tun.ts": [...LEAVES, "host/netif/", "bindings/abi/", "node:", "koffi"],
   // A data path by itself: it knows cores and virtual time, nothing of sockets or carriers.
   // What a TLP weighs is the PCIe model's.

@@ -12,6 +12,9 @@ export const IPV4_DESTINATION: u32 = 16; // 4 bytes
 export const IPV4_SIZE: u32 = 20;
 export const IPV4_DONT_FRAGMENT: u32 = 0x4000;
 export const IPV4_MORE_FRAGMENTS_OR_OFFSET: u32 = 0x3fff;
+export const IPV4_MORE_FRAGMENTS: u32 = 0x2000;
+/** In blocks of eight bytes. */
+export const IPV4_OFFSET_MASK: u32 = 0x1fff;
 
 export const IPV6_VERSION_CLASS: u32 = 0; // u32: version 4, traffic class 8, flow label 20
 export const IPV6_PAYLOAD_LENGTH: u32 = 4; // u16

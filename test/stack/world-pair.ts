@@ -11,6 +11,7 @@ import type { SocketAddress } from "../../host/libtoe/calls.ts";
 import { AF_INET, AF_INET6 } from "../../host/libtoe/constants.ts";
 import type { LibToe } from "../../host/libtoe/libtoe.ts";
 import type { Link } from "../../host/netif/link.ts";
+import type { Netif } from "../../host/netif/netif.ts";
 import type { InterconnectDescription } from "../../host/pcie/interconnect.ts";
 import { Stack } from "../../host/stack.ts";
 import { type Host, World, type WorldLinkOptions } from "../../host/world.ts";
@@ -68,6 +69,8 @@ export interface WorldPairOptions {
   readonly ipv6?: boolean;
   /** Counted by both stacks. */
   readonly interconnect?: InterconnectDescription;
+  /** What stands between a stack and its end of the link. */
+  readonly wrap?: (netif: Netif) => Netif;
   /** One macrotask, for tests with promises. */
   readonly turn?: () => Promise<void>;
 }
@@ -103,11 +106,12 @@ export class WorldPair {
     const name = side === 0 ? "client" : "server";
     const { profile, sequences, interconnect } = options;
     const executor = options.executors?.[side];
+    const wrap = options.wrap ?? ((netif) => netif);
     const layout = { layout: { ...TEST_LAYOUT, ...options.layout } };
     const stack = new Stack({
       module: executor ?? loadModule(),
       name,
-      netifs: [{ netif: this.link.ends[side], addresses: this.#own(side, options) }],
+      netifs: [{ netif: wrap(this.link.ends[side]), addresses: this.#own(side, options) }],
       entropy: this.world.entropy(name),
       ...(executor === undefined ? layout : {}),
       ...(profile === undefined ? {} : { profile }),

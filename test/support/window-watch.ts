@@ -19,11 +19,12 @@ interface Direction {
   edge: number | undefined;
 }
 
-/** Offset of the IPv4 header of a TCP segment, or -1. */
+/** Offset of the IPv4 header of a TCP segment, or -1; later fragments have no TCP header. */
 function packetAt(view: DataView, offset: number): number {
   const ip = view.getUint8(offset) >>> 4 === 4 ? offset : offset + ETHERNET;
   if (ip !== offset && view.getUint16(offset + 12) !== 0x0800) return -1;
-  return view.getUint8(ip + 9) === 6 ? ip : -1;
+  const isFirst = (view.getUint16(ip + 6) & 0x1fff) === 0;
+  return isFirst && view.getUint8(ip + 9) === 6 ? ip : -1;
 }
 
 function scaleOf(view: DataView, tcp: number): number {

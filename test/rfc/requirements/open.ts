@@ -25,7 +25,7 @@ export const OPEN: OpenList = {
   ...all(
     "wire-level tests of ECN and DCTCP are to come",
     `
-    DC-1 DC-2 DC-3 DC-4 DC-5 DC-6 DC-7 DC-9 DC-10 DC-11 DC-12 DC-13 DC-14 DC-15 ECN-19
+    DC-1 DC-2 DC-3 DC-4 DC-5 DC-6 DC-7 DC-9 DC-10 DC-11 DC-12 DC-13 DC-14 DC-15
   `,
   ),
   ...all(
