@@ -78,7 +78,8 @@ export const RATE_KEPT_TOO = 17; // likewise
 export const RATE_SINCE = 18; // start of the congestion policy's interval
 /** Of the acknowledged bytes, with ECN-echo: the data path has the handshake's sample by then. */
 export const RATE_ECHOED = TIME_RTT;
-const ROW_TIMES = 19;
+export const TIME_ADOPTED = 19; // user timeout by the peer's option (RFC 5482); 0 = none
+const ROW_TIMES = 20;
 /** A row is one record: its words, then its times. */
 const ROW_DOUBLES = ROW_WORDS / 2 + ROW_TIMES;
 const WORDS_STRIDE = ROW_DOUBLES * 2;
