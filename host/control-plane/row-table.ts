@@ -54,6 +54,7 @@ export const ROW_RATE_ACKED = 49; // acknowledged bytes at the start of the poli
 export const ROW_FLOW_LABEL = 50; // of IPv6 (RFC 6437), 20 bits
 export const ROW_MTU_GOOD = 51; // while ROW_MTU is on trial: what it was; 0 = no trial
 export const ROW_TRIAL_EDGE = 52; // SND.NXT when the trial began
+export const ROW_ADOPTED = 53; // user timeout by the peer's option (RFC 5482), s; 0 = none
 const ROW_WORDS = 54;
 
 // Floats of a row (f64). Times are ns; Infinity = no deadline.
@@ -78,8 +79,7 @@ export const RATE_KEPT_TOO = 17; // likewise
 export const RATE_SINCE = 18; // start of the congestion policy's interval
 /** Of the acknowledged bytes, with ECN-echo: the data path has the handshake's sample by then. */
 export const RATE_ECHOED = TIME_RTT;
-export const TIME_ADOPTED = 19; // user timeout by the peer's option (RFC 5482); 0 = none
-const ROW_TIMES = 20;
+const ROW_TIMES = 19;
 /** A row is one record: its words, then its times. */
 const ROW_DOUBLES = ROW_WORDS / 2 + ROW_TIMES;
 const WORDS_STRIDE = ROW_DOUBLES * 2;

@@ -10,6 +10,7 @@ import * as R from "./row-table.ts";
 /** L_LIMIT and U_LIMIT (RFC 5482, 3.1; UTO-2, UTO-6). */
 const LEAST_NS = 100e9;
 const MOST_NS = 3600e9;
+const SECOND_NS = 1e9;
 /** By so much L_LIMIT is above the RTO, and the keep-alive time above the timeout. */
 const MARGIN_NS = 1e9;
 
@@ -30,20 +31,27 @@ export function adoptTimeout(plane: Plane, id: number): void {
   // RFC 5482, 3.4 (UTO-7): zero is reserved.
   if (!limits.userTimeoutOption || segment.userTimeout === 0) return;
   const longest = Math.max(advertised(plane, id), segment.userTimeout, LEAST_NS);
-  rows.setTime(id, R.TIME_ADOPTED, Math.min(MOST_NS, longest));
+  rows.set(id, R.ROW_ADOPTED, Math.ceil(Math.min(MOST_NS, longest) / SECOND_NS));
+}
+
+/** ns; 0 = none, or the application has chosen one. */
+function adoptedTimeout({ rows }: Plane, id: number): number {
+  if (rows.time(id, R.TIME_USER_TIMEOUT) > 0) return 0;
+  return rows.get(id, R.ROW_ADOPTED) * SECOND_NS;
 }
 
 /** How long nothing may be acknowledged in a connection whose RTO is `rto`, ns. */
-export function patienceOf({ rows, limits }: Plane, id: number, rto: number): number {
+export function patienceOf(plane: Plane, id: number, rto: number): number {
+  const { rows, limits } = plane;
   const chosen = rows.time(id, R.TIME_USER_TIMEOUT);
   if (chosen > 0) return chosen;
-  const adopted = rows.time(id, R.TIME_ADOPTED);
+  const adopted = adoptedTimeout(plane, id);
   return adopted > 0 ? Math.max(adopted, rto + MARGIN_NS) : limits.userTimeout;
 }
 
 /** RFC 5482, 4.2 (UTO-9): the keep-alive time is longer than an adopted timeout. */
-export function keepAliveIdle({ rows }: Plane, id: number): number {
-  const idle = rows.time(id, R.TIME_KEEP_IDLE);
-  const adopted = rows.time(id, R.TIME_USER_TIMEOUT) > 0 ? 0 : rows.time(id, R.TIME_ADOPTED);
+export function keepAliveIdle(plane: Plane, id: number): number {
+  const idle = plane.rows.time(id, R.TIME_KEEP_IDLE);
+  const adopted = adoptedTimeout(plane, id);
   return adopted > 0 ? Math.max(idle, adopted + MARGIN_NS) : idle;
 }
