@@ -236,6 +236,10 @@ describe.each(ORIGINS)("from sequence number %d", (origin) => {
       small.timeout();
       expect(small.cwnd).toBe(1);
     }
+    // Half of one segment is one.
+    const least = plain(origin, { ecn: true, window: 1 });
+    least.segment({ ack: least.at(1), flags: 0x50 });
+    expect(least.cwnd).toBe(1);
     const most = 0x3fffffff;
     for (const ssthresh of [2 * MSS, 0x7fffffff]) {
       const large = plain(origin, { window: most / MSS, ssthresh });
