@@ -277,7 +277,7 @@ function installTimes(core: usize, r: usize, record: usize): void {
   store<u32>(r, <u32>nanoseconds(record, D.INSTALL_DELAYED_ACK), F.RECOVERY_DELAYED_ACK);
   store<u64>(r, load<u64>(core, M.CORE_NOW), F.RECOVERY_LAST_SEND);
   const sample = nanoseconds(record, D.INSTALL_RTT);
-  if (sample != 0) rttSample(r, sample);
+  if (sample != 0) rttSample(r, sample, load<u64>(core, M.CORE_NOW));
 }
 
 function installPost(core: usize, connection: u32, record: usize): void {

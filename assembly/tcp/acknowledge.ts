@@ -10,6 +10,7 @@ import { recoveryOf } from "../flow/flow-state.ts";
 import { Counter } from "../../bindings/abi/counters.ts";
 import { DropReason } from "../../bindings/abi/drop-reason.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
+import { ECN_ECT0, ECN_NOT_ECT } from "../../bindings/abi/ip.ts";
 import { CHALLENGE_ACKS_MAX, CHALLENGE_TICKS_SHIFT } from "../../bindings/abi/limits.ts";
 import * as M from "../../bindings/abi/memory-map.ts";
 import { TCP_ACK_FLAG, TCP_ECE } from "../../bindings/abi/tcp.ts";
@@ -96,7 +97,16 @@ export function acknowledge(core: usize, work: usize, connection: u32, p: usize)
   const sent = min(load<u32>(p, F.PROTOCOL_TX_MAX), peerWindow(p));
   const seq = load<u32>(p, F.PROTOCOL_TX_UNA) + sent;
   store<u32>(work, seq, W.WORK_OUT_SEQ);
+  store<u32>(work, isCapable(p) ? ECN_ECT0 : ECN_NOT_ECT, W.WORK_OUT_ECN);
   act(work, W.ACTION_ACK);
+}
+
+/** RFC 8257 4.1 (DC-15): what RFC 3168 keeps from being marked is ECN-capable too. */
+// @ts-ignore: decorator
+@inline
+export function isCapable(p: usize): bool {
+  const echo: u32 = load<u8>(p, F.PROTOCOL_ECHO);
+  return (echo & F.ECHO_ECT) != 0 && (flagsOf(p) & F.FLOW_ECN) != 0;
 }
 
 /** In-order data: acknowledges every second segment, or later (RFC 9293 SHLD-18, SHLD-19). */

@@ -189,11 +189,27 @@ function configure(core: usize, work: usize, connection: u32, p: usize, opcode: 
     if (low != 0) store<u32>(p, max(mss, min(low, CONGESTION_WINDOW_MAX)), F.PROTOCOL_CWND);
     if (high != 0) store<u32>(r, max(2 * mss, high), F.RECOVERY_SSTHRESH);
   } else if (opcode == AtxOpcode.SetMss) {
+    scaleWindow(p, r, low);
     store<u16>(p, <u16>low, F.PROTOCOL_MSS);
   } else if (opcode == AtxOpcode.SetAlgorithm && isCongestionChoice(low)) {
     setAlgorithm(core, p, r, low);
   }
   noteSendable(core, work, connection, p);
+}
+
+/**
+ * RFC 5681 3.1 (CC-28), RFC 4821 4 (PM-16): with smaller segments the window is as many as before,
+ * with larger ones as many bytes.
+ */
+function scaleWindow(p: usize, r: usize, mss: u32): void {
+  const before: u32 = load<u16>(p, F.PROTOCOL_MSS);
+  const window = windowOf(p, r);
+  if (mss >= before || window >= CONGESTION_WINDOW_MAX) return;
+  const scaled = max(<u32>(<u64>window * mss / before), mss);
+  const mode = (flagsOf(p) & F.FLOW_RECOVERY) != 0 ? modeOf(r) : F.RecoveryMode.NewReno;
+  if (mode == F.RecoveryMode.Timeout) store<u32>(r, scaled, F.RECOVERY_WINDOW);
+  else if (mode == F.RecoveryMode.Reduction) store<u32>(r, scaled, F.RECOVERY_SSTHRESH);
+  else store<u32>(p, scaled, F.PROTOCOL_CWND);
 }
 
 /** TCP_CONGESTION of a live connection: from window to rate, back, or another window. */

@@ -4,6 +4,7 @@
  */
 import { count } from "../base/counter.ts";
 import { congestionHolds, congestionOnAck } from "./congestion/congestion-control.ts";
+import { congestionInRecovery } from "./congestion/congestion-control.ts";
 import { congestionOnEcn } from "./congestion/congestion-control.ts";
 import { congestionOnRttSample, wantsSamples } from "./congestion/rtt-sample.ts";
 import { rttOnAck, rttSample } from "./round-trip-time.ts";
@@ -152,7 +153,7 @@ export function settleRetransmit(core: usize, connection: u32, p: usize): void {
 function sampleEcho(core: usize, work: usize, connection: u32, r: usize): void {
   if ((load<u32>(work, W.WORK_OPTIONS) & W.OPTION_HAS_TIMESTAMP) == 0) return;
   const rtt = echoedTime(core, connection, load<u32>(work, W.WORK_TS_ECR));
-  if (rtt != 0) rttSample(r, rtt);
+  if (rtt != 0) rttSample(r, rtt, load<u64>(core, CORE_NOW));
 }
 
 /** Time since TSval `echo` was sent, in whole ticks and one at least; 0 when it never was. */
@@ -208,10 +209,11 @@ function growInRecovery(
   core: usize, p: usize, r: usize, acked: u32, freed: u32, before: u32, sacked: u32, echo: bool,
 ): void {
   const mode = modeOf(r);
-  if (mode == F.RecoveryMode.NewReno) return acknowledgeInRecovery(core, p, r, freed);
   if (mode == F.RecoveryMode.Timeout) {
     return acknowledgeAfterTimeout(core, p, r, freed, before, echo);
   }
+  congestionInRecovery(r, freed, before, echo);
+  if (mode == F.RecoveryMode.NewReno) return acknowledgeInRecovery(core, p, r, freed);
   acknowledgeInReduction(core, p, r, acked, acked + sacked);
 }
 

@@ -6,38 +6,65 @@
 import { RTT_GRANULARITY, RTT_SAMPLE_BITS } from "../../bindings/abi/congestion.ts";
 import {
   RECOVERY_BACKOFF, RECOVERY_RTO, RECOVERY_RTO_MAX, RECOVERY_RTO_MIN, RECOVERY_RTT_MIN,
-  RECOVERY_RTT_SEQ, RECOVERY_RTT_START, RECOVERY_RTT_TIMING, RECOVERY_RTTVAR, RECOVERY_SRTT,
+  RECOVERY_RTT_NEXT, RECOVERY_RTT_SEQ, RECOVERY_RTT_SINCE, RECOVERY_RTT_START,
+  RECOVERY_RTT_TIMING, RECOVERY_RTTVAR, RECOVERY_SRTT,
 } from "../../bindings/abi/flow-state.ts";
+import { TICK_SHIFT } from "../../bindings/abi/memory-map.ts";
 import { congestionOnRttSample } from "./congestion/rtt-sample.ts";
 import { seqBefore } from "../../bindings/abi/seq.ts";
 
+/** Ticks after which the least round trip is that of what came since: 2^17 are 137 s. */
+const HALF_WINDOW: u32 = 1 << 17;
+
 /**
- * Takes one measurement of a segment that was never retransmitted (Karn; RFC 6298, 3). SRTT 0
- * means that there was none before, so a sample is at least 1 ns.
+ * Takes one measurement, at `now`, of a segment that was never retransmitted (Karn; RFC 6298, 3).
+ * SRTT 0 means that there was none before, so a sample is at least 1 ns.
  */
 // @ts-ignore: decorator
 @inline
-export function rttSample(recovery: usize, sample: u64): void {
+export function rttSample(recovery: usize, sample: u64, now: u64): void {
   const rtt = max<u64>(1, min<u64>(sample, <u64>1 << RTT_SAMPLE_BITS));
   const srtt = load<u64>(recovery, RECOVERY_SRTT);
   if (srtt == 0) {
     // RFC 6298 2.2 (RTO-2).
     store<u64>(recovery, rtt, RECOVERY_SRTT);
     store<u64>(recovery, rtt >> 1, RECOVERY_RTTVAR);
-    store<u64>(recovery, rtt, RECOVERY_RTT_MIN);
+    restartLeast(recovery, rtt, rtt, now);
   } else {
     // RFC 6298 2.3 (RTO-3): RTTVAR first, with the old SRTT; gains 1/4 and 1/8.
     const variation = srtt > rtt ? srtt - rtt : rtt - srtt;
     const rttvar = load<u64>(recovery, RECOVERY_RTTVAR);
     store<u64>(recovery, (3 * rttvar + variation) >> 2, RECOVERY_RTTVAR);
     store<u64>(recovery, max<u64>(1, (7 * srtt + rtt) >> 3), RECOVERY_SRTT);
-    const least = load<u64>(recovery, RECOVERY_RTT_MIN);
-    store<u64>(recovery, min<u64>(least, rtt), RECOVERY_RTT_MIN);
+    noteLeast(recovery, rtt, now);
   }
   congestionOnRttSample(recovery, rtt);
   // RFC 6298 5 (RTO-19): a sample of new data ends the backoff.
   store<u8>(recovery, 0, RECOVERY_BACKOFF);
   updateRto(recovery);
+}
+
+/**
+ * RFC 8985 6.2, step 1 (RACK-5): the least round trip of a window that moves on, so that a path
+ * which has become longer is known as such: of two halves of it at most, one of them whole.
+ */
+// @ts-ignore: decorator
+@inline
+function noteLeast(recovery: usize, rtt: u64, now: u64): void {
+  const next = min<u64>(load<u32>(recovery, RECOVERY_RTT_NEXT), rtt);
+  if (<u32>(now >> TICK_SHIFT) - load<u32>(recovery, RECOVERY_RTT_SINCE) >= HALF_WINDOW) {
+    return restartLeast(recovery, next, rtt, now);
+  }
+  store<u32>(recovery, <u32>next, RECOVERY_RTT_NEXT);
+  const least = load<u64>(recovery, RECOVERY_RTT_MIN);
+  store<u64>(recovery, min<u64>(least, rtt), RECOVERY_RTT_MIN);
+}
+
+/** A half begins, with `next`; the window's least is `least`. */
+function restartLeast(recovery: usize, least: u64, next: u64, now: u64): void {
+  store<u64>(recovery, least, RECOVERY_RTT_MIN);
+  store<u32>(recovery, <u32>min<u64>(next, 0xffffffff), RECOVERY_RTT_NEXT);
+  store<u32>(recovery, <u32>(now >> TICK_SHIFT), RECOVERY_RTT_SINCE);
 }
 
 /** RFC 6298 2.3 to 2.5 (RTO-4, RTO-5, RTO-18): G keeps RTO above SRTT. */
@@ -73,7 +100,7 @@ export function rttOnAck(recovery: usize, una: u32, now: u64): bool {
   const start = load<u64>(recovery, RECOVERY_RTT_START);
   // A clock that was set back measures nothing (threats T01).
   if (now < start) return false;
-  rttSample(recovery, now - start);
+  rttSample(recovery, now - start, now);
   return true;
 }
 

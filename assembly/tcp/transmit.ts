@@ -12,7 +12,7 @@ import { CORE_NOW } from "../../bindings/abi/memory-map.ts";
 import { TCP_CWR, TCP_FIN, TCP_PSH } from "../../bindings/abi/tcp.ts";
 import * as W from "../../bindings/abi/work.ts";
 import { seqDistance } from "../../bindings/abi/seq.ts";
-import { stampAcknowledgment } from "./acknowledge.ts";
+import { isCapable, stampAcknowledgment } from "./acknowledge.ts";
 import { startRetransmit } from "./retransmit-timer.ts";
 import { lostLength, lostStart, modeOf, sentAgain } from "./sack-recovery.ts";
 import { logOf, logSent, needLog } from "./send-log.ts";
@@ -161,8 +161,8 @@ export function emit(
     store<u8>(p, <u8>(echo & ~F.ECHO_CWR), F.PROTOCOL_ECHO);
   }
   // RFC 3168, 6.1.5: retransmissions are not ECN-capable.
-  const ecn = (flagsOf(p) & F.FLOW_ECN) != 0 && fresh && length != 0 ? ECN_ECT0 : ECN_NOT_ECT;
-  store<u32>(work, ecn, W.WORK_OUT_ECN);
+  const capable = (flagsOf(p) & F.FLOW_ECN) != 0 && fresh && length != 0;
+  store<u32>(work, capable || isCapable(p) ? ECN_ECT0 : ECN_NOT_ECT, W.WORK_OUT_ECN);
   store<u32>(work, bits, W.WORK_OUT_FLAGS);
   store<u32>(work, seq, W.WORK_OUT_SEQ);
   store<u32>(work, length, W.WORK_OUT_PAYLOAD_LENGTH);

@@ -149,6 +149,8 @@ const ADDED: readonly (readonly [name: string, why: string, fields: readonly str
       "RECOVERY_RTTVAR",
       "RECOVERY_RTO",
       "RECOVERY_RTT_MIN",
+      "RECOVERY_RTT_NEXT",
+      "RECOVERY_RTT_SINCE",
       "RECOVERY_LAST_SEND",
       "RECOVERY_RTO_MIN",
       "RECOVERY_RTO_MAX",

@@ -72,11 +72,16 @@ export const CONGESTION_WINDOWLESS: u32 = 128;
 export const CONGESTION_ABE: u32 = 256;
 /** Each mark is echoed by itself: ALGORITHM_EXACT, or DCTCP. */
 export const CONGESTION_EXACT: u32 = 512;
+/** The initial window, or a restart window, is in flight: CONGESTION_REDUCED_LEFT bytes of it. */
+export const CONGESTION_STARTING: u32 = 1024;
 
 /** Bound of cwnd, and cwnd of CongestionAlgorithm.None: the next power of two cannot wrap. */
 export const CONGESTION_WINDOW_MAX: u32 = 0x3fffffff;
 /** L of appropriate byte counting, in segments (RFC 3465, 2.3). */
 export const SLOW_START_SEGMENTS: u32 = 2;
+/** RFC 3390's window, for segments that are neither small nor large; RFC 6928, 2: above 4 KB. */
+export const SMALL_WINDOW_BYTES: u32 = 4380;
+export const LARGE_WINDOW_BYTES: u32 = 4096;
 
 /** HyStart++ (RFC 9406, 4.3): MIN_RTT_THRESH, MAX_RTT_THRESH in ns, 1 / MIN_RTT_DIVISOR ... */
 export const HYSTART_THRESHOLD_MIN: u32 = 4000000;

@@ -117,6 +117,8 @@ export const ECHO_TIMED_OUT: u32 = 16;
 export const ECHO_LOSS: u32 = 64;
 /** New data waits for the retransmission timer: ECN-echo at one segment (RFC 3168, 6.1.2). */
 export const ECHO_HOLD: u32 = 32;
+/** ALGORITHM_ECT was chosen. */
+export const ECHO_ECT: u32 = 128;
 
 // RECOVERY.
 /** Out-of-order intervals {start u32, end u32}, most recently changed first (RFC 2018, 4). */
@@ -144,7 +146,7 @@ export const RECOVERY_RTT_START: u32 = 56; // u64
 export const RECOVERY_SRTT: u32 = 64; // u64: 0 before the first sample
 export const RECOVERY_RTTVAR: u32 = 72; // u64
 export const RECOVERY_RTO: u32 = 80; // u64: without backoff
-export const RECOVERY_RTT_MIN: u32 = 88; // u64
+export const RECOVERY_RTT_MIN: u32 = 88; // u64: of the last five minutes, about
 export const RECOVERY_LAST_SEND: u32 = 96; // u64: time of the last data segment
 export const RECOVERY_RTO_MIN: u32 = 104; // u64
 export const RECOVERY_RTO_MAX: u32 = 112; // u64
@@ -167,6 +169,9 @@ export const RECOVERY_PRIOR_CWND: u32 = 216; // u32
 export const RECOVERY_PRIOR_SSTHRESH: u32 = 220; // u32
 /** Timestamp clock at the first retransmission of this recovery (RFC 3522). */
 export const RECOVERY_RETRANSMIT_TICK: u32 = 224; // u32
+/** What RECOVERY_RTT_MIN will be when its window moves on, ns, and since when, in ticks. */
+export const RECOVERY_RTT_NEXT: u32 = 228; // u32
+export const RECOVERY_RTT_SINCE: u32 = 232; // u32
 export const RECOVERY_MODE: u32 = 236; // u8: RecoveryMode
 export const RECOVERY_TIMER: u32 = 237; // u8: LossTimer
 export const RECOVERY_PROBE: u32 = 238; // u8: ProbeState
@@ -230,9 +235,11 @@ export const enum CongestionAlgorithm {
 export const ALGORITHM_ABE: u32 = 0x80;
 /** ... the receiver echoes each mark by itself (RFC 8257, 3.2), as Dctcp does in any case. */
 export const ALGORITHM_EXACT: u32 = 0x40;
+/** ... all segments are ECN-capable, not new data alone (RFC 8257, 4.1). */
+export const ALGORITHM_ECT: u32 = 0x20;
 /** The algorithm of such a choice; a number above CongestionAlgorithm.Dctcp is none. */
 export function algorithmOfChoice(choice: u32): u32 {
-  return (choice & 0xffffff3f) >>> 0;
+  return (choice & 0xffffff1f) >>> 0;
 }
 
 // POST.

@@ -15,6 +15,7 @@ export const INTERNET_GO_BACK_N: u32 = 0;
 export const INTERNET_RACK: u32 = 1; // RACK-TLP (RFC 8985), not RFC 6675
 export const INTERNET_ECN: u32 = 0; // 0 accept, 1 request
 export const INTERNET_ABE: u32 = 1; // RFC 8511: 1 marks cut less than losses
+export const INTERNET_ECT_CONTROL: u32 = 0; // ECT: 1 SYN and RST of DCTCP, 2 everything
 export const INTERNET_MTU_PROBING: u32 = 1; // as Linux's tcp_mtu_probing
 export const INTERNET_TIME_WAIT: u32 = 60000000; // 2 MSL
 // `rfc`: what the RFC tests assume.
@@ -30,6 +31,7 @@ export const RFC_GO_BACK_N: u32 = 0;
 export const RFC_RACK: u32 = 0;
 export const RFC_ECN: u32 = 0;
 export const RFC_ABE: u32 = 0; // it is Experimental; RFC 3168 halves
+export const RFC_ECT_CONTROL: u32 = 0;
 export const RFC_MTU_PROBING: u32 = 0;
 export const RFC_TIME_WAIT: u32 = 240000000; // MSL of 2 minutes
 // `linux`: what public packetdrill scripts assume.
@@ -45,6 +47,7 @@ export const LINUX_GO_BACK_N: u32 = 0;
 export const LINUX_RACK: u32 = 1;
 export const LINUX_ECN: u32 = 0;
 export const LINUX_ABE: u32 = 0;
+export const LINUX_ECT_CONTROL: u32 = 0;
 export const LINUX_MTU_PROBING: u32 = 0;
 export const LINUX_TIME_WAIT: u32 = 60000000;
 // `datacenter`: DCTCP and a millisecond floor.
@@ -60,6 +63,7 @@ export const DATACENTER_GO_BACK_N: u32 = 0;
 export const DATACENTER_RACK: u32 = 1;
 export const DATACENTER_ECN: u32 = 1;
 export const DATACENTER_ABE: u32 = 0;
+export const DATACENTER_ECT_CONTROL: u32 = 1;
 export const DATACENTER_MTU_PROBING: u32 = 0;
 export const DATACENTER_TIME_WAIT: u32 = 1000000;
 // `paper`: one interval, go-back-N, an ACK per segment (dissertation 4.3.1.3).
@@ -75,5 +79,6 @@ export const PAPER_GO_BACK_N: u32 = 1;
 export const PAPER_RACK: u32 = 0;
 export const PAPER_ECN: u32 = 1;
 export const PAPER_ABE: u32 = 0;
+export const PAPER_ECT_CONTROL: u32 = 0;
 export const PAPER_MTU_PROBING: u32 = 0;
 export const PAPER_TIME_WAIT: u32 = 10000;

@@ -10,7 +10,7 @@ import type { Quotation } from "../wire/icmp.ts";
 import { ConnectionEvent, ConnectionState } from "./connection-state.ts";
 import { failHandshake } from "./handshake.ts";
 import { inspect } from "./inspection.ts";
-import { lookupTuple } from "./install.ts";
+import { lookupTuple, packetBytes } from "./install.ts";
 import { countDrop, stateOf, type Plane } from "./plane.ts";
 import * as R from "./row-table.ts";
 import { lowerMtu } from "./segment-size.ts";
@@ -63,7 +63,9 @@ function heed(plane: Plane, id: number, mtu: number): void {
   const seen = inspect(plane, id);
   const recent = now - rows.time(id, R.TIME_MTU_CHANGED);
   const changed = rows.time(id, R.TIME_MTU_CHANGED) !== 0;
-  if (seen === undefined || mtu >= rows.get(id, R.ROW_MTU)) return;
+  // RFC 5927, 7.2 (PM-18): no packet of the connection is larger; nor would it send smaller ones.
+  const most = Math.min(rows.get(id, R.ROW_MTU), packetBytes(plane, id));
+  if (seen === undefined || mtu >= most) return;
   if (changed && recent < Math.max(MTU_CHANGE_NS, seen.srtt)) return;
   plane.pathMtu.lower(rows.address(id, R.ROW_REMOTE), mtu, now);
   lowerMtu(plane, id, mtu, true);

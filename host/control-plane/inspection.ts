@@ -17,6 +17,8 @@ export interface Inspection {
   /** Highest ever sent, from una: SND.NXT also after going back. */
   txMax: number;
   tsRecent: number;
+  /** FLOW_* bits. */
+  flags: number;
   /** Modulo 2^32, and of those with ECN-echo. */
   ackedBytes: number;
   ecnBytes: number;
@@ -37,6 +39,7 @@ const SEEN: Inspection = {
   txAvail: 0,
   txMax: 0,
   tsRecent: 0,
+  flags: 0,
   ackedBytes: 0,
   ecnBytes: 0,
   fastRetransmits: 0,
@@ -65,6 +68,7 @@ export function inspect(plane: Plane, id: number): Inspection | undefined {
   SEEN.txAvail = words[(at + D.INFO_TX_AVAIL) >>> 2] as number;
   SEEN.txMax = words[(at + D.INFO_TX_MAX) >>> 2] as number;
   SEEN.tsRecent = words[(at + D.INFO_TS_RECENT) >>> 2] as number;
+  SEEN.flags = words[(at + D.INFO_FLAGS) >>> 2] as number;
   SEEN.ackedBytes = words[(at + D.INFO_ACKED_BYTES) >>> 2] as number;
   SEEN.ecnBytes = words[(at + D.INFO_ECN_BYTES) >>> 2] as number;
   SEEN.fastRetransmits = words[(at + D.INFO_FAST_RETRANSMITS) >>> 2] as number;

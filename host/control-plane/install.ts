@@ -60,6 +60,8 @@ import type { Profile } from "./profile.ts";
 import type { Interface } from "./route.ts";
 import * as R from "./row-table.ts";
 
+/** RFC 6928, 2: ten segments of Ethernet's size. */
+const INITIAL_BYTES = 14_600;
 /** RFC 6298, 5.7: a SYN that timed out starts data transfer with at least this RTO. */
 const RTO_AFTER_LOST_SYN = 3e9;
 /** ECN codepoint bits of the TOS byte: the data path's own (RFC 3168). */
@@ -160,6 +162,13 @@ export function segmentBytes(plane: Plane, id: number): number {
   return rows.has(id, R.ROW_HAS_TIMESTAMPS) ? bytes - 12 : bytes;
 }
 
+/** The largest packet that the connection sends, IP header and options included. */
+export function packetBytes(plane: Plane, id: number): number {
+  const { rows } = plane;
+  const stamps = rows.has(id, R.ROW_HAS_TIMESTAMPS) ? 12 : 0;
+  return headerBytes(rows.has(id, R.ROW_IS_IPV6)) + segmentBytes(plane, id) + stamps;
+}
+
 function flowFlags(plane: Plane, id: number): number {
   const { rows, profile } = plane;
   return (
@@ -186,14 +195,16 @@ export function optionFlags({ rows }: Plane, id: number): number {
 /** The data path's number of an algorithm, with what the profile adds (SetAlgorithm). */
 export function inlineChoice({ algorithm, policy }: Congestion, profile: Profile): number {
   const abe = profile.abe ? F.ALGORITHM_ABE : 0;
-  return algorithm | abe | (policy?.countsMarks === true ? F.ALGORITHM_EXACT : 0);
+  const ect = profile.ectControl > 1 ? F.ALGORITHM_ECT : 0;
+  return algorithm | abe | ect | (policy?.countsMarks === true ? F.ALGORITHM_EXACT : 0);
 }
 
 /** Also of a connection without a window: it may get one later. */
 function initialWindow(plane: Plane, id: number, mss: number): number {
-  // RFC 6928, 2: back to one segment only when the SYN was lost more than once.
-  const segments = plane.rows.get(id, R.ROW_RETRIES) > 1 ? 1 : plane.profile.initialWindow;
-  return segments * mss;
+  // RFC 6928, 2: back to one segment only when the SYN was lost more than once (CC-2).
+  if (plane.rows.get(id, R.ROW_RETRIES) > 1) return mss;
+  // CC-1: large segments are fewer than ten.
+  return Math.min(plane.profile.initialWindow * mss, Math.max(2 * mss, INITIAL_BYTES));
 }
 
 /** The IP header of a template; returns its bytes. */

@@ -10,13 +10,14 @@ import { inspect } from "./inspection.ts";
 import type { Plane } from "./plane.ts";
 import * as R from "./row-table.ts";
 import { dropConnection } from "./teardown.ts";
+import { keepAliveIdle } from "./user-timeout.ts";
 
 /** Starts or stops the timer after the connection opened or its options changed. */
 export function restartKeepAlive(plane: Plane, id: number): void {
   const { rows } = plane;
   const isOn = (rows.get(id, R.ROW_OPTIONS) & R.OPTION_KEEP_ALIVE) !== 0;
   rows.set(id, R.ROW_KEEP_PROBES, 0);
-  const at = isOn ? plane.now + rows.time(id, R.TIME_KEEP_IDLE) : Infinity;
+  const at = isOn ? plane.now + keepAliveIdle(plane, id) : Infinity;
   if (at === rows.time(id, R.TIME_KEEP_ALIVE)) return;
   setDeadline(plane, id, R.TIME_KEEP_ALIVE, at);
 }
@@ -26,7 +27,7 @@ export function keepAlivePassed(plane: Plane, id: number): void {
   const { rows, commands, now } = plane;
   const seen = inspect(plane, id);
   if (seen === undefined) return;
-  const idle = rows.time(id, R.TIME_KEEP_IDLE);
+  const idle = keepAliveIdle(plane, id);
   const quiet = now - seen.lastReceive;
   // RFC 9293 MUST-26: data in flight has its own timer.
   if (quiet < idle || seen.txSent > 0) {

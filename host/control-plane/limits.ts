@@ -14,5 +14,6 @@ export const CONTROL_PLANE_LIMITS: ControlPlaneLimits = {
   portHigh: PORT_RANGE_DEFAULT.high,
   synAckRetries: 5,
   userTimeout: 300e9,
+  userTimeoutOption: false,
   ignoreResetInTimeWait: true,
 };

@@ -10,6 +10,7 @@ import { TCP_CWR, TCP_ECE, TCP_SYN } from "../../bindings/abi/tcp.ts";
 import { ConnectionState } from "./connection-state.ts";
 import { countEvent, type Plane } from "./plane.ts";
 import * as R from "./row-table.ts";
+import { adoptTimeout } from "./user-timeout.ts";
 
 /** Takes over what the peer's SYN, or as an answer its SYN-ACK, offers. */
 export function negotiate(plane: Plane, id: number, isAnswer: boolean): void {
@@ -34,6 +35,7 @@ export function negotiate(plane: Plane, id: number, isAnswer: boolean): void {
     rows.raise(id, R.ROW_HAS_TIMESTAMPS);
     rows.set(id, R.ROW_TS_RECENT, segment.tsVal);
   }
+  adoptTimeout(plane, id);
   negotiateEcn(plane, id, isAnswer);
 }
 

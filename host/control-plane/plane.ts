@@ -46,6 +46,8 @@ export interface ControlPlaneLimits {
   readonly synAckRetries: number;
   /** R2 in ns: how long nothing may be acknowledged (RFC 9293 SHLD-11, 3.9.1.1). */
   readonly userTimeout: number;
+  /** RFC 5482: the user timeout option is sent and heeded. */
+  readonly userTimeoutOption: boolean;
   /** RFC 1337: a RST does not end TIME-WAIT. */
   readonly ignoreResetInTimeWait: boolean;
 }

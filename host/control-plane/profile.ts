@@ -27,6 +27,11 @@ export interface Profile {
   readonly ecn: boolean;
   /** RFC 8511: a mark reduces a window less than a loss does. Sender's side alone. */
   readonly abe: boolean;
+  /**
+   * ECT in a connection with ECN: 0 on new data alone (RFC 3168); 1, where it runs DCTCP, on SYN,
+   * SYN-ACK and RST too (RFC 8257, 3.6); 2 on everything (4.1).
+   */
+  readonly ectControl: number;
   /** PLPMTUD (RFC 4821): 0 never, 1 when segments vanish in a black hole, 2 from the start. */
   readonly mtuProbing: number;
   /** 2 MSL. */
@@ -59,6 +64,7 @@ function read(name: ProfileName): Profile {
     rack: value("RACK") !== 0,
     ecn: value("ECN") !== 0,
     abe: value("ABE") !== 0,
+    ectControl: value("ECT_CONTROL"),
     mtuProbing: value("MTU_PROBING"),
     timeWait: value("TIME_WAIT") * MICROSECOND,
   };

@@ -14,6 +14,7 @@ import { noteTimeout } from "./rate-control.ts";
 import * as R from "./row-table.ts";
 import { judgeTimeout } from "./segment-size.ts";
 import { dropConnection } from "./teardown.ts";
+import { patienceOf } from "./user-timeout.ts";
 
 /** RFC 9293 SHLD-10: retransmissions before the application is told. */
 export const R1 = 3;
@@ -21,12 +22,6 @@ export const R1 = 3;
 const SUSPICIOUS = 2;
 /** When even the overflow of the command ring is full, the timer is tried again after this. */
 const AGAIN_NS = 1e6;
-
-/** How long nothing may be acknowledged: TCP_USER_TIMEOUT, or R2. */
-function patience(plane: Plane, id: number): number {
-  const chosen = plane.rows.time(id, R.TIME_USER_TIMEOUT);
-  return chosen > 0 ? chosen : plane.limits.userTimeout;
-}
 
 /** Starts the clock over when something was acknowledged since the last timeout. */
 function noteProgress(plane: Plane, id: number, seen: Inspection): void {
@@ -67,7 +62,7 @@ export function retransmissionTimeout(plane: Plane, id: number, persist: boolean
     rows.setTime(id, R.TIME_STALLED, now);
     rows.set(id, R.ROW_RETRIES, 0);
   }
-  if (now - rows.time(id, R.TIME_STALLED) >= patience(plane, id)) {
+  if (now - rows.time(id, R.TIME_STALLED) >= patienceOf(plane, id, seen.rto)) {
     giveUp(plane, id);
     return;
   }

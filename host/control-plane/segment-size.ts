@@ -5,6 +5,7 @@
  * it was acknowledged, and one timeout takes it back.
  */
 import { AtxOpcode } from "../../bindings/abi/descriptor.ts";
+import { FLOW_RECOVERY } from "../../bindings/abi/flow-state.ts";
 import { TCP_SIZE } from "../../bindings/abi/tcp.ts";
 import { IPV4_SIZE } from "../../bindings/abi/ip.ts";
 import { MSS_MIN } from "../../bindings/abi/limits.ts";
@@ -20,6 +21,8 @@ import { linkMtu } from "./transmit.ts";
 const BLACK_HOLE = 3;
 /** RFC 4821, 7.2: where the search begins, payload bytes. */
 const BASE_BYTES = 1024;
+/** A connection that is about to send again what was lost tries no larger size so soon. */
+const RETRY_NS = 1e9;
 /** MTU_PROBING_ALWAYS: the first trial of a larger size. */
 const FIRST_TRIAL_NS = 1e9;
 
@@ -117,11 +120,24 @@ export function raiseMtus(plane: Plane): void {
   }
 }
 
+/** Something is taken for lost and not yet acknowledged. */
+function isLosing({ rows }: Plane, id: number, seen: Inspection): boolean {
+  const hasTimedOut =
+    rows.get(id, R.ROW_RETRIES) > 0 && rows.get(id, R.ROW_LAST_UNA) === seen.txUna;
+  return (seen.flags & FLOW_RECOVERY) !== 0 || (hasTimedOut && seen.txSent > 0);
+}
+
 function raise(plane: Plane, id: number): void {
   const { rows, routes } = plane;
   const via = routes.at(rows.get(id, R.ROW_NETIF));
   const seen = inspect(plane, id);
   if (via === undefined || seen === undefined) return;
+  // RFC 4821 7.4 (PM-17): a probe has nothing lost beside it; what else it needs is what makes a
+  // segment of the larger size leave at all, the data and the window.
+  if (isLosing(plane, id, seen)) {
+    plane.pathMtu.raiseAt = Math.min(plane.pathMtu.raiseAt, plane.now + RETRY_NS);
+    return;
+  }
   const mtu = rows.get(id, R.ROW_MTU);
   const most = linkMtu(plane, via);
   rows.setTime(id, R.TIME_MTU_CHANGED, 0);

@@ -2,17 +2,20 @@
  * The control segments of a connection: SYN, SYN-ACK, the ACK of TIME-WAIT, and resets, those of
  * connections and those that answer a segment which belongs to none (RFC 9293, 3.5.2, 3.10.7.1).
  */
-import { FLOW_SACK, FLOW_TIMESTAMPS } from "../../bindings/abi/flow-state.ts";
+import { CongestionAlgorithm, FLOW_SACK, FLOW_TIMESTAMPS } from "../../bindings/abi/flow-state.ts";
+import { ECN_ECT0, ECN_NOT_ECT } from "../../bindings/abi/ip.ts";
 import { TCP_ACK_FLAG, TCP_CWR, TCP_ECE, TCP_RST, TCP_SYN } from "../../bindings/abi/tcp.ts";
 import { DropReason } from "../../bindings/abi/drop-reason.ts";
 import { destinationHigh, isGroupAddress, sourceHigh, sourceLow } from "../wire/ethernet.ts";
 import type { ControlSegment } from "../wire/tcp.ts";
+import { congestionAt } from "./congestion/algorithm.ts";
 import { ConnectionState } from "./connection-state.ts";
 import { timestampTicks } from "./initial-sequence.ts";
 import { headerBytes } from "./install.ts";
 import { countDrop, stateOf, type Plane } from "./plane.ts";
 import type { Interface } from "./route.ts";
 import * as R from "./row-table.ts";
+import { offeredTimeout } from "./user-timeout.ts";
 
 /** TTL of segments that belong to no connection (RFC 9293 MUST-49: 64 is IANA's value). */
 const TTL_DEFAULT = 64;
@@ -44,13 +47,20 @@ function fillTimestamps(plane: Plane, id: number, out: ControlSegment): void {
   out.tsEcr = rows.get(id, R.ROW_TS_RECENT);
 }
 
+/** ECT(0), where the profile has it on control segments (RFC 8257, 3.6, DC-9, and 4.1, DC-15). */
+function codepoint({ rows, profile }: Plane, id: number): number {
+  if (profile.ectControl === 0 || !rows.has(id, R.ROW_HAS_ECN)) return ECN_NOT_ECT;
+  const { algorithm } = congestionAt(rows.get(id, R.ROW_CONGESTION));
+  return profile.ectControl > 1 || algorithm === CongestionAlgorithm.Dctcp ? ECN_ECT0 : ECN_NOT_ECT;
+}
+
 function send(plane: Plane, id: number): boolean {
   const { rows } = plane;
   const via = plane.routes.at(rows.get(id, R.ROW_NETIF));
   if (via === undefined) return false;
   const high = rows.get(id, R.ROW_LINK_HIGH);
   const low = rows.get(id, R.ROW_LINK_LOW);
-  const tos = rows.get(id, R.ROW_TOS) & DSCP_MASK;
+  const tos = (rows.get(id, R.ROW_TOS) & DSCP_MASK) | codepoint(plane, id);
   const flow = rows.get(id, R.ROW_FLOW_LABEL);
   return plane.egress.sendSegment(via, high, low, tos, rows.get(id, R.ROW_TTL), flow);
 }
@@ -86,6 +96,7 @@ export function sendSyn(plane: Plane, id: number): boolean {
   if (!answers || rows.has(id, R.ROW_HAS_SCALE)) {
     out.windowScale = rows.get(id, R.ROW_LOCAL_SCALE);
   }
+  out.userTimeout = offeredTimeout(plane, id);
   const offers = answers ? 0 : plane.features;
   out.sackPermitted = (offers & FLOW_SACK) !== 0 || rows.has(id, R.ROW_HAS_SACK);
   if ((offers & FLOW_TIMESTAMPS) !== 0 || rows.has(id, R.ROW_HAS_TIMESTAMPS)) {

@@ -36,6 +36,21 @@ import { ipVersion, ipv4Destination, ipv4HeaderLength, ipv4Source } from "./ipv4
 import { ipv4TotalLength } from "./ipv4.ts";
 import { addressSum, ipv6Destination, ipv6PayloadLength, ipv6Source } from "./ipv6.ts";
 
+/** RFC 5482, 3.3: granularity (1: minutes, 0: seconds) and 15 bits of time. */
+const OPTION_USER_TIMEOUT = 28;
+const OPTION_USER_TIMEOUT_LENGTH = 4;
+const TIMEOUT_MINUTES = 0x8000;
+const TIMEOUT_MAX = 0x7fff;
+const SECOND_NS = 1e9;
+const MINUTE_NS = 60e9;
+
+/** The two bytes of a user timeout in ns: seconds if they fit, at least one. */
+function timeoutField(ns: number): number {
+  const seconds = Math.max(1, Math.round(ns / SECOND_NS));
+  if (seconds <= TIMEOUT_MAX) return seconds;
+  return TIMEOUT_MINUTES | Math.min(TIMEOUT_MAX, Math.round(ns / MINUTE_NS));
+}
+
 /** A received segment. One record is read into again and again; nothing keeps it. */
 export class Segment {
   /** Address of the TCP header in the view. */
@@ -58,6 +73,8 @@ export class Segment {
   timestamps = false;
   tsVal = 0;
   tsEcr = 0;
+  /** Of a SYN, ns; 0 = no option, or a reserved value. */
+  userTimeout = 0;
 
   /** Sequence numbers that the segment takes: payload, SYN and FIN (RFC 9293, 3.4). */
   get length(): number {
@@ -96,6 +113,7 @@ export class Segment {
     this.windowScale = -1;
     this.sackPermitted = false;
     this.timestamps = false;
+    this.userTimeout = 0;
     let at = from;
     for (let step = 0; step < OPTION_STEPS_MAX && at < end; step += 1) {
       const kind = view.getUint8(at);
@@ -129,6 +147,11 @@ export class Segment {
       if (this.windowScale < 0) this.windowScale = view.getUint8(at + 2);
     } else if (kind === OPTION_SACK_PERMITTED && length === OPTION_SACK_PERMITTED_LENGTH) {
       this.sackPermitted = true;
+    } else if (kind === OPTION_USER_TIMEOUT && length === OPTION_USER_TIMEOUT_LENGTH) {
+      // RFC 5482, 3.3 (UTO-10).
+      const field = view.getUint16(at + 2);
+      const unit = (field & TIMEOUT_MINUTES) === 0 ? SECOND_NS : MINUTE_NS;
+      if (this.userTimeout === 0) this.userTimeout = (field & TIMEOUT_MAX) * unit;
     }
   }
 }
@@ -151,6 +174,8 @@ export class ControlSegment {
   timestamps = false;
   tsVal = 0;
   tsEcr = 0;
+  /** ns; 0 = no option. */
+  userTimeout = 0;
 
   /** Back to no options. */
   clearOptions(): void {
@@ -158,13 +183,16 @@ export class ControlSegment {
     this.windowScale = -1;
     this.sackPermitted = false;
     this.timestamps = false;
+    this.userTimeout = 0;
   }
 
   /** Bytes of header and options: a multiple of four. */
   get length(): number {
     const sack = this.sackPermitted && !this.timestamps ? 4 : 0;
     const stamps = this.timestamps ? 12 : 0;
-    return TCP_SIZE + (this.mss > 0 ? 4 : 0) + sack + stamps + (this.windowScale >= 0 ? 4 : 0);
+    const timeout = this.userTimeout > 0 ? OPTION_USER_TIMEOUT_LENGTH : 0;
+    const scale = this.windowScale >= 0 ? 4 : 0;
+    return TCP_SIZE + (this.mss > 0 ? 4 : 0) + sack + stamps + scale + timeout;
   }
 
   /** Writes `length` bytes with their checksum (RFC 9293 MUST-2); all reserved bits are zero. */
@@ -206,6 +234,11 @@ export class ControlSegment {
     if (this.windowScale >= 0) {
       const scale = (OPTION_WINDOW_SCALE << 16) | (OPTION_WINDOW_SCALE_LENGTH << 8);
       view.setUint32(at, ((OPTION_NOP << 24) | scale | this.windowScale) >>> 0);
+      at += 4;
+    }
+    if (this.userTimeout > 0) {
+      const head = (OPTION_USER_TIMEOUT << 24) | (OPTION_USER_TIMEOUT_LENGTH << 16);
+      view.setUint32(at, (head | timeoutField(this.userTimeout)) >>> 0);
     }
   }
 }

@@ -105,6 +105,18 @@ function resultsOf(column: Column, report: VitestReport): TestResult[] {
   });
 }
 
+/** Results on FlexTOE of the tests that name one of these ids. */
+export async function collectOf(ids: readonly string[]): Promise<TestResult[]> {
+  const files = filesWithIds().filter((path) => {
+    return (
+      path === SCRIPTS || idsIn(readFileSync(ROOT + path, "utf8")).some((id) => ids.includes(id))
+    );
+  });
+  const report = await runVitest(ROOT, PROJECT.flextoe, `\\b(${ids.join("|")})\\b`, files);
+  if (report === undefined) throw new Error(`rfc: expected a report of ${PROJECT.flextoe}`);
+  return resultsOf("flextoe", report);
+}
+
 /** Results of every test that names an id. A test without Wasm is the same on each data path. */
 export async function collectResults(): Promise<TestResult[]> {
   const { plain } = splitTests(ROOT);

@@ -4,64 +4,14 @@
  * ECN end to end is in test/packetdrill/ecn-*.pkt.
  */
 import { describe, expect, test } from "vitest";
+import { DropReason } from "../../bindings/abi/drop-reason.ts";
 import { CongestionAlgorithm } from "../../bindings/abi/flow-state.ts";
 import { PROFILES } from "../../host/control-plane/profile.ts";
 import { ACK, CWR, ECE, FIN, RST, SYN, streamBytes } from "../support/frames.ts";
 import { Host, type Sent } from "../unit/control-plane/harness.ts";
+import { CE, ECT0, MSS, Peer } from "./ecn-peer.ts";
 
-const ECT0 = 2;
-const CE = 3;
-const MSS = 536;
 const MS = 1e6;
-
-/** A host with one connection, whose peer asked for ECN; id 1, numbers of both in order. */
-class Peer {
-  readonly host: Host;
-  seq: number;
-  ack: number;
-
-  constructor(isn = 1000, flags = SYN | ECE | CWR, buffer = 65536) {
-    this.host = new Host({ medium: "ip" });
-    const listener = this.host.listen(80, 16, { noDelay: true, receiveBuffer: buffer });
-    const [answer] = this.host.feed(this.host.segment({ flags, seq: isn }));
-    this.seq = (isn + 1) >>> 0;
-    this.ack = ((answer?.seq ?? 0) + 1) >>> 0;
-    this.send({ flags: ACK });
-    this.host.control.accept(listener);
-  }
-
-  send(fields: Parameters<Host["segment"]>[0]): Sent[] {
-    const { host, seq, ack } = this;
-    return host.feed(host.segment({ seq, ack, flags: ACK, ...fields }));
-  }
-
-  /** A data segment of the peer's; what it is answered with, after the delayed ACK's time. */
-  data(fields: Parameters<Host["segment"]>[0], length = 100): Sent[] {
-    const sent = this.send({ payload: streamBytes(this.seq, length), ...fields });
-    this.seq = (this.seq + length) >>> 0;
-    return sent.length > 0 ? sent : this.host.after(250 * MS);
-  }
-
-  /** The application's bytes, as they leave. */
-  write(bytes: number): Sent[] {
-    this.host.update(1, { append: bytes });
-    return this.host.poll();
-  }
-
-  /** Acknowledges what was sent, `segments` of it. */
-  acknowledge(segments: number, flags = ACK): Sent[] {
-    this.ack = (this.ack + segments * MSS) >>> 0;
-    return this.send({ flags });
-  }
-
-  get cwnd(): number {
-    return this.host.control.info(1).cwnd / MSS;
-  }
-
-  get ssthresh(): number {
-    return this.host.control.info(1).ssthresh / MSS;
-  }
-}
 
 const ecnOf = (sent: readonly Sent[]): number[] => sent.map(({ tos }) => tos & 3);
 const flagsOf = (sent: readonly Sent[]): string[] => sent.map(({ flags }) => flags);
@@ -69,7 +19,7 @@ const echoes = (sent: readonly Sent[]): boolean[] => sent.map(({ flags }) => fla
 
 /** An open towards a peer, profile datacenter, which asks for ECN. */
 function open(): { host: Host; syn: Sent; answer: (flags: number, ack?: number) => Sent[] } {
-  const host = new Host({ profile: "datacenter", medium: "ip" });
+  const host = new Host({ profile: "datacenter", change: { ectControl: 0 }, medium: "ip" });
   host.open(80, {}, 5000);
   const [syn] = host.poll();
   const answer = (flags: number, ack = ((syn?.seq ?? 0) + 1) >>> 0): Sent[] => {
@@ -200,6 +150,24 @@ describe("receiver (RFC 3168, 6.1.3)", () => {
       expect(echoes(answer)).toEqual([false]);
     }
     expect(echoes(peer.data({ tos: ECT0 }))).toEqual([false]);
+  });
+
+  test("ECN-19: fragments are not put together: no mark is lost with one of them", () => {
+    for (const [first, second] of [
+      [CE, ECT0],
+      [ECT0, CE],
+      [CE, 0],
+    ] as const) {
+      const peer = new Peer();
+      const payload = streamBytes(peer.seq, 100);
+      const sent = [
+        ...peer.send({ tos: first, payload, fragment: 0x2000 }),
+        ...peer.send({ tos: second, payload, fragment: 15 }),
+      ];
+      expect(sent).toEqual([]);
+      expect(peer.host.drops(DropReason.IpFragment)).toBe(2);
+      expect(peer.data({}).at(-1)).toMatchObject({ ack: peer.seq, flags: "A" });
+    }
   });
 
   test("ECN-17: CE on a probe of a closed window is echoed", () => {

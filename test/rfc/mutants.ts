@@ -59,7 +59,7 @@ class Copy {
   /** False when it does not compile. */
   async compile(): Promise<boolean> {
     const args = ["node_modules/assemblyscript/bin/asc.js", "assembly/index.ts"];
-    args.push("--target", "release", "--outFile", WASM, "--optimizeLevel", "1", "--noConverge");
+    args.push("--target", "release", "--outFile", WASM, "--optimizeLevel", "1");
     const child = spawn(process.execPath, args, { cwd: this.folder, stdio: "ignore" });
     return (await new Promise((resolve) => child.on("close", resolve))) === 0;
   }

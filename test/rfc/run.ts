@@ -1,11 +1,12 @@
 /**
  * `npm run rfc [-- --json] [-- --mutants] [-- --id ID] [-- --jobs N]`: which requirements of the
- * RFCs a test holds, on each data path and mode. Exit code 0: each id has a test that passes, or a
+ * RFCs a test holds, on each data path and mode; with --id these ids' mutants and nothing else.
+ * Exit code 0: each id has a test that passes, or a
  * declared exception, or stands in open.ts; 1: not so; 2: bad arguments.
  */
 import { readFileSync } from "node:fs";
 import { ROOT } from "../support/env.ts";
-import { COLUMNS, collectResults } from "./collect-results.ts";
+import { COLUMNS, collectOf, collectResults } from "./collect-results.ts";
 import { complaints, judge, type Verdict } from "./judge-requirements.ts";
 import { groupMutants, tryMutants, type MutantVerdict } from "./mutants.ts";
 import { readRequirements, tables, type Requirement } from "./read-requirements.ts";
@@ -20,7 +21,7 @@ interface Arguments {
 
 const USAGE = `usage: npm run rfc [-- options]
   --mutants   count an id as met only if its one-line mutant turns its test red
-  --id ID     this id's mutant alone; may be repeated
+  --id ID     this id's mutant and nothing else; may be repeated
   --jobs N    mutants at once (default 2)
   --json      a line of JSON at the end`;
 
@@ -100,18 +101,24 @@ function unquoted(verdicts: readonly Verdict[]): string[] {
   return lines.map((one) => `README.md: expected the line ${JSON.stringify(one)}`);
 }
 
+/** The mutants of some ids. */
+async function tryIds(chosen: readonly Requirement[], jobs: number): Promise<number> {
+  const results = await collectOf(chosen.map(({ id }) => id));
+  const tried = await tryMutants(groupMutants(chosen), results, jobs, tell);
+  const without = chosen.filter(({ mutant }) => mutant === undefined).map(({ id }) => id);
+  for (const id of without) console.log(`${id}: no mutant`);
+  const failing = new Set([...without, ...tried.flatMap(({ survivors }) => survivors)]).size;
+  console.log(`${chosen.length - failing} passed, ${failing} failed`);
+  return failing === 0 ? 0 : 1;
+}
+
 /** What an id that a test holds must have besides, with --mutants. */
-function unproven(
-  verdicts: readonly Verdict[],
-  requirements: readonly Requirement[],
-  tried: readonly MutantVerdict[],
-): string[] {
+function unproven(verdicts: readonly Verdict[], tried: readonly MutantVerdict[]): string[] {
   const survivors = new Set(tried.flatMap((one) => one.survivors));
   const tested = verdicts.filter(
     ({ status, cells }) => status !== "open" && cells.flextoe === "met",
   );
   return tested.flatMap(({ requirement: { id, mutant } }) => {
-    if (!requirements.some((one) => one.id === id)) return [];
     if (mutant === undefined) return [`${id}: no mutant`];
     return survivors.has(id) ? [`${id}: its mutant survives`] : [];
   });
@@ -124,13 +131,14 @@ async function main(words: readonly string[]): Promise<number> {
     console.error(USAGE);
     return 2;
   }
+  const chosen = all.filter(({ id }) => options.ids.includes(id));
+  if (chosen.length > 0) return tryIds(chosen, options.jobs);
   const results = await collectResults();
   const verdicts = judge(all, results, OPEN);
   const wrong = [...complaints(all, results, verdicts, OPEN), ...unquoted(verdicts)];
-  const chosen = options.ids.length === 0 ? all : all.filter(({ id }) => options.ids.includes(id));
   if (options.mutants) {
-    const tried = await tryMutants(groupMutants(chosen), results, options.jobs, tell);
-    wrong.push(...unproven(verdicts, chosen, tried));
+    const tried = await tryMutants(groupMutants(all), results, options.jobs, tell);
+    wrong.push(...unproven(verdicts, tried));
   }
   printTable(verdicts);
   printCounts(verdicts);

@@ -4,8 +4,13 @@
  */
 import { expect } from "vitest";
 import { AtxOpcode } from "../../bindings/abi/descriptor.ts";
-import { CongestionAlgorithm, FLOW_NODELAY, FLOW_SACK } from "../../bindings/abi/flow-state.ts";
-import { ACK, buildFrame, sackOption } from "../support/frames.ts";
+import {
+  CongestionAlgorithm,
+  FLOW_ECN,
+  FLOW_NODELAY,
+  FLOW_SACK,
+} from "../../bindings/abi/flow-state.ts";
+import { ACK, buildFrame, type FrameFields, sackOption } from "../support/frames.ts";
 import { judgeSegment } from "../support/judge-segment.ts";
 import { testCore } from "../support/load-core.ts";
 import { type FlowFields, RawCore } from "../support/raw-core.ts";
@@ -14,6 +19,20 @@ export const MSS = 1000;
 
 export type Block = readonly [from: number, to: number];
 
+export interface SenderChoice {
+  /** cwnd, segments. */
+  readonly window?: number;
+  /** What the application has written, segments. */
+  readonly segments?: number;
+  readonly algorithm?: number;
+  readonly rack?: boolean;
+  /** Default true. */
+  readonly sack?: boolean;
+  /** Bytes. */
+  readonly ssthresh?: number;
+  readonly ecn?: boolean;
+}
+
 /** A connection with much to send; blocks and acknowledgments in segments. */
 export class Sender {
   readonly raw: RawCore;
@@ -21,24 +40,22 @@ export class Sender {
   /** Segments that left at the start. */
   readonly first: number[];
 
-  constructor(
-    origin: number,
-    choice: { window?: number; segments?: number; algorithm?: number; rack?: boolean } = {},
-  ) {
+  constructor(origin: number, choice: SenderChoice = {}) {
     const { window = 10, segments = 40, algorithm = CongestionAlgorithm.NewReno } = choice;
     const rack = choice.rack === true ? 1 : 0;
+    const sack = choice.sack === false ? 0 : FLOW_SACK;
     this.raw = new RawCore(testCore());
     this.flow = this.raw.establish({
-      flags: FLOW_SACK | FLOW_NODELAY,
+      flags: sack | FLOW_NODELAY | (choice.ecn === true ? FLOW_ECN : 0),
       algorithm,
       rack,
       mss: MSS,
       txSeq: origin,
       txShift: 17,
       peerScale: 4,
-      peerWindow: 0xfffff,
+      peerWindow: 0xffff0,
       cwnd: window * MSS,
-      ssthresh: 0x3fffffff,
+      ssthresh: choice.ssthresh ?? 0x3fffffff,
     });
     this.raw.post(1, { txAppend: segments * MSS });
     this.first = this.#numbers(this.raw.step().frames);
@@ -65,15 +82,30 @@ export class Sender {
 
   /** The same with sequence numbers as they are. */
   blocks(next: number, ...blocks: readonly Block[]): number[] {
-    const options = blocks.length > 0 ? sackOption(blocks) : [];
-    const fields = {
-      seq: this.flow.rxSeq,
+    return this.segment({
       ack: this.at(next),
-      flags: ACK,
-      options,
-      window: 0xffff,
-    };
-    return this.#numbers(this.raw.offer([buildFrame(fields)]).frames);
+      options: blocks.length > 0 ? sackOption(blocks) : [],
+    });
+  }
+
+  /** What leaves after any segment of the peer's: an ACK of nothing new unless said otherwise. */
+  segment(fields: Partial<FrameFields>): number[] {
+    const usual = { seq: this.flow.rxSeq, ack: this.at(0), flags: ACK, window: 0xffff };
+    return this.#numbers(this.raw.offer([buildFrame({ ...usual, ...fields })]).frames);
+  }
+
+  /** What leaves for so many ACKs that repeat the number. */
+  repeat(next: number, times: number): number[] {
+    return Array.from({ length: times }, () => this.ack(next)).flat();
+  }
+
+  /** cwnd and ssthresh, segments. */
+  get cwnd(): number {
+    return this.raw.inspect().cwnd / MSS;
+  }
+
+  get ssthresh(): number {
+    return this.raw.inspect().ssthresh / MSS;
   }
 
   /** What leaves when nothing arrives for so many ns. */

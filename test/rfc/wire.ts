@@ -10,6 +10,9 @@ import { loadModule } from "../support/load-core.ts";
 /** Both streams pass 2^32 within the first bytes. */
 const AT_THE_END = { local_isn: "0xffffffc0", remote_isn: "0xffffff80" };
 
+/** Room for an MTU of 9000. */
+const LAYOUT = { frameBytes: 9216 };
+
 /** What the peer's SYN says, and what comes before and behind the handshake. */
 export interface Handshake {
   /** Options of the peer's SYN; default "mss 1000". */
@@ -72,7 +75,7 @@ export function leaving(first: number, count: number, tail = "", push = false): 
 
 function run(script: string, options: Readonly<Record<string, string>>): void {
   const parsed = parseScript("script", script.replace(/^ +/gm, ""));
-  const failure = runScript(parsed, { module: loadModule(), options });
+  const failure = runScript(parsed, { module: loadModule(), options, layout: LAYOUT });
   if (failure !== undefined) expect.fail(`${failure.message}\n${script}`);
 }
 

@@ -137,6 +137,7 @@ export interface Inspection {
   readonly txAvail: number;
   readonly peerWindow: number;
   readonly cwnd: number;
+  readonly ssthresh: number;
   readonly flags: number;
   readonly intervalCount: number;
   readonly retransmits: number;
@@ -424,6 +425,7 @@ export class RawCore {
       txAvail: word(D.INFO_TX_AVAIL),
       peerWindow: word(D.INFO_PEER_WINDOW),
       cwnd: word(D.INFO_CWND),
+      ssthresh: word(D.INFO_SSTHRESH),
       flags: word(D.INFO_FLAGS),
       intervalCount: word(D.INFO_INTERVAL_COUNT),
       retransmits: word(D.INFO_RETRANSMITS),

@@ -31,7 +31,7 @@ export interface TcpExports extends WebAssembly.Exports {
   cubicWindow(wMax: number, k: number, ticks: number, mss: number): number;
   cubeRoot(value: bigint): number;
   dctcpAlpha(alpha: number, marked: number, total: number): number;
-  rttSample(recovery: number, sample: bigint): void;
+  rttSample(recovery: number, sample: bigint, now: bigint): void;
   rttStartTiming(recovery: number, end: number, now: bigint): void;
   rttOnAck(recovery: number, una: number, now: bigint): number;
   rttAbandon(recovery: number): void;

@@ -13,13 +13,14 @@
 import {
   ABE_CUBIC_TWENTIETHS, CONGESTION_ABE, CONGESTION_ACKED, CONGESTION_AFTER_TIMEOUT,
   CONGESTION_END, CONGESTION_EXACT, CONGESTION_FLAGS, CONGESTION_HYSTART, CONGESTION_IN_RECOVERY,
-  CONGESTION_REDUCED, CONGESTION_REDUCED_BY_ECN, CONGESTION_REDUCED_LEFT, CONGESTION_WINDOWLESS,
-  CONGESTION_WINDOW_MAX, CUBIC_BETA_TWENTIETHS,
+  CONGESTION_REDUCED, CONGESTION_REDUCED_BY_ECN, CONGESTION_REDUCED_LEFT, CONGESTION_STARTING,
+  CONGESTION_WINDOWLESS, CONGESTION_WINDOW_MAX, CUBIC_BETA_TWENTIETHS, LARGE_WINDOW_BYTES,
+  SMALL_WINDOW_BYTES,
 } from "../../../bindings/abi/congestion.ts";
 import { WINDOW_BYTES_MAX } from "../../../bindings/abi/limits.ts";
 import {
-  ALGORITHM_ABE, ALGORITHM_EXACT, algorithmOfChoice, CongestionAlgorithm, PROTOCOL_CWND,
-  PROTOCOL_MSS, RECOVERY_ALGORITHM, RECOVERY_CONGESTION,
+  ALGORITHM_ABE, ALGORITHM_ECT, ALGORITHM_EXACT, algorithmOfChoice, CongestionAlgorithm, ECHO_ECT,
+  PROTOCOL_CWND, PROTOCOL_ECHO, PROTOCOL_MSS, RECOVERY_ALGORITHM, RECOVERY_CONGESTION,
   RECOVERY_INITIAL_WINDOW, RECOVERY_LOG, RECOVERY_SSTHRESH,
 } from "../../../bindings/abi/flow-state.ts";
 import {
@@ -29,7 +30,8 @@ import { dctcpEcn, dctcpInitialize, dctcpObserve } from "./dctcp.ts";
 import { hystartBegin, hystartOnAck } from "./hystart.ts";
 import { newRenoAbe, newRenoAvoid, newRenoEcn, newRenoReduce } from "./newreno.ts";
 import {
-  endReduction, noteReduction, observe, passReduction, restartObservation, windowWasUsed,
+  endReduction, noteReduction, noteStart, observe, passReduction, restartObservation,
+  windowWasUsed,
 } from "./observation-window.ts";
 import { slowStart } from "./slow-start.ts";
 
@@ -68,6 +70,10 @@ export function congestionInitialize(
   memory.fill(recovery + RECOVERY_CONGESTION, 0, CONGESTION_END - RECOVERY_CONGESTION);
   const exact = (choice & ALGORITHM_EXACT) != 0 || algorithm == CongestionAlgorithm.Dctcp;
   const echo: u32 = exact ? CONGESTION_EXACT : 0;
+  // DC-15: for emit() and acknowledge(), which have no look at this record.
+  const marked = <u32>load<u8>(protocol, PROTOCOL_ECHO) & ~ECHO_ECT;
+  const ect: u32 = (choice & ALGORITHM_ECT) != 0 ? ECHO_ECT : 0;
+  store<u8>(protocol, <u8>(marked | ect), PROTOCOL_ECHO);
   if (algorithm == CongestionAlgorithm.None) {
     store<u32>(recovery, CONGESTION_WINDOWLESS | echo, CONGESTION_FLAGS);
     setMaximum(protocol, recovery);
@@ -80,6 +86,8 @@ export function congestionInitialize(
   if (load<u32>(protocol, PROTOCOL_CWND) >= CONGESTION_WINDOW_MAX) {
     store<u32>(protocol, load<u32>(recovery, RECOVERY_INITIAL_WINDOW), PROTOCOL_CWND);
   }
+  const window = load<u32>(protocol, PROTOCOL_CWND);
+  if (window == load<u32>(recovery, RECOVERY_INITIAL_WINDOW)) noteStart(recovery, window);
   if (algorithm == CongestionAlgorithm.Cubic) {
     cubicInitialize(recovery, now);
     // RFC 9406 4.3, RFC 9438 4.10: in the initial slow start, while no ssthresh is known.
@@ -115,6 +123,17 @@ export function congestionOnAck(
 }
 
 /**
+ * The same in fast recovery, where nothing grows: RFC 8257 3.3 (DC-13) counts all bytes that are
+ * acknowledged, marked or not.
+ */
+export function congestionInRecovery(
+  recovery: usize, acked: u32, inFlightBefore: u32, ecnEcho: bool,
+): void {
+  if (algorithmOf(recovery) != CongestionAlgorithm.Dctcp || acked == 0) return;
+  dctcpObserve(recovery, acked, ecnEcho, observe(recovery, acked, inFlightBefore));
+}
+
+/**
  * Fast retransmit begins with `inFlight` bytes unacknowledged, those of limited transmit left out
  * (RFC 5681, 3.2, step 2). Sets ssthresh; the caller sets cwnd from it.
  */
@@ -126,6 +145,7 @@ export function congestionOnLoss(
     setMaximum(protocol, recovery);
     return;
   }
+  lowerRestart(protocol, recovery);
   const flags = load<u32>(recovery, CONGESTION_FLAGS);
   // RFC 3168 6.1.2: losses and marks of one window reduce cwnd once. RFC 8257 3.5: DCTCP answers
   // a loss like any other TCP, since its answer to marks may have been small.
@@ -136,6 +156,19 @@ export function congestionOnLoss(
   } else if (!answered) newRenoReduce(protocol, recovery, inFlight);
   store<u32>(recovery, 0, CONGESTION_ACKED);
   noteReduction(recovery, inFlight, CONGESTION_IN_RECOVERY);
+}
+
+/**
+ * RFC 6928 2 (CC-36): a loss in an initial or restart window of more than 4 KB: those that follow
+ * an idle time are RFC 3390's.
+ */
+function lowerRestart(protocol: usize, recovery: usize): void {
+  if ((load<u32>(recovery, CONGESTION_FLAGS) & CONGESTION_STARTING) == 0) return;
+  const initial = load<u32>(recovery, RECOVERY_INITIAL_WINDOW);
+  if (initial <= LARGE_WINDOW_BYTES) return;
+  const mss: u32 = load<u16>(protocol, PROTOCOL_MSS);
+  const small = min<u32>(4 * mss, max<u32>(2 * mss, SMALL_WINDOW_BYTES));
+  store<u32>(recovery, min<u32>(initial, small), RECOVERY_INITIAL_WINDOW);
 }
 
 /**
@@ -183,7 +216,8 @@ export function congestionOnTimeout(
     setMaximum(protocol, recovery);
     return;
   }
-  // RFC 5681 3.1: a further timeout of the same segment leaves ssthresh alone.
+  lowerRestart(protocol, recovery);
+  // RFC 5681 3.1 (CC-8): a further timeout of the same segment leaves ssthresh alone.
   if (first && algorithm == CongestionAlgorithm.Cubic) cubicTimeout(protocol, recovery);
   else if (first) newRenoReduce(protocol, recovery, inFlight);
   store<u32>(protocol, load<u16>(protocol, PROTOCOL_MSS), PROTOCOL_CWND);
@@ -242,6 +276,7 @@ export function congestionOnIdle(protocol: usize, recovery: usize, now: u64): vo
   const initial = load<u32>(recovery, RECOVERY_INITIAL_WINDOW);
   store<u32>(protocol, min<u32>(cwnd, initial), PROTOCOL_CWND);
   restartObservation(recovery);
+  noteStart(recovery, load<u32>(protocol, PROTOCOL_CWND));
   if (algorithm == CongestionAlgorithm.Cubic) cubicEndEpoch(recovery);
   // RFC 9406 4.3: it may grow the restart window, if by round trips of its own.
   if ((load<u32>(recovery, CONGESTION_FLAGS) & CONGESTION_HYSTART) != 0) hystartBegin(recovery);

@@ -6,8 +6,8 @@
  */
 import {
   CONGESTION_CSS, CONGESTION_FLAGS, CONGESTION_HYSTART, CONGESTION_IN_RECOVERY,
-  CONGESTION_REDUCED, CONGESTION_REDUCED_BY_ECN, CONGESTION_REDUCED_LEFT, CONGESTION_WINDOW_LEFT,
-  CONGESTION_WINDOW_PEAK,
+  CONGESTION_REDUCED, CONGESTION_REDUCED_BY_ECN, CONGESTION_REDUCED_LEFT, CONGESTION_STARTING,
+  CONGESTION_WINDOW_LEFT, CONGESTION_WINDOW_PEAK,
 } from "../../../bindings/abi/congestion.ts";
 
 /**
@@ -48,16 +48,25 @@ export function windowWasUsed(recovery: usize, cwnd: u32): bool {
  * ends HyStart++, since a later slow start knows its ssthresh.
  */
 export function noteReduction(recovery: usize, inFlight: u32, reasons: u32): void {
-  const over = CONGESTION_REDUCED_BY_ECN | CONGESTION_HYSTART | CONGESTION_CSS;
+  const over = CONGESTION_REDUCED_BY_ECN | CONGESTION_HYSTART | CONGESTION_CSS
+    | CONGESTION_STARTING;
   const kept = load<u32>(recovery, CONGESTION_FLAGS) & ~over;
   store<u32>(recovery, kept | CONGESTION_REDUCED | reasons, CONGESTION_FLAGS);
   store<u32>(recovery, inFlight, CONGESTION_REDUCED_LEFT);
 }
 
-/** Counts `acked` bytes towards the end of the window in which cwnd was reduced. */
+/** An initial window, or a restart window, of `bytes` begins. */
+export function noteStart(recovery: usize, bytes: u32): void {
+  const flags = load<u32>(recovery, CONGESTION_FLAGS);
+  if ((flags & CONGESTION_REDUCED) != 0) return;
+  store<u32>(recovery, flags | CONGESTION_STARTING, CONGESTION_FLAGS);
+  store<u32>(recovery, bytes, CONGESTION_REDUCED_LEFT);
+}
+
+/** Counts `acked` bytes towards the end of the window of a reduction, or of the first one. */
 export function passReduction(recovery: usize, acked: u32): void {
   const flags = load<u32>(recovery, CONGESTION_FLAGS);
-  if ((flags & CONGESTION_REDUCED) == 0) return;
+  if ((flags & (CONGESTION_REDUCED | CONGESTION_STARTING)) == 0) return;
   const left = load<u32>(recovery, CONGESTION_REDUCED_LEFT);
   if (acked > left) endReduction(recovery);
   else store<u32>(recovery, left - acked, CONGESTION_REDUCED_LEFT);
@@ -65,6 +74,7 @@ export function passReduction(recovery: usize, acked: u32): void {
 
 /** A new window of data begins: cwnd may be reduced again. */
 export function endReduction(recovery: usize): void {
-  const ended = CONGESTION_REDUCED | CONGESTION_REDUCED_BY_ECN | CONGESTION_IN_RECOVERY;
+  const ended = CONGESTION_REDUCED | CONGESTION_REDUCED_BY_ECN | CONGESTION_IN_RECOVERY
+    | CONGESTION_STARTING;
   store<u32>(recovery, load<u32>(recovery, CONGESTION_FLAGS) & ~ended, CONGESTION_FLAGS);
 }

@@ -12,7 +12,7 @@ import { address, formatAddress } from "../../../host/address.ts";
 import { ControlPlane } from "../../../host/control-plane/control-plane.ts";
 import type { ConnectionEvents } from "../../../host/control-plane/interface.ts";
 import type { ConnectionOptions } from "../../../host/control-plane/interface.ts";
-import { profile, type ProfileName } from "../../../host/control-plane/profile.ts";
+import { type Profile, profile, type ProfileName } from "../../../host/control-plane/profile.ts";
 import type { ControlPlaneLimits } from "../../../host/control-plane/plane.ts";
 import { Burst, type Medium, type Netif } from "../../../host/netif/netif.ts";
 import { buildFrame, onesSum, pseudoSum, type FrameFields } from "../../support/frames.ts";
@@ -180,6 +180,8 @@ export function decode(frame: Uint8Array, medium: Medium): Sent {
 export interface HostOptions {
   readonly medium?: Medium;
   readonly profile?: ProfileName;
+  /** Values in place of the profile's. */
+  readonly change?: Partial<Profile>;
   readonly layout?: Partial<LayoutOptions>;
   readonly limits?: Partial<ControlPlaneLimits>;
   readonly mtu?: number;
@@ -209,7 +211,7 @@ export class Host {
     this.#egress = this.#burst("egress", "egressTable", EGRESS_FRAMES_MAX);
     const random = new Random(options.seed ?? 1);
     this.control = new ControlPlane(this.core, {
-      profile: profile(options.profile ?? "rfc"),
+      profile: { ...profile(options.profile ?? "rfc"), ...options.change },
       entropy: (bytes) => bytes.set(random.bytes(bytes.length)),
       ingress: this.#ingress,
       egress: this.#egress,

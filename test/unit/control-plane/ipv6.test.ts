@@ -31,14 +31,14 @@ function segment(host: Host, fields: object): Uint8Array {
 }
 
 /** An established active connection. */
-function establish(host: Host): { id: number; syn: Sent } {
+function establish(host: Host, options: readonly number[] = []): { id: number; syn: Sent } {
   const id = connect(host);
   host.poll();
   const [syn] = host.feed(advertisement(REMOTE6, 0x60));
   if (syn === undefined) throw new Error("establish: expected a SYN");
   const { sourcePort: destinationPort } = syn;
   const ack = (syn.seq + 1) >>> 0;
-  host.feed(segment(host, { destinationPort, seq: 9000, ack, flags: SYN | ACK }));
+  host.feed(segment(host, { destinationPort, seq: 9000, ack, flags: SYN | ACK, options }));
   return { id, syn };
 }
 
@@ -313,11 +313,11 @@ describe("ICMPv6", () => {
     expect(host.events[2]).toBe(`closed ${id} ${ERRNO.ECONNREFUSED}`);
   });
 
-  test("RFC 8201, 4: packet too big counts in flight and from 1,280 on alone", () => {
+  test("PM-1, PM-2, PM-3, RFC 8201, 4: too big counts in flight and from 1,280 on", () => {
     const host = makeHost();
-    const { id } = establish(host);
-    // The SYN-ACK had no option: 1,220 bytes; TCP_MAXSEG says nothing.
-    expect(host.control.info(id).mss).toBe(1220);
+    // MSS 1400.
+    const { id } = establish(host, [2, 4, 5, 0x78]);
+    expect(host.control.info(id).mss).toBe(1400);
     host.update(id, { append: 3000 });
     const [data] = host.poll() as [Sent];
     host.feed(error(data, 2, 0, 1279));

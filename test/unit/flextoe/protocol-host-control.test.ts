@@ -87,11 +87,13 @@ for (const txSeq of [1000, 0xfffff800]) {
     const before = info(subject);
     raw.post(0, { opcode: AtxOpcode.SetMss, low: 500 });
     raw.post(0, { opcode: AtxOpcode.Retransmit, low: 0 });
-    const all = Array.from({ length: 2 * SEGMENTS }, (_, i) => [i * 500, 500]);
+    const window = CWND / MSS;
+    const all = Array.from({ length: window }, (_, i) => [i * 500, 500]);
     expect(sent(subject)).toEqual(all);
-    expect(info(subject)).toEqual(before);
+    // As many segments as before (RFC 5681, 3.1; CC-28), of half the size.
+    expect(info(subject)).toEqual({ ...before, cwnd: (before.cwnd * 500) / MSS });
     expect(raw.counter(Counter.Timeouts)).toBe(0);
-    expect(raw.inspect()).toMatchObject({ txSent: BYTES, txAvail: 0, retransmits: 2 * SEGMENTS });
+    expect(raw.inspect()).toMatchObject({ txSent: 500 * window, retransmits: window });
     expect(untilTimer(subject)).toBeLessThanOrEqual(1.25 * RTO);
   });
 }

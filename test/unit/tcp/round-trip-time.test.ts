@@ -25,7 +25,7 @@ test("RTO-2: the first sample sets SRTT = R, RTTVAR = R/2, RTO = R + 4 * R/2", (
   ] as const;
   for (const [sample, srtt, rttvar, rto] of rows) {
     const record = new RttRecord(LIMITS);
-    record.exports.rttSample(record.recovery, sample);
+    record.exports.rttSample(record.recovery, sample, 0n);
     expect(record.get(flow.RECOVERY_SRTT)).toBe(srtt);
     expect(record.get(flow.RECOVERY_RTTVAR)).toBe(rttvar);
     expect(record.get(flow.RECOVERY_RTO)).toBe(rto);
@@ -41,7 +41,7 @@ test("RTO-3, RTO-4, RTO-5: later samples follow the equations within floor and c
     let [srtt, rttvar, least] = [0, 0, Number.POSITIVE_INFINITY];
     for (let i = 0; i < 500; i += 1) {
       const sample = 1 + random.below(range);
-      record.exports.rttSample(record.recovery, BigInt(sample));
+      record.exports.rttSample(record.recovery, BigInt(sample), 0n);
       rttvar = i === 0 ? sample / 2 : 0.75 * rttvar + 0.25 * Math.abs(srtt - sample);
       srtt = i === 0 ? sample : 0.875 * srtt + 0.125 * sample;
       least = Math.min(least, sample);
@@ -58,7 +58,7 @@ test("RTO-3, RTO-4, RTO-5: later samples follow the equations within floor and c
 
 test("RTO-18: with a constant RTT the timeout stays above SRTT by the clock's step", () => {
   const record = new RttRecord(NO_FLOOR);
-  for (let i = 0; i < 200; i += 1) record.exports.rttSample(record.recovery, 50n * MS);
+  for (let i = 0; i < 200; i += 1) record.exports.rttSample(record.recovery, 50n * MS, 0n);
   expect(record.get(flow.RECOVERY_SRTT)).toBe(50e6);
   expect(record.get(flow.RECOVERY_RTO)).toBe(50e6 + RTT_GRANULARITY);
 });
@@ -67,14 +67,14 @@ test("threats T06, C08: absurd samples are clamped and RTO stays within its limi
   for (const sample of [0n, 1n, 1n << 31n, 1n << 40n, (1n << 40n) + 1n, 1n << 63n, -1n]) {
     const record = new RttRecord(LIMITS);
     for (let i = 0; i < 100; i += 1) {
-      record.exports.rttSample(record.recovery, sample);
+      record.exports.rttSample(record.recovery, sample, 0n);
       expect(record.get(flow.RECOVERY_SRTT)).toBeGreaterThanOrEqual(1);
       expect(record.get(flow.RECOVERY_SRTT)).toBeLessThanOrEqual(SAMPLE_MAX);
       expect(record.get(flow.RECOVERY_RTO)).toBeGreaterThanOrEqual(200e6);
       expect(record.get(flow.RECOVERY_RTO)).toBeLessThanOrEqual(120e9);
     }
     // And it recovers from them.
-    for (let i = 0; i < 300; i += 1) record.exports.rttSample(record.recovery, 50n * MS);
+    for (let i = 0; i < 300; i += 1) record.exports.rttSample(record.recovery, 50n * MS, 0n);
     expect(record.get(flow.RECOVERY_RTO)).toBe(200e6);
   }
 });
@@ -147,7 +147,7 @@ test("RTO-12, threats T07: the timeout doubles up to the ceiling and never overf
 test("RTO-19: a sample of new data ends the backoff", () => {
   const record = new RttRecord(LIMITS);
   record.backoff = 5;
-  record.exports.rttSample(record.recovery, 100n * MS);
+  record.exports.rttSample(record.recovery, 100n * MS, 0n);
   expect(record.backoff).toBe(0);
   expect(record.exports.rtoWithBackoff(record.recovery)).toBe(300n * MS);
 });
