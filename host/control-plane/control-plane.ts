@@ -47,6 +47,7 @@ import { RouteTable, type NetifConfig } from "./route.ts";
 import { RouterDiscovery } from "./router-discovery.ts";
 import * as R from "./row-table.ts";
 import { raiseMtus } from "./segment-size.ts";
+import { SynCookies } from "./syn-cookie.ts";
 import * as Teardown from "./teardown.ts";
 import { TokenBucket } from "./token-bucket.ts";
 import { sendReset } from "./transmit.ts";
@@ -120,6 +121,7 @@ export class ControlPlane implements C.ControlPlaneApi {
       sequence: new InitialSequence(new KeyedHash(key.subarray(0, 16)), options.initialSequence),
       ports: new EphemeralPorts(portHash, options.entropy, range),
       discovery: new RouterDiscovery(new KeyedHash(drawKey(options.entropy))),
+      cookies: new SynCookies(new KeyedHash(drawKey(options.entropy))),
       pathMtu: new PathMtuCache(),
       timeWait: new R.RowList(rows),
       replays: new ReplayList(),

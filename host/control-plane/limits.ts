@@ -12,6 +12,7 @@ export const CONTROL_PLANE_LIMITS: ControlPlaneLimits = {
   echoBurst: 256,
   portLow: PORT_RANGE_DEFAULT.low,
   portHigh: PORT_RANGE_DEFAULT.high,
+  synCookies: "on",
   synAckRetries: 5,
   userTimeout: 300e9,
   ignoreResetInTimeWait: true,

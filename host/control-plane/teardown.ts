@@ -32,7 +32,7 @@ export function leaveSynQueue(plane: Plane, id: number): void {
   const { rows } = plane;
   if (!rows.has(id, R.ROW_IS_PASSIVE)) return;
   const listener = plane.listeners.get(rows.get(id, R.ROW_LISTENER));
-  if (listener !== undefined) listener.half -= 1;
+  if (listener !== undefined) plane.listeners.leave(listener);
 }
 
 // Everything outside the row that knows it, buffers included.
