@@ -65,5 +65,7 @@ export const enum Counter {
   /** SYN-ACKs that were cookies, and connections that began with one (RFC 4987, 3.6). */
   CookiesSent = 48,
   CookiesAccepted = 49,
+  /** Closing connections that nobody held, reset because there were too many of them. */
+  OrphansReset = 50,
 }
-export const COUNTERS: u32 = 50;
+export const COUNTERS: u32 = 51;

@@ -124,6 +124,7 @@ export class ControlPlane implements C.ControlPlaneApi {
       cookies: new SynCookies(new KeyedHash(drawKey(options.entropy))),
       pathMtu: new PathMtuCache(),
       timeWait: new R.RowList(rows),
+      orphans: new R.RowList(rows),
       replays: new ReplayList(),
       resets: new TokenBucket(limits.resetsPerSecond, limits.resetBurst),
       echoes: new TokenBucket(limits.echoesPerSecond, limits.echoBurst),
@@ -174,10 +175,11 @@ export class ControlPlane implements C.ControlPlaneApi {
   }
 
   get counters(): ControlPlaneCounters {
-    const { rows, timeWait, listeners, neighbors } = this.#plane;
+    const { rows, timeWait, orphans, listeners, neighbors } = this.#plane;
     return {
       connections: rows.used,
       timeWait: timeWait.length,
+      orphans: orphans.length,
       listeners: listeners.size,
       neighbors: neighbors.size,
       neighborChanges: neighbors.changes,

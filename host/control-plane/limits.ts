@@ -15,5 +15,6 @@ export const CONTROL_PLANE_LIMITS: ControlPlaneLimits = {
   synCookies: "on",
   synAckRetries: 5,
   userTimeout: 300e9,
+  orphans: 0,
   ignoreResetInTimeWait: true,
 };

@@ -54,6 +54,8 @@ export interface ControlPlaneLimits {
   readonly synAckRetries: number;
   /** R2 in ns: how long nothing may be acknowledged (RFC 9293 SHLD-11, 3.9.1.1). */
   readonly userTimeout: number;
+  /** Closing connections that nobody holds; 0 = half of the rows. The oldest is reset for more. */
+  readonly orphans: number;
   /** RFC 1337: a RST does not end TIME-WAIT. */
   readonly ignoreResetInTimeWait: boolean;
 }
@@ -63,6 +65,8 @@ export interface ControlPlaneCounters {
   /** Rows in use, TIME-WAIT included. */
   readonly connections: number;
   readonly timeWait: number;
+  /** Connections that nobody holds and that still close. */
+  readonly orphans: number;
   readonly listeners: number;
   readonly neighbors: number;
   /** Changes of a neighbour's hardware address. */
@@ -104,6 +108,8 @@ export interface Plane {
   readonly pathMtu: PathMtuCache;
   /** Released rows in TIME-WAIT, oldest first. */
   readonly timeWait: RowList;
+  /** Released rows that still close, oldest first. */
+  readonly orphans: RowList;
   readonly replays: ReplayList;
   readonly resets: TokenBucket;
   /** For echo replies and ICMP errors. */

@@ -126,7 +126,7 @@ test("no answer to ARP: EHOSTUNREACH; no route: ENETUNREACH at once", () => {
   expect(pair.leftovers()).toEqual([]);
 });
 
-test("a full backlog, no cookies: SYNs are dropped, and get in when somebody accepts", () => {
+test("threats/R04: a full backlog, no cookies: SYNs wait until somebody accepts", () => {
   const pair = new WorldPair({ ...RAW, limits: { synCookies: "off" } });
   const { clientToe, serverToe } = pair;
   const listener = pair.listen(PORT, 2);

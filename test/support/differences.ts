@@ -78,6 +78,7 @@ export const DIFFERENCES: readonly Difference[] = [
       ],
       ["rfc/sending.test.ts", /\bBA-5: /],
       ["rfc/blind-attacks.test.ts", /^BA-14: /],
+      ["threats/injection-rows.test.ts", /^threats\/B03: /],
     ],
   },
   {

@@ -300,7 +300,7 @@ function exchange(c: Court, round: number): string[] {
   return frames.map(toHex);
 }
 
-test("threats/D13 10^6 random descriptors do not touch an honest connection", () => {
+test("threats/D13, W4: 10^6 random descriptors do not touch an honest connection", () => {
   const seed = seedOf(0xd13);
   const random = new Random(seed);
   const attacked = court();
