@@ -157,6 +157,29 @@ describe.each(STARTS)("from ISN %d", (start) => {
     expect(challenge(c)).toBe(1);
   });
 
+  test("BA-12: count and interval of the throttle are the user's", () => {
+    for (const [challengeAcks, challengeIntervalNs] of [
+      [0, 2 ** 30],
+      [3, 2 ** 30],
+      [15, 2 ** 32],
+    ] as const) {
+      const c = new RawConnection(start, { layout: { challengeAcks, challengeIntervalNs } });
+      const count = (): number => {
+        let answered = 0;
+        for (let i = 0; i < 30; i += 1) answered += challenge(c);
+        return answered;
+      };
+      expect(count()).toBe(challengeAcks);
+      expect(count()).toBe(0);
+      c.pass(challengeIntervalNs, challengeIntervalNs);
+      expect(count()).toBe(challengeAcks);
+    }
+    const layout = { challengeAcks: 16 };
+    expect(() => new RawConnection(start, { layout })).toThrow(
+      "expected challengeAcks 0..15, got 16",
+    );
+  });
+
   test("BA-6: by a count of each connection's own (CVE-2016-5696)", () => {
     const c = new RawConnection(start);
     const other = { sourcePort: 40001 };
