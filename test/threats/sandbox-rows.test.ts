@@ -63,7 +63,7 @@ test("threats/W6: raw memory is the data path's own; nothing asks for unchecked 
     return !/-bytes\.ts$|^host\/rmt\/generate/.test(path) && raw.test(read(path));
   });
   expect(outside).toEqual([]);
-  const unchecked = /\b(?:unchecked|changetype|__alloc|__new|heap\.alloc|memory\.grow)\b/;
+  const unchecked = /\b(?:unchecked|__alloc|__new|heap\.alloc|memory\.grow)\b/;
   expect(sources("assembly").filter((path) => unchecked.test(read(path)))).toEqual([]);
 });
 
