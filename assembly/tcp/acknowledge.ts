@@ -120,10 +120,12 @@ export function countUnacked(p: usize): bool {
  */
 export function challenge(core: usize, work: usize, connection: u32, p: usize): void {
   const r = recoveryOf(core, connection);
-  const interval = (load<u32>(core, M.CORE_NOW_TICKS) >>> load<u32>(core, M.CORE_CHALLENGE_SHIFT)) & 15;
+  const shift = load<u32>(core, M.CORE_CHALLENGE_SHIFT);
+  const interval = (load<u32>(core, M.CORE_NOW_TICKS) >>> shift) & 15;
   const before: u32 = load<u8>(r, F.RECOVERY_CHALLENGES);
   const sent = (before & 15) == interval ? before >>> 4 : 0;
-  if (sent >= load<u32>(core, M.CORE_CHALLENGE_ACKS)) return countDrop(core, DropReason.RateLimited);
+  const most = load<u32>(core, M.CORE_CHALLENGE_ACKS);
+  if (sent >= most) return countDrop(core, DropReason.RateLimited);
   store<u8>(r, <u8>(((sent + 1) << 4) | interval), F.RECOVERY_CHALLENGES);
   count(core, Counter.ChallengeAcks);
   act(work, W.ACTION_CHALLENGE);

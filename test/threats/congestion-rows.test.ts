@@ -17,7 +17,7 @@ const furthest = (c: RawConnection, sent: readonly { seq: number; payloadLength:
   Math.max(0, ...sent.map(({ seq, payloadLength }) => ((seq - c.ack) >>> 0) + payloadLength));
 
 describe.each(STARTS)("from ISN %d", (start) => {
-  test("threats/C02: ten thousand duplicate ACKs draw no more than what they could stand for", () => {
+  test("threats/C02: duplicate ACKs draw no more than what they could stand for", () => {
     const c = new RawConnection(start);
     const flight = furthest(c, c.write(60_000));
     expect(flight).toBe(10 * MSS);
@@ -30,7 +30,7 @@ describe.each(STARTS)("from ISN %d", (start) => {
     expect(far).toBeLessThanOrEqual(2 * flight + 2 * MSS);
   });
 
-  test("threats/C03: ACKs ahead of the data earn what was sent, those of unsent data nothing", () => {
+  test("threats/C03: ACKs ahead of data earn what was sent, of unsent data nothing", () => {
     const c = new RawConnection(start);
     let sent = furthest(c, c.write(60_000));
     for (let round = 0; round < 4; round += 1) {
@@ -46,7 +46,7 @@ describe.each(STARTS)("from ISN %d", (start) => {
     }
   });
 
-  test("threats/C05: without the marks that a path has erased, losses still halve the window", () => {
+  test("threats/C05: without marks that a path has erased, losses still halve", () => {
     const peer = new ScriptedPeer();
     const listener = peer.listen(80);
     const options = [2, 4, 3, 232];
@@ -64,7 +64,7 @@ describe.each(STARTS)("from ISN %d", (start) => {
     expect(toe.connections()[0]?.cwnd).toBeLessThanOrEqual(before * 0.7 + MSS);
   });
 
-  test("threats/C07: blocks forged to say that segments arrived twice delay no repair for ever", () => {
+  test("threats/C07: forged blocks of what arrived twice delay no repair for ever", () => {
     const one = new Sender(start, { rack: true, segments: 40 });
     one.raw.now += RTT;
     one.ack(2);

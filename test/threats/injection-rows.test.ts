@@ -124,7 +124,7 @@ describe.each(STARTS)("from ISN %d", (start) => {
   });
 });
 
-test("threats/S03: a socket that connects to its own stack is refused at once, without a loop", () => {
+test("threats/S03: a socket that connects to its own stack is refused at once", () => {
   const peer = new ScriptedPeer();
   const { toe } = peer.stack;
   peer.listen(80);

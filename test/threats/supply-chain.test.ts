@@ -72,7 +72,7 @@ function shipped(folder: string): string[] {
     .flatMap((path) => [`${path}.js`, `${path}.d.ts`]);
 }
 
-test("threats/L4: the package has the compiled sources, two modules, four texts, and no more", () => {
+test("threats/L4: the package has the compiled sources, two modules, four texts", () => {
   const options = ["pack", "--dry-run", "--json", "--ignore-scripts", "--loglevel=error"];
   const text = execFileSync("npm", options, { cwd: ROOT, encoding: "utf8" });
   const [{ files }] = JSON.parse(text) as [{ files: { path: string }[] }];

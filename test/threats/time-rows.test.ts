@@ -1,6 +1,6 @@
 /**
- * Threats T02, T03, T05 and T08: hosts whose time jumps, wraps or comes late. At whole stacks, whose
- * time is what the test says.
+ * Threats T02, T03, T05 and T08: hosts whose time jumps, wraps or comes late. At whole stacks,
+ * whose time is what the test says.
  */
 import { expect, test } from "vitest";
 import { IPPROTO_TCP, SHUT_WR, SO_KEEPALIVE, SOL_SOCKET } from "../../host/libtoe/constants.ts";
@@ -104,7 +104,7 @@ test("threats/T05: polled five seconds late, the timeout doubles once", () => {
   expect(c.pass(0.2 * SECOND)).toHaveLength(1);
 });
 
-test("threats/T08: timers of a connection that is gone do not touch the next one of its row", () => {
+test("threats/T08: timers of a connection that is gone leave the next one alone", () => {
   const peer = new ScriptedPeer({ layout: { connections: 1 } });
   const { toe } = peer.stack;
   const listener = peer.listen(80);
