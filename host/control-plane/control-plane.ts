@@ -32,7 +32,7 @@ import { KeyedHash } from "./keyed-hash.ts";
 import { LinkChanges } from "./link-address.ts";
 import { ListenerTable } from "./listener.ts";
 import { sendSolicitation } from "./neighbor-discovery.ts";
-import { CONTROL_PLANE_LIMITS } from "./limits.ts";
+import { limitsOf } from "./limits.ts";
 import { NeighborCache, type Neighbor } from "./neighbor.ts";
 import { openActive, openPassive } from "./open.ts";
 import { PathMtuCache } from "./path-mtu.ts";
@@ -94,7 +94,7 @@ export class ControlPlane implements C.ControlPlaneApi {
 
   /** Throws RangeError when a limit is out of range. */
   constructor(core: Core, options: ControlPlaneOptions) {
-    const limits = { ...CONTROL_PLANE_LIMITS, ...options.limits };
+    const limits = limitsOf(options.limits);
     const key = new Uint8Array(32);
     options.entropy(key);
     const rows = new R.RowTable(core.map.options.connections + 1);

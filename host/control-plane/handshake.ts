@@ -363,6 +363,21 @@ function interruptSynReceived(plane: Plane, id: number, isReset: boolean): void 
     return;
   }
   countDrop(core, isReset ? DropReason.ResetChallenge : DropReason.SynChallenge);
+  challenge(plane, id);
+}
+
+// BA-6, BA-12: throttled for each connection, as the data path does for those that it has.
+function challenge(plane: Plane, id: number): void {
+  const { rows, core, now } = plane;
+  const { challengeAcks, challengeIntervalNs } = core.map.options;
+  const interval = Math.floor(now / challengeIntervalNs) & 0xfffffff;
+  const before = rows.get(id, R.ROW_CHALLENGES);
+  const sent = before >>> 4 === interval ? before & 15 : 0;
+  if (sent >= challengeAcks) {
+    countDrop(core, DropReason.RateLimited);
+    return;
+  }
+  rows.set(id, R.ROW_CHALLENGES, ((interval << 4) | (sent + 1)) >>> 0);
   sendAcknowledgment(plane, id);
 }
 

@@ -54,6 +54,7 @@ export const ROW_RATE_ACKED = 49; // acknowledged bytes at the start of the poli
 export const ROW_FLOW_LABEL = 50; // of IPv6 (RFC 6437), 20 bits
 export const ROW_MTU_GOOD = 51; // while ROW_MTU is on trial: what it was; 0 = no trial
 export const ROW_TRIAL_EDGE = 52; // SND.NXT when the trial began
+export const ROW_CHALLENGES = 53; // challenge ACKs: 16 times the interval's number, and their count
 const ROW_WORDS = 54;
 
 // Floats of a row (f64). Times are ns; Infinity = no deadline.

@@ -97,6 +97,12 @@ test("SC-1: below the limit no cookie is sent, and all options are kept", () => 
   expect(c.count(Counter.CookiesSent)).toBe(1);
 });
 
+test("modes are off, on and always", () => {
+  const synCookies = "never" as SynCookieMode;
+  const message = 'limits: expected synCookies off|on|always, got "never"';
+  expect(() => new Crowd({ limits: { synCookies } })).toThrow(new RangeError(message));
+});
+
 test("SC-2: above it a cookie is sent, and nothing is kept: no row, entry, timer or chunk", () => {
   for (const synCookies of ["on", "always"] satisfies SynCookieMode[]) {
     const c = new Crowd({ limits: { synCookies } });

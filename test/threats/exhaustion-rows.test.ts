@@ -256,7 +256,7 @@ function shortest(runs: number, run: () => void): number {
   return best;
 }
 
-test("threats/R16: an ACK with four crawling blocks costs a bounded multiple of a plain one", () => {
+test("threats/R16: an ACK with four crawling blocks costs a few plain ones", () => {
   const c = new RawConnection(7000, { syn: [2, 4, 0, 48, 1, 1, 4, 2] });
   c.toe.send(c.fd, new Uint8Array(60_000));
   c.peer.settle();
