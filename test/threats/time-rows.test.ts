@@ -5,6 +5,11 @@
 import { expect, test } from "vitest";
 import { IPPROTO_TCP, SHUT_WR, SO_KEEPALIVE, SOL_SOCKET } from "../../host/libtoe/constants.ts";
 import { TCP_KEEPIDLE } from "../../host/libtoe/constants.ts";
+import { EVENT_CONNECTION, EVENT_GENERATION } from "../../bindings/abi/descriptor.ts";
+import { EVENT_KIND, EventKind } from "../../bindings/abi/descriptor.ts";
+import { CORE_EVENT_COUNT } from "../../bindings/abi/memory-map.ts";
+import { ERRNO } from "../../host/errors.ts";
+import { Connected } from "../unit/control-plane/connected.ts";
 import { RawConnection } from "../rfc/raw-connection.ts";
 import { ACK, FIN, RST, SYN, timestampOption } from "../support/frames.ts";
 import { poolCounts } from "../support/pool-counts.ts";
@@ -124,4 +129,26 @@ test("threats/T08: timers of a connection that is gone leave the next one alone"
     expect(peer.settle()).toEqual([]);
   }
   expect(peer.state(40001)).toBe("ESTABLISHED");
+});
+
+test("threats/T08: what the data path tells of an earlier incarnation is ignored", () => {
+  const c = new Connected({ layout: { connections: 1 } });
+  const { core, control } = c.host;
+  const at = core.map.base.events as number;
+  const tell = (kind: EventKind, generation: number): void => {
+    core.view.setUint32(at + EVENT_KIND, kind, true);
+    core.view.setUint32(at + EVENT_CONNECTION, c.id, true);
+    core.view.setUint32(at + EVENT_GENERATION, generation, true);
+    core.view.setUint32(core.address + CORE_EVENT_COUNT, 1, true);
+    control.handleEvents(c.host.now);
+  };
+  const current = c.host.generation(c.id);
+  const kinds = [EventKind.Timer, EventKind.Reset, EventKind.FinReceived, EventKind.LateData];
+  for (const kind of kinds) {
+    tell(kind, current - 1);
+    tell(kind, current + 1);
+  }
+  expect([c.state, c.host.events]).toEqual(["ESTABLISHED", []]);
+  tell(EventKind.Reset, current);
+  expect(c.host.events).toEqual([`closed ${c.id} ${ERRNO.ECONNRESET}`]);
 });
