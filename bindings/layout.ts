@@ -38,6 +38,10 @@ export interface LayoutOptions {
   readonly bufferBytes: number;
   /** Nanoseconds of a slot of the pacing wheel; a power of two. */
   readonly pacingSlotNs: number;
+  /** Challenge ACKs of a connection in an interval (RFC 5961, 7); 0 sends none. */
+  readonly challengeAcks: number;
+  /** Nanoseconds of that interval; a power of two of 2^20 at least. */
+  readonly challengeIntervalNs: number;
 }
 
 export const LAYOUT_DEFAULTS: LayoutOptions = {
@@ -49,6 +53,8 @@ export const LAYOUT_DEFAULTS: LayoutOptions = {
   frameBytes: 1536,
   bufferBytes: 65536,
   pacingSlotNs: 1024,
+  challengeAcks: 10,
+  challengeIntervalNs: 2 ** 30,
 };
 
 /** Which data path a map is for. */
@@ -108,6 +114,11 @@ function checkOptions(o: LayoutOptions): void {
   within("frameBytes", 576, L.FRAME_BYTES_MAX);
   within("bufferBytes", 0, L.BUFFER_BYTES_MAX);
   within("pacingSlotNs", 2 ** PACING_SLOT_BITS_MIN, 2 ** PACING_SLOT_BITS_MAX);
+  within("challengeAcks", 0, L.CHALLENGE_ACKS_MAX);
+  within("challengeIntervalNs", 2 ** M.TICK_SHIFT, 2 ** (M.TICK_SHIFT + 31));
+  const { challengeIntervalNs } = o;
+  const isPower = Number.isInteger(Math.log2(challengeIntervalNs));
+  check(isPower, "challengeIntervalNs", "a power of two", challengeIntervalNs);
   check(powerOfTwo(o.pacingSlotNs), "pacingSlotNs", "a power of two", o.pacingSlotNs);
   check(powerOfTwo(o.queueDescriptors), "queueDescriptors", "a power of two", o.queueDescriptors);
   check(powerOfTwo(o.chunkBytes), "chunkBytes", "a power of two", o.chunkBytes);
@@ -270,6 +281,8 @@ export function writeHeader(view: DataView, map: Layout, hashKey: readonly [bigi
   put(M.CORE_EGRESS_CAPACITY, options.frameBytes * L.EGRESS_FRAMES_MAX);
   put(M.CORE_INGRESS_CAPACITY, options.frameBytes * L.BATCH_MAX);
   put(M.CORE_BUFFERS_BYTES, options.bufferBytes);
+  put(M.CORE_CHALLENGE_ACKS, options.challengeAcks);
+  put(M.CORE_CHALLENGE_SHIFT, Math.log2(options.challengeIntervalNs) - M.TICK_SHIFT);
   const bases = map.datapath !== "flextoe" ? [...BASES, ...MACHINE_BASES] : BASES;
   for (const [offset, name] of bases) put(offset, base[name] as number);
   put(M.CORE_END, map.pages * PAGE);

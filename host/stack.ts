@@ -13,6 +13,7 @@ import * as M from "../bindings/abi/memory-map.ts";
 import { type Core, type CoreGroup, type CoreSource, createCore } from "../bindings/core.ts";
 import type { LayoutOptions } from "../bindings/layout.ts";
 import { ControlPlane } from "./control-plane/control-plane.ts";
+import type { ControlPlaneLimits } from "./control-plane/plane.ts";
 import { profile as profileNamed } from "./control-plane/profile.ts";
 import type { Profile, ProfileName } from "./control-plane/profile.ts";
 import type { ConnectionInfo } from "./control-plane/interface.ts";
@@ -57,6 +58,8 @@ export interface StackOptions {
   readonly profile?: ProfileName | Profile;
   readonly layout?: Partial<LayoutOptions>;
   readonly name?: string;
+  /** What the control plane is bounded by; each has a default (host/control-plane/limits.ts). */
+  readonly limits?: Partial<ControlPlaneLimits>;
   /** Counts what host and data path would exchange over it, as `contextQueuePairs()`. */
   readonly interconnect?: InterconnectDescription;
   /** Trusted test seam: chooses every ISN (u32) in place of RFC 6528's hash. */
@@ -133,6 +136,7 @@ export class Stack {
     const { initialSequence } = options;
     this.control = new ControlPlane(this.core, {
       ...(initialSequence === undefined ? {} : { initialSequence }),
+      ...(options.limits === undefined ? {} : { limits: options.limits }),
       profile: typeof profile === "string" ? profileNamed(profile) : profile,
       entropy: options.entropy,
       ingress: this.#ingress,

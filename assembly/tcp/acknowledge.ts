@@ -11,7 +11,6 @@ import { Counter } from "../../bindings/abi/counters.ts";
 import { DropReason } from "../../bindings/abi/drop-reason.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
 import { ECN_ECT0, ECN_NOT_ECT } from "../../bindings/abi/ip.ts";
-import { CHALLENGE_ACKS_MAX, CHALLENGE_TICKS_SHIFT } from "../../bindings/abi/limits.ts";
 import * as M from "../../bindings/abi/memory-map.ts";
 import { TCP_ACK_FLAG, TCP_ECE } from "../../bindings/abi/tcp.ts";
 import { TimerKind } from "../../bindings/abi/timer.ts";
@@ -131,10 +130,12 @@ export function countUnacked(p: usize): bool {
  */
 export function challenge(core: usize, work: usize, connection: u32, p: usize): void {
   const r = recoveryOf(core, connection);
-  const interval = (load<u32>(core, M.CORE_NOW_TICKS) >>> CHALLENGE_TICKS_SHIFT) & 15;
+  const shift = load<u32>(core, M.CORE_CHALLENGE_SHIFT);
+  const interval = (load<u32>(core, M.CORE_NOW_TICKS) >>> shift) & 15;
   const before: u32 = load<u8>(r, F.RECOVERY_CHALLENGES);
   const sent = (before & 15) == interval ? before >>> 4 : 0;
-  if (sent == CHALLENGE_ACKS_MAX) return countDrop(core, DropReason.RateLimited);
+  const most = load<u32>(core, M.CORE_CHALLENGE_ACKS);
+  if (sent >= most) return countDrop(core, DropReason.RateLimited);
   store<u8>(r, <u8>(((sent + 1) << 4) | interval), F.RECOVERY_CHALLENGES);
   count(core, Counter.ChallengeAcks);
   act(work, W.ACTION_CHALLENGE);

@@ -43,10 +43,10 @@ export function countDuplicate(
   const mss: u32 = load<u16>(p, F.PROTOCOL_MSS);
   if ((flags & F.FLOW_RECOVERY) != 0) {
     if (modeOf(r) != F.RecoveryMode.NewReno) return refreshAllowance(core, p, r, delivered);
-    // Each one says that a segment has left the network (RFC 6582, 3.2 step 4).
-    const window = load<u32>(p, F.PROTOCOL_CWND);
-    const ceiling = load<u32>(p, F.PROTOCOL_TX_SENT) + load<u32>(r, F.RECOVERY_SSTHRESH) + 4 * mss;
-    if (window < ceiling) store<u32>(p, window + mss, F.PROTOCOL_CWND);
+    // Each one says that a segment has left the network (RFC 6582, 3.2 step 4); no more of them
+    // than there were can have (RFC 5681, 3.2; threats C02).
+    const window = load<u32>(p, F.PROTOCOL_CWND) + mss;
+    if (window <= load<u32>(r, F.RECOVERY_WINDOW)) store<u32>(p, window, F.PROTOCOL_CWND);
     return;
   }
   const duplicates = <u32>load<u8>(p, F.PROTOCOL_DUP_ACKS) + 1;
@@ -90,6 +90,7 @@ export function enterRecovery(core: usize, work: usize, p: usize, r: usize): voi
     return enterReduction(p, r);
   }
   store<u32>(p, ssthresh + DUP_ACK_THRESHOLD * mss, F.PROTOCOL_CWND);
+  boundInflation(p, r);
   setFlags(p, flagsOf(p) | F.FLOW_RECOVERY | F.FLOW_RETRANSMIT);
 }
 
@@ -110,7 +111,14 @@ export function acknowledgeInRecovery(core: usize, p: usize, r: usize, acked: u3
   window = window > acked + mss ? window - acked : mss;
   if (acked >= mss) window += mss;
   store<u32>(p, window, F.PROTOCOL_CWND);
+  boundInflation(p, r);
   setFlags(p, flags | F.FLOW_RETRANSMIT);
+}
+
+/** Fast recovery's window when all that is in flight now has left the network. */
+function boundInflation(p: usize, r: usize): void {
+  const most = load<u32>(p, F.PROTOCOL_TX_SENT) + load<u32>(r, F.RECOVERY_SSTHRESH);
+  store<u32>(r, most + 4 * <u32>load<u16>(p, F.PROTOCOL_MSS), F.RECOVERY_WINDOW);
 }
 
 /** ECHO_LOSS as log and probe ask for it: acknowledgments are not predicted then. */
@@ -164,4 +172,5 @@ export function recoverWithWindow(core: usize, p: usize, r: usize): void {
   announceReduction(p);
   if (modeOf(r) != F.RecoveryMode.NewReno) return resumeRecovery(p, r);
   store<u32>(p, load<u32>(r, F.RECOVERY_SSTHRESH), F.PROTOCOL_CWND);
+  boundInflation(p, r);
 }

@@ -62,5 +62,10 @@ export const enum Counter {
   /** Tail loss probes (RFC 8985, 7), and recoveries that proved to be for nothing (RFC 3522). */
   TailLossProbes = 46,
   SpuriousRecoveries = 47,
+  /** SYN-ACKs that were cookies, and connections that began with one (RFC 4987, 3.6). */
+  CookiesSent = 48,
+  CookiesAccepted = 49,
+  /** Closing connections that nobody held, reset because there were too many of them. */
+  OrphansReset = 50,
 }
-export const COUNTERS: u32 = 48;
+export const COUNTERS: u32 = 51;

@@ -66,5 +66,7 @@ export const enum DropReason {
   ExtensionOption = 52,
   RoutingHeader = 53,
   NdpIgnored = 54,
+  /** An ACK for a listener that sends SYN cookies, and this is none, or an old one. */
+  CookieInvalid = 55,
 }
-export const DROP_REASONS: u32 = 55;
+export const DROP_REASONS: u32 = 56;

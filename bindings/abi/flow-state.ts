@@ -156,7 +156,10 @@ export const RECOVERY_FIN_SEQ: u32 = 124; // u32: of a FIN received out of order
 export const RECOVERY_CONGESTION: u32 = 128; // 64 bytes
 /** Send log of the flight (abi/send-log.ts), 0 = none. */
 export const RECOVERY_LOG: u32 = 192; // u32
-/** Congestion window while PROTOCOL_CWND is an allowance (RecoveryMode.Timeout). */
+/**
+ * Congestion window while PROTOCOL_CWND is an allowance (RecoveryMode.Timeout); in NewReno's
+ * recovery the most that duplicate ACKs may inflate it to.
+ */
 export const RECOVERY_WINDOW: u32 = 196; // u32: bytes
 /** When the retransmission timer is due, whatever TimerKind.Retransmit stands for now. */
 export const RECOVERY_RTO_DEADLINE: u32 = 200; // u64

@@ -66,8 +66,7 @@ export const DUP_ACK_THRESHOLD: u32 = 3;
 export const NETIFS_MAX: u32 = 8;
 /** Segments that one turn of a flow may send before the next flow's turn. */
 export const TURN_SEGMENTS_MAX: u32 = 8;
-/** Challenge ACKs of a connection (RFC 5961, section 7), at most 15, in 2^10 ticks (1.07 s). */
-export const CHALLENGE_ACKS_MAX: u32 = 10;
-export const CHALLENGE_TICKS_SHIFT: u32 = 10;
+/** Challenge ACKs of a connection in an interval (RFC 5961, section 7): what a count holds. */
+export const CHALLENGE_ACKS_MAX: u32 = 15;
 /** Bytes of an application's registered buffers. */
 export const BUFFER_BYTES_MAX: u32 = 1 << 28;

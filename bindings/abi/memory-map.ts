@@ -56,6 +56,9 @@ export const CORE_EGRESS_COUNT: u32 = 200; // u32: frames to send; step() adds, 
 export const CORE_EGRESS_BYTES: u32 = 204; // u32: bytes used in the egress span; host zeroes
 export const CORE_EVENT_COUNT: u32 = 208; // u32: events; step() adds, host zeroes
 export const CORE_INTERRUPTS: u32 = 212; // u32: a bit per context that fired; host zeroes
+/** Challenge ACKs of a connection in an interval of 2^shift ticks (BA-12); written once. */
+export const CORE_CHALLENGE_ACKS: u32 = 216; // u32: 0 to CHALLENGE_ACKS_MAX
+export const CORE_CHALLENGE_SHIFT: u32 = 220; // u32
 export const CORE_NETIF_CREDIT: u32 = 224; // 8 x u32: frames that each carrier takes; host writes
 export const CORE_NETIF_MEDIUM: u32 = 256; // 8 x u32: bytes of link header, 14 or 0; host writes
 /** A direct link to another core of this memory, which turn() serves by itself. */

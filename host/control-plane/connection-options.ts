@@ -31,6 +31,13 @@ export function windowScale(shift: number): number {
   return Math.min(WINDOW_SCALE_MAX, Math.max(0, shift - 15));
 }
 
+/** RFC 7323, 2.3: once and for all, so for the largest window that there may be. */
+export function offeredScale(options: ConnectionOptions, chunkBytes: number): number {
+  return windowScale(
+    bufferShift(Math.max(options.receiveBuffer, options.receiveBufferMax), chunkBytes),
+  );
+}
+
 function flagsOf(options: ConnectionOptions): number {
   return (
     (options.noDelay ? R.OPTION_NO_DELAY : 0) |
@@ -73,8 +80,7 @@ export function writeOptions(plane: Plane, id: number, options: ConnectionOption
   rows.set(id, R.ROW_RX_SHIFT, rxShift);
   rows.set(id, R.ROW_RX_LIMIT, Math.max(rxShift, most));
   rows.set(id, R.ROW_TX_SHIFT, bufferShift(options.sendBuffer, chunkBytes));
-  // RFC 7323, 2.3: once and for all, so for the largest window that there may be.
-  rows.set(id, R.ROW_LOCAL_SCALE, windowScale(Math.max(rxShift, most)));
+  rows.set(id, R.ROW_LOCAL_SCALE, offeredScale(options, chunkBytes));
   // Shifts: a power by ** is a call.
   rows.set(id, R.ROW_ANNOUNCED, granted < 16 ? 1 << granted : 65535);
   const retries = options.synRetries > 0 ? options.synRetries : profile.synRetries;

@@ -32,7 +32,7 @@ import { KeyedHash } from "./keyed-hash.ts";
 import { LinkChanges } from "./link-address.ts";
 import { ListenerTable } from "./listener.ts";
 import { sendSolicitation } from "./neighbor-discovery.ts";
-import { CONTROL_PLANE_LIMITS } from "./limits.ts";
+import { limitsOf } from "./limits.ts";
 import { NeighborCache, type Neighbor } from "./neighbor.ts";
 import { openActive, openPassive } from "./open.ts";
 import { PathMtuCache } from "./path-mtu.ts";
@@ -47,6 +47,7 @@ import { RouteTable, type NetifConfig } from "./route.ts";
 import { RouterDiscovery } from "./router-discovery.ts";
 import * as R from "./row-table.ts";
 import { raiseMtus } from "./segment-size.ts";
+import { SynCookies } from "./syn-cookie.ts";
 import * as Teardown from "./teardown.ts";
 import { TokenBucket } from "./token-bucket.ts";
 import { sendReset } from "./transmit.ts";
@@ -93,7 +94,7 @@ export class ControlPlane implements C.ControlPlaneApi {
 
   /** Throws RangeError when a limit is out of range. */
   constructor(core: Core, options: ControlPlaneOptions) {
-    const limits = { ...CONTROL_PLANE_LIMITS, ...options.limits };
+    const limits = limitsOf(options.limits);
     const key = new Uint8Array(32);
     options.entropy(key);
     const rows = new R.RowTable(core.map.options.connections + 1);
@@ -120,8 +121,10 @@ export class ControlPlane implements C.ControlPlaneApi {
       sequence: new InitialSequence(new KeyedHash(key.subarray(0, 16)), options.initialSequence),
       ports: new EphemeralPorts(portHash, options.entropy, range),
       discovery: new RouterDiscovery(new KeyedHash(drawKey(options.entropy))),
+      cookies: new SynCookies(new KeyedHash(drawKey(options.entropy))),
       pathMtu: new PathMtuCache(),
       timeWait: new R.RowList(rows),
+      orphans: new R.RowList(rows),
       replays: new ReplayList(),
       resets: new TokenBucket(limits.resetsPerSecond, limits.resetBurst),
       echoes: new TokenBucket(limits.echoesPerSecond, limits.echoBurst),
@@ -172,10 +175,11 @@ export class ControlPlane implements C.ControlPlaneApi {
   }
 
   get counters(): ControlPlaneCounters {
-    const { rows, timeWait, listeners, neighbors } = this.#plane;
+    const { rows, timeWait, orphans, listeners, neighbors } = this.#plane;
     return {
       connections: rows.used,
       timeWait: timeWait.length,
+      orphans: orphans.length,
       listeners: listeners.size,
       neighbors: neighbors.size,
       neighborChanges: neighbors.changes,

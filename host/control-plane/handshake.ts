@@ -11,13 +11,11 @@ import type { IpAddress } from "../address.ts";
 import { ERRNO } from "../errors.ts";
 import { sourceHigh, sourceLow } from "../wire/ethernet.ts";
 import { stripSyn } from "../wire/tcp.ts";
-import { writeOptions } from "./connection-options.ts";
 import { ConnectionEvent, ConnectionState } from "./connection-state.ts";
 import { setDeadline } from "./deadlines.ts";
-import { bindRow, installRow, lookupTuple, unbindRow } from "./install.ts";
+import { installRow, lookupTuple } from "./install.ts";
 import { restartKeepAlive } from "./keep-alive.ts";
 import { confirmNextHop, nextHop } from "./link-address.ts";
-import type { Listener } from "./listener.ts";
 import { negotiate, negotiateEcn, noteWindow } from "./negotiation.ts";
 import type { Neighbor } from "./neighbor.ts";
 import { change, countDrop, stateOf, type Plane } from "./plane.ts";
@@ -27,7 +25,7 @@ import { R1 } from "./retransmission-policy.ts";
 import * as R from "./row-table.ts";
 import { beginSearch } from "./segment-size.ts";
 import { isAcceptable } from "./sequence-check.ts";
-import { allocateRow, dropConnection, freeRow, leaveSynQueue, settle } from "./teardown.ts";
+import { dropConnection, leaveSynQueue, settle } from "./teardown.ts";
 import { linkMtu, sendAcknowledgment, sendResetTo, sendSyn } from "./transmit.ts";
 
 /** Longest wait between two SYNs. */
@@ -172,8 +170,9 @@ export function handshakeTimeout(plane: Plane, id: number): void {
 function establish(plane: Plane, id: number, via: Interface, event: ConnectionEvent): boolean {
   const { rows, now } = plane;
   const isFirst = rows.get(id, R.ROW_RETRIES) === 0;
-  // RFC 6298, 3 (Karn): no sample when the SYN was sent more than once.
-  rows.setTime(id, R.TIME_RTT, isFirst ? Math.max(1, now - rows.time(id, R.TIME_SENT)) : 0);
+  // RFC 6298, 3 (Karn): no sample when the SYN was sent more than once, or nobody knows when.
+  const sent = rows.time(id, R.TIME_SENT);
+  rows.setTime(id, R.TIME_RTT, isFirst && sent > 0 ? Math.max(1, now - sent) : 0);
   beginSearch(plane, id);
   if (installRow(plane, id, via) !== InstallStatus.Ok) return false;
   change(plane, id, event);
@@ -229,7 +228,8 @@ function establishSimultaneous(plane: Plane, id: number, via: Interface): void {
   events.opened(id, rows.get(id, R.ROW_GENERATION), 0);
 }
 
-function establishPassive(plane: Plane, id: number, via: Interface): void {
+/** The peer acknowledged our SYN-ACK: the connection joins its listener's accept queue. */
+export function establishPassive(plane: Plane, id: number, via: Interface): void {
   const { rows, events, core } = plane;
   const listener = plane.listeners.get(rows.get(id, R.ROW_LISTENER));
   if (listener === undefined) {
@@ -242,7 +242,7 @@ function establishPassive(plane: Plane, id: number, via: Interface): void {
     countDrop(core, DropReason.BacklogFull);
     return;
   }
-  listener.half -= 1;
+  plane.listeners.leave(listener);
   replayRest(plane, id);
   rows.lower(id, R.ROW_IS_RELEASED);
   rows.raise(id, R.ROW_IS_ACCEPTABLE);
@@ -291,7 +291,7 @@ export function receiveSynSent(plane: Plane, id: number, via: Interface): void {
 }
 
 /** Later segments of this connection go back where this frame came from. */
-function rememberLink(plane: Plane, id: number, via: Interface): void {
+export function rememberLink(plane: Plane, id: number, via: Interface): void {
   const { rows, ingress, frame } = plane;
   if (via.medium === "ethernet") {
     rows.set(id, R.ROW_LINK_HIGH, sourceHigh(ingress, frame.offset));
@@ -363,6 +363,21 @@ function interruptSynReceived(plane: Plane, id: number, isReset: boolean): void 
     return;
   }
   countDrop(core, isReset ? DropReason.ResetChallenge : DropReason.SynChallenge);
+  challenge(plane, id);
+}
+
+// BA-6, BA-12: throttled for each connection, as the data path does for those that it has.
+function challenge(plane: Plane, id: number): void {
+  const { rows, core, now } = plane;
+  const { challengeAcks, challengeIntervalNs } = core.map.options;
+  const interval = Math.floor(now / challengeIntervalNs) & 0xfffffff;
+  const before = rows.get(id, R.ROW_CHALLENGES);
+  const sent = before >>> 4 === interval ? before & 15 : 0;
+  if (sent >= challengeAcks) {
+    countDrop(core, DropReason.RateLimited);
+    return;
+  }
+  rows.set(id, R.ROW_CHALLENGES, ((interval << 4) | (sent + 1)) >>> 0);
   sendAcknowledgment(plane, id);
 }
 
@@ -381,54 +396,6 @@ function acknowledgeSynReceived(plane: Plane, id: number, via: Interface): void 
   noteWindow(plane, id);
   if (rows.has(id, R.ROW_IS_PASSIVE)) establishPassive(plane, id, via);
   else establishSimultaneous(plane, id, via);
-}
-
-/**
- * A SYN for a listener (RFC 9293, 3.10.7.2). `beyond` is the last number that an incarnation in
- * TIME-WAIT used. The connection that has the tuple already, or 0.
- */
-export function receiveListen(
-  plane: Plane,
-  listener: Listener,
-  via: Interface,
-  beyond?: number,
-): number {
-  const { rows, segment, core } = plane;
-  const isFull = listener.half >= listener.backlog || listener.accepts.length >= listener.backlog;
-  const id = isFull ? 0 : allocateRow(plane);
-  if (id === 0) {
-    countDrop(core, DropReason.BacklogFull);
-    return 0;
-  }
-  writeEndpoints(plane, id, via, segment.destination, segment.source);
-  rows.set(id, R.ROW_LOCAL_PORT, segment.destinationPort);
-  rows.set(id, R.ROW_REMOTE_PORT, segment.sourcePort);
-  rows.set(id, R.ROW_CONTEXT, listener.context);
-  // Nobody but the listener knows the row until it is established.
-  rows.raise(id, R.ROW_IS_RELEASED);
-  const status = bindRow(plane, id);
-  if (status !== InstallStatus.Ok) {
-    freeRow(plane, id);
-    if (status === InstallStatus.Exists) return lookupSegment(plane);
-    countDrop(core, DropReason.BacklogFull);
-    return 0;
-  }
-  if (!writeOptions(plane, id, listener.options)) {
-    unbindRow(plane, id);
-    freeRow(plane, id);
-    countDrop(core, DropReason.BacklogFull);
-    return 0;
-  }
-  rows.raise(id, R.ROW_IS_PASSIVE);
-  rows.set(id, R.ROW_LISTENER, listener.id);
-  chooseSequence(plane, id, beyond);
-  negotiate(plane, id, false);
-  rememberLink(plane, id, via);
-  change(plane, id, ConnectionEvent.PassiveOpen);
-  change(plane, id, ConnectionEvent.ReceiveSyn);
-  listener.half += 1;
-  transmitSyn(plane, id);
-  return 0;
 }
 
 /** The connection with the tuple of the segment at hand, or 0. */

@@ -17,6 +17,8 @@ export interface Listener {
   readonly options: ConnectionOptions;
   /** Half-open connections. */
   half: number;
+  /** When the last SYN cookie was sent, in ns. */
+  cookieAt: number;
   /** Established connections that nobody accepted yet. */
   readonly accepts: RowList;
 }
@@ -35,6 +37,7 @@ export class ListenerTable {
   readonly #byPort = new Map<number, Listener[]>();
   readonly #byId = new Map<number, Listener>();
   #next = 1;
+  #half = 0;
 
   constructor(rows: RowTable) {
     this.#rows = rows;
@@ -42,6 +45,23 @@ export class ListenerTable {
 
   get size(): number {
     return this.#byId.size;
+  }
+
+  /** Half-open connections of all listeners. */
+  get half(): number {
+    return this.#half;
+  }
+
+  /** One more half-open connection. */
+  enter(listener: Listener): void {
+    listener.half += 1;
+    this.#half += 1;
+  }
+
+  /** One less. */
+  leave(listener: Listener): void {
+    listener.half -= 1;
+    this.#half -= 1;
   }
 
   get(id: number): Listener | undefined {
@@ -76,8 +96,8 @@ export class ListenerTable {
   ): Listener {
     const accepts = new RowList(this.#rows);
     const id = this.#next++;
-    const half = 0;
-    const listener = { id, port, address, ipv6Only, backlog, context, options, half, accepts };
+    const counts = { half: 0, cookieAt: -Infinity };
+    const listener = { id, port, address, ipv6Only, backlog, context, options, accepts, ...counts };
     this.#byId.set(id, listener);
     const listeners = this.#byPort.get(port);
     if (listeners === undefined) this.#byPort.set(port, [listener]);

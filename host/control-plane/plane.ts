@@ -24,8 +24,15 @@ import type { Profile } from "./profile.ts";
 import type { RouteTable } from "./route.ts";
 import type { RouterDiscovery } from "./router-discovery.ts";
 import { ROW_STATE, type RowList, type RowTable } from "./row-table.ts";
+import type { SynCookies } from "./syn-cookie.ts";
 import type { TokenBucket } from "./token-bucket.ts";
 import type { ReplayList } from "./replay-list.ts";
+
+/**
+ * SYN cookies (RFC 4987, 3.6): never; when a listener's backlog or half of the rows are half open;
+ * or for every SYN.
+ */
+export type SynCookieMode = "off" | "on" | "always";
 
 /** Limits of a control plane; each has a default in control-plane.ts. */
 export interface ControlPlaneLimits {
@@ -42,12 +49,15 @@ export interface ControlPlaneLimits {
   /** Ephemeral ports. */
   readonly portLow: number;
   readonly portHigh: number;
+  readonly synCookies: SynCookieMode;
   /** Retransmissions of a SYN-ACK (RFC 9293 MUST-20; threats B12). */
   readonly synAckRetries: number;
   /** R2 in ns: how long nothing may be acknowledged (RFC 9293 SHLD-11, 3.9.1.1). */
   readonly userTimeout: number;
   /** RFC 5482: the user timeout option is sent and heeded. */
   readonly userTimeoutOption: boolean;
+  /** Closing connections that nobody holds; 0 = half of the rows. The oldest is reset for more. */
+  readonly orphans: number;
   /** RFC 1337: a RST does not end TIME-WAIT. */
   readonly ignoreResetInTimeWait: boolean;
 }
@@ -57,6 +67,8 @@ export interface ControlPlaneCounters {
   /** Rows in use, TIME-WAIT included. */
   readonly connections: number;
   readonly timeWait: number;
+  /** Connections that nobody holds and that still close. */
+  readonly orphans: number;
   readonly listeners: number;
   readonly neighbors: number;
   /** Changes of a neighbour's hardware address. */
@@ -93,10 +105,13 @@ export interface Plane {
   readonly commands: CommandQueue;
   readonly egress: ControlEgress;
   readonly sequence: InitialSequence;
+  readonly cookies: SynCookies;
   readonly ports: EphemeralPorts;
   readonly pathMtu: PathMtuCache;
   /** Released rows in TIME-WAIT, oldest first. */
   readonly timeWait: RowList;
+  /** Released rows that still close, oldest first. */
+  readonly orphans: RowList;
   readonly replays: ReplayList;
   readonly resets: TokenBucket;
   /** For echo replies and ICMP errors. */

@@ -10,8 +10,10 @@ import { destinationHigh, isGroupAddress } from "../wire/ethernet.ts";
 import { ipVersion, ipv4Protocol } from "../wire/ipv4.ts";
 import { receiveArp, type ArpState } from "./arp.ts";
 import { ConnectionState } from "./connection-state.ts";
-import { lookupSegment, receiveListen, receiveSynReceived, receiveSynSent } from "./handshake.ts";
+import { lookupSegment, receiveSynReceived, receiveSynSent } from "./handshake.ts";
 import { receiveIcmp } from "./icmp.ts";
+import { findListener, receiveCookie, receiveListen } from "./passive-open.ts";
+import { receiveOtherCookie } from "./passive-open.ts";
 import { countDrop, stateOf, type Plane } from "./plane.ts";
 import type { Interface } from "./route.ts";
 import * as R from "./row-table.ts";
@@ -102,7 +104,7 @@ function receiveConnected(plane: Plane, id: number, via: Interface): void {
       receiveSynSent(plane, id, via);
       return;
     case ConnectionState.SynReceived:
-      receiveSynReceived(plane, id, via);
+      if (!receiveOtherCookie(plane, id, via)) receiveSynReceived(plane, id, via);
       return;
     case ConnectionState.TimeWait:
       if (!reopen(plane, id, via)) receiveTimeWait(plane, id);
@@ -125,13 +127,6 @@ function reopen(plane: Plane, id: number, via: Interface): boolean {
   return true;
 }
 
-function findListener(plane: Plane): ReturnType<Plane["listeners"]["find"]> {
-  const { segment, listeners } = plane;
-  const source = Number(BigInt.asUintN(32, BigInt(segment.source)));
-  const spread = (source ^ (segment.sourcePort * 0x9e3779b1)) >>> 8;
-  return listeners.find(segment.destination, segment.destinationPort, spread);
-}
-
 // CLOSED and LISTEN (RFC 9293, 3.10.7.1, 3.10.7.2).
 function receiveUnknown(plane: Plane, via: Interface): void {
   const { segment, core, frame } = plane;
@@ -146,7 +141,7 @@ function receiveUnknown(plane: Plane, via: Interface): void {
     receiveConnected(plane, existing, via);
     return;
   }
-  if (opens) return;
+  if (opens || receiveCookie(plane, via)) return;
   if (listener !== undefined) {
     // RFC 9293, 3.10.7.2, fourth step: neither RST, ACK nor SYN, so nothing for a listener.
     countDrop(core, DropReason.NoAck);

@@ -58,7 +58,9 @@ export function retransmissionTimeout(plane: Plane, id: number, persist: boolean
   noteProgress(plane, id, seen);
   // RFC 9293 MUST-37: as long as the peer answers, a closed window is no failure. The clock runs
   // from the first probe without an answer, however far apart probes are.
-  if (persist && seen.lastReceive >= rows.time(id, R.TIME_SENT)) {
+  // An orphan has nobody who could end it: its clock runs on (RFC 6429, 4; threats R05).
+  const isOrphan = rows.has(id, R.ROW_IS_ORPHAN);
+  if (persist && !isOrphan && seen.lastReceive >= rows.time(id, R.TIME_SENT)) {
     rows.setTime(id, R.TIME_STALLED, now);
     rows.set(id, R.ROW_RETRIES, 0);
   }

@@ -32,7 +32,7 @@ export const ROW_ANNOUNCED = 27; // bytes of window in our last segment of the h
 export const ROW_RETRIES = 28; // SYN or SYN-ACK; then timeouts in a row
 export const ROW_LINK_HIGH = 29; // next hop's hardware address
 export const ROW_LINK_LOW = 30;
-export const ROW_NEXT = 31; // accept queue, or TIME-WAIT in order of age
+export const ROW_NEXT = 31; // accept queue, orphans or TIME-WAIT in order of age
 export const ROW_PREVIOUS = 32;
 export const ROW_RX_SHIFT = 33;
 export const ROW_TX_SHIFT = 34;
@@ -54,6 +54,8 @@ export const ROW_RATE_ACKED = 49; // acknowledged bytes at the start of the poli
 export const ROW_FLOW_LABEL = 50; // of IPv6 (RFC 6437), 20 bits
 export const ROW_MTU_GOOD = 51; // while ROW_MTU is on trial: what it was; 0 = no trial
 export const ROW_TRIAL_EDGE = 52; // SND.NXT when the trial began
+// Challenge ACKs before there is data to try with: 16 times the interval's number, and their count.
+export const ROW_CHALLENGES = 52;
 export const ROW_ADOPTED = 53; // user timeout by the peer's option (RFC 5482), s; 0 = none
 const ROW_WORDS = 54;
 
@@ -117,6 +119,8 @@ export const ROW_HAS_LINK = 0x4000;
 /** Soft error at R1 was reported for this stall (RFC 9293 SHLD-9). */
 export const ROW_WARNED = 0x8000;
 export const ROW_IS_IPV6 = 0x10000;
+/** In the list of orphans. */
+export const ROW_IS_ORPHAN = 0x20000;
 
 // ROW_OPTIONS.
 export const OPTION_NO_DELAY = 1;

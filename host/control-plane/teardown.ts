@@ -3,6 +3,7 @@
  * aborts, orphans. Invariants: a connection that libTOE knows gets closed() once, unless libTOE let
  * go first; its row, and with an orderly end also its buffers, stay until release() or abort().
  */
+import { Counter } from "../../bindings/abi/counters.ts";
 import { FLOW_TIMESTAMPS } from "../../bindings/abi/flow-state.ts";
 import { DropReason } from "../../bindings/abi/drop-reason.ts";
 import { seqAfter, seqBefore } from "../../bindings/abi/seq.ts";
@@ -12,7 +13,7 @@ import { ConnectionEvent, ConnectionState } from "./connection-state.ts";
 import { clearDeadlines, setDeadline, setOnlyDeadline } from "./deadlines.ts";
 import { inspect, sendNext } from "./inspection.ts";
 import { uninstallRow, unbindRow } from "./install.ts";
-import { change, countDrop, stateOf, type Plane } from "./plane.ts";
+import { change, countDrop, countEvent, stateOf, type Plane } from "./plane.ts";
 import * as R from "./row-table.ts";
 import { isAcceptable } from "./sequence-check.ts";
 import { sendAcknowledgment } from "./transmit.ts";
@@ -32,13 +33,14 @@ export function leaveSynQueue(plane: Plane, id: number): void {
   const { rows } = plane;
   if (!rows.has(id, R.ROW_IS_PASSIVE)) return;
   const listener = plane.listeners.get(rows.get(id, R.ROW_LISTENER));
-  if (listener !== undefined) listener.half -= 1;
+  if (listener !== undefined) plane.listeners.leave(listener);
 }
 
 // Everything outside the row that knows it, buffers included.
 function detach(plane: Plane, id: number): void {
   const { rows } = plane;
   clearDeadlines(plane, id);
+  leaveOrphans(plane, id);
   uninstallRow(plane, id);
   unbindRow(plane, id);
   if (!rows.has(id, R.ROW_IS_LISTED)) return;
@@ -94,6 +96,7 @@ function capture(plane: Plane, id: number): void {
 
 function surrender(plane: Plane, id: number): void {
   capture(plane, id);
+  leaveOrphans(plane, id);
   uninstallRow(plane, id);
   plane.timeWait.append(id);
   plane.rows.raise(id, R.ROW_IS_LISTED);
@@ -210,6 +213,25 @@ export function abortRow(plane: Plane, id: number): void {
   settle(plane, id, 0);
 }
 
+// Threats R05: peers that neither take the rest nor go away would fill the table. The oldest has
+// had the longest time; its peer learns of it by a RST.
+function joinOrphans(plane: Plane, id: number): void {
+  const { rows, orphans, limits } = plane;
+  const most = limits.orphans > 0 ? limits.orphans : Math.max(1, (rows.count - 1) >> 1);
+  if (orphans.length >= most) {
+    countEvent(plane.core, Counter.OrphansReset);
+    dropConnection(plane, orphans.first, ERRNO.ECONNRESET, true);
+  }
+  orphans.append(id);
+  rows.raise(id, R.ROW_IS_ORPHAN);
+}
+
+function leaveOrphans({ rows, orphans }: Plane, id: number): void {
+  if (!rows.has(id, R.ROW_IS_ORPHAN)) return;
+  orphans.remove(id);
+  rows.lower(id, R.ROW_IS_ORPHAN);
+}
+
 function leaveAcceptQueue(plane: Plane, id: number): void {
   const { rows } = plane;
   if (!rows.has(id, R.ROW_IS_ACCEPTABLE)) return;
@@ -246,6 +268,7 @@ export function releaseRow(plane: Plane, id: number): void {
     case ConnectionState.LastAck:
       if (resets) break;
       rows.raise(id, R.ROW_IS_RELEASED);
+      joinOrphans(plane, id);
       if (state === ConnectionState.FinWait2) watchOrphan(plane, id);
       return;
     default:

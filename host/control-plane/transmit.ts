@@ -74,6 +74,17 @@ function ecnFlags(plane: Plane, id: number, isSynAck: boolean): number {
   return 0;
 }
 
+/** RFC 9293 SHLD-5, MAY-3, MUST-67: in every SYN, and never more than we can receive. */
+export function announcedMss(
+  plane: Plane,
+  via: Interface,
+  isIpv6: boolean,
+  maxSegment: number,
+): number {
+  const largest = linkMtu(plane, via) - headerBytes(isIpv6);
+  return maxSegment > 0 ? Math.min(maxSegment, largest) : largest;
+}
+
 /**
  * Sends the row's SYN or, in SYN-RECEIVED, SYN-ACK. A SYN offers what the data path has; a SYN-ACK
  * repeats what the peer's SYN offered (RFC 7323, 2.2 and 3.2; RFC 2018, 2).
@@ -89,10 +100,7 @@ export function sendSyn(plane: Plane, id: number): boolean {
   out.flags = TCP_SYN | (answers ? TCP_ACK_FLAG : 0) | ecnFlags(plane, id, answers);
   // RFC 7323, 2.2: the window of a SYN is never scaled.
   out.window = rows.get(id, R.ROW_ANNOUNCED);
-  // RFC 9293 SHLD-5, MAY-3, MUST-67: always, and never more than we can receive.
-  const chosen = rows.get(id, R.ROW_MAX_SEGMENT);
-  const largest = linkMtu(plane, via) - headerBytes(rows.has(id, R.ROW_IS_IPV6));
-  out.mss = chosen > 0 ? Math.min(chosen, largest) : largest;
+  out.mss = announcedMss(plane, via, rows.has(id, R.ROW_IS_IPV6), rows.get(id, R.ROW_MAX_SEGMENT));
   if (!answers || rows.has(id, R.ROW_HAS_SCALE)) {
     out.windowScale = rows.get(id, R.ROW_LOCAL_SCALE);
   }
@@ -135,7 +143,7 @@ export function sendReset(plane: Plane, id: number): void {
  * so that no address has to be resolved for a stranger.
  */
 export function sendResetTo(plane: Plane, frame: number, via: Interface): void {
-  const { segment, ingress, egress } = plane;
+  const { segment, ingress } = plane;
   if ((segment.flags & TCP_RST) !== 0) return;
   const isEthernet = via.medium === "ethernet";
   if (isEthernet && isGroupAddress(destinationHigh(ingress, frame))) return;
@@ -143,13 +151,7 @@ export function sendResetTo(plane: Plane, frame: number, via: Interface): void {
     countDrop(plane.core, DropReason.RateLimited);
     return;
   }
-  const out = egress.segment;
-  out.source = segment.destination;
-  out.destination = segment.source;
-  out.sourcePort = segment.destinationPort;
-  out.destinationPort = segment.sourcePort;
-  out.clearOptions();
-  out.window = 0;
+  const out = beginAnswer(plane);
   if ((segment.flags & TCP_ACK_FLAG) !== 0) {
     out.seq = segment.ack;
     out.ack = 0;
@@ -163,7 +165,33 @@ export function sendResetTo(plane: Plane, frame: number, via: Interface): void {
   out.timestamps = segment.timestamps;
   out.tsVal = 0;
   out.tsEcr = segment.tsVal;
+  sendAnswer(plane, frame, via, 0, TTL_DEFAULT, 0);
+}
+
+/** The segment to be sent, addressed to whom the segment at hand is from; without options. */
+export function beginAnswer({ segment, egress }: Plane): ControlSegment {
+  const out = egress.segment;
+  out.source = segment.destination;
+  out.destination = segment.source;
+  out.sourcePort = segment.destinationPort;
+  out.destinationPort = segment.sourcePort;
+  out.window = 0;
+  out.clearOptions();
+  return out;
+}
+
+/** Sends it back where the frame at `frame` came from. */
+export function sendAnswer(
+  plane: Plane,
+  frame: number,
+  via: Interface,
+  tos: number,
+  ttl: number,
+  flow: number,
+): void {
+  const { ingress, egress } = plane;
+  const isEthernet = via.medium === "ethernet";
   const high = isEthernet ? sourceHigh(ingress, frame) : 0;
   const low = isEthernet ? sourceLow(ingress, frame) : 0;
-  egress.sendSegment(via, high, low, 0, TTL_DEFAULT, 0);
+  egress.sendSegment(via, high, low, tos & DSCP_MASK, ttl, flow);
 }

@@ -1,6 +1,7 @@
 /** RFC 5961, and RFC 9293 3.10.7 where it says the same: resets, SYNs and ACKs from nowhere. */
 import { describe, expect, test } from "vitest";
 import { ACK, FIN, PSH, RST, streamBytes, SYN } from "../support/frames.ts";
+import { ScriptedPeer } from "../support/scripted-peer.ts";
 import { RawConnection, STARTS } from "./raw-connection.ts";
 import { accepted, leaving, rule } from "./wire.ts";
 
@@ -155,6 +156,42 @@ describe.each(STARTS)("from ISN %d", (start) => {
     expect(answered).toBeLessThan(100);
     c.pass(6e9);
     expect(challenge(c)).toBe(1);
+  });
+
+  test("BA-6: also before the connection is established", () => {
+    const peer = new ScriptedPeer();
+    peer.listen(80);
+    peer.send({ seq: start, flags: SYN });
+    const seq = (start + 50) >>> 0;
+    let answered = 0;
+    for (let i = 0; i < 200; i += 1) answered += peer.send({ seq, flags: RST }).length;
+    expect(answered).toBe(10);
+    expect(peer.state(40000)).toBe("SYN-RECEIVED");
+    peer.now += 2e9;
+    expect(peer.send({ seq, flags: RST }).map(({ flags }) => flags)).toContain(ACK);
+  });
+
+  test("BA-12: count and interval of the throttle are the user's", () => {
+    for (const [challengeAcks, challengeIntervalNs] of [
+      [0, 2 ** 30],
+      [3, 2 ** 30],
+      [15, 2 ** 32],
+    ] as const) {
+      const c = new RawConnection(start, { layout: { challengeAcks, challengeIntervalNs } });
+      const count = (): number => {
+        let answered = 0;
+        for (let i = 0; i < 30; i += 1) answered += challenge(c);
+        return answered;
+      };
+      expect(count()).toBe(challengeAcks);
+      expect(count()).toBe(0);
+      c.pass(challengeIntervalNs, challengeIntervalNs);
+      expect(count()).toBe(challengeAcks);
+    }
+    const layout = { challengeAcks: 16 };
+    expect(() => new RawConnection(start, { layout })).toThrow(
+      "expected challengeAcks 0..15, got 16",
+    );
   });
 
   test("BA-6: by a count of each connection's own (CVE-2016-5696)", () => {

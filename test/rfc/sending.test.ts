@@ -106,7 +106,7 @@ const DATA = `
       +0 > P. 1001:2001(1000) ack 1`;
 
 rule(
-  "RFC 9293 MAY-12, BA-5: an ACK below SND.UNA - MAX.SND.WND is answered, and its data dropped",
+  "RFC 9293 MAY-12, threats/Q12, BA-5: an ACK below SND.UNA - MAX.SND.WND: its data dropped",
   accepted(
     `${DATA}
       +0.1 < . 1:1(0) ack 2001 win 2000

@@ -193,7 +193,7 @@ rule(
 );
 
 rule(
-  "PAWS-1: an older TSval is dropped, and answered with an ACK",
+  "PAWS-1: an older TSval is dropped, and answered with an ACK (threats Q13)",
   accepted(
     `
       +0 < P. 1:101(100) ack 1 win 65535 <nop,nop,TS val 5099 ecr 100>

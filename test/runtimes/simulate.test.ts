@@ -19,15 +19,15 @@ const pinned =
     return JSON.stringify(hashesNow(await platform.loadCore("${datapath}"), "${datapath}"));
   })()`;
 
-const deno = requireOrSkip("I14 Deno has the pinned hashes", () =>
+const deno = requireOrSkip("threats/W10, I14 Deno has the pinned hashes", () =>
   existsSync(DENO) ? undefined : "npm package deno is not installed",
 );
-const browser = requireOrSkip("I14 Chromium has the pinned hashes", () =>
+const browser = requireOrSkip("threats/W10, I14 Chromium has the pinned hashes", () =>
   existsSync(CHROMIUM) ? undefined : `no ${CHROMIUM}`,
 );
 
 describe.each(["flextoe", "laminar", "laminar-relaxed"] as const)("%s", (datapath) => {
-  test("I14 Node has the pinned hashes with the embedded core", async () => {
+  test("threats/W10, I14 Node has the pinned hashes with the embedded core", async () => {
     expect(await inNode(pinned(datapath))).toEqual(hashesPinned(datapath));
   });
 

@@ -126,8 +126,8 @@ test("no answer to ARP: EHOSTUNREACH; no route: ENETUNREACH at once", () => {
   expect(pair.leftovers()).toEqual([]);
 });
 
-test("a full backlog: SYNs are dropped, not refused, and get in when somebody accepts", () => {
-  const pair = new WorldPair(RAW);
+test("threats/R04: a full backlog, no cookies: SYNs wait until somebody accepts", () => {
+  const pair = new WorldPair({ ...RAW, limits: { synCookies: "off" } });
   const { clientToe, serverToe } = pair;
   const listener = pair.listen(PORT, 2);
   const clients = Array.from({ length: 6 }, () => pair.connect(PORT));

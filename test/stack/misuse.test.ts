@@ -86,7 +86,7 @@ for (const loss of [0, 0.05]) {
   });
 }
 
-test("threats/U04: a chunk that was given back is not readable through another connection", () => {
+test("threats/U04, D12: a chunk given back is not readable through another connection", () => {
   // D12's shape: what the first connection left in the arena is never delivered by the second.
   const pair = new WorldPair({ layout: { connections: 2, payloadBytes: 8 * 16384 } });
   const listener = pair.listen(PORT);

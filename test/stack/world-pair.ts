@@ -5,6 +5,7 @@
  */
 import type { CoreSource } from "../../bindings/core.ts";
 import type { LayoutOptions } from "../../bindings/layout.ts";
+import type { ControlPlaneLimits } from "../../host/control-plane/plane.ts";
 import type { Profile, ProfileName } from "../../host/control-plane/profile.ts";
 import { ERRNO } from "../../host/errors.ts";
 import type { SocketAddress } from "../../host/libtoe/calls.ts";
@@ -61,6 +62,7 @@ export interface WorldPairOptions {
   readonly profile?: ProfileName | Profile;
   readonly layout?: Partial<LayoutOptions>;
   readonly link?: Partial<WorldLinkOptions>;
+  readonly limits?: Partial<ControlPlaneLimits>;
   /** ISNs of client and server. */
   readonly sequences?: readonly [number, number];
   /** Executors with threads for client and server; undefined: the build under test. */
@@ -115,6 +117,7 @@ export class WorldPair {
       entropy: this.world.entropy(name),
       ...(executor === undefined ? layout : {}),
       ...(profile === undefined ? {} : { profile }),
+      ...(options.limits === undefined ? {} : { limits: options.limits }),
       ...(interconnect === undefined ? {} : { interconnect }),
       ...(sequences === undefined ? {} : { initialSequence: () => sequences[side] }),
     });

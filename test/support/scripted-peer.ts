@@ -4,6 +4,7 @@
  * 10.0.0.1, the peer 10.0.0.2; time moves only when the test says so.
  */
 import type { LayoutOptions } from "../../bindings/layout.ts";
+import type { ControlPlaneLimits } from "../../host/control-plane/plane.ts";
 import type { ProfileName } from "../../host/control-plane/profile.ts";
 import type { Burst, Netif } from "../../host/netif/netif.ts";
 import { Stack } from "../../host/stack.ts";
@@ -54,8 +55,11 @@ export interface PeerOptions {
   readonly profile?: ProfileName;
   readonly layout?: Partial<LayoutOptions>;
   readonly seed?: number;
+  /** Of the stack; 10.0.0.1/24 unless told otherwise. */
+  readonly addresses?: readonly string[];
   /** Every ISN of the stack's. */
   readonly initialSequence?: () => number;
+  readonly limits?: Partial<ControlPlaneLimits>;
   /** In place of the seed's bytes. */
   readonly entropy?: (bytes: Uint8Array) => void;
 }
@@ -71,8 +75,9 @@ export class ScriptedPeer {
     const { initialSequence } = options;
     this.stack = new Stack({
       ...(initialSequence === undefined ? {} : { initialSequence }),
+      ...(options.limits === undefined ? {} : { limits: options.limits }),
       module: loadModule(),
-      netifs: [{ netif: this.#netif, addresses: ["10.0.0.1/24"] }],
+      netifs: [{ netif: this.#netif, addresses: options.addresses ?? ["10.0.0.1/24"] }],
       entropy: options.entropy ?? ((bytes) => bytes.set(random.bytes(bytes.length))),
       profile: options.profile ?? "rfc",
       layout: { ...TEST_LAYOUT, ...options.layout },

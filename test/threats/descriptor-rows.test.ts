@@ -1,5 +1,5 @@
 /**
- * Threats D01 to D08 and D13: a hostile application context on the queues. Context 1 is honest
+ * Threats D01 to D10 and D13: a hostile application context on the queues. Context 1 is honest
  * and owns connection 1; context 2 is hostile and owns connection 2. Whatever context 2 writes,
  * connection 1 must not feel it, and every refused descriptor must be counted in its context.
  */
@@ -260,6 +260,58 @@ test("threats/D08 an application may say Update and nothing else", () => {
   expectHonestWorks(c);
 });
 
+/** Fills what is free of the hostile ring with descriptors that ask for nothing. */
+function storm({ raw }: Court): void {
+  const producer = raw.contextWord(HOSTILE, D.CONTEXT_ATX_PRODUCER);
+  const consumer = raw.contextWord(HOSTILE, D.CONTEXT_ATX_CONSUMER);
+  for (let i = producer - consumer; i < RING; i += 1) raw.post(HOSTILE, { connection: HOSTILE });
+}
+
+test("threats/D09 a storm of doorbells takes no step from an honest connection", () => {
+  const steps = (hostile: boolean): number => {
+    const c = court();
+    const { txUna } = c.raw.inspect(HONEST);
+    let sent = 0;
+    let done = 0;
+    c.raw.fill(c.honest, txUna, streamBytes(txUna, BUFFER));
+    c.raw.post(1, { connection: HONEST, txAppend: BUFFER });
+    while (sent < BUFFER && done < 1000) {
+      if (hostile) storm(c);
+      done += 1;
+      for (const frame of honestFrames(c.raw.step())) sent += payloadOf(frame).length / 2;
+      c.raw.offer([buildFrame({ seq: c.raw.inspect(HONEST).rxNextSeq, ack: txUna + sent })]);
+      for (let i = 0; i < 50 && hostile; i += 1) {
+        storm(c);
+        c.raw.step();
+      }
+    }
+    expect(sent).toBe(BUFFER);
+    return done;
+  };
+  expect(steps(true)).toBeLessThanOrEqual(Math.ceil(steps(false) / 0.8));
+});
+
+test("threats/D10 notifications that nobody takes block nothing, and none is lost", () => {
+  const c = court();
+  const { txUna } = c.raw.inspect(HOSTILE);
+  const to = { destinationPort: HOSTILE_PORT, flags: ACK | PSH, ack: txUna };
+  for (let i = 0; i < 2 * RING; i += 1) {
+    const { rxNextSeq } = c.raw.inspect(HOSTILE);
+    const payload = streamBytes(rxNextSeq, 10);
+    c.raw.offer([buildFrame({ ...to, seq: rxNextSeq, payload })]);
+  }
+  const producer = c.raw.contextWord(HOSTILE, D.CONTEXT_ARX_PRODUCER);
+  const consumer = c.raw.contextWord(HOSTILE, D.CONTEXT_ARX_CONSUMER);
+  expect(producer - consumer).toBeLessThanOrEqual(RING);
+  expectHonestWorks(c);
+  let told = 0;
+  for (let i = 0; i < 4; i += 1) {
+    told += c.raw.notifications(HOSTILE).reduce((sum, { rxBump }) => sum + rxBump, 0);
+    c.raw.step();
+  }
+  expect(told).toBe(2 * RING * 10);
+});
+
 /** A descriptor of eight random words, most of them near something that exists. */
 function randomDescriptor(random: Random, words: Uint32Array, at: number): void {
   const number = (): number => {
@@ -300,7 +352,7 @@ function exchange(c: Court, round: number): string[] {
   return frames.map(toHex);
 }
 
-test("threats/D13 10^6 random descriptors do not touch an honest connection", () => {
+test("threats/D13, W4: 10^6 random descriptors do not touch an honest connection", () => {
   const seed = seedOf(0xd13);
   const random = new Random(seed);
   const attacked = court();

@@ -69,7 +69,7 @@ const built = (name: string): string =>
   textOf(new Uint8Array(readFileSync(`${ROOT}build/${name}`)));
 const release = (): string => built("flextoe.wasm");
 
-test("the release module contains nothing that it must not", () => {
+test("threats/W1: the release module contains nothing that it must not", () => {
   expect(judge(release())).toEqual([]);
 });
 
@@ -77,7 +77,7 @@ test("the release module exports the contract and nothing else", () => {
   expect(exportsOf(release()).toSorted()).toEqual([...CORE_EXPORT_NAMES].toSorted());
 });
 
-test("no build links the allocator, and each declares a maximum of memory", () => {
+test("threats/W3: no build links the allocator, and each declares a maximum of memory", () => {
   for (const name of ["flextoe.debug.wasm", "testing.wasm", "testing.debug.wasm"]) {
     const text = built(name);
     expect(text, name).not.toMatch(/\(func \S*~lib\/rt/);

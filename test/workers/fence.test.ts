@@ -63,7 +63,7 @@ function expectDown(
 for (const thread of [1, 2, 3]) {
   const moment = 20 + new Prng(SEED + thread).below(200);
 
-  test(`thread ${thread} dies after ${moment} steps, turn by turn`, async () => {
+  test(`threats/U08, W7: thread ${thread} dies after ${moment} steps, turn by turn`, async () => {
     const executor = await start(false);
     const pair = new WorldPair({ seed: SEED, executors: [executor, undefined] });
     const listener = pair.listen(PORT);

@@ -256,7 +256,7 @@ test("a cancelled timer never expires, and its slot is free after its time", () 
   expect([wheel.linked, wheel.next]).toEqual([0, NEVER]);
 });
 
-test("100,000 timers in one slot: each call is bounded and none is lost", () => {
+test("threats/T04: 100,000 timers in one slot: each call is bounded and none is lost", () => {
   const COUNT = 100_000;
   const wheel = new Wheel(0n, COUNT);
   const deadline = 3n * LEVEL_2 + 5n * LEVEL_1 + 512n * TICK;

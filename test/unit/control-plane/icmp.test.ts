@@ -32,7 +32,7 @@ test("no echo to broadcast, with a bad checksum, from a group address, or beyond
   expect(replies).toBe(2);
 });
 
-test("MUST-55: source quench and redirect are dropped in silence", () => {
+test("MUST-55, threats/B08: source quench and redirect are dropped in silence", () => {
   const c = new Connected();
   c.host.update(1, { append: 10 });
   const [data] = c.host.poll();

@@ -218,22 +218,25 @@ describe("extension headers", () => {
     ["no next header", 59, [], DropReason.ProtocolUnknown, -1, 0],
     ["an unknown protocol", 60, options(200), DropReason.ProtocolUnknown, 1, 40],
   ];
-  test.each(bad)("RFC 8200, 4: %s", (_name, nextHeader, extensions, reason, code, pointer) => {
-    const host = makeHost();
-    host.listen(81);
-    const frame = segment(host, { destinationPort: 81, nextHeader, extensions, flags: SYN });
-    const sent = host.feed(frame);
-    expect(host.drops(reason)).toBe(1);
-    if (code < 0) {
-      expect(sent).toEqual([]);
-      return;
-    }
-    expect(sent[0]).toMatchObject({ operation: 4, destination: REMOTE6 });
-    expect(sent[0]?.frame[55]).toBe(code);
-    expect(Array.from(sent[0]?.payload.subarray(0, 4) ?? [])).toEqual([0, 0, 0, pointer]);
-    // RFC 4443, 2.4 c: as much of the packet as fits.
-    expect(sent[0]?.payload.slice(4)).toEqual(frame.slice(14));
-  });
+  test.each(bad)(
+    "RFC 8200, 4, threats/H18: %s",
+    (_name, nextHeader, extensions, reason, code, pointer) => {
+      const host = makeHost();
+      host.listen(81);
+      const frame = segment(host, { destinationPort: 81, nextHeader, extensions, flags: SYN });
+      const sent = host.feed(frame);
+      expect(host.drops(reason)).toBe(1);
+      if (code < 0) {
+        expect(sent).toEqual([]);
+        return;
+      }
+      expect(sent[0]).toMatchObject({ operation: 4, destination: REMOTE6 });
+      expect(sent[0]?.frame[55]).toBe(code);
+      expect(Array.from(sent[0]?.payload.subarray(0, 4) ?? [])).toEqual([0, 0, 0, pointer]);
+      // RFC 4443, 2.4 c: as much of the packet as fits.
+      expect(sent[0]?.payload.slice(4)).toEqual(frame.slice(14));
+    },
+  );
 
   test("threats B11: complaints are as rare as echoes, and never about a group's packet", () => {
     const host = makeHost({ limits: { echoesPerSecond: 1, echoBurst: 2 } });

@@ -29,7 +29,7 @@ test.each(INTERVALS)("%d bytes per second", (rate, nsPerByte) => {
   expect(high).toBeLessThan(2 ** 32);
 });
 
-test("no rate is not paced; the largest still is; garbage is not paced", () => {
+test("threats/T09: no rate is not paced; the largest still is; garbage is not paced", () => {
   for (const rate of [0, -1, Number.NaN]) expect(intervalWords(rate)).toEqual({ low: 0, high: 0 });
   expect(intervalWords(2 ** 53)).toEqual({ low: 2, high: 0 });
   expect(intervalWords(Infinity)).toEqual({ low: 1, high: 0 });

@@ -1,0 +1,84 @@
+/**
+ * Threats C02, C03, C05 and C07: receivers that would have more sent than the network takes, and
+ * paths that forge marks. C01, C04, C06 and C08 are beside the code that keeps them.
+ */
+import { describe, expect, test } from "vitest";
+import { RawConnection, STARTS } from "../rfc/raw-connection.ts";
+import { Sender } from "../rfc/sender.ts";
+import { ACK, CWR, ECE, SYN } from "../support/frames.ts";
+import { ScriptedPeer } from "../support/scripted-peer.ts";
+
+const MSS = 1000;
+const RTT = 40e6;
+
+const cwnd = (c: RawConnection): number => c.toe.connections()[0]?.cwnd ?? 0;
+/** How far the stack has sent, in bytes from the connection's first. */
+const furthest = (c: RawConnection, sent: readonly { seq: number; payloadLength: number }[]) =>
+  Math.max(0, ...sent.map(({ seq, payloadLength }) => ((seq - c.ack) >>> 0) + payloadLength));
+
+describe.each(STARTS)("from ISN %d", (start) => {
+  test("threats/C02: duplicate ACKs draw no more than what they could stand for", () => {
+    const c = new RawConnection(start);
+    const flight = furthest(c, c.write(60_000));
+    expect(flight).toBe(10 * MSS);
+    let far = flight;
+    for (let i = 0; i < 10_000; i += 64) {
+      c.peer.queue(...Array.from({ length: 64 }, () => c.fields({})));
+      far = Math.max(far, furthest(c, c.peer.settle()));
+    }
+    // Limited transmit, and one new segment for each that can have left the network.
+    expect(far).toBeLessThanOrEqual(2 * flight + 2 * MSS);
+  });
+
+  test("threats/C03: ACKs ahead of data earn what was sent, of unsent data nothing", () => {
+    const c = new RawConnection(start);
+    let sent = furthest(c, c.write(60_000));
+    for (let round = 0; round < 4; round += 1) {
+      const before = cwnd(c);
+      for (let i = 0; i < 50; i += 1) c.send({ ack: (c.ack + sent + 1 + i * MSS) >>> 0 });
+      expect(cwnd(c)).toBe(before);
+      // At once, as if all had arrived: slow start's share of it, and no more.
+      const answers = c.send({ ack: (c.ack + sent) >>> 0 });
+      expect(cwnd(c) - before).toBeLessThanOrEqual(sent);
+      c.ack = (c.ack + sent) >>> 0;
+      sent = furthest(c, answers);
+      expect(sent).toBeLessThanOrEqual(cwnd(c));
+    }
+  });
+
+  test("threats/C05: without marks that a path has erased, losses still halve", () => {
+    const peer = new ScriptedPeer();
+    const listener = peer.listen(80);
+    const options = [2, 4, 3, 232];
+    const [answer] = peer.send({ seq: start, flags: SYN | ECE | CWR, options });
+    expect((answer?.flags ?? 0) & ECE).toBe(ECE);
+    const seq = (start + 1) >>> 0;
+    const ack = ((answer?.seq ?? 0) + 1) >>> 0;
+    peer.send({ seq, ack, flags: ACK });
+    const { toe } = peer.stack;
+    toe.send(toe.accept(listener), new Uint8Array(60_000));
+    expect(peer.settle()).toHaveLength(10);
+    const before = toe.connections()[0]?.cwnd ?? 0;
+    for (let i = 0; i < 3; i += 1) peer.send({ seq, ack, flags: ACK });
+    peer.send({ seq, ack: (ack + 10_000) >>> 0, flags: ACK });
+    expect(toe.connections()[0]?.cwnd).toBeLessThanOrEqual(before * 0.7 + MSS);
+  });
+
+  test("threats/C07: forged blocks of what arrived twice delay no repair for ever", () => {
+    const one = new Sender(start, { rack: true, segments: 40 });
+    one.raw.now += RTT;
+    one.ack(2);
+    one.raw.now += RTT;
+    one.ack(4);
+    for (let i = 0; i < 200; i += 1) {
+      one.raw.now += RTT / 8;
+      one.blocks(4, [one.at(2), one.at(3)]);
+    }
+    one.raw.now += RTT;
+    const sent = [...one.ack(4, [5, 9])];
+    // The window of reordering ends at one round trip, however much was forged.
+    const { srtt } = one.raw.inspect();
+    sent.push(...one.wait(srtt + 2e6));
+    expect(sent).toContain(4);
+  });
+});

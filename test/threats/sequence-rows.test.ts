@@ -1,0 +1,224 @@
+/**
+ * Threats Q04 to Q16: segments whose numbers lie, overlap, or come in the wrong order, at a
+ * connection of a whole stack; from an ISN in the middle of the number space and from one that
+ * wraps within the first bytes.
+ */
+import { describe, expect, test } from "vitest";
+import { DropReason } from "../../bindings/abi/drop-reason.ts";
+import { O_NONBLOCK, SHUT_WR } from "../../host/libtoe/constants.ts";
+import { RawConnection, STARTS } from "../rfc/raw-connection.ts";
+import { dataPathUnderTest } from "../support/env.ts";
+import { ACK, FIN, PSH, RST, streamBytes, SYN } from "../support/frames.ts";
+import { poolCounts } from "../support/pool-counts.ts";
+import { ScriptedPeer } from "../support/scripted-peer.ts";
+
+const F_SETFL = 4;
+const CHUNK = 8192;
+
+/** Bytes of another stream at the same place. */
+const other = (position: number, length: number): Uint8Array =>
+  streamBytes(position, length).map((byte) => byte ^ 0xff);
+
+/** A read that finds nothing, or the end of the stream. */
+function nothing(c: RawConnection): number {
+  c.toe.fcntl(c.fd, F_SETFL, O_NONBLOCK);
+  return c.toe.recv(c.fd, new Uint8Array(10));
+}
+
+describe.each(STARTS)("from ISN %d", (start) => {
+  const first = (start + 1) >>> 0;
+
+  test("threats/Q04: of a segment that is half old the new half is delivered", () => {
+    const c = new RawConnection(start);
+    c.data(100);
+    const seq = (c.seq - 50) >>> 0;
+    c.send({ seq, payload: streamBytes(seq, 100), flags: ACK | PSH });
+    expect(c.read()).toEqual(streamBytes(first, 150));
+  });
+
+  test("threats/Q05: what lies beyond the window is cut off", () => {
+    const c = new RawConnection(start);
+    let edge = c.synAck.window;
+    for (let sent = 0; sent < 100_000; sent += 1000) {
+      const answers = c.data(1000, { flags: ACK | PSH });
+      for (const { ack, window } of answers) {
+        edge = Math.max(edge, ((ack - first) >>> 0) + window);
+      }
+    }
+    const read = c.read();
+    expect(edge).toBeLessThan(100_000);
+    expect(read.length).toBeLessThanOrEqual(edge);
+    // Laminar as the paper has it takes whole segments.
+    if (dataPathUnderTest() !== "laminar") expect(read.length).toBe(edge);
+    expect(read).toEqual(streamBytes(first, read.length));
+  });
+
+  test("threats/Q06: a byte that was taken does not change when others come for its place", () => {
+    const c = new RawConnection(start);
+    const at = (offset: number): number => (first + offset) >>> 0;
+    c.send({ seq: at(100), payload: streamBytes(at(100), 100) });
+    // Laminar places a segment whole: behind a hole the later one counts there.
+    if (dataPathUnderTest() === "flextoe") {
+      c.send({ seq: at(50), payload: other(at(50), 200) });
+      c.send({ seq: at(120), payload: other(at(120), 30) });
+    }
+    c.send({ seq: at(0), payload: streamBytes(at(0), 100) });
+    for (const [from, length] of [
+      [0, 200],
+      [50, 150],
+      [150, 100],
+    ] as const) {
+      c.send({ seq: at(from), payload: other(at(from), length) });
+    }
+    const read = c.read();
+    expect(read.length).toBeGreaterThanOrEqual(200);
+    expect(read.slice(100, 200)).toEqual(streamBytes(at(100), 100));
+    expect(read.slice(0, 50)).toEqual(streamBytes(at(0), 50));
+  });
+
+  test("threats/Q07: a FIN behind a hole counts when the hole is filled", () => {
+    const c = new RawConnection(start);
+    const seq = (first + 100) >>> 0;
+    c.send({ seq, payload: streamBytes(seq, 100), flags: ACK | FIN });
+    expect(c.state).toBe("ESTABLISHED");
+    c.send({ payload: streamBytes(first, 100) });
+    // A data path without room for the FIN in its hole is sent it again.
+    c.send({ seq, payload: streamBytes(seq, 100), flags: ACK | FIN });
+    expect(c.state).toBe("CLOSE-WAIT");
+    expect(c.read()).toEqual(streamBytes(first, 200));
+    expect(nothing(c)).toBe(0);
+  });
+
+  test("threats/Q08: data beyond the FIN is ignored and answered", () => {
+    const c = new RawConnection(start);
+    c.data(100, { flags: ACK | FIN });
+    const seq = (c.seq + 1) >>> 0;
+    const [answer] = c.send({ seq, payload: streamBytes(seq, 50) });
+    expect([answer?.flags, answer?.ack]).toEqual([ACK, seq]);
+    expect(c.read()).toEqual(streamBytes(first, 100));
+    expect(nothing(c)).toBe(0);
+  });
+
+  test("threats/Q09: the FIN again, with less or more in front of it, is the same end", () => {
+    const c = new RawConnection(start);
+    c.data(100, { flags: ACK | FIN });
+    const end = (first + 101) >>> 0;
+    for (const length of [0, 50, 100, 200]) {
+      const payload = streamBytes(first, length);
+      const sent = c.send({ seq: first, payload, flags: ACK | FIN });
+      for (const { ack, flags } of sent) expect([ack, flags & RST]).toEqual([end, 0]);
+      expect(c.state).toBe("CLOSE-WAIT");
+    }
+    expect(c.read()).toEqual(streamBytes(first, 100));
+    expect(nothing(c)).toBe(0);
+  });
+
+  test("threats/Q10: a SYN of another ISN in SYN-RECEIVED makes no second connection", () => {
+    const peer = new ScriptedPeer();
+    peer.listen(80);
+    const [answer] = peer.send({ seq: start, flags: SYN });
+    const [challenge] = peer.send({ seq: (start - 5) >>> 0, flags: SYN });
+    expect([challenge?.flags, challenge?.ack]).toEqual([ACK, first]);
+    expect(peer.stack.toe.connections()).toHaveLength(1);
+    peer.send({ seq: first, ack: ((answer?.seq ?? 0) + 1) >>> 0 });
+    expect(peer.state(40000)).toBe("ESTABLISHED");
+    expect(peer.stack.toe.connections()).toHaveLength(1);
+  });
+
+  const STATES: readonly [string, (c: RawConnection) => void][] = [
+    ["ESTABLISHED", () => undefined],
+    [
+      "CLOSE-WAIT",
+      (c) => {
+        c.send({ flags: ACK | FIN });
+        c.seq = (c.seq + 1) >>> 0;
+      },
+    ],
+    [
+      "FIN-WAIT-1",
+      (c) => {
+        c.toe.shutdown(c.fd, SHUT_WR);
+        c.peer.settle();
+      },
+    ],
+    [
+      "FIN-WAIT-2",
+      (c) => {
+        c.toe.shutdown(c.fd, SHUT_WR);
+        c.peer.settle();
+        c.ack = (c.ack + 1) >>> 0;
+        c.send({});
+      },
+    ],
+  ];
+
+  test.each(STATES)(
+    "threats/Q11: in %s an ACK of what was never sent is answered",
+    (state, reach) => {
+      const c = new RawConnection(start);
+      reach(c);
+      expect(c.state).toBe(state);
+      for (const beyond of [2, 1000, 0x7ffffff0]) {
+        const [answer] = c.send({ ack: (c.ack + beyond) >>> 0 });
+        expect([answer?.flags, answer?.ack]).toEqual([ACK, c.seq]);
+        expect(c.state).toBe(state);
+      }
+      expect(c.drops(DropReason.AckOutOfRange)).toBe(3);
+    },
+  );
+
+  test("threats/Q14: a probe below the window is answered and delivers nothing", () => {
+    const c = new RawConnection(start);
+    c.data(10);
+    c.read();
+    c.pass(1e9);
+    for (const length of [0, 1]) {
+      const seq = (c.seq - 1) >>> 0;
+      const [answer] = c.send({ seq, payload: other(seq, length) });
+      expect([answer?.flags, answer?.ack]).toEqual([ACK, c.seq]);
+      expect(c.read()).toHaveLength(0);
+    }
+  });
+
+  test("threats/Q15: single bytes from the end of a window to its front", () => {
+    const c = new RawConnection(start);
+    const before = poolCounts(c.peer.stack);
+    const length = 16384;
+    const bytes = streamBytes(first, length);
+    for (let at = length - 1; at >= 0; at -= 64) {
+      const burst = Array.from({ length: Math.min(64, at + 1) }, (_, i) => at - i);
+      const segments = burst.map((offset) =>
+        c.fields({ seq: (first + offset) >>> 0, payload: bytes.slice(offset, offset + 1) }),
+      );
+      c.peer.queue(...segments);
+      c.peer.settle();
+      const used = before.chunks - poolCounts(c.peer.stack).chunks;
+      expect(used).toBeLessThanOrEqual(length / CHUNK + 2);
+    }
+    // Where that many intervals have no place the peer sends again, in order.
+    for (let at = 0; at < length; at += 1024) {
+      c.send({ seq: (first + at) >>> 0, payload: bytes.slice(at, at + 1024) });
+    }
+    expect(c.read()).toEqual(bytes);
+  });
+
+  test("threats/Q16: a window that shrinks below what is in flight, and grows again", () => {
+    const c = new RawConnection(start);
+    c.toe.send(c.fd, streamBytes(0, 20_000));
+    const got = new Uint8Array(20_000);
+    let held = 0;
+    let sent = c.peer.settle();
+    for (let round = 0; round < 300 && held < got.length; round += 1) {
+      for (const { seq, payload } of sent) {
+        const at = (seq - c.ack) >>> 0;
+        if (at + payload.length <= got.length) got.set(payload, at);
+        if (at <= held) held = Math.max(held, at + payload.length);
+      }
+      const window = [0, 500, 65535, 0, 3000][round % 5] as number;
+      sent = c.send({ ack: (c.ack + held) >>> 0, window });
+      sent.push(...c.pass(2e9, 5e8));
+    }
+    expect(held).toBe(20_000);
+    expect(got).toEqual(streamBytes(0, 20_000));
+  });
+});

@@ -1,0 +1,116 @@
+/** Threats L1 to L11: what is installed, what is shipped, and from where. */
+import { execFileSync } from "node:child_process";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { ROOT } from "../support/env.ts";
+
+interface Manifest {
+  readonly name: string;
+  readonly dependencies?: Readonly<Record<string, string>>;
+  readonly optionalDependencies: Readonly<Record<string, string>>;
+  readonly devDependencies: Readonly<Record<string, string>>;
+  readonly scripts: Readonly<Record<string, string>>;
+}
+
+interface Locked {
+  readonly version: string;
+  readonly resolved?: string;
+  readonly integrity?: string;
+  readonly license?: string;
+  readonly dev?: boolean;
+  readonly devOptional?: boolean;
+  readonly optional?: boolean;
+}
+
+const read = (path: string): string => readFileSync(ROOT + path, "utf8");
+const manifest = JSON.parse(read("package.json")) as Manifest;
+const lock = JSON.parse(read("package-lock.json")) as {
+  lockfileVersion: number;
+  packages: Readonly<Record<string, Locked>>;
+};
+const installed = Object.entries(lock.packages).filter(([path]) => path !== "");
+
+/** Licences that a development dependency may have. */
+const LICENCES = /^(0BSD|MIT|ISC|Apache-2\.0|BSD-[23]-Clause|MPL-2\.0|MIT OR Apache-2\.0)$/;
+/** The one dependency at run time, which a TUN device alone loads. */
+const OPTIONAL = ["koffi"];
+
+test("threats/L1: the package needs nothing at run time but, for TUN, one optional package", () => {
+  expect(Object.keys(manifest.dependencies ?? {})).toEqual([]);
+  expect(Object.keys(manifest.optionalDependencies)).toEqual(OPTIONAL);
+  const others = installed.filter(([path, one]) => {
+    const isDev = one.dev === true || one.devOptional === true;
+    return !isDev && !/^node_modules\/(@koromix\/)?koffi/.test(path);
+  });
+  expect(others.map(([path]) => path)).toEqual([]);
+});
+
+test("threats/L2, L9: every locked package is of the registry, and has its hash", () => {
+  expect(lock.lockfileVersion).toBe(3);
+  expect(installed.length).toBeGreaterThan(50);
+  for (const [path, { resolved, integrity }] of installed) {
+    // Without an address of its own a package comes from the registry that npm is set to.
+    expect(resolved ?? "", path).toMatch(/^$|^https:\/\/registry\.npmjs\.org\//);
+    expect(integrity, path).toMatch(/^sha512-/);
+  }
+});
+
+test("threats/L3: nothing is run at install, of ours or of others", () => {
+  const hooks = /^(pre|post)?(install|pack|publish|prepare|prepublish|prepublishOnly)$/;
+  expect(Object.keys(manifest.scripts).filter((name) => hooks.test(name))).toEqual([]);
+  expect(read("scripts/bootstrap.mjs")).toContain('"ci", "--ignore-scripts"');
+});
+
+/** Sources whose compiled form is shipped. */
+function shipped(folder: string): string[] {
+  const entries = readdirSync(ROOT + folder, { withFileTypes: true, recursive: true });
+  return entries
+    .filter((entry) => entry.isFile() && entry.name.endsWith(".ts"))
+    .map((entry) => `${entry.parentPath.slice(ROOT.length)}/${entry.name}`)
+    .filter((path) => !path.endsWith(".d.ts"))
+    .map((path) => `dist/${path.slice(0, -".ts".length)}`)
+    .flatMap((path) => [`${path}.js`, `${path}.d.ts`]);
+}
+
+test("threats/L4: the package has the compiled sources, two modules, four texts", () => {
+  const options = ["pack", "--dry-run", "--json", "--ignore-scripts", "--loglevel=error"];
+  const text = execFileSync("npm", options, { cwd: ROOT, encoding: "utf8" });
+  const [{ files }] = JSON.parse(text) as [{ files: { path: string }[] }];
+  const texts = ["ARCHITECTURE.md", "LICENSE", "README.md", "SECURITY.md", "package.json"];
+  const modules = ["build/flextoe.wasm", "build/workers.wasm"];
+  const expected = [...texts, ...modules, ...shipped("host"), ...shipped("bindings")];
+  expect(files.map(({ path }) => path).sort()).toEqual(expected.sort());
+});
+
+test("threats/L6: a bill of materials can be made from the lockfile alone", () => {
+  const options = ["sbom", "--package-lock-only", "--sbom-format=cyclonedx", "--loglevel=error"];
+  const text = execFileSync("npm", options, { cwd: ROOT, encoding: "utf8" });
+  const { components } = JSON.parse(text) as { components: { name: string; purl: string }[] };
+  const names = new Set(components.map(({ purl }) => decodeURIComponent(purl)));
+  for (const [name, version] of Object.entries(manifest.devDependencies)) {
+    expect(names, name).toContain(`pkg:npm/${name}@${version}`);
+  }
+});
+
+test("threats/L8: what CI runs is in the repository: no actions of others, no secrets", () => {
+  expect(existsSync(`${ROOT}.github`)).toBe(false);
+  const steps = readdirSync(`${ROOT}.ci`).map((name) => read(`.ci/${name}`));
+  for (const text of steps) expect(text).not.toMatch(/\b(uses:|secrets\.|curl .*\| *(ba)?sh)/);
+});
+
+test("threats/L10: development dependencies are exact, and of known licences", () => {
+  const wanted = { ...manifest.devDependencies, ...manifest.optionalDependencies };
+  expect(Object.keys(wanted).length).toBeLessThanOrEqual(14);
+  for (const [name, version] of Object.entries(wanted)) {
+    expect(version, name).toMatch(/^\d+\.\d+\.\d+$/);
+    expect(lock.packages[`node_modules/${name}`]?.version, name).toBe(version);
+  }
+  const others = installed.filter(([, { license }]) => !LICENCES.test(license ?? ""));
+  expect(others.map(([path, { license }]) => `${path} ${license}`)).toEqual([]);
+});
+
+test("threats/L11: how to report a vulnerability, and in how many days somebody answers", () => {
+  const text = read("SECURITY.md");
+  expect(text).toMatch(/advisory/);
+  for (const days of ["3 days", "10 days", "90 days"]) expect(text).toContain(days);
+});
