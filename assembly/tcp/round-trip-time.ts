@@ -5,8 +5,9 @@
  */
 import { RTT_GRANULARITY, RTT_SAMPLE_BITS } from "../../bindings/abi/congestion.ts";
 import {
-  RECOVERY_BACKOFF, RECOVERY_RTO, RECOVERY_RTO_MAX, RECOVERY_RTO_MIN, RECOVERY_RTT_MIN,
-  RECOVERY_RTT_SEQ, RECOVERY_RTT_START, RECOVERY_RTT_TIMING, RECOVERY_RTTVAR, RECOVERY_SRTT,
+  RECOVERY_BACKOFF, RECOVERY_RACK, RECOVERY_RTO, RECOVERY_RTO_MAX, RECOVERY_RTO_MIN,
+  RECOVERY_RTT_MIN, RECOVERY_RTT_SEQ, RECOVERY_RTT_START, RECOVERY_RTT_TIMING, RECOVERY_RTTVAR,
+  RECOVERY_SRTT, RTO_MIN_ON_TOP,
 } from "../../bindings/abi/flow-state.ts";
 import { congestionOnRttSample } from "./congestion/rtt-sample.ts";
 import { seqBefore } from "../../bindings/abi/seq.ts";
@@ -44,9 +45,12 @@ export function rttSample(recovery: usize, sample: u64): void {
 // @ts-ignore: decorator
 @inline
 function updateRto(recovery: usize): void {
-  const variance = max<u64>(RTT_GRANULARITY, 4 * load<u64>(recovery, RECOVERY_RTTVAR));
+  const least = load<u64>(recovery, RECOVERY_RTO_MIN);
+  const onTop = (load<u8>(recovery, RECOVERY_RACK) & <u8>RTO_MIN_ON_TOP) != 0;
+  const granularity: u64 = onTop ? least : RTT_GRANULARITY;
+  const variance = max<u64>(granularity, 4 * load<u64>(recovery, RECOVERY_RTTVAR));
   const computed = load<u64>(recovery, RECOVERY_SRTT) + variance;
-  const raised = max<u64>(computed, load<u64>(recovery, RECOVERY_RTO_MIN));
+  const raised = max<u64>(computed, least);
   store<u64>(recovery, min<u64>(raised, load<u64>(recovery, RECOVERY_RTO_MAX)), RECOVERY_RTO);
 }
 

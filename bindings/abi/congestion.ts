@@ -72,6 +72,8 @@ export const CONGESTION_WINDOWLESS: u32 = 128;
 export const CONGESTION_ABE: u32 = 256;
 /** Each mark is echoed by itself: ALGORITHM_EXACT, or DCTCP. */
 export const CONGESTION_EXACT: u32 = 512;
+/** ALGORITHM_UNBOUNDED was chosen. */
+export const CONGESTION_UNBOUNDED: u32 = 1024;
 
 /** Bound of cwnd, and cwnd of CongestionAlgorithm.None: the next power of two cannot wrap. */
 export const CONGESTION_WINDOW_MAX: u32 = 0x3fffffff;

@@ -66,7 +66,9 @@ export const DUP_ACK_THRESHOLD: u32 = 3;
 export const NETIFS_MAX: u32 = 8;
 /** Segments that one turn of a flow may send before the next flow's turn. */
 export const TURN_SEGMENTS_MAX: u32 = 8;
-/** Challenge ACKs of a connection (RFC 5961, section 7), at most 15, in 2^10 ticks (1.07 s). */
+/** Bits of the threshold in an ACK threshold's byte; those above count quick ACKs. */
+export const ACK_THRESHOLD_BITS: u32 = 4;
+/** Challenge ACKs of a connection (RFC 5961, section 7), at most 15, in 2^10 ticks (1.024 s). */
 export const CHALLENGE_ACKS_MAX: u32 = 10;
 export const CHALLENGE_TICKS_SHIFT: u32 = 10;
 /** Bytes of an application's registered buffers. */

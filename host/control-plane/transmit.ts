@@ -64,6 +64,14 @@ function ecnFlags(plane: Plane, id: number, isSynAck: boolean): number {
   return 0;
 }
 
+/** MSS that the row's SYN announces over `via`. */
+export function announcedMss(plane: Plane, id: number, via: Interface): number {
+  const { rows } = plane;
+  const chosen = rows.get(id, R.ROW_MAX_SEGMENT);
+  const largest = linkMtu(plane, via) - headerBytes(rows.has(id, R.ROW_IS_IPV6));
+  return chosen > 0 ? Math.min(chosen, largest) : largest;
+}
+
 /**
  * Sends the row's SYN or, in SYN-RECEIVED, SYN-ACK. A SYN offers what the data path has; a SYN-ACK
  * repeats what the peer's SYN offered (RFC 7323, 2.2 and 3.2; RFC 2018, 2).
@@ -80,9 +88,7 @@ export function sendSyn(plane: Plane, id: number): boolean {
   // RFC 7323, 2.2: the window of a SYN is never scaled.
   out.window = rows.get(id, R.ROW_ANNOUNCED);
   // RFC 9293 SHLD-5, MAY-3, MUST-67: always, and never more than we can receive.
-  const chosen = rows.get(id, R.ROW_MAX_SEGMENT);
-  const largest = linkMtu(plane, via) - headerBytes(rows.has(id, R.ROW_IS_IPV6));
-  out.mss = chosen > 0 ? Math.min(chosen, largest) : largest;
+  out.mss = announcedMss(plane, id, via);
   if (!answers || rows.has(id, R.ROW_HAS_SCALE)) {
     out.windowScale = rows.get(id, R.ROW_LOCAL_SCALE);
   }
@@ -107,12 +113,12 @@ export function sendAcknowledgment(plane: Plane, id: number): void {
 }
 
 /** Sends <SND.NXT, RCV.NXT, RST|ACK> of a row (RFC 9293, 3.10.5). */
-export function sendReset(plane: Plane, id: number): void {
+export function sendReset(plane: Plane, id: number, refuses = false): void {
   const { rows } = plane;
   const out = fill(plane, id);
   out.seq = rows.get(id, R.ROW_SND_NXT);
-  out.ack = rows.get(id, R.ROW_RCV_NXT);
-  out.flags = TCP_RST | TCP_ACK_FLAG;
+  out.ack = refuses ? 0 : rows.get(id, R.ROW_RCV_NXT);
+  out.flags = refuses ? TCP_RST : TCP_RST | TCP_ACK_FLAG;
   out.window = 0;
   if (rows.has(id, R.ROW_HAS_TIMESTAMPS)) fillTimestamps(plane, id, out);
   send(plane, id);
