@@ -27,7 +27,7 @@ export { features, reserve, spare, unbind, uninstall };
 /** Time of the stages that follow; ns since start. */
 export function setNow(core: usize, now: f64): void {
   store<u64>(core, <u64>now, M.CORE_NOW);
-  store<u32>(core, <u32>(<u64>now >> <u64>M.TICK_SHIFT), M.CORE_NOW_TICKS);
+  store<u32>(core, <u32>(<u64>now / <u64>M.TICK_NS), M.CORE_NOW_TICKS);
 }
 
 /** RP0: an entry of an ingress table as a work record. */

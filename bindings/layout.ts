@@ -40,8 +40,8 @@ export interface LayoutOptions {
   readonly pacingSlotNs: number;
   /** Challenge ACKs of a connection in an interval (RFC 5961, 7); 0 sends none. */
   readonly challengeAcks: number;
-  /** Nanoseconds of that interval; a power of two of 2^20 at least. */
-  readonly challengeIntervalNs: number;
+  /** Milliseconds of that interval; a power of two. */
+  readonly challengeIntervalMs: number;
 }
 
 export const LAYOUT_DEFAULTS: LayoutOptions = {
@@ -54,7 +54,7 @@ export const LAYOUT_DEFAULTS: LayoutOptions = {
   bufferBytes: 65536,
   pacingSlotNs: 1024,
   challengeAcks: 10,
-  challengeIntervalNs: 2 ** 30,
+  challengeIntervalMs: 1024,
 };
 
 /** Which data path a map is for. */
@@ -115,10 +115,10 @@ function checkOptions(o: LayoutOptions): void {
   within("bufferBytes", 0, L.BUFFER_BYTES_MAX);
   within("pacingSlotNs", 2 ** PACING_SLOT_BITS_MIN, 2 ** PACING_SLOT_BITS_MAX);
   within("challengeAcks", 0, L.CHALLENGE_ACKS_MAX);
-  within("challengeIntervalNs", 2 ** M.TICK_SHIFT, 2 ** (M.TICK_SHIFT + 31));
-  const { challengeIntervalNs } = o;
-  const isPower = Number.isInteger(Math.log2(challengeIntervalNs));
-  check(isPower, "challengeIntervalNs", "a power of two", challengeIntervalNs);
+  within("challengeIntervalMs", 1, 2 ** 31);
+  const { challengeIntervalMs } = o;
+  const isPower = Number.isInteger(Math.log2(challengeIntervalMs));
+  check(isPower, "challengeIntervalMs", "a power of two", challengeIntervalMs);
   check(powerOfTwo(o.pacingSlotNs), "pacingSlotNs", "a power of two", o.pacingSlotNs);
   check(powerOfTwo(o.queueDescriptors), "queueDescriptors", "a power of two", o.queueDescriptors);
   check(powerOfTwo(o.chunkBytes), "chunkBytes", "a power of two", o.chunkBytes);
@@ -282,7 +282,7 @@ export function writeHeader(view: DataView, map: Layout, hashKey: readonly [bigi
   put(M.CORE_INGRESS_CAPACITY, options.frameBytes * L.BATCH_MAX);
   put(M.CORE_BUFFERS_BYTES, options.bufferBytes);
   put(M.CORE_CHALLENGE_ACKS, options.challengeAcks);
-  put(M.CORE_CHALLENGE_SHIFT, Math.log2(options.challengeIntervalNs) - M.TICK_SHIFT);
+  put(M.CORE_CHALLENGE_SHIFT, Math.log2(options.challengeIntervalMs));
   const bases = map.datapath !== "flextoe" ? [...BASES, ...MACHINE_BASES] : BASES;
   for (const [offset, name] of bases) put(offset, base[name] as number);
   put(M.CORE_END, map.pages * PAGE);

@@ -133,16 +133,17 @@ export class Stack {
     this.#ingress = this.#burst("ingress", "ingressTable", BATCH_MAX, INGRESS);
     this.#egress = this.#burst("egress", "egressTable", EGRESS_FRAMES_MAX, EGRESS);
     const profile = options.profile ?? "internet";
+    const chosen = typeof profile === "string" ? profileNamed(profile) : profile;
     const { initialSequence } = options;
     this.control = new ControlPlane(this.core, {
       ...(initialSequence === undefined ? {} : { initialSequence }),
       ...(options.limits === undefined ? {} : { limits: options.limits }),
-      profile: typeof profile === "string" ? profileNamed(profile) : profile,
+      profile: chosen,
       entropy: options.entropy,
       ingress: this.#ingress,
       egress: this.#egress,
     });
-    this.toe = new LibToe(this.core, 1, this.control);
+    this.toe = new LibToe(this.core, 1, this.control, {}, chosen.readsOn);
     this.#sockets = this.toe.internals;
     this.#library = this.#sockets.context.library;
     this.control.attach(this.toe);

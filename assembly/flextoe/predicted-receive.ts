@@ -267,7 +267,7 @@ function advance(
   if (!rttOnAck(r, una, now) && wantsSamples(r) && header != T.TCP_SIZE) {
     sampleRound(core, connection, r, load32be(tcp, T.TCP_SIZE + 8));
   }
-  congestionOnAck(p, r, acked, before, false, now);
+  congestionOnAck(p, r, acked, before, false, now, 0);
   settleRetransmit(core, connection, p);
 }
 

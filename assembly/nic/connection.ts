@@ -232,7 +232,7 @@ function installProtocol(core: usize, connection: u32, record: usize, rxShift: u
   store<u8>(p, max<u8>(1, load<u8>(record, D.INSTALL_ACK_THRESHOLD)), F.PROTOCOL_ACK_THRESHOLD);
   store<u8>(r, load<u8>(record, D.INSTALL_INTERVAL_LIMIT), F.RECOVERY_INTERVAL_LIMIT);
   store<u8>(r, load<u8>(record, D.INSTALL_RX_LIMIT), F.RECOVERY_RX_LIMIT);
-  const rack = load<u8>(record, D.INSTALL_RACK) != 0 ? F.RACK_ENABLED : 0;
+  const rack = <u32>load<u8>(record, D.INSTALL_RACK) & (F.RACK_ENABLED | F.RTO_MIN_ON_TOP);
   store<u8>(r, <u8>rack, F.RECOVERY_RACK);
   store<u32>(r, txSeq, F.RECOVERY_RECOVER);
   store<u32>(r, load<u32>(record, D.INSTALL_SSTHRESH), F.RECOVERY_SSTHRESH);

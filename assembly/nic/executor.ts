@@ -23,7 +23,7 @@ export function workAt(core: usize, index: u32): usize {
 @inline
 export function beginStep(core: usize, now: u64): void {
   store<u64>(core, now, M.CORE_NOW);
-  store<u32>(core, <u32>(now >> <u64>M.TICK_SHIFT), M.CORE_NOW_TICKS);
+  store<u32>(core, <u32>(now / <u64>M.TICK_NS), M.CORE_NOW_TICKS);
 }
 
 /** What the host would look for in the header after each call: one number in place of four. */

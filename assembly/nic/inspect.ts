@@ -4,12 +4,15 @@
  */
 import { count } from "../base/counter.ts";
 import { isConnection, postOf, preOf, protocolOf, recoveryOf } from "../flow/flow-state.ts";
+import { CONGESTION_FLAGS, CONGESTION_REDUCED_BY_ECN } from "../../bindings/abi/congestion.ts";
 import { WINDOWLESS_RTT } from "../../bindings/abi/congestion.ts";
 import { Counter } from "../../bindings/abi/counters.ts";
 import * as D from "../../bindings/abi/descriptor.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
 import { CORE_INFO } from "../../bindings/abi/memory-map.ts";
 import { seqDistance } from "../../bindings/abi/seq.ts";
+import { modeOf } from "../tcp/sack-recovery.ts";
+import { sackedBytes } from "../tcp/send-log.ts";
 import { flagsOf, peerWindow } from "../tcp/state.ts";
 
 function isInstalled(core: usize, connection: u32): bool {
@@ -30,7 +33,9 @@ export function inspect(core: usize, connection: u32): bool {
   if (!isInstalled(core, connection)) return false;
   const info = <usize>load<u32>(core, CORE_INFO);
   inspectProtocol(info, protocolOf(core, connection));
-  inspectRecovery(info, recoveryOf(core, connection));
+  const r = recoveryOf(core, connection);
+  inspectRecovery(info, r);
+  inspectLoss(info, protocolOf(core, connection), r);
   inspectPost(info, postOf(core, connection));
   count(core, Counter.Inspections);
   return true;
@@ -66,6 +71,15 @@ function inspectRecovery(info: usize, r: usize): void {
   store<f64>(info, <f64>load<u64>(r, F.RECOVERY_LAST_SEND), D.INFO_LAST_SEND);
   const windowless = load<u8>(r, F.RECOVERY_ALGORITHM) == <u8>F.CongestionAlgorithm.None;
   store<f64>(info, windowless ? <f64>load<u64>(r, WINDOWLESS_RTT) : 0, D.INFO_RTT);
+}
+
+function inspectLoss(info: usize, p: usize, r: usize): void {
+  const duplicates: u32 = load<u8>(p, F.PROTOCOL_DUP_ACKS);
+  const backoff: u32 = load<u8>(r, F.RECOVERY_BACKOFF);
+  const cut: u32 = (load<u32>(r, CONGESTION_FLAGS) & CONGESTION_REDUCED_BY_ECN) != 0 ? 1 : 0;
+  const state = modeOf(r) | (duplicates << 8) | (backoff << 16) | (cut << 24);
+  store<u32>(info, state, D.INFO_LOSS_STATE);
+  store<u32>(info, sackedBytes(r), D.INFO_SACKED);
 }
 
 function inspectPost(info: usize, post: usize): void {

@@ -11,12 +11,16 @@ import { Counter } from "../../bindings/abi/counters.ts";
 import { DropReason } from "../../bindings/abi/drop-reason.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
 import { ECN_ECT0, ECN_NOT_ECT } from "../../bindings/abi/ip.ts";
+import { ACK_THRESHOLD_BITS } from "../../bindings/abi/limits.ts";
 import * as M from "../../bindings/abi/memory-map.ts";
 import { TCP_ACK_FLAG, TCP_ECE } from "../../bindings/abi/tcp.ts";
 import { TimerKind } from "../../bindings/abi/timer.ts";
 import * as W from "../../bindings/abi/work.ts";
 import { countDrop } from "../base/counter.ts";
 import { act, cancelTimer, flagsOf, peerWindow, startDelayedAck } from "./state.ts";
+
+/** One quick ACK in an ACK threshold's byte. */
+const ACK_QUICK: u32 = 1 << ACK_THRESHOLD_BITS;
 
 /** The window field that an ACK sent now would carry (RFC 9293, 3.8.6). */
 // @ts-ignore: decorator
@@ -120,8 +124,13 @@ export function acknowledgeData(core: usize, work: usize, connection: u32, p: us
 export function countUnacked(p: usize): bool {
   const unacked = <u32>load<u8>(p, F.PROTOCOL_UNACKED) + 1;
   store<u8>(p, <u8>unacked, F.PROTOCOL_UNACKED);
-  const quick = (flagsOf(p) & F.FLOW_QUICK_ACK) != 0;
-  return quick || unacked >= load<u8>(p, F.PROTOCOL_ACK_THRESHOLD);
+  const threshold: u32 = load<u8>(p, F.PROTOCOL_ACK_THRESHOLD);
+  if (threshold >= ACK_QUICK) {
+    // The peer's first window is small: each ACK that it need not wait for makes it larger.
+    store<u8>(p, <u8>(threshold - ACK_QUICK), F.PROTOCOL_ACK_THRESHOLD);
+    return true;
+  }
+  return unacked >= threshold || (flagsOf(p) & F.FLOW_QUICK_ACK) != 0;
 }
 
 /**

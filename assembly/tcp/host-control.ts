@@ -155,14 +155,14 @@ function probe(core: usize, work: usize, connection: u32, p: usize): void {
   const flags = flagsOf(p);
   if ((flags & F.FLOW_PERSIST) == 0) return noteSendable(core, work, connection, p);
   const r = recoveryOf(core, connection);
+  if (load<u32>(work, W.WORK_ARGUMENT_LOW) != 0) return probeBare(core, work, connection, p, r);
   const avail = load<u32>(p, F.PROTOCOL_TX_AVAIL);
   const room = min(peerWindow(p), <u32>load<u16>(p, F.PROTOCOL_MSS));
   const length = min(avail, max(room, 1));
   const fin = avail == 0 && (flags & F.FLOW_FIN_PENDING) != 0;
   if (length == 0 && !fin) return;
   const span = length + (fin ? 1 : 0);
-  // RFC 9293 SHLD-30: the interval grows exponentially.
-  store<u8>(r, <u8>min(<u32>load<u8>(r, F.RECOVERY_BACKOFF) + 1, 63), F.RECOVERY_BACKOFF);
+  backOff(r);
   if (load<u32>(p, F.PROTOCOL_TX_MAX) < span) store<u32>(p, span, F.PROTOCOL_TX_MAX);
   count(core, Counter.Probes);
   act(work, W.ACTION_RETRANSMISSION);
@@ -171,6 +171,22 @@ function probe(core: usize, work: usize, connection: u32, p: usize): void {
 }
 
 /** RFC 9293, 3.8.4: sequence number next - 1 and no data (SHLD-12). */
+/** RFC 9293 SHLD-30: the interval of probes grows exponentially. */
+// @ts-ignore: decorator
+@inline
+function backOff(r: usize): void {
+  store<u8>(r, <u8>min(<u32>load<u8>(r, F.RECOVERY_BACKOFF) + 1, 63), F.RECOVERY_BACKOFF);
+}
+
+/** A zero-window probe as Linux sends it: a number that the peer has, and no byte. */
+function probeBare(core: usize, work: usize, connection: u32, p: usize, r: usize): void {
+  backOff(r);
+  count(core, Counter.Probes);
+  acknowledge(core, work, connection, p);
+  store<u32>(work, load<u32>(p, F.PROTOCOL_TX_UNA) - 1, W.WORK_OUT_SEQ);
+  restartRetransmit(core, connection, p);
+}
+
 function keepAlive(core: usize, work: usize, connection: u32, p: usize): void {
   acknowledge(core, work, connection, p);
   const next = load<u32>(p, F.PROTOCOL_TX_UNA) + load<u32>(p, F.PROTOCOL_TX_MAX);

@@ -6,7 +6,7 @@
 import { postOf } from "../flow/flow-state.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
 import { DUP_ACK_THRESHOLD } from "../../bindings/abi/limits.ts";
-import { CORE_NOW, TICK_SHIFT } from "../../bindings/abi/memory-map.ts";
+import { CORE_NOW, TICK_NS } from "../../bindings/abi/memory-map.ts";
 import * as S from "../../bindings/abi/send-log.ts";
 import { seqAfter, seqBefore } from "../../bindings/abi/seq.ts";
 import * as W from "../../bindings/abi/work.ts";
@@ -69,7 +69,7 @@ export function isEchoOlder(core: usize, work: usize, sent: u64): bool {
   if ((load<u32>(work, W.WORK_OPTIONS) & W.OPTION_HAS_TIMESTAMP) == 0) return false;
   const connection = load<u32>(work, W.WORK_CONNECTION);
   const offset = load<u32>(postOf(core, connection), F.POST_TS_OFFSET);
-  return seqBefore(load<u32>(work, W.WORK_TS_ECR), <u32>(sent >> TICK_SHIFT) + offset);
+  return seqBefore(load<u32>(work, W.WORK_TS_ECR), <u32>(sent / TICK_NS) + offset);
 }
 
 /**

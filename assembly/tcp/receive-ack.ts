@@ -13,14 +13,14 @@ import { Counter } from "../../bindings/abi/counters.ts";
 import { ARX_TX_CLOSED } from "../../bindings/abi/descriptor.ts";
 import { DropReason } from "../../bindings/abi/drop-reason.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
-import { CORE_NOW, CORE_NOW_TICKS } from "../../bindings/abi/memory-map.ts";
+import { CORE_NOW, CORE_NOW_TICKS, TICK_NS } from "../../bindings/abi/memory-map.ts";
 import { seqBefore, seqDistance } from "../../bindings/abi/seq.ts";
 import { TCP_ECE, TCP_FIN } from "../../bindings/abi/tcp.ts";
 import { TimerKind } from "../../bindings/abi/timer.ts";
 import * as W from "../../bindings/abi/work.ts";
 import { acknowledge, challenge } from "./acknowledge.ts";
 import { acknowledgeInRecovery, countDuplicate, noteLossState, recoverLost } from "./loss.ts";
-import { noteTwice } from "./rack.ts";
+import { isRack, noteTwice } from "./rack.ts";
 import { chooseTimer, restartRetransmit, stopRetransmit } from "./retransmit-timer.ts";
 import { acknowledgeAfterTimeout, acknowledgeInReduction, findLost } from "./sack-recovery.ts";
 import { modeOf } from "./sack-recovery.ts";
@@ -98,6 +98,7 @@ export function advance(core: usize, work: usize, connection: u32, p: usize, ack
   store<u32>(p, left + finInFlight, F.PROTOCOL_TX_SENT);
   store<u32>(p, load<u32>(p, F.PROTOCOL_TX_MAX) - acked, F.PROTOCOL_TX_MAX);
   store<u32>(p, load<u32>(p, F.PROTOCOL_TX_UNA) + acked, F.PROTOCOL_TX_UNA);
+  const duplicates: u32 = isRack(r) ? load<u8>(p, F.PROTOCOL_DUP_ACKS) : 0;
   store<u8>(p, 0, F.PROTOCOL_DUP_ACKS);
   // The backoff itself ends with the next sample (RFC 6298, section 5): rttSample() clears it.
   store<u8>(p, load<u8>(p, F.PROTOCOL_ECHO) & <u8>~F.ECHO_TIMED_OUT, F.PROTOCOL_ECHO);
@@ -123,7 +124,8 @@ export function advance(core: usize, work: usize, connection: u32, p: usize, ack
     const stamped = (load<u32>(work, W.WORK_OPTIONS) & W.OPTION_HAS_TIMESTAMP) != 0;
     if (stamped) sampleRound(core, connection, r, load<u32>(work, W.WORK_TS_ECR));
   }
-  growWindow(core, work, p, r, acked, freed, before);
+  const told = duplicates * <u32>load<u16>(p, F.PROTOCOL_MSS);
+  growWindow(core, work, p, r, acked, freed, before, told);
   settleRetransmit(core, connection, p);
   // RFC 3168 6.1.2 (ECN-14): runs with nothing in flight, too.
   if ((load<u8>(p, F.PROTOCOL_ECHO) & <u8>F.ECHO_HOLD) != 0) {
@@ -148,7 +150,7 @@ export function settleRetransmit(core: usize, connection: u32, p: usize): void {
 
 /**
  * After a timeout no segment is timed, and the backoff would outlast the loss; the echoed timestamp
- * says which transmission was acknowledged (RFC 7323, section 4), in ticks of 2^20 ns.
+ * says which transmission was acknowledged (RFC 7323, section 4), in ticks of 1 ms.
  */
 function sampleEcho(core: usize, work: usize, connection: u32, r: usize): void {
   if ((load<u32>(work, W.WORK_OPTIONS) & W.OPTION_HAS_TIMESTAMP) == 0) return;
@@ -162,7 +164,7 @@ function echoedTime(core: usize, connection: u32, echo: u32): u64 {
   const offset = load<u32>(postOf(core, connection), F.POST_TS_OFFSET);
   const ticks = clock - (echo - offset);
   // threats O11, C08: an echo of what was never sent, or of the future, is no sample.
-  return ticks > ECHO_TICKS_MAX ? 0 : <u64>max(ticks, 1) << 20;
+  return ticks > ECHO_TICKS_MAX ? 0 : <u64>max(ticks, 1) * TICK_NS;
 }
 
 /** About two minutes: longer than any backoff. */
@@ -177,6 +179,7 @@ function growWindow(
   acked: u32,
   freed: u32,
   before: u32,
+  told: u32,
 ): void {
   const echo = noteEcho(core, work, p);
   const quiet = isQuiet(work, p, r);
@@ -187,7 +190,7 @@ function growWindow(
     }
   } else {
     const now = load<u64>(core, CORE_NOW);
-    congestionOnAck(p, r, freed, before, echo, now);
+    congestionOnAck(p, r, freed, before, echo, now, told);
     if (echo) answerEcho(p, r, now);
     if (quiet) return;
     recoverLost(core, work, p, r);

@@ -56,7 +56,8 @@ export function chooseTimer(core: usize, connection: u32, p: usize, r: usize): v
       timer = F.LossTimer.Reorder;
     }
   } else if (at > load<u64>(core, CORE_NOW) && mayProbe(p, r)) {
-    at = min(at, load<u64>(core, CORE_NOW) + probeTimeout(r));
+    const alone = load<u32>(p, F.PROTOCOL_TX_SENT) == 1;
+    at = min(at, load<u64>(core, CORE_NOW) + probeTimeout(r, alone));
     timer = F.LossTimer.Probe;
   }
   store<u8>(r, <u8>timer, F.RECOVERY_TIMER);
@@ -71,24 +72,33 @@ function isReordering(p: usize, r: usize): bool {
   return log != 0 && load<u64>(log, LOG_REORDER) != 0;
 }
 
-/** TLP_calc_PTO() (RFC 8985 7.2, TLP-1) of a flight of more than one segment. */
+/** TLP_calc_PTO() (RFC 8985 7.2, TLP-1); `alone`: one segment, whose ACK may be delayed. */
 // @ts-ignore: decorator
 @inline
-function probeTimeout(r: usize): u64 {
-  const floor = load<u64>(r, F.RECOVERY_RTO_MIN) >> PROBE_FLOOR_BITS;
-  return max(2 * load<u64>(r, F.RECOVERY_SRTT), floor);
+function probeTimeout(r: usize, alone: bool): u64 {
+  const least = load<u64>(r, F.RECOVERY_RTO_MIN);
+  const twice = 2 * load<u64>(r, F.RECOVERY_SRTT);
+  return alone ? twice + least : max(twice, least >> PROBE_FLOOR_BITS);
+}
+
+// @ts-ignore: decorator
+@inline
+function isFinAlone(p: usize, sent: u32): bool {
+  return sent == 1 && (flagsOf(p) & F.FLOW_FIN_SENT) != 0;
 }
 
 /**
  * RFC 8985 7.2 (TLP-1, TLP-4): outside of recovery, nothing selectively acknowledged, an RTT
- * measured since the last probe. A single segment in flight is left to the RTO: an allowance for
- * its delayed ACK would bring the probe there.
+ * measured since the last probe. A single segment with data in flight is left to the RTO: an
+ * allowance for its delayed ACK would bring the probe there. A FIN alone is probed, as by Linux: it
+ * is the end of a connection, which nobody looks at any longer, so a second one costs nothing.
  */
 // @ts-ignore: decorator
 @inline
 function mayProbe(p: usize, r: usize): bool {
   // A FIN takes a number and may go along.
-  if (load<u32>(p, F.PROTOCOL_TX_SENT) <= <u32>load<u16>(p, F.PROTOCOL_MSS) + 1) return false;
+  const sent = load<u32>(p, F.PROTOCOL_TX_SENT);
+  if (sent <= <u32>load<u16>(p, F.PROTOCOL_MSS) + 1 && !isFinAlone(p, sent)) return false;
   const waits = <u32>load<u16>(r, F.RECOVERY_PROBED) | load<u8>(r, F.RECOVERY_PROBE);
   const fixed = F.FLOW_SACK | F.FLOW_GO_BACK_N | F.FLOW_RECOVERY | F.FLOW_PERSIST;
   if ((flagsOf(p) & fixed) != F.FLOW_SACK || waits != 0 || sackedBytes(r) != 0) return false;

@@ -5,16 +5,16 @@
  */
 import { RTT_GRANULARITY, RTT_SAMPLE_BITS } from "../../bindings/abi/congestion.ts";
 import {
-  RECOVERY_BACKOFF, RECOVERY_RTO, RECOVERY_RTO_MAX, RECOVERY_RTO_MIN, RECOVERY_RTT_MIN,
-  RECOVERY_RTT_NEXT, RECOVERY_RTT_SEQ, RECOVERY_RTT_SINCE, RECOVERY_RTT_START,
-  RECOVERY_RTT_TIMING, RECOVERY_RTTVAR, RECOVERY_SRTT,
+  RECOVERY_BACKOFF, RECOVERY_RACK, RECOVERY_RTO, RECOVERY_RTO_MAX, RECOVERY_RTO_MIN,
+  RECOVERY_RTT_MIN, RECOVERY_RTT_NEXT, RECOVERY_RTT_SEQ, RECOVERY_RTT_SINCE, RECOVERY_RTT_START,
+  RECOVERY_RTT_TIMING, RECOVERY_RTTVAR, RECOVERY_SRTT, RTO_MIN_ON_TOP,
 } from "../../bindings/abi/flow-state.ts";
-import { TICK_SHIFT } from "../../bindings/abi/memory-map.ts";
 import { congestionOnRttSample } from "./congestion/rtt-sample.ts";
 import { seqBefore } from "../../bindings/abi/seq.ts";
 
-/** Ticks after which the least round trip is that of what came since: 2^17 are 137 s. */
+/** Units of 2^20 ns after which the least round trip is that of what came since: 137 s. */
 const HALF_WINDOW: u32 = 1 << 17;
+const TIME_SHIFT: u64 = 20;
 
 /**
  * Takes one measurement, at `now`, of a segment that was never retransmitted (Karn; RFC 6298, 3).
@@ -52,7 +52,7 @@ export function rttSample(recovery: usize, sample: u64, now: u64): void {
 @inline
 function noteLeast(recovery: usize, rtt: u64, now: u64): void {
   const next = min<u64>(load<u32>(recovery, RECOVERY_RTT_NEXT), rtt);
-  if (<u32>(now >> TICK_SHIFT) - load<u32>(recovery, RECOVERY_RTT_SINCE) >= HALF_WINDOW) {
+  if (<u32>(now >> TIME_SHIFT) - load<u32>(recovery, RECOVERY_RTT_SINCE) >= HALF_WINDOW) {
     return restartLeast(recovery, next, rtt, now);
   }
   store<u32>(recovery, <u32>next, RECOVERY_RTT_NEXT);
@@ -64,16 +64,19 @@ function noteLeast(recovery: usize, rtt: u64, now: u64): void {
 function restartLeast(recovery: usize, least: u64, next: u64, now: u64): void {
   store<u64>(recovery, least, RECOVERY_RTT_MIN);
   store<u32>(recovery, <u32>min<u64>(next, 0xffffffff), RECOVERY_RTT_NEXT);
-  store<u32>(recovery, <u32>(now >> TICK_SHIFT), RECOVERY_RTT_SINCE);
+  store<u32>(recovery, <u32>(now >> TIME_SHIFT), RECOVERY_RTT_SINCE);
 }
 
 /** RFC 6298 2.3 to 2.5 (RTO-4, RTO-5, RTO-18): G keeps RTO above SRTT. */
 // @ts-ignore: decorator
 @inline
 function updateRto(recovery: usize): void {
-  const variance = max<u64>(RTT_GRANULARITY, 4 * load<u64>(recovery, RECOVERY_RTTVAR));
+  const least = load<u64>(recovery, RECOVERY_RTO_MIN);
+  const onTop = (load<u8>(recovery, RECOVERY_RACK) & <u8>RTO_MIN_ON_TOP) != 0;
+  const granularity: u64 = onTop ? least : RTT_GRANULARITY;
+  const variance = max<u64>(granularity, 4 * load<u64>(recovery, RECOVERY_RTTVAR));
   const computed = load<u64>(recovery, RECOVERY_SRTT) + variance;
-  const raised = max<u64>(computed, load<u64>(recovery, RECOVERY_RTO_MIN));
+  const raised = max<u64>(computed, least);
   store<u64>(recovery, min<u64>(raised, load<u64>(recovery, RECOVERY_RTO_MAX)), RECOVERY_RTO);
 }
 

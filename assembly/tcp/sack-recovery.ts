@@ -159,7 +159,7 @@ export function acknowledgeAfterTimeout(
   core: usize, p: usize, r: usize, freed: u32, before: u32, echo: bool,
 ): void {
   store<u32>(p, load<u32>(r, F.RECOVERY_WINDOW), F.PROTOCOL_CWND);
-  congestionOnAck(p, r, freed, before, echo, load<u64>(core, CORE_NOW));
+  congestionOnAck(p, r, freed, before, echo, load<u64>(core, CORE_NOW), 0);
   if (isRecovered(p, r)) return endRecovery(p, r);
   store<u32>(r, load<u32>(p, F.PROTOCOL_CWND), F.RECOVERY_WINDOW);
   partly(p, r, freed);

@@ -10,7 +10,7 @@ import { endRecovery, windowOf } from "./sack-recovery.ts";
 import { logOf, restate, runAt, runCount, runFlags } from "./send-log.ts";
 import { Counter } from "../../bindings/abi/counters.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
-import { CORE_NOW_TICKS, TICK_SHIFT } from "../../bindings/abi/memory-map.ts";
+import { CORE_NOW_TICKS, TICK_NS } from "../../bindings/abi/memory-map.ts";
 import { RUN_LOST } from "../../bindings/abi/send-log.ts";
 
 /** Recovery is about to begin: what it will take away. */
@@ -30,7 +30,7 @@ export function isSpurious(
   const window = load<u32>(r, F.RECOVERY_PRIOR_CWND);
   if (acked == 0 || window == 0 || logOf(r) == 0) return false;
   store<u32>(r, 0, F.RECOVERY_PRIOR_CWND);
-  const sent = <u64>load<u32>(r, F.RECOVERY_RETRANSMIT_TICK) << TICK_SHIFT;
+  const sent = <u64>load<u32>(r, F.RECOVERY_RETRANSMIT_TICK) * TICK_NS;
   if (echo || !isEchoOlder(core, work, sent)) return false;
   forgetLosses(r);
   endRecovery(p, r);

@@ -41,7 +41,7 @@ function threadAt(shared: usize, index: u32): usize {
 export function offer(shared: usize, library: usize, now: u64): void {
   const core = <usize>load<u32>(shared, X.SHARED_CORE);
   store<u64>(core, now, M.CORE_NOW);
-  store<u32>(core, <u32>(now >> <u64>M.TICK_SHIFT), M.CORE_NOW_TICKS);
+  store<u32>(core, <u32>(now / <u64>M.TICK_NS), M.CORE_NOW_TICKS);
   atomic.store<u64>(shared, now, X.SHARED_NOW);
   if (load<u32>(core, M.CORE_INGRESS_COUNT) != 0) offerBurst(shared, core);
   flush(library);

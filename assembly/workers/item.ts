@@ -2,7 +2,7 @@
  * Items: work records that travel between threads, by their index. A source takes one from its own
  * stack, and gets it back through a ring from whoever lets go of it last.
  */
-import { CORE_NOW, CORE_NOW_TICKS, TICK_SHIFT } from "../../bindings/abi/memory-map.ts";
+import { CORE_NOW, CORE_NOW_TICKS, TICK_NS } from "../../bindings/abi/memory-map.ts";
 import * as W from "../../bindings/abi/work.ts";
 import * as X from "../../bindings/abi/workers.ts";
 import { first, pop, publish, push, waiting } from "./ring.ts";
@@ -54,7 +54,7 @@ export function reorderOf(stage: usize, point: u32, group: u32): usize {
 export function syncNow(shared: usize, header: usize): u64 {
   const now = atomic.load<u64>(shared, X.SHARED_NOW);
   store<u64>(header, now, CORE_NOW);
-  store<u32>(header, <u32>(now >> <u64>TICK_SHIFT), CORE_NOW_TICKS);
+  store<u32>(header, <u32>(now / <u64>TICK_NS), CORE_NOW_TICKS);
   return now;
 }
 

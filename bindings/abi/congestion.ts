@@ -74,6 +74,8 @@ export const CONGESTION_ABE: u32 = 256;
 export const CONGESTION_EXACT: u32 = 512;
 /** The initial window, or a restart window, is in flight: CONGESTION_REDUCED_LEFT bytes of it. */
 export const CONGESTION_STARTING: u32 = 1024;
+/** ALGORITHM_UNBOUNDED was chosen. */
+export const CONGESTION_UNBOUNDED: u32 = 2048;
 
 /** Bound of cwnd, and cwnd of CongestionAlgorithm.None: the next power of two cannot wrap. */
 export const CONGESTION_WINDOW_MAX: u32 = 0x3fffffff;

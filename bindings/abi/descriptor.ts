@@ -126,7 +126,7 @@ export const INSTALL_HEADER_LENGTH: u32 = 54; // u8
 export const INSTALL_LINK_LENGTH: u32 = 55; // u8
 export const INSTALL_CONTEXT: u32 = 56; // u16
 export const INSTALL_ALGORITHM: u32 = 58; // u8: CongestionAlgorithm and ALGORITHM_*
-export const INSTALL_ACK_THRESHOLD: u32 = 59; // u8
+export const INSTALL_ACK_THRESHOLD: u32 = 59; // u8: as PROTOCOL_ACK_THRESHOLD
 export const INSTALL_INTERVAL_LIMIT: u32 = 60; // u8
 export const INSTALL_RX_SHIFT: u32 = 61; // u8
 export const INSTALL_TX_SHIFT: u32 = 62; // u8
@@ -136,7 +136,7 @@ export const INSTALL_LOCAL_SCALE: u32 = 64; // u8
 export const INSTALL_RX_LIMIT: u32 = 65; // u8
 export const INSTALL_FLAGS: u32 = 66; // u16: FLOW_*
 export const INSTALL_MSS: u32 = 68; // u16: payload bytes per segment
-export const INSTALL_RACK: u32 = 70; // u8: 1 = RACK-TLP (RFC 8985), 0 = RFC 6675
+export const INSTALL_RACK: u32 = 70; // u8: RACK_ENABLED = RACK-TLP (RFC 8985); RTO_MIN_ON_TOP
 export const INSTALL_TX_SEQ: u32 = 72; // u32: first sequence number to send (ISS + 1)
 export const INSTALL_RX_SEQ: u32 = 76; // u32: first sequence number expected (IRS + 1)
 export const INSTALL_PEER_WINDOW: u32 = 80; // u32: bytes, scaled
@@ -209,6 +209,9 @@ export const INFO_ALGORITHM: u32 = 164; // u32
 export const INFO_RX_BUFFER: u32 = 168; // u32: bytes of the receive buffer now
 export const INFO_TX_BUFFER: u32 = 172; // u32: bytes of the transmit buffer
 export const INFO_RTT: u32 = 176; // f64: of late, without congestion window; 0 = none
+/** Bytes: RecoveryMode, duplicate ACKs in a row, timeouts in a row, 1 after a cut for ECN. */
+export const INFO_LOSS_STATE: u32 = 184; // u32
+export const INFO_SACKED: u32 = 188; // u32: bytes in flight that are selectively acknowledged
 export const INFO_SIZE: u32 = 192;
 
 // Frame table of a burst: frame i starts at span + offset.

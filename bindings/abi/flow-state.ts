@@ -71,7 +71,8 @@ export const PROTOCOL_FLAGS: u32 = 56; // u16: FLOW_*
 export const PROTOCOL_DUP_ACKS: u32 = 58; // u8
 export const PROTOCOL_UNACKED: u32 = 59; // u8: data segments received since the last ACK
 export const PROTOCOL_MSS: u32 = 60; // u16: payload bytes per segment, options deducted
-export const PROTOCOL_ACK_THRESHOLD: u32 = 62; // u8: data segments per ACK; 1 acknowledges each
+/** ACK_THRESHOLD_BITS: data segments per ACK. Above: further ones that are acknowledged at once. */
+export const PROTOCOL_ACK_THRESHOLD: u32 = 62; // u8: segments per ACK; 1 acknowledges each
 export const PROTOCOL_ECHO: u32 = 63; // u8: ECHO_*
 export const PROTOCOL_SIZE: u32 = 64;
 
@@ -226,6 +227,8 @@ export const RACK_ENABLED: u32 = 1;
 /** RACK.reordering_seen. */
 export const RACK_REORDERED: u32 = 2;
 export const RACK_DSACK_ROUND: u32 = 4;
+/** Not of RACK: RTO_MIN is added to SRTT where the variation is less (Linux). */
+export const RTO_MIN_ON_TOP: u32 = 8;
 
 /** Congestion control, by TCP_CONGESTION. The window ones run inline, per ACK. */
 export const enum CongestionAlgorithm {
@@ -240,9 +243,11 @@ export const ALGORITHM_ABE: u32 = 0x80;
 export const ALGORITHM_EXACT: u32 = 0x40;
 /** ... all segments are ECN-capable, not new data alone (RFC 8257, 4.1). */
 export const ALGORITHM_ECT: u32 = 0x20;
+/** ... slow start counts whatever an ACK acknowledges, without the bound of RFC 3465, 2.3. */
+export const ALGORITHM_UNBOUNDED: u32 = 0x10;
 /** The algorithm of such a choice; a number above CongestionAlgorithm.Dctcp is none. */
 export function algorithmOfChoice(choice: u32): u32 {
-  return (choice & 0xffffff1f) >>> 0;
+  return (choice & 0xffffff0f) >>> 0;
 }
 
 // POST.

@@ -66,6 +66,8 @@ export const DUP_ACK_THRESHOLD: u32 = 3;
 export const NETIFS_MAX: u32 = 8;
 /** Segments that one turn of a flow may send before the next flow's turn. */
 export const TURN_SEGMENTS_MAX: u32 = 8;
+/** Bits of the threshold in an ACK threshold's byte; those above count quick ACKs. */
+export const ACK_THRESHOLD_BITS: u32 = 4;
 /** Challenge ACKs of a connection in an interval (RFC 5961, section 7): what a count holds. */
 export const CHALLENGE_ACKS_MAX: u32 = 15;
 /** Bytes of an application's registered buffers. */

@@ -71,7 +71,7 @@ export const CORE_LINK_BYTES: u32 = 304; // u64: carried so far
 export const CORE_LINK_FRAMES: u32 = 312; // u64
 // The data path's own.
 export const CORE_NOW: u32 = 320; // u64: nanoseconds since start
-export const CORE_NOW_TICKS: u32 = 328; // u32: timestamp clock, 2^20 ns a tick
+export const CORE_NOW_TICKS: u32 = 328; // u32: timestamp clock, 1 ms a tick
 export const CORE_CHUNK_FREE_COUNT: u32 = 332; // u32
 /** A turn that room or credit cut short: the flow goes on first, for so many segments. */
 export const CORE_TURN_FLOW: u32 = 336; // u32: 0 = none
@@ -108,8 +108,8 @@ export const CORE_LOG_FREE: u32 = 1456; // u32
 export const CORE_LOG_FREE_COUNT: u32 = 1460; // u32
 export const CORE_SIZE: u32 = 1472;
 
-/** log2 of the timestamp clock's tick in ns: within RFC 7323's 1 ms to 1 s (5.4). */
-export const TICK_SHIFT: u32 = 20;
+/** The timestamp clock's tick in ns: RFC 7323's shortest, 1 ms to 1 s (5.4), and Linux's. */
+export const TICK_NS: u32 = 1000000;
 export const CORE_MAGIC_VALUE: u32 = 0x746f656c; // "toel"
 /** Guard strips between regions hold this word; a test looks at them after each fuzz case. */
 export const GUARD_BYTES: u32 = 64;

@@ -3,6 +3,7 @@
  * has it.
  */
 import * as D from "../../bindings/abi/descriptor.ts";
+import { FLOW_RECOVERY, RecoveryMode } from "../../bindings/abi/flow-state.ts";
 import { addressBytes } from "../address.ts";
 import { congestionAt } from "./congestion/algorithm.ts";
 import { STATE_NAMES } from "./connection-state.ts";
@@ -10,6 +11,7 @@ import { infoAddress, inspect } from "./inspection.ts";
 import type { ConnectionInfo, Endpoint } from "./interface.ts";
 import { stateOf, type Plane } from "./plane.ts";
 import * as R from "./row-table.ts";
+import { announcedMss } from "./transmit.ts";
 
 const MILLISECOND = 1e6;
 
@@ -31,9 +33,21 @@ export function congestionName({ rows, profile }: Plane, id: number): string {
   return congestionAt(isUsed ? rows.get(id, R.ROW_CONGESTION) : profile.algorithm).name;
 }
 
+function lossState(word: (offset: number) => number): ConnectionInfo["lossState"] {
+  const state = word(D.INFO_LOSS_STATE);
+  const [mode, duplicates, backoff, cut] = [0, 8, 16, 24].map((at) => (state >>> at) & 255);
+  if ((word(D.INFO_FLAGS) & FLOW_RECOVERY) !== 0) {
+    return mode === RecoveryMode.Timeout ? "timeout" : "recovery";
+  }
+  if (backoff !== 0 && word(D.INFO_TX_SENT) !== 0) return "timeout";
+  if (cut !== 0) return "reduced";
+  return duplicates !== 0 || word(D.INFO_SACKED) !== 0 ? "disorder" : "open";
+}
+
 /** Everything about one connection; zeros for what only the data path knows and has no more. */
 export function connectionInfo(plane: Plane, id: number): ConnectionInfo {
   const { rows, core } = plane;
+  const via = plane.routes.at(rows.get(id, R.ROW_NETIF));
   const isLive = inspect(plane, id) !== undefined;
   const at = infoAddress(plane);
   const word = (offset: number): number => {
@@ -69,7 +83,12 @@ export function connectionInfo(plane: Plane, id: number): ConnectionInfo {
     retransmits: word(D.INFO_RETRANSMITS),
     fastRetransmits: word(D.INFO_FAST_RETRANSMITS),
     timeouts: word(D.INFO_TIMEOUTS),
+    backoff: (word(D.INFO_LOSS_STATE) >>> 16) & 255,
+    lossState: lossState(word),
+    sacked: word(D.INFO_SACKED),
     outOfOrder: word(D.INFO_OUT_OF_ORDER),
+    sinceReceive: isLive ? plane.now / MILLISECOND - time(D.INFO_LAST_RECEIVE) : 0,
+    announcedMss: via === undefined ? 0 : announcedMss(plane, via, rows.has(id, R.ROW_IS_IPV6), rows.get(id, R.ROW_MAX_SEGMENT)),
     bytesIn: total(D.INFO_BYTES_IN),
     bytesAcked: total(D.INFO_BYTES_ACKED),
     timestamps: rows.has(id, R.ROW_HAS_TIMESTAMPS),

@@ -9,6 +9,7 @@ import type { Core } from "../../bindings/core.ts";
 import * as D from "../../bindings/abi/descriptor.ts";
 import { CORE_EVENTS, CORE_EVENT_COUNT, CORE_NETIF_MEDIUM } from "../../bindings/abi/memory-map.ts";
 import { ETHERNET_SIZE } from "../../bindings/abi/ethernet.ts";
+import { FLOW_SACK, FLOW_TIMESTAMPS } from "../../bindings/abi/flow-state.ts";
 import { TimerKind } from "../../bindings/abi/timer.ts";
 import type { IpAddress } from "../address.ts";
 import { ERRNO } from "../errors.ts";
@@ -72,6 +73,11 @@ const NO_EVENTS: C.ConnectionEvents = {
   softError: () => undefined,
 };
 
+/** FLOW_* that the profile neither offers nor accepts. */
+function withheld({ timestamps, sack }: Profile): number {
+  return (timestamps ? 0 : FLOW_TIMESTAMPS) | (sack ? 0 : FLOW_SACK);
+}
+
 function drawKey(entropy: (bytes: Uint8Array) => void): Uint8Array {
   const key = new Uint8Array(16);
   entropy(key);
@@ -108,7 +114,7 @@ export class ControlPlane implements C.ControlPlaneApi {
     });
     this.#plane = {
       core,
-      features: core.exports.features(),
+      features: core.exports.features() & ~withheld(options.profile),
       profile: options.profile,
       limits,
       rows,
@@ -348,7 +354,7 @@ export class ControlPlane implements C.ControlPlaneApi {
       transmitSyn(plane, id);
       return;
     }
-    sendReset(plane, id);
+    sendReset(plane, id, what === R.OUTBOX_REFUSAL);
     Teardown.freeRow(plane, id);
   }
 
@@ -388,8 +394,7 @@ export class ControlPlane implements C.ControlPlaneApi {
         Teardown.resetReceived(plane, id);
         return;
       case D.EventKind.LateData:
-        // RFC 9293 SHLD-3: data after a close that ended reading.
-        Teardown.dropConnection(plane, id, ERRNO.ECONNRESET, true);
+        Teardown.refuseData(plane, id);
         return;
       default:
     }

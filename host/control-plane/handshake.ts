@@ -369,8 +369,8 @@ function interruptSynReceived(plane: Plane, id: number, isReset: boolean): void 
 // BA-6, BA-12: throttled for each connection, as the data path does for those that it has.
 function challenge(plane: Plane, id: number): void {
   const { rows, core, now } = plane;
-  const { challengeAcks, challengeIntervalNs } = core.map.options;
-  const interval = Math.floor(now / challengeIntervalNs) & 0xfffffff;
+  const { challengeAcks, challengeIntervalMs } = core.map.options;
+  const interval = Math.floor(now / (challengeIntervalMs * 1e6)) & 0xfffffff;
   const before = rows.get(id, R.ROW_CHALLENGES);
   const sent = before >>> 4 === interval ? before & 15 : 0;
   if (sent >= challengeAcks) {

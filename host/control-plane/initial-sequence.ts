@@ -3,13 +3,12 @@
  * M a clock of 4 us ticks. The other half of the same hash offsets the timestamp clock, so that a
  * tuple keeps its offset over incarnations (RFC 7323, 7.1 and appendix H; RFC 6191, 3).
  */
+import { TICK_NS as TIMESTAMP_TICK_NS } from "../../bindings/abi/memory-map.ts";
 import type { IpAddress } from "../address.ts";
 import { putAddress, type KeyedHash } from "./keyed-hash.ts";
 
 /** RFC 9293 MUST-8: the clock ticks about every 4 us. */
 const TICK_NS = 4000;
-/** log2 of the timestamp clock's tick in ns. */
-const TIMESTAMP_TICK_NS = 1048576;
 
 /** A connection's four numbers, as the hash reads them: addresses of one word or of four. */
 const WORDS = 9;

@@ -48,7 +48,7 @@ import {
 import * as F from "../../bindings/abi/flow-state.ts";
 import { ETHER_TYPE_IPV4, ETHER_TYPE_IPV6 } from "../../bindings/abi/ethernet.ts";
 import { IPV4_SIZE, IPV6_SIZE, PROTOCOL_TCP } from "../../bindings/abi/ip.ts";
-import { MSS_MIN, WINDOW_BYTES_MAX } from "../../bindings/abi/limits.ts";
+import { ACK_THRESHOLD_BITS, MSS_MIN, WINDOW_BYTES_MAX } from "../../bindings/abi/limits.ts";
 import { CORE_INSTALL } from "../../bindings/abi/memory-map.ts";
 import { TCP_SIZE } from "../../bindings/abi/tcp.ts";
 import type { IpAddress } from "../address.ts";
@@ -196,7 +196,9 @@ export function optionFlags({ rows }: Plane, id: number): number {
 export function inlineChoice({ algorithm, policy }: Congestion, profile: Profile): number {
   const abe = profile.abe ? F.ALGORITHM_ABE : 0;
   const ect = profile.ectControl > 1 ? F.ALGORITHM_ECT : 0;
-  return algorithm | abe | ect | (policy?.countsMarks === true ? F.ALGORITHM_EXACT : 0);
+  const unbounded = profile.slowStartBound ? 0 : F.ALGORITHM_UNBOUNDED;
+  const exact = policy?.countsMarks === true ? F.ALGORITHM_EXACT : 0;
+  return algorithm | abe | ect | unbounded | exact;
 }
 
 /** Also of a connection without a window: it may get one later. */
@@ -266,9 +268,11 @@ function writePolicy(plane: Plane, id: number, at: number): void {
   const lost = rows.get(id, R.ROW_RETRIES) > 0;
   const initial = lost ? Math.max(profile.rtoInitial, RTO_AFTER_LOST_SYN) : profile.rtoInitial;
   view.setUint8(at + INSTALL_ALGORITHM, inlineChoice(congestion, profile));
-  view.setUint8(at + INSTALL_ACK_THRESHOLD, profile.ackThreshold);
+  const quick = profile.quickAcks << ACK_THRESHOLD_BITS;
+  view.setUint8(at + INSTALL_ACK_THRESHOLD, profile.ackThreshold | quick);
   view.setUint8(at + INSTALL_INTERVAL_LIMIT, profile.intervals);
-  view.setUint8(at + INSTALL_RACK, profile.rack ? 1 : 0);
+  const onTop = profile.rtoMinOnTop ? F.RTO_MIN_ON_TOP : 0;
+  view.setUint8(at + INSTALL_RACK, (profile.rack ? F.RACK_ENABLED : 0) | onTop);
   view.setUint16(at + INSTALL_FLAGS, flowFlags(plane, id), true);
   view.setUint16(at + INSTALL_MSS, mss, true);
   view.setUint32(at + INSTALL_CWND, initialWindow(plane, id, mss), true);

@@ -89,7 +89,20 @@ export interface ConnectionInfo {
   readonly retransmits: number;
   readonly fastRetransmits: number;
   readonly timeouts: number;
+  /** Timeouts in a row. */
+  readonly backoff: number;
+  /**
+   * What the sender is at: nothing unusual; ACKs tell of gaps; the window was cut for ECN; losses
+   * are repaired; all is sent again after a timeout.
+   */
+  readonly lossState: "open" | "disorder" | "reduced" | "recovery" | "timeout";
+  /** Bytes in flight that are selectively acknowledged. */
+  readonly sacked: number;
   readonly outOfOrder: number;
+  /** ms since a segment arrived. */
+  readonly sinceReceive: number;
+  /** MSS that our SYN announces. */
+  readonly announcedMss: number;
   readonly bytesIn: number;
   readonly bytesAcked: number;
   readonly timestamps: boolean;

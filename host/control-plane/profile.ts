@@ -11,18 +11,27 @@ export interface Profile {
   readonly rtoMin: number;
   readonly rtoMax: number;
   readonly rtoInitial: number;
+  /** RTO = SRTT + max(4 RTTVAR, rtoMin), as Linux has it; else rtoMin is the least of all. */
+  readonly rtoMinOnTop: boolean;
+  /** Zero-window probes have a byte of new data (RFC 9293, 3.8.6.1); Linux's are empty. */
+  readonly probeData: boolean;
   /** RFC 6928: segments in flight after the handshake. */
   readonly initialWindow: number;
   readonly synRetries: number;
   readonly delayedAck: number;
   /** Data segments per ACK; 1 acknowledges each. */
   readonly ackThreshold: number;
+  /** Data segments at the start that are acknowledged at once (Linux's quick ACKs); at most 15. */
+  readonly quickAcks: number;
   /** Out-of-order intervals kept. */
   readonly intervals: number;
   readonly algorithm: CongestionAlgorithm;
   readonly goBackN: boolean;
   /** Losses are found by time, the tail is probed (RFC 8985), instead of RFC 6675. */
   readonly rack: boolean;
+  /** RFC 7323 3 and RFC 2018: offered and accepted, if the data path has them. */
+  readonly timestamps: boolean;
+  readonly sack: boolean;
   /** True: our SYN asks for ECN. A peer's request is accepted in any case. */
   readonly ecn: boolean;
   /** RFC 8511: a mark reduces a window less than a loss does. Sender's side alone. */
@@ -32,6 +41,15 @@ export interface Profile {
    * SYN-ACK and RST too (RFC 8257, 3.6); 2 on everything (4.1).
    */
   readonly ectControl: number;
+  /** RFC 3465, 2.3: an ACK counts for so much in slow start, and no more. Linux has no bound. */
+  readonly slowStartBound: boolean;
+  /** What arrives after shutdown(SHUT_RD) can still be read, as on Linux; else it goes by. */
+  readonly readsOn: boolean;
+  /**
+   * The reset for data after a close has the form of RFC 9293, 3.10.7.1, as Linux's has, without
+   * ACK and where the peer expects our next byte; else it is <SND.NXT, RCV.NXT, RST|ACK>.
+   */
+  readonly refusesLateData: boolean;
   /** PLPMTUD (RFC 4821): 0 never, 1 when segments vanish in a black hole, 2 from the start. */
   readonly mtuProbing: number;
   /** 2 MSL. */
@@ -54,17 +72,25 @@ function read(name: ProfileName): Profile {
     rtoMin: value("RTO_MIN") * MICROSECOND,
     rtoMax: RTO_MAX,
     rtoInitial: value("RTO_INITIAL") * MICROSECOND,
+    rtoMinOnTop: value("RTO_MIN_ON_TOP") !== 0,
+    probeData: value("PROBE_DATA") !== 0,
     initialWindow: value("INITIAL_WINDOW"),
     synRetries: value("SYN_RETRIES"),
     delayedAck: value("DELAYED_ACK") * MICROSECOND,
     ackThreshold: value("ACK_THRESHOLD"),
+    quickAcks: value("QUICK_ACKS"),
     intervals: value("INTERVALS"),
     algorithm: value("ALGORITHM"),
     goBackN: value("GO_BACK_N") !== 0,
     rack: value("RACK") !== 0,
+    timestamps: value("TIMESTAMPS") !== 0,
+    sack: value("SACK") !== 0,
     ecn: value("ECN") !== 0,
     abe: value("ABE") !== 0,
     ectControl: value("ECT_CONTROL"),
+    slowStartBound: value("SLOW_START_BOUND") !== 0,
+    readsOn: value("READS_ON") !== 0,
+    refusesLateData: name === "linux",
     mtuProbing: value("MTU_PROBING"),
     timeWait: value("TIME_WAIT") * MICROSECOND,
   };

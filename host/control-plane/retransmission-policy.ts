@@ -75,7 +75,7 @@ export function retransmissionTimeout(plane: Plane, id: number, persist: boolean
   if (!persist && judgeTimeout(plane, id, seen, rows.get(id, R.ROW_RETRIES))) return;
   noteTimeout(plane, id);
   const sent = persist
-    ? plane.commands.push(id, generation, AtxOpcode.Probe)
+    ? plane.commands.push(id, generation, AtxOpcode.Probe, plane.profile.probeData ? 0 : 1)
     : plane.commands.push(id, generation, AtxOpcode.Retransmit, 1);
   if (!sent) {
     const timer = id * TIMERS_PER_CONNECTION + TimerKind.Retransmit;

@@ -132,6 +132,8 @@ export const OPTION_LINGER_RESET = 16;
 // ROW_OUTBOX: segments that the next flush() sends.
 export const OUTBOX_SYN = 1;
 export const OUTBOX_RESET = 2;
+/** ... in the form of RFC 9293, 3.10.7.1: without ACK, where the peer expects our next byte. */
+export const OUTBOX_REFUSAL = 6;
 
 /** Upper words of a mapped IPv4 address (RFC 4291, 2.5.5.2). */
 const MAPPED = 0xffff;

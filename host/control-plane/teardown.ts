@@ -196,12 +196,31 @@ function leave(plane: Plane, id: number, event: ConnectionEvent, reset: boolean)
   }
 }
 
-/** We end a connection: late data, keep-alive, R2. */
+/** What an application that could still be told would hear of late data. */
+const LATE_DATA_ERROR = ERRNO.ECONNRESET;
+
+/** We end a connection: keep-alive, R2. */
 export function dropConnection(plane: Plane, id: number, error: number, reset: boolean): void {
   const isOver = stateOf(plane, id) === ConnectionState.TimeWait;
   const event = reset || isOver ? ConnectionEvent.Abort : ConnectionEvent.UserTimeout;
   leave(plane, id, event, reset);
   settle(plane, id, error);
+}
+
+/**
+ * RFC 9293 SHLD-3: data for an application that has closed. Its ACK number is our una by now: a
+ * reset there is what a peer takes at once that has not had our FIN (RFC 5961, 3.2); one with
+ * SND.NXT it would question first.
+ */
+export function refuseData(plane: Plane, id: number): void {
+  const { rows, profile } = plane;
+  const una = profile.refusesLateData ? inspect(plane, id)?.txUna : undefined;
+  leave(plane, id, ConnectionEvent.Abort, true);
+  if (una !== undefined && rows.get(id, R.ROW_OUTBOX) === R.OUTBOX_RESET) {
+    rows.set(id, R.ROW_SND_NXT, una);
+    rows.set(id, R.ROW_OUTBOX, R.OUTBOX_REFUSAL);
+  }
+  settle(plane, id, LATE_DATA_ERROR);
 }
 
 /** The application aborts: RST, and nothing of the row stays. */

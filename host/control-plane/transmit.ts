@@ -126,12 +126,12 @@ export function sendAcknowledgment(plane: Plane, id: number): void {
 }
 
 /** Sends <SND.NXT, RCV.NXT, RST|ACK> of a row (RFC 9293, 3.10.5). */
-export function sendReset(plane: Plane, id: number): void {
+export function sendReset(plane: Plane, id: number, refuses = false): void {
   const { rows } = plane;
   const out = fill(plane, id);
   out.seq = rows.get(id, R.ROW_SND_NXT);
-  out.ack = rows.get(id, R.ROW_RCV_NXT);
-  out.flags = TCP_RST | TCP_ACK_FLAG;
+  out.ack = refuses ? 0 : rows.get(id, R.ROW_RCV_NXT);
+  out.flags = refuses ? TCP_RST : TCP_RST | TCP_ACK_FLAG;
   out.window = 0;
   if (rows.has(id, R.ROW_HAS_TIMESTAMPS)) fillTimestamps(plane, id, out);
   send(plane, id);

@@ -14,6 +14,7 @@ import * as C from "./constants.ts";
 import { type EpollEvent, EpollInstance } from "./epoll.ts";
 import { getOption, type OptionResult, type OptionValue, setOption } from "./options.ts";
 import { pollDescriptors, type PollEntry } from "./poll.ts";
+import { shutdownReceive } from "./shutdown-receive.ts";
 import { ANYTHING, type DescriptorTable, readiness, Socket } from "./socket.ts";
 import { SOCKET_CONNECTED, SOCKET_CONNECTING, SOCKET_EPOLL, SOCKET_IDLE } from "./socket.ts";
 import { FLAG_IPV6, SOCKET_LISTENING, type Watcher } from "./socket.ts";
@@ -234,7 +235,7 @@ export class SocketCalls {
     if (socket.state === SOCKET_EPOLL) return -C.ENOTSOCK;
     if (how !== C.SHUT_RD && how !== C.SHUT_WR && how !== C.SHUT_RDWR) return -ERRNO.EINVAL;
     if (socket.state !== SOCKET_CONNECTED) return -ERRNO.ENOTCONN;
-    if (how !== C.SHUT_WR) this.internals.shutdownReceive(socket);
+    if (how !== C.SHUT_WR) shutdownReceive(this.internals, socket);
     if (how !== C.SHUT_RD) this.internals.shutdownSend(socket);
     return 0;
   }

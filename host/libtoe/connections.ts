@@ -7,17 +7,19 @@
  * an event of an earlier generation changes nothing; a full ATX ring loses nothing.
  */
 import { WorkList } from "../work-list.ts";
-import { ATX_FIN, ATX_RX_SHUT } from "../../bindings/abi/descriptor.ts";
-import { SOCKET_RX_SHUT, SOCKET_SENDABLE } from "../../bindings/abi/socket.ts";
+import { ATX_FIN, ATX_RX_SHUT, INFO_SRTT } from "../../bindings/abi/descriptor.ts";
+import { SOCKET_SENDABLE } from "../../bindings/abi/socket.ts";
 import type { Core } from "../../bindings/core.ts";
 import type { ConnectionEvents, ControlPlaneApi } from "../control-plane/interface.ts";
 import { ERRNO } from "../errors.ts";
 import { ContextQueue } from "./context.ts";
 import { Deadlines } from "./deadline.ts";
 import { dispatch, type Hooks } from "./dispatch.ts";
-import { Outbox } from "./outbox.ts";
+import { liveTime } from "./live-figures.ts";
+import { HOLD_NS, Outbox, waitingBytes } from "./outbox.ts";
 import type { SocketOptions } from "./options.ts";
 import { PayloadMemory, pendingBytes } from "./payload-buffer.ts";
+import { PushedSockets } from "./pushed-sockets.ts";
 import { readAhead } from "./read-ahead.ts";
 import { SocketRows } from "./socket-rows.ts";
 import { ANYTHING, DescriptorTable, READABLE, Socket } from "./socket.ts";
@@ -40,10 +42,13 @@ export class Connections implements ConnectionEvents {
   readonly #sockets: (Socket | undefined)[] = [];
   readonly #listeners = new Map<number, Socket>();
   readonly #outbox = new Outbox();
+  readonly #pushed: PushedSockets;
   readonly #starved: StarvedSockets;
   /** Connections that are over and not yet given back to the control plane. */
   #finished: number[] = [];
   readonly #touched = new WorkList<Socket>();
+  /** What arrives after SHUT_RD can be read (Profile.readsOn). */
+  readonly readsOn: boolean;
   /** Of no meaning: no compiler takes the reads for nothing. */
   readAhead = 0;
   #kicked = false;
@@ -55,13 +60,16 @@ export class Connections implements ConnectionEvents {
     control: ControlPlaneApi,
     defaults: SocketOptions,
     hooks: Hooks,
+    readsOn: boolean,
   ) {
     this.core = core;
+    this.readsOn = readsOn;
     this.context = new ContextQueue(core, context);
     this.rows = new SocketRows(core, this.context.library);
     this.#starved = new StarvedSockets(this.rows);
     this.contextIndex = context;
     this.control = control;
+    this.#pushed = new PushedSockets(control);
     this.defaults = defaults;
     this.#hooks = hooks;
     this.memory = new PayloadMemory(core);
@@ -97,7 +105,7 @@ export class Connections implements ConnectionEvents {
 
   /** MSG_MORE: what was appended may wait for more, for a bounded time. */
   hold(socket: Socket): void {
-    this.#outbox.hold(socket);
+    this.#outbox.hold(socket, HOLD_NS + liveTime(this.core, socket, INFO_SRTT));
     if (!this.#kicked) this.kick();
   }
 
@@ -170,24 +178,6 @@ export class Connections implements ConnectionEvents {
     this.rows.change(socket.row, 0, SOCKET_SENDABLE);
     socket.atxFlags |= ATX_FIN;
     this.putNow(socket);
-    this.touch(socket, ANYTHING);
-  }
-
-  /**
-   * The application reads no more, and lets what arrives go by. What waits goes first, as on BSD:
-   * credit is given back in the order of the stream.
-   */
-  shutdownReceive(socket: Socket): void {
-    socket.rxShut = true;
-    if (socket.rare.tail !== undefined) socket.own().tail = undefined;
-    if (socket.row !== 0) {
-      const unread = socket.rxAvail;
-      this.rows.change(socket.row, SOCKET_RX_SHUT, 0);
-      if (unread > 0) {
-        this.rows.consume(socket.connection, unread);
-        this.markDirty(socket);
-      }
-    }
     this.touch(socket, ANYTHING);
   }
 
@@ -350,7 +340,7 @@ export class Connections implements ConnectionEvents {
 
   /** The buffer goes back to the arena with the connection; unread bytes stay readable. */
   #saveUnread(socket: Socket): void {
-    if (socket.row === 0 || socket.releasing || socket.rxShut) return;
+    if (socket.row === 0 || socket.releasing || (socket.rxShut && !this.readsOn)) return;
     const unread = socket.rxAvail + pendingBytes(this.core, socket.connection);
     if (unread === 0) return;
     const rare = socket.own();
@@ -388,6 +378,7 @@ export class Connections implements ConnectionEvents {
     if (this.#polling === true) return;
     this.#polling = true;
     if (this.#outbox.holding || this.deadlines.active) this.#passTime(now);
+    if (this.#pushed.any) this.#pushed.corkAgain();
     if (this.#finished.length > 0) this.#giveBack();
     if (this.#starved.any === true) this.#starved.feed((one, cause) => this.touch(one, cause));
     if (this.rows.ready !== 0) this.#dispatchReady();
@@ -422,6 +413,12 @@ export class Connections implements ConnectionEvents {
     }
     touched.drop(total);
     if (touched.count > 0) this.kick();
+  }
+
+  /** Lets go of what is held back, now; what is written later waits again as its options say. */
+  push(socket: Socket): void {
+    if (waitingBytes(socket) !== 0) this.markDirty(socket);
+    if (socket.options.cork) this.#pushed.push(socket);
   }
 
   #passTime(now: number | undefined): void {

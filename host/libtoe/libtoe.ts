@@ -22,17 +22,18 @@ export class LibToe extends SocketCalls implements ConnectionEvents {
   readonly #hooks: Hooks;
 
   /**
-   * `context` is the application's (>= 1), `defaults` the options of new sockets. Throws
-   * RangeError when the core has no such context.
+   * `context` is the application's (>= 1), `defaults` the options of new sockets; `readsOn`: what
+   * arrives after SHUT_RD can be read. Throws RangeError when the core has no such context.
    */
   constructor(
     core: Core,
     context: number,
     control: ControlPlaneApi,
     defaults: Partial<ConnectionOptions> = {},
+    readsOn = false,
   ) {
     const hooks: Hooks = { onDoorbell: undefined, onCallbackError: undefined };
-    super(new Connections(core, context, control, new SocketOptions(defaults), hooks));
+    super(new Connections(core, context, control, new SocketOptions(defaults), hooks, readsOn));
     this.#hooks = hooks;
   }
 

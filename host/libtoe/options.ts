@@ -4,11 +4,11 @@
  * U14), unknown names -ENOENT; a refused value changes nothing.
  */
 import { INFO_RX_BUFFER, INFO_TX_BUFFER } from "../../bindings/abi/descriptor.ts";
-import { CORE_INFO } from "../../bindings/abi/memory-map.ts";
 import { largestBufferShift } from "../../bindings/layout.ts";
 import type { ConnectionInfo, ConnectionOptions } from "../control-plane/interface.ts";
 import { ERRNO } from "../errors.ts";
 import type { Connections } from "./connections.ts";
+import { liveWord } from "./live-figures.ts";
 import * as C from "./constants.ts";
 import { SOCKET_IDLE, SOCKET_LISTENING, type Socket } from "./socket.ts";
 
@@ -124,15 +124,6 @@ export function bufferBytes(bytes: number, chunkBytes: number): number {
   return size;
 }
 
-/** Bytes of a connected socket's buffer now; `field` of INFO. 0 when it is not connected. */
-function liveBuffer(socket: Socket, toe: Connections, field: number): number {
-  const { core } = toe;
-  if (socket.row === 0) return 0;
-  if (core.exports.inspect(core.address, socket.connection) === 0) return 0;
-  const info = core.words[(core.address + CORE_INFO) >>> 2] as number;
-  return core.words[(info + field) >>> 2] as number;
-}
-
 function buffer(name: "receiveBuffer" | "sendBuffer"): OptionRow {
   return {
     set: (socket, value, toe) => {
@@ -144,7 +135,7 @@ function buffer(name: "receiveBuffer" | "sendBuffer"): OptionRow {
     },
     get: (socket, toe) => {
       const field = name === "receiveBuffer" ? INFO_RX_BUFFER : INFO_TX_BUFFER;
-      const live = liveBuffer(socket, toe, field);
+      const live = liveWord(toe.core, socket, field);
       return live || bufferBytes(socket.options[name], toe.core.map.options.chunkBytes);
     },
   };
@@ -261,6 +252,9 @@ const ERROR: OptionRow = {
   },
 };
 
+/** Set, it also lets go of what TCP_CORK and MSG_MORE hold back, once, as on Linux. */
+const NO_DELAY = flag("noDelay");
+
 const key = (level: number, name: number): number => level * 256 + name;
 
 const TABLE = new Map<number, OptionRow>([
@@ -286,7 +280,7 @@ const TABLE = new Map<number, OptionRow>([
   [key(C.IPPROTO_IPV6, C.IPV6_UNICAST_HOPS), TTL],
   [key(C.IPPROTO_IPV6, C.IPV6_TCLASS), range("tos", 0, 255)],
   [key(C.IPPROTO_IPV6, C.IPV6_V6ONLY), IPV6_ONLY],
-  [key(C.IPPROTO_TCP, C.TCP_NODELAY), flag("noDelay")],
+  [key(C.IPPROTO_TCP, C.TCP_NODELAY), NO_DELAY],
   [key(C.IPPROTO_TCP, C.TCP_MAXSEG), MAX_SEGMENT],
   [key(C.IPPROTO_TCP, C.TCP_CORK), flag("cork")],
   [key(C.IPPROTO_TCP, C.TCP_KEEPIDLE), range("keepAliveIdle", 1, 32767, 1000)],
@@ -322,6 +316,7 @@ export function setOption(
   if (!row.set(socket, value, toe)) return -(row.refusal?.(value) ?? ERRNO.EINVAL);
   if (socket.connection !== 0 && !socket.releasing) {
     toe.control.configure(socket.connection, socket.options);
+    if (row === NO_DELAY && socket.options.noDelay) toe.push(socket);
     toe.kick();
   }
   if (socket.state === SOCKET_LISTENING) {

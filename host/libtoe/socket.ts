@@ -57,6 +57,9 @@ class RareState {
   softError = 0;
   /** Time in ns from which MSG_MORE holds bytes back; -1 = not held, -2 = since the next poll. */
   heldSince = -1;
+  /** For how long, ns; and the free bytes beside those held: more of them is an ACK's doing. */
+  heldFor = 0;
+  heldRoom = 0;
   /** Unread bytes of a connection that is over, copied from its buffer; `tailAt` is next. */
   tail: Uint8Array | undefined = undefined;
   tailAt = 0;
@@ -171,10 +174,10 @@ function connectedReadiness(socket: Socket): number {
   const { ints, row } = socket;
   const bits = ints[(row + STATE) | 0] as number;
   const readable = ints[(row + RX_AVAIL) | 0] !== 0;
-  if ((bits & UNUSUAL) === 0 && socket.txShut === false) {
+  if ((bits & UNUSUAL) === 0 && socket.txShut === false && socket.rxShut === false) {
     return readable ? READABLE | WRITABLE : WRITABLE;
   }
-  const ended = (bits & (SOCKET_RX_CLOSED | SOCKET_RX_SHUT)) !== 0;
+  const ended = socket.rxShut || (bits & (SOCKET_RX_CLOSED | SOCKET_RX_SHUT)) !== 0;
   let events = 0;
   if (readable || ended) events |= READABLE;
   if (ended) events |= POLLRDHUP;

@@ -7,10 +7,14 @@
  * when more than a quarter of the buffer was read (libTOE's rule), so at least three quarters of
  * the window stay open. What finds no chunk in the arena is not taken: backpressure.
  */
+import { INFO_MSS } from "../../bindings/abi/descriptor.ts";
+import { MSS_DEFAULT_IPV4 } from "../../bindings/abi/limits.ts";
 import { SOCKET_RX_AVAIL, SOCKET_TX_FREE } from "../../bindings/abi/socket.ts";
 import { ERRNO } from "../errors.ts";
 import type { Connections } from "./connections.ts";
 import { ENOTSOCK, MSG_MORE, MSG_PEEK, MSG_TRUNC } from "./constants.ts";
+import { liveWord } from "./live-figures.ts";
+import { waitingBytes } from "./outbox.ts";
 import { type Socket, SOCKET_CLOSED, SOCKET_CONNECTED, SOCKET_CONNECTING } from "./socket.ts";
 import { SOCKET_EPOLL } from "./socket.ts";
 
@@ -58,6 +62,10 @@ export function transmit(
   const count = length < free ? length : free;
   if (count === 0) return length === 0 ? 0 : -ERRNO.EAGAIN;
   const held = (flags & MSG_MORE) !== 0;
+  if (held) {
+    const whole = wholeSegments(toe, socket, count);
+    if (whole > 0) return transmitWhole(toe, socket, source, offset, length, flags, whole);
+  }
   const address = toe.rows.append(socket.connection, count, held);
   // Bytes in several chunks, and bytes for which there was none.
   const taken = address === 0 ? toe.rows.taken : count;
@@ -66,6 +74,33 @@ export function transmit(
   if (held && taken < free) toe.hold(socket);
   else toe.ring();
   return taken;
+}
+
+/** Of `count` bytes that may wait: those that fill segments, with what waits already. */
+function wholeSegments(toe: Connections, socket: Socket, count: number): number {
+  const waiting = waitingBytes(socket);
+  if (waiting + count < MSS_DEFAULT_IPV4) return 0;
+  const mss = liveWord(toe.core, socket, INFO_MSS);
+  return mss === 0 ? 0 : count - ((waiting + count) % mss);
+}
+
+/** MSG_MORE holds back what is smaller than a segment: `whole` bytes leave, the others wait. */
+function transmitWhole(
+  toe: Connections,
+  socket: Socket,
+  source: Uint8Array,
+  offset: number,
+  length: number,
+  flags: number,
+  whole: number,
+): number {
+  const sent = transmit(toe, socket, source, offset, whole, flags & ~MSG_MORE);
+  // A full ring or arena: the caller comes again with the rest.
+  if (sent < whole || whole === length) return sent;
+  if (!toe.rows.put(socket.connection, 0)) return sent;
+  toe.kick();
+  const held = transmit(toe, socket, source, offset + whole, length - whole, flags);
+  return held > 0 ? sent + held : sent;
 }
 
 function refuseSend(socket: Socket): number {

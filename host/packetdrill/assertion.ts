@@ -1,10 +1,10 @@
 /** Computes the expressions of assertions (parse-assertion.ts) from named numbers. */
-import { type Assertion, type Expression, ScriptError } from "./script.ts";
+import { type Assertion, type Expression, ScriptError, type Statement } from "./script.ts";
 
 type Result = number | string;
 
 /** Value of a name; undefined when there is none. */
-export type Names = (name: string) => number | undefined;
+type Names = (name: string) => number | undefined;
 
 const FUNCTIONS: Readonly<Record<string, (...values: number[]) => number>> = {
   abs: Math.abs,
@@ -118,20 +118,36 @@ function namesOf(expression: Expression): string[] {
   return expression.kind === "function" ? expression.parameters.flatMap(namesOf) : [];
 }
 
-/** Throws ScriptError when the assertion does not hold, or asks for what there is not. */
-export function checkAssertion(file: string, assertion: Assertion, names: Names): void {
+function checkAssertion(file: string, assertion: Assertion, names: Names): void {
   const evaluation = new Evaluation(names);
   const { condition, message, line } = assertion;
-  try {
-    const value = evaluation.value(condition);
-    if (value !== 0 && value !== "") return;
-    const figures = namesOf(condition).map((name) => `${name} = ${names(name)}`);
-    const said = message === undefined ? "" : ` (${evaluation.value(message)})`;
-    const got = figures.length > 0 ? figures.join(", ") : "false";
-    const reason = `assertion: expected ${assertion.text}, got ${got}${said}`;
-    throw new ScriptError(file, line, reason);
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    throw new ScriptError(file, line, `assertion: ${error.message}`);
+  const value = evaluation.value(condition);
+  if (value !== 0 && value !== "") return;
+  const figures = namesOf(condition).map((name) => `${name} = ${names(name)}`);
+  const said = message === undefined ? "" : ` (${evaluation.value(message)})`;
+  const got = figures.length > 0 ? figures.join(", ") : "false";
+  const reason = `assertion: expected ${assertion.text}, got ${got}${said}`;
+  throw new ScriptError(file, line, reason);
+}
+
+/**
+ * Computes statements in their order. Throws ScriptError when an assertion does not hold, or asks
+ * for what there is not. Names that are assigned last until the script's end: `assigned` has them.
+ */
+export function runStatements(
+  file: string,
+  statements: readonly Statement[],
+  assigned: Map<string, number>,
+  figures: Names,
+): void {
+  const names = (name: string): number | undefined => assigned.get(name) ?? figures(name);
+  for (const one of statements) {
+    try {
+      if ("name" in one) assigned.set(one.name, new Evaluation(names).number(one.value));
+      else checkAssertion(file, one, names);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      throw new ScriptError(file, one.line, `assertion: ${error.message}`);
+    }
   }
 }

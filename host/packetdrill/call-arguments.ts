@@ -59,19 +59,21 @@ export class CallArguments {
     return value?.kind === "record" ? value.fields : this.fail(`expected {...} as ${what}`);
   }
 
-  /** A sockaddr_in; `fallback` for `...`. */
+  /** A sockaddr_in or sockaddr_in6; `fallback` for `...`. */
   address(index: number, fallback: SocketAddress): SocketAddress {
     const value = this.at(index);
     if (value.kind === "ellipsis") return fallback;
     const fields = this.record(value, `argument ${index + 1}`);
-    const port = fields.get("sin_port");
-    const name = fields.get("sin_addr");
+    const port = fields.get("sin_port") ?? fields.get("sin6_port");
+    const name = fields.get("sin_addr") ?? fields.get("sin6_addr");
     const number = port === undefined ? fallback.port : this.numberIn(port, "sin_port");
     if (number < 0 || number > U16) this.fail(`expected a port 0..${U16}, got ${number}`);
     if (name === undefined) return { ...fallback, port: number };
     if (name.kind === "text") return { address: name.value, port: number };
     // INADDR_ANY.
-    if (name.kind === "number" && name.value === 0) return { address: "0.0.0.0", port: number };
+    if (name.kind === "number" && name.value === 0) {
+      return { address: fallback.address.includes(":") ? "::" : "0.0.0.0", port: number };
+    }
     return this.fail("expected inet_addr(...) as sin_addr");
   }
 

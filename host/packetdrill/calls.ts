@@ -20,6 +20,8 @@ import type { Settings } from "./settings.ts";
 /** The connection between two ports, if the script has seen it. */
 export type FindFlow = (localPort: number, remotePort: number) => Flow | undefined;
 
+/** What C's NULL is to libTOE: no bytes at all. */
+const NO_BUFFER = undefined as unknown as Uint8Array;
 const BYTES_MAX = 64 * 1024 * 1024;
 
 function forEver(attempt: () => number | undefined): StartedCall {
@@ -59,13 +61,26 @@ export class Calls {
 
   socket(args: CallArguments): StartedCall {
     args.need(3);
-    const domain = args.at(0).kind === "ellipsis" ? C.AF_INET : args.number(0);
+    const family = this.#settings.ipVersion === 6 ? C.AF_INET6 : C.AF_INET;
+    const domain = args.at(0).kind === "ellipsis" ? family : args.number(0);
     const protocol = args.at(2).kind === "ellipsis" ? 0 : args.number(2);
     const fd = this.#stack.toe.socket(domain, args.number(1), protocol);
     for (const [level, name, value] of fd >= 0 ? this.#settings.sockets : []) {
       this.#stack.toe.setsockopt(fd, level, name, value);
     }
+    this.#size(fd);
     return atOnce(this.#descriptors.name(args.event, fd));
+  }
+
+  /** Buffers as a sysctl sets them: unlike by SO_RCVBUF, autotuning goes on. */
+  #size(fd: number): void {
+    const socket = this.#stack.toe.internals.table.get(fd);
+    if (socket === undefined) return;
+    const { receiveBuffer, receiveBufferMax, sendBuffer } = this.#settings;
+    socket.options = socket.options.own();
+    if (receiveBuffer !== undefined) socket.options.receiveBuffer = receiveBuffer;
+    if (receiveBufferMax !== undefined) socket.options.receiveBufferMax = receiveBufferMax;
+    if (sendBuffer !== undefined) socket.options.sendBuffer = sendBuffer;
   }
 
   #blocks(fd: number): boolean {
@@ -157,6 +172,7 @@ export class Calls {
     args.need(3);
     const fd = this.#descriptors.at(args);
     const at = this.#flow(fd)?.written.length ?? 0;
+    if (args.at(1).kind === "null") return atOnce(this.#stack.toe.send(fd, NO_BUFFER));
     const bytes = this.#payload(args, args.at(1), args.number(2), at);
     return this.#write(fd, bytes, args.count > 3 ? args.number(3) : 0);
   }
@@ -190,6 +206,7 @@ export class Calls {
     const length = args.number(2);
     if (length < 0 || length > BYTES_MAX) args.fail(`expected 0..${BYTES_MAX}, got ${length}`);
     const flags = args.count > 3 ? args.number(3) : 0;
+    if (args.at(1).kind === "null") return atOnce(this.#stack.toe.recv(fd, NO_BUFFER));
     const bytes = new Uint8Array(length);
     return this.#retried(fd, () => this.#receive(args, fd, bytes, flags), flags);
   }

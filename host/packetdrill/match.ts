@@ -15,11 +15,14 @@ export interface SentPacket extends TcpPattern {
 }
 
 export interface MatchRules {
+  /** PSH of a segment with payload is not compared. */
+  readonly ignorePush: boolean;
   /** Units by which a TSval may differ; Infinity: it is not compared. */
   readonly stampTolerance: number;
 }
 
 const ACK_FLAG = 0x10;
+const PUSH_FLAG = 0x08;
 
 export function flagsText(flags: number): string {
   const letters = FLAG_LETTERS.filter(([, bit]) => (flags & bit) !== 0).map(([letter]) => letter);
@@ -86,7 +89,10 @@ export function differences(expected: TcpPattern, actual: SentPacket, rules: Mat
       found.push(`${name}: expected ${wanted}, got ${got}`);
     }
   };
-  compare("flags", flagsText(expected.flags), flagsText(actual.flags));
+  const seen = rules.ignorePush && expected.length > 0 ? ~PUSH_FLAG : ~0;
+  if ((expected.flags & seen) !== (actual.flags & seen)) {
+    compare("flags", flagsText(expected.flags), flagsText(actual.flags));
+  }
   compare("sequence", expected.seq, actual.seq);
   compare("payload length", expected.length, actual.length);
   if ((expected.flags & ACK_FLAG) !== 0) compare("ack", expected.ack, actual.ack);

@@ -1,21 +1,25 @@
 /**
- * Packets as bytes: IPv4 with TCP (RFC 791, RFC 9293, 3.1) or an ICMP error (RFC 792), written for
- * the stack, and read from it. Invariant: what is read is sound (lengths, checksums, options), or
- * an error says what is not.
+ * Packets as bytes: IPv4 or IPv6 with TCP (RFC 9293, 3.1) or an ICMP error (RFC 792, RFC 4443),
+ * written for the stack, and read from it. Invariant: what is read is sound (lengths, checksums,
+ * options), or an error says what is not.
  */
 import { ICMP_CHECKSUM, ICMP_CODE, ICMP_NEXT_HOP_MTU } from "../../bindings/abi/icmp.ts";
 import { ICMP_SIZE, ICMP_TYPE } from "../../bindings/abi/icmp.ts";
+import { ICMPV6_CODE, ICMPV6_PARAMETER, ICMPV6_TYPE } from "../../bindings/abi/icmpv6.ts";
 import * as IP from "../../bindings/abi/ip.ts";
 import * as T from "../../bindings/abi/tcp.ts";
+import type { IpAddress } from "../address.ts";
 import { checksumAdd, checksumFinish, checksumHolds } from "../wire/checksum.ts";
+import { finishIcmpv6 } from "../wire/icmpv6.ts";
 import * as V4 from "../wire/ipv4.ts";
+import * as V6 from "../wire/ipv6.ts";
 import { pseudoSum } from "../wire/tcp.ts";
 import type { OptionPattern } from "./script.ts";
 
-/** A TCP segment with the numbers of the wire. */
+/** A TCP segment with the numbers of the wire; both addresses are of one family. */
 export interface Segment {
-  readonly source: number;
-  readonly destination: number;
+  readonly source: IpAddress;
+  readonly destination: IpAddress;
   readonly tos: number;
   readonly ttl: number;
   readonly sourcePort: number;
@@ -31,8 +35,8 @@ export interface Segment {
 
 /** An ICMP error and the segment that it quotes. */
 export interface IcmpError {
-  readonly source: number;
-  readonly destination: number;
+  readonly source: IpAddress;
+  readonly destination: IpAddress;
   readonly type: number;
   readonly code: number;
   readonly mtu: number;
@@ -40,8 +44,8 @@ export interface IcmpError {
 }
 
 const NO_PAYLOAD = new Uint8Array(0);
-/** RFC 792: header and 8 bytes. */
-const QUOTED_BYTES = IP.IPV4_SIZE + 8;
+/** RFC 792: 8 bytes behind the header; of RFC 4443's as much as fits, which a script is. */
+const QUOTED_BYTES = 8;
 const OPTION_BYTES_MAX = T.TCP_HEADER_MAX - T.TCP_SIZE;
 
 function wordBytes(value: number): number[] {
@@ -79,18 +83,39 @@ export function optionsBytes(options: readonly OptionPattern[]): number[] {
   throw new RangeError(`options: expected at most ${OPTION_BYTES_MAX} bytes, got ${bytes.length}`);
 }
 
-/** An IPv4 packet with the segment. */
+function ipBytes(address: IpAddress): number {
+  return typeof address === "bigint" ? IP.IPV6_SIZE : IP.IPV4_SIZE;
+}
+
+interface IpFields {
+  readonly source: IpAddress;
+  readonly destination: IpAddress;
+  readonly tos: number;
+  readonly ttl: number;
+  readonly protocol: number;
+}
+
+/** Writes the header of a packet that is as long as `view`. */
+function writeIp(view: DataView, fields: IpFields): void {
+  const { source, destination } = fields;
+  if (typeof source === "bigint" && typeof destination === "bigint") {
+    const payload = view.byteLength - IP.IPV6_SIZE;
+    V6.writeIpv6Header(view, 0, { ...fields, source, destination, payload, flow: 0 });
+  } else if (typeof source === "number" && typeof destination === "number") {
+    V4.writeIpv4Header(view, 0, { ...fields, source, destination, length: view.byteLength });
+  } else throw new RangeError("expected addresses of one family");
+}
+
+/** An IP packet with the segment. */
 export function buildSegment(segment: Segment): Uint8Array {
   const { source, destination, tos, ttl } = segment;
   const options = optionsBytes(segment.options);
   const header = T.TCP_SIZE + options.length;
   const tcpBytes = header + segment.payload.length;
-  const packet = new Uint8Array(IP.IPV4_SIZE + tcpBytes);
+  const at = ipBytes(source);
+  const packet = new Uint8Array(at + tcpBytes);
   const view = new DataView(packet.buffer);
-  const length = packet.length;
-  const protocol = IP.PROTOCOL_TCP;
-  V4.writeIpv4Header(view, 0, { length, tos, ttl, protocol, source, destination });
-  const at = IP.IPV4_SIZE;
+  writeIp(view, { source, destination, tos, ttl, protocol: IP.PROTOCOL_TCP });
   view.setUint16(at + T.TCP_SOURCE_PORT, segment.sourcePort);
   view.setUint16(at + T.TCP_DESTINATION_PORT, segment.destinationPort);
   view.setUint32(at + T.TCP_SEQ, segment.seq);
@@ -106,21 +131,28 @@ export function buildSegment(segment: Segment): Uint8Array {
   return packet;
 }
 
-/** An IPv4 packet with the error; it quotes the first bytes of the segment. */
+/** An IP packet with the error; it quotes the first bytes of the segment. */
 export function buildIcmp(error: IcmpError): Uint8Array {
-  const quoted = buildSegment(error.quoted).subarray(0, QUOTED_BYTES);
-  const length = IP.IPV4_SIZE + ICMP_SIZE + quoted.length;
-  const packet = new Uint8Array(length);
-  const view = new DataView(packet.buffer);
   const { source, destination } = error;
-  const protocol = IP.PROTOCOL_ICMP;
-  V4.writeIpv4Header(view, 0, { length, tos: 0, ttl: 64, protocol, source, destination });
-  const at = IP.IPV4_SIZE;
+  const at = ipBytes(source);
+  const quoted = buildSegment(error.quoted).subarray(0, at + QUOTED_BYTES);
+  const packet = new Uint8Array(at + ICMP_SIZE + quoted.length);
+  const view = new DataView(packet.buffer);
+  packet.set(quoted, at + ICMP_SIZE);
+  const length = packet.length - at;
+  if (typeof source === "bigint") {
+    writeIp(view, { source, destination, tos: 0, ttl: 64, protocol: IP.PROTOCOL_ICMPV6 });
+    view.setUint8(at + ICMPV6_TYPE, error.type);
+    view.setUint8(at + ICMPV6_CODE, error.code);
+    view.setUint32(at + ICMPV6_PARAMETER, error.mtu);
+    finishIcmpv6(view, at, length, source, destination as bigint);
+    return packet;
+  }
+  writeIp(view, { source, destination, tos: 0, ttl: 64, protocol: IP.PROTOCOL_ICMP });
   view.setUint8(at + ICMP_TYPE, error.type);
   view.setUint8(at + ICMP_CODE, error.code);
   view.setUint16(at + ICMP_NEXT_HOP_MTU, error.mtu);
-  packet.set(quoted, at + ICMP_SIZE);
-  const sum = checksumAdd(0, view, at, length - at);
+  const sum = checksumAdd(0, view, at, length);
   view.setUint16(at + ICMP_CHECKSUM, checksumFinish(sum));
   return packet;
 }
@@ -171,37 +203,48 @@ function readOptions(view: DataView, from: number, end: number): OptionPattern[]
 }
 
 function refuse(what: string): never {
-  throw new RangeError(`expected a sound TCP segment over IPv4, got ${what}`);
+  throw new RangeError(`expected a sound TCP segment, got ${what}`);
 }
 
-function checkIp(view: DataView): void {
-  if (view.byteLength < IP.IPV4_SIZE + T.TCP_SIZE) refuse(`${view.byteLength} bytes`);
+type IpHeader = Pick<Segment, "source" | "destination" | "tos" | "ttl">;
+
+function readIpv4(view: DataView): IpHeader {
   if (view.getUint8(IP.IPV4_VERSION_IHL) !== 0x45) refuse("another IP header");
   if (!checksumHolds(checksumAdd(0, view, 0, IP.IPV4_SIZE))) refuse("a wrong IP checksum");
   if (V4.ipv4TotalLength(view, 0) !== view.byteLength) refuse("a wrong IP length");
   const protocol = V4.ipv4Protocol(view, 0);
   if (protocol !== IP.PROTOCOL_TCP) refuse(`IP protocol ${protocol}`);
+  const [source, destination] = [V4.ipv4Source(view, 0), V4.ipv4Destination(view, 0)];
+  const [tos, ttl] = [view.getUint8(IP.IPV4_TOS), view.getUint8(IP.IPV4_TTL)];
+  return { source, destination, tos, ttl };
 }
 
-/** The segment in an IPv4 packet; throws RangeError when it is not a sound one. */
+function readIpv6(view: DataView): IpHeader {
+  if (V6.ipv6PayloadLength(view, 0) + IP.IPV6_SIZE !== view.byteLength) refuse("a wrong IP length");
+  const protocol = V6.ipv6NextHeader(view, 0);
+  if (protocol !== IP.PROTOCOL_TCP) refuse(`IP protocol ${protocol}`);
+  const [source, destination] = [V6.ipv6Source(view, 0), V6.ipv6Destination(view, 0)];
+  const tos = (view.getUint16(IP.IPV6_VERSION_CLASS) >>> 4) & 255;
+  return { source, destination, tos, ttl: V6.ipv6HopLimit(view, 0) };
+}
+
+/** The segment in an IP packet; throws RangeError when it is not a sound one. */
 export function readSegment(packet: Uint8Array): Segment {
   const view = new DataView(packet.buffer, packet.byteOffset, packet.byteLength);
-  checkIp(view);
-  const at = IP.IPV4_SIZE;
+  if (packet.length < IP.IPV4_SIZE + T.TCP_SIZE) refuse(`${packet.length} bytes`);
+  const isIpv6 = view.getUint8(0) >>> 4 === 6;
+  const at = isIpv6 ? IP.IPV6_SIZE : IP.IPV4_SIZE;
   const length = packet.length - at;
-  const source = V4.ipv4Source(view, 0);
-  const destination = V4.ipv4Destination(view, 0);
-  const sum = checksumAdd(pseudoSum(source, destination, length), view, at, length);
+  if (length < T.TCP_SIZE) refuse(`${packet.length} bytes`);
+  const ip = isIpv6 ? readIpv6(view) : readIpv4(view);
+  const sum = checksumAdd(pseudoSum(ip.source, ip.destination, length), view, at, length);
   if (!checksumHolds(sum)) refuse("a wrong TCP checksum");
   const offset = view.getUint8(at + T.TCP_DATA_OFFSET);
   const header = (offset >>> 4) * 4;
   if (header < T.TCP_SIZE || header > length) refuse(`data offset ${offset >>> 4}`);
   if ((offset & 15) !== 0) refuse("reserved bits that are set");
   return {
-    source,
-    destination,
-    tos: view.getUint8(IP.IPV4_TOS),
-    ttl: view.getUint8(IP.IPV4_TTL),
+    ...ip,
     sourcePort: view.getUint16(at + T.TCP_SOURCE_PORT),
     destinationPort: view.getUint16(at + T.TCP_DESTINATION_PORT),
     seq: view.getUint32(at + T.TCP_SEQ),

@@ -1,10 +1,11 @@
 /**
- * Assertions between `%{` and `}%`: `assert CONDITION[, MESSAGE]` once a line or between `;`. The
- * expressions are the part of Python's that scripts use, with C's `&&`, `||` and `!` beside `and`,
- * `or` and `not`: read here, computed in assertion.ts, never given to an interpreter of the host.
+ * Assertions between `%{` and `}%`: `assert CONDITION[, MESSAGE]` or `NAME = EXPRESSION`, once a
+ * line or between `;`; `print(...)` says nothing here. The expressions are the part of Python's
+ * that scripts use, with C's `&&`, `||` and `!` beside `and`, `or` and `not`: read here, computed
+ * in assertion.ts, never given to an interpreter of the host.
  */
 import { Cursor } from "./cursor.ts";
-import type { Assertion, AssertionEvent, EventTime } from "./script.ts";
+import type { AssertionEvent, EventTime, Statement } from "./script.ts";
 import { type Expression, ScriptError } from "./script.ts";
 
 /** Nesting, so that a hostile script cannot use up the call stack. */
@@ -118,7 +119,7 @@ class ExpressionParser {
   }
 }
 
-/** Lines that end within brackets go on in the next one (Python's rule). */
+/** Lines that end within brackets or in a backslash go on in the next one (Python's rules). */
 function statements(text: string): { text: string; line: number }[] {
   const found: { text: string; line: number }[] = [];
   let depth = 0;
@@ -128,8 +129,10 @@ function statements(text: string): { text: string; line: number }[] {
   for (const one of `${text}\n`) {
     if (one === "(") depth += 1;
     if (one === ")") depth -= 1;
-    const isEnd = depth <= 0 && (one === "\n" || one === ";");
-    if (isEnd && part.trim() !== "") found.push({ text: part.trim(), line: start });
+    const goesOn = depth > 0 || /\\[ \t]*$/.test(part);
+    const isEnd = !goesOn && (one === "\n" || one === ";");
+    const content = part.replace(/\\[ \t]*\n/g, " ").trim();
+    if (isEnd && content !== "") found.push({ text: content, line: start });
     if (isEnd) part = "";
     else if (part.trim() !== "" || one.trim() !== "") {
       if (part === "") start = line;
@@ -140,22 +143,41 @@ function statements(text: string): { text: string; line: number }[] {
   return found;
 }
 
-function parseStatement(file: string, text: string, line: number): Assertion {
+/** Undefined for what says nothing. */
+function parseStatement(file: string, text: string, line: number): Statement | undefined {
   const cursor = new Cursor(file, "\n".repeat(line - 1) + text);
-  cursor.expect(/assert\b/y, "assert");
   const parser = new ExpressionParser(cursor);
+  if (cursor.take(/print(?=\s*\()/y) !== undefined) {
+    parser.parse();
+    if (!cursor.ended) cursor.fail("the end of print()");
+    return undefined;
+  }
+  const assigned = cursor.take(/([A-Za-z_][A-Za-z0-9_]*)\s*([-+*]?)=(?!=)/y);
+  if (assigned !== undefined) {
+    const [, name = "", operator = ""] = assigned;
+    const right = parser.parse();
+    if (!cursor.ended) cursor.fail("the end of the expression");
+    const left: Expression = { kind: "name", name };
+    return { line, name, value: operator ? { kind: "binary", operator, left, right } : right };
+  }
+  cursor.expect(/assert\b/y, "assert");
   const condition = parser.parse();
   const message = cursor.take(/,/y) === undefined ? undefined : parser.parse();
   if (!cursor.ended) cursor.fail("the end of the assertion");
   return { line, text: text.replace(/^assert\s*/, ""), condition, message };
 }
 
+/** Comments become blanks; places in the text stay. */
+function withoutComments(text: string): string {
+  return text.replace(/#[^\n"']*$/gm, (found) => " ".repeat(found.length));
+}
+
 export function parseAssertions(cursor: Cursor, time: EventTime): AssertionEvent {
   const { file, line } = cursor;
   // The text between keeps its lines: the cursor would skip them.
   const found = cursor.expect(/%\{([\s\S]*?)\}%/y, "%{ assertions }%");
-  const parts = statements(found[1] as string);
+  const parts = statements(withoutComments(found[1] as string));
   if (parts.length === 0) throw new ScriptError(file, line, "expected assert within %{ }%");
-  const assertions = parts.map((part) => parseStatement(file, part.text, line + part.line));
-  return { kind: "assertions", line, time, assertions };
+  const read = parts.map((part) => parseStatement(file, part.text, line + part.line));
+  return { kind: "assertions", line, time, statements: read.filter((one) => one !== undefined) };
 }

@@ -22,7 +22,7 @@ const CONSTANTS: ReadonlyMap<string, number> = new Map([
 const NUMBER = /-?(?:0x[0-9a-fA-F]+|[0-9]+)(?![.0-9a-zA-Z_])/y;
 const NAME = /[A-Za-z_][A-Za-z0-9_]*/y;
 const TEXT = /"((?:[^"\\\n]|\\.)*)"/y;
-const FIELD = /([a-z_]+)(?:\s*\([^()]*\))?\s*=(?!=)/y;
+const FIELD = /([a-z_][a-z_0-9]*)(?:\s*\([^()]*\))?\s*=(?!=)/y;
 const ESCAPES: Readonly<Record<string, string>> = { n: "\n", r: "\r", t: "\t", "0": "\0" };
 
 function constant(cursor: Cursor, name: string): number {
@@ -72,6 +72,7 @@ function parseRecord(cursor: Cursor): Value {
 
 function parseValue(cursor: Cursor): Value {
   if (cursor.take(/\.\.\./y) !== undefined) return { kind: "ellipsis" };
+  if (cursor.take(/NULL\b/y) !== undefined) return { kind: "null" };
   const text = cursor.take(TEXT);
   if (text !== undefined) {
     const value = (text[1] as string).replace(/\\(.)/g, (_, one: string) => ESCAPES[one] ?? one);

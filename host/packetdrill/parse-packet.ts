@@ -2,10 +2,10 @@
  * Packets of a script: `< [ect0] P. 1:1001(1000) ack 1 win 257 <nop,nop,TS val 1 ecr 2>`, and ICMP
  * errors: `< [1:1461(1460)] icmp unreachable frag_needed mtu 1200`.
  */
-import * as I from "../../bindings/abi/icmp.ts";
 import { TCP_ACK_FLAG, TCP_CWR, TCP_ECE, TCP_FIN, TCP_PSH } from "../../bindings/abi/tcp.ts";
 import { TCP_RST, TCP_SYN, TCP_URG } from "../../bindings/abi/tcp.ts";
 import type { Cursor } from "./cursor.ts";
+import { ICMP_TYPES, UNREACHABLE_NAMES } from "./icmp-numbers.ts";
 import type { EventTime, IcmpPattern, IpPattern, OptionPattern } from "./script.ts";
 import type { PacketEvent, TcpPattern } from "./script.ts";
 
@@ -23,24 +23,6 @@ export const FLAG_LETTERS: readonly (readonly [string, number])[] = [
 
 /** Codepoints of ECN by name (RFC 3168, section 5). */
 export const ECN_NAMES: readonly string[] = ["noecn", "ect1", "ect0", "ce"];
-
-/** Codes of Destination Unreachable (RFC 792, RFC 1122, 3.2.2.1, RFC 1812, 5.2.7.1). */
-export const UNREACHABLE_NAMES: readonly (readonly [string, number])[] = [
-  ["net_unreachable", I.UNREACHABLE_NET],
-  ["host_unreachable", I.UNREACHABLE_HOST],
-  ["protocol_unreachable", I.UNREACHABLE_PROTOCOL],
-  ["port_unreachable", I.UNREACHABLE_PORT],
-  ["frag_needed", I.UNREACHABLE_FRAGMENTATION_NEEDED],
-  ["source_route_failed", I.UNREACHABLE_SOURCE_ROUTE],
-  ["net_unknown", 6],
-  ["host_unknown", 7],
-  ["source_host_isolated", 8],
-  ["net_prohibited", 9],
-  ["host_prohibited", 10],
-  ["net_unreachable_for_tos", 11],
-  ["host_unreachable_for_tos", 12],
-  ["admin_prohibited", 13],
-];
 
 const U8 = 255;
 const U16 = 65535;
@@ -157,15 +139,14 @@ function parseIcmp(cursor: Cursor, ip: IpPattern): IcmpPattern {
   const before = cursor.take(/\[/y) === undefined ? undefined : parseQuoted(cursor);
   cursor.expect(/icmp\b/y, "icmp");
   const type = cursor.expect(/[a-z_]+/y, "unreachable, time_exceeded or source_quench")[0];
-  let icmp = { type: I.ICMP_UNREACHABLE as number, code: 0, mtu: 0 };
-  if (type === "unreachable") icmp = parseUnreachable(cursor);
-  else if (type === "source_quench") icmp.type = I.ICMP_SOURCE_QUENCH;
-  else if (type === "parameter_problem") icmp.type = I.ICMP_PARAMETER_PROBLEM;
-  else if (type === "time_exceeded") icmp.type = I.ICMP_TIME_EXCEEDED;
-  else cursor.refuse(`expected unreachable, time_exceeded or source_quench, got ${type}`);
+  if (!ICMP_TYPES.includes(type)) {
+    cursor.refuse(`expected ${ICMP_TYPES.join(", ")}, got ${type}`);
+  }
+  const code = type === "unreachable" ? parseCode(cursor) : "";
+  const mtu = cursor.take(/mtu\b/y) === undefined ? 0 : whole(cursor, "mtu", U16);
   const behind = cursor.take(/\[/y) === undefined ? undefined : parseQuoted(cursor);
   const quoted = before ?? behind ?? cursor.fail("the quoted segment as [1:1461(1460)]");
-  return { protocol: "icmp", ip, ...icmp, quoted };
+  return { protocol: "icmp", ip, type, code, mtu, quoted };
 }
 
 function parseQuoted(cursor: Cursor): { seq: number; length: number } {
@@ -175,15 +156,11 @@ function parseQuoted(cursor: Cursor): { seq: number; length: number } {
   return range;
 }
 
-function parseUnreachable(cursor: Cursor): { type: number; code: number; mtu: number } {
+function parseCode(cursor: Cursor): string {
   const name = cursor.expect(/[a-z_]+/y, "a code of unreachable")[0];
-  const found = UNREACHABLE_NAMES.find(([known]) => known === name);
-  if (found === undefined) {
-    const known = UNREACHABLE_NAMES.map(([one]) => one).join(", ");
-    cursor.refuse(`expected a code of unreachable (${known}), got ${name}`);
-  }
-  const mtu = cursor.take(/mtu\b/y) === undefined ? 0 : whole(cursor, "mtu", U16);
-  return { type: I.ICMP_UNREACHABLE, code: found[1], mtu };
+  if (UNREACHABLE_NAMES.includes(name)) return name;
+  const known = UNREACHABLE_NAMES.join(", ");
+  return cursor.refuse(`expected a code of unreachable (${known}), got ${name}`);
 }
 
 export function parsePacket(cursor: Cursor, line: number, time: EventTime): PacketEvent {
@@ -192,7 +169,7 @@ export function parsePacket(cursor: Cursor, line: number, time: EventTime): Pack
   const isIcmp = cursor.sees(/icmp\b|\[\s*(tcp\s*)?[0-9]/y);
   for (const other of ["udp", "gre", "mpls", "ipv4", "ipv6"]) {
     if (cursor.sees(new RegExp(`${other}\\b`, "y"))) {
-      cursor.refuse(`${other}: the stack has TCP and ICMP over IPv4 only`);
+      cursor.refuse(`${other}: the stack has TCP and ICMP only`);
     }
   }
   if (isIcmp && direction === "outbound") cursor.refuse("expected an ICMP error with < only");

@@ -8,11 +8,13 @@ import { parseCall } from "./parse-call.ts";
 import { parsePacket } from "./parse-packet.ts";
 import type { CommandEvent, EventTime, Script, ScriptEvent, ScriptOption } from "./script.ts";
 
-const OPTION = /--([a-z_]+)(?:[=\s]+([^\s]+))?/y;
+const OPTION = /--([a-z_]+)(?:(?:=|[ \t]+)(?!\/\/)([^\s]+))?/y;
 const NUMBER = /(\+)?([0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?![0-9a-z])/y;
 const TIME_START = /\+|[0-9]|\.[0-9]|\*/y;
 const COMMAND = /`([^`]*)`/y;
 const SECOND = 1e9;
+/** Options that are words alone; the value that they stand for. */
+const SWITCHES: Readonly<Record<string, string>> = { strict_segments: "1", send_omit_free: "1" };
 const START: EventTime = { form: "at", relative: true, from: 0, to: 0 };
 
 function parseOptions(cursor: Cursor): ScriptOption[] {
@@ -21,7 +23,8 @@ function parseOptions(cursor: Cursor): ScriptOption[] {
     const { line } = cursor;
     const found = cursor.take(OPTION);
     if (found === undefined) return options;
-    const [, name = "", value] = found;
+    const [, name = "", given] = found;
+    const value = given ?? (Object.hasOwn(SWITCHES, name) ? SWITCHES[name] : undefined);
     if (value === undefined) cursor.refuse(`--${name}: expected a value, got none`);
     options.push({ line, name, value });
   }
@@ -80,6 +83,7 @@ export function parseScript(file: string, text: string): Script {
     if (cursor.sees(TIME_START)) events.push(parseEvent(cursor));
     // As in packetdrill: an event without a time follows the one before at once.
     else if (cursor.sees(/%\{/y)) events.push(parseAssertions(cursor, START));
+    else if (cursor.sees(/`/y)) events.push(parseCommand(cursor, START));
     else cursor.fail("a time: 0.1, +0.1, +0.1~+0.2, 0.1...0.2 or *");
   }
   if (events.length === 0) cursor.fail("an event");

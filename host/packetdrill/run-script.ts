@@ -14,20 +14,23 @@
  */
 import { TCP_ACK_FLAG, TCP_SYN } from "../../bindings/abi/tcp.ts";
 import type { ConnectionInfo } from "../control-plane/interface.ts";
-import { ipv4Number, parseAddress } from "../address.ts";
+import { address, type IpAddress, ipAddress } from "../address.ts";
 import { errnoName } from "../errors.ts";
 import type { PcapngWriter } from "../netif/pcapng.ts";
 import { Prng } from "../prng.ts";
 import { Stack, type StackOptions } from "../stack.ts";
-import { checkAssertion } from "./assertion.ts";
+import { runStatements } from "./assertion.ts";
 import { Calls } from "./calls.ts";
+import { applyCommand } from "./commands.ts";
 import { Flow } from "./flow.ts";
+import { icmpNumbers } from "./icmp-numbers.ts";
 import { differences, packetText, type SentPacket } from "./match.ts";
 import { buildIcmp, buildSegment, readSegment, type Segment } from "./packet-bytes.ts";
 import type { StartedCall } from "./readiness-calls.ts";
-import type { AssertionEvent, CallEvent, EventTime, IcmpPattern, PacketEvent } from "./script.ts";
+import type { AssertionEvent, CallEvent, CommandEvent, EventTime } from "./script.ts";
+import type { IcmpPattern, PacketEvent } from "./script.ts";
 import { type Script, ScriptError, type ScriptEvent, type TcpPattern } from "./script.ts";
-import { applyCommand, type Settings, settingsOf } from "./settings.ts";
+import { type Settings, settingsOf } from "./settings.ts";
 import { figure } from "./tcp-figures.ts";
 import { type CapturedPacket, Wire } from "./wire.ts";
 
@@ -73,8 +76,8 @@ class Runner {
   readonly #wire: Wire;
   readonly #stack: Stack;
   readonly #calls: Calls;
-  readonly #local: number;
-  readonly #remote: number;
+  readonly #local: IpAddress;
+  readonly #remote: IpAddress;
   /** ns of the script. */
   #now = 0;
   /** Time of the event before, from which `+` counts. */
@@ -82,15 +85,19 @@ class Runner {
   #flow: Flow | undefined;
   readonly #flows: Flow[] = [];
   #pending: PendingCall | undefined;
+  /** Names that assertions have given. */
+  readonly #assigned = new Map<string, number>();
   #steps = 0;
 
   constructor(script: Script, options: RunOptions) {
     this.#script = script;
     this.#settings = settingsOf(script, options.options);
+    // Behind the profile, of which they change single values.
+    for (const command of script.setup) applyCommand(this.#settings, script.file, command);
     this.#ignoreRest = options.ignoreRest ?? false;
     const { localAddress, remoteAddress, prefix, gateway, mtu, profile } = this.#settings;
-    this.#local = ipv4Number(parseAddress(localAddress) as Uint8Array);
-    this.#remote = ipv4Number(parseAddress(remoteAddress) as Uint8Array);
+    this.#local = ipAddress(address(localAddress));
+    this.#remote = ipAddress(address(remoteAddress));
     this.#wire = new Wire(mtu, ORIGIN, options.capture);
     const prng = new Prng(1);
     this.#stack = new Stack({
@@ -182,13 +189,23 @@ class Runner {
     if (event.kind === "packet") this.#inject(event);
     else if (event.kind === "call") this.#call(event);
     else if (event.kind === "assertions") this.#assert(event);
-    else applyCommand(this.#settings, this.#script.file, event);
+    else this.#command(event);
+  }
+
+  /** While the stack runs, its profile stands. */
+  #command(event: CommandEvent): void {
+    const { profile } = this.#settings;
+    applyCommand(this.#settings, this.#script.file, event);
+    if (this.#settings.profile === profile) return;
+    this.#fail(event.line, "expected the command before the first event, got it behind one");
   }
 
   #assert(event: AssertionEvent): void {
+    // Ages count to now.
+    this.#settle();
     const info = this.#infoOf(this.#flow);
-    const names = (name: string): number | undefined => figure(info, name);
-    for (const one of event.assertions) checkAssertion(this.#script.file, one, names);
+    const { file } = this.#script;
+    runStatements(file, event.statements, this.#assigned, (name) => figure(info, name));
   }
 
   #call(event: CallEvent): void {
@@ -295,8 +312,9 @@ class Runner {
       options: [],
       payload: new Uint8Array(pattern.quoted.length),
     };
-    const { type, code, mtu } = pattern;
-    return buildIcmp({ source: this.#remote, destination: this.#local, type, code, mtu, quoted });
+    const numbers = icmpNumbers(this.#settings.ipVersion === 6, pattern.type, pattern.code);
+    const [source, destination, { mtu }] = [this.#remote, this.#local, pattern];
+    return buildIcmp({ source, destination, ...numbers, mtu, quoted });
   }
 
   // Packets of the stack.
@@ -317,7 +335,7 @@ class Runner {
     const actual = merges ? this.#merged(first, expected, to + tolerance, line) : first;
     const tick = this.#settings.stampTick;
     const stampTolerance = tick === 0 ? Infinity : Math.ceil(tolerance / tick);
-    const found = differences(expected, actual, { stampTolerance });
+    const found = differences(expected, actual, { stampTolerance, ignorePush: merges });
     if (time < from - tolerance || time > to + tolerance) {
       const wanted = from === to ? seconds(from) : `${seconds(from)} to ${seconds(to)}`;
       found.push(`time: expected ${wanted}, got ${seconds(time)}`);

@@ -68,9 +68,10 @@ export interface TcpPattern {
 export interface IcmpPattern {
   readonly protocol: "icmp";
   readonly ip: IpPattern;
-  readonly type: number;
-  readonly code: number;
-  /** Of "fragmentation needed"; 0 otherwise. */
+  /** Names of icmp-numbers.ts; `code` is empty where there is one only. */
+  readonly type: string;
+  readonly code: string;
+  /** Of "fragmentation needed" and "packet too big"; 0 otherwise. */
   readonly mtu: number;
   readonly quoted: { readonly seq: number; readonly length: number };
 }
@@ -87,6 +88,7 @@ export interface PacketEvent {
 /** A value in a call's arguments. */
 export type Value =
   | { readonly kind: "ellipsis" }
+  | { readonly kind: "null" }
   | { readonly kind: "number"; readonly value: number }
   | { readonly kind: "text"; readonly value: string }
   | { readonly kind: "list"; readonly items: readonly Value[] }
@@ -135,12 +137,21 @@ export interface Assertion {
   readonly message: Expression | undefined;
 }
 
+/** `NAME = expression`: a name for the assertions behind it. */
+export interface Assignment {
+  readonly line: number;
+  readonly name: string;
+  readonly value: Expression;
+}
+
+export type Statement = Assertion | Assignment;
+
 /** `%{ assert ... }%`: looked at when its time comes. */
 export interface AssertionEvent {
   readonly kind: "assertions";
   readonly line: number;
   readonly time: EventTime;
-  readonly assertions: readonly Assertion[];
+  readonly statements: readonly Statement[];
 }
 
 /** A command in backquotes. */

@@ -3,6 +3,7 @@
  * Linux's units (segments, microseconds), and Linux's constants. A name that is not here is one
  * that the stack has no figure for.
  */
+import { WINDOW_BYTES_MAX } from "../../bindings/abi/limits.ts";
 import type { ConnectionInfo } from "../control-plane/interface.ts";
 
 /** Linux's numbers of the states. */
@@ -20,6 +21,9 @@ const STATES: Readonly<Record<string, number>> = {
   CLOSING: 11,
 };
 
+/** Linux's numbers of what a sender is at. */
+const LOSS_STATES = { open: 0, disorder: 1, reduced: 2, recovery: 3, timeout: 4 } as const;
+
 const CONSTANTS: Readonly<Record<string, number>> = {
   TCP_ESTABLISHED: 1,
   TCP_SYN_SENT: 2,
@@ -32,6 +36,11 @@ const CONSTANTS: Readonly<Record<string, number>> = {
   TCP_LAST_ACK: 9,
   TCP_LISTEN: 10,
   TCP_CLOSING: 11,
+  TCP_CA_Open: LOSS_STATES.open,
+  TCP_CA_Disorder: LOSS_STATES.disorder,
+  TCP_CA_CWR: LOSS_STATES.reduced,
+  TCP_CA_Recovery: LOSS_STATES.recovery,
+  TCP_CA_Loss: LOSS_STATES.timeout,
   TCPI_OPT_TIMESTAMPS: 1,
   TCPI_OPT_SACK: 2,
   TCPI_OPT_WSCALE: 4,
@@ -39,7 +48,7 @@ const CONSTANTS: Readonly<Record<string, number>> = {
 };
 
 const MICROSECONDS = 1000;
-/** Linux: no threshold yet. */
+/** Linux: no threshold yet; ours is the largest window. */
 const SSTHRESH_INFINITE = 0x7fffffff;
 
 type Figure = (info: ConnectionInfo) => number;
@@ -58,9 +67,16 @@ const FIGURES: Readonly<Record<string, Figure>> = {
   tcpi_rcv_wscale: ({ localScale }) => localScale,
   tcpi_snd_cwnd: ({ cwnd, mss }) => segments(cwnd, mss),
   tcpi_snd_ssthresh: ({ ssthresh, mss }) => {
-    return ssthresh >= SSTHRESH_INFINITE ? SSTHRESH_INFINITE : segments(ssthresh, mss);
+    return ssthresh >= WINDOW_BYTES_MAX ? SSTHRESH_INFINITE : segments(ssthresh, mss);
   },
+  tcpi_advmss: ({ announcedMss }) => announcedMss,
+  // Of any segment: the stack keeps no time of the last one with data.
+  tcpi_last_data_recv: ({ sinceReceive }) => Math.round(sinceReceive),
+  tcpi_last_ack_recv: ({ sinceReceive }) => Math.round(sinceReceive),
   tcpi_snd_mss: ({ mss }) => mss,
+  tcpi_ca_state: ({ lossState }) => LOSS_STATES[lossState],
+  tcpi_sacked: ({ sacked, mss }) => (mss > 0 ? Math.ceil(sacked / mss) : 0),
+  tcpi_backoff: ({ backoff }) => backoff,
   tcpi_unacked: ({ txSent, mss }) => (mss > 0 ? Math.ceil(txSent / mss) : 0),
   tcpi_rto: ({ rto }) => Math.round(rto * MICROSECONDS),
   tcpi_rtt: ({ srtt }) => Math.round(srtt * MICROSECONDS),

@@ -1,7 +1,8 @@
 /**
  * The command `npm run packetdrill -- FILE... [--datapath D] [--NAME=VALUE] [--pcap DIR] [--json]`:
- * runs scripts of the packetdrill language over the stack in virtual time. Exit code 0: all
- * passed; 1: one failed; 2: bad arguments.
+ * runs scripts of the packetdrill language over the stack in virtual time; with `--public` those of
+ * a checkout of google/packetdrill. Exit code 0: all passed (of the public ones: as README.md
+ * says); 1: one failed; 2: bad arguments.
  */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
@@ -9,16 +10,21 @@ import type { DataPath } from "../../bindings/layout.ts";
 import { PcapngWriter } from "../../host/netif/pcapng.ts";
 import { parseScript, runScript, ScriptError } from "../../host/packetdrill/index.ts";
 import { ROOT } from "../support/env.ts";
+import { compareOutcomes, publicNames, readTable, runAllPublic } from "./public-scripts.ts";
 
 const DATA_PATHS = ["flextoe", "laminar", "laminar-relaxed"] as const;
 
 const USAGE = `usage: npm run packetdrill -- FILE... [options]
+       PACKETDRILL_DIR=DIR npm run packetdrill -- --public [--verbose]
 options:
   --datapath D       ${DATA_PATHS.join("|")} (default flextoe)
   --debug            the debug build, with assertions
   --pcap DIR         where captures of failures go (default .)
   --ignore-rest      packets behind the last event are no failure
   --json             one line of JSON at the end
+  --public           the scripts of the checkout of google/packetdrill in PACKETDRILL_DIR,
+                     compared with test/packetdrill/README.md; without it nothing is run
+  --verbose          with --public: each failure's line
   --NAME=VALUE       an option of scripts over the script's own: --profile=linux,
                      --tolerance_usecs=N, --local_isn=N, --mss=N, ...`;
 
@@ -128,13 +134,62 @@ function report(args: Arguments, outcomes: readonly Outcome[], output: Output): 
   output.log(JSON.stringify(summary));
 }
 
+/** What the public scripts are, and what is expected of them. */
+export interface PublicPlaces {
+  /** PACKETDRILL_DIR. */
+  readonly checkout: string | undefined;
+  /** File with the table. */
+  readonly table: string;
+}
+
+/** The places of this repository. */
+export function publicPlaces(): PublicPlaces {
+  const table = `${ROOT}test/packetdrill/README.md`;
+  return { checkout: process.env.PACKETDRILL_DIR, table };
+}
+
+/** The public scripts; not in CI, which has no checkout. */
+function runPublicScripts(verbose: boolean, output: Output, places: PublicPlaces): number {
+  const { checkout } = places;
+  if (checkout === undefined) {
+    output.log("skipped: PACKETDRILL_DIR names no checkout of google/packetdrill");
+    return 0;
+  }
+  const names = publicNames(checkout);
+  if (names === undefined) {
+    throw new UsageError(
+      `packetdrill: expected gtests/net within PACKETDRILL_DIR, got ${checkout}`,
+    );
+  }
+  const module = new WebAssembly.Module(readFileSync(`${ROOT}build/flextoe.wasm`));
+  const got = runAllPublic(checkout, names, module, (_, version, message) => {
+    if (verbose) output.log(`IPv${version}: ${message}`);
+  });
+  const different = compareOutcomes(readTable(readFileSync(places.table, "utf8")), got);
+  for (const line of different) output.log(line);
+  const all = got.flatMap(({ outcomes }) => Object.values(outcomes));
+  const [passed, failed] = ["pass", "fail"].map((one) => all.filter((got) => got === one).length);
+  const verdict = different.length === 0 ? "as in the table" : `${different.length} differences`;
+  output.log(`${passed} passed, ${failed} failed, ${verdict}`);
+  return different.length === 0 ? 0 : 1;
+}
+
 /** Runs the command with these words; the exit code. */
-export function packetdrill(argv: readonly string[], output: Output): number {
+export function packetdrill(
+  argv: readonly string[],
+  output: Output,
+  places: PublicPlaces = publicPlaces(),
+): number {
   if (argv.includes("--help")) {
     output.log(USAGE);
     return 0;
   }
   try {
+    if (argv.includes("--public")) {
+      const others = argv.filter((word) => word !== "--public" && word !== "--verbose");
+      if (others.length === 0) return runPublicScripts(argv.includes("--verbose"), output, places);
+      throw new UsageError(`packetdrill: expected --public alone, got ${others.join(" ")} too`);
+    }
     const args = readArguments(argv);
     const build = `${args.datapath}${args.debug ? ".debug" : ""}.wasm`;
     const module = new WebAssembly.Module(readFileSync(`${ROOT}build/${build}`));

@@ -51,7 +51,7 @@ describe("what is refused, with its line", () => {
     ["0 > S 0:0(0) <FO 1234>", "x.pkt:1: option FO: not supported by the stack"],
     ["0 > S 0:0(0) <md5 00>", "x.pkt:1: option md5: not supported by the stack"],
     ["0 > [ect2] S 0:0(0)", "x.pkt:1: expected noecn, ect0, ect1, ce, tos or ttl, got ect"],
-    ["0 > udp (10)", "x.pkt:1: udp: the stack has TCP and ICMP over IPv4 only"],
+    ["0 > udp (10)", "x.pkt:1: udp: the stack has TCP and ICMP only"],
     ["0 < [0:0(0)] icmp unreachable nobody", "x.pkt:1: expected a code of unreachable (net_"],
     ["0 > [0:0(0)] icmp unreachable port_unreachable", "x.pkt:1: expected an ICMP error with <"],
     ["0~1 < S 0:0(0)", "x.pkt:1: expected an exact time of an inbound packet"],
@@ -63,18 +63,44 @@ describe("what is refused, with its line", () => {
     ["0 fork() = 0", "x.pkt:1: fork: expected a call that the stack has (socket, bind,"],
     ["0 listen(3) = 0", "x.pkt:1: listen: expected 2 arguments, got 1"],
     ["0 %{ tcpi_state == 1 }%", 'x.pkt:1: expected assert, got "tcpi_state == 1"'],
+    ["0 %{ assert unknown == 1 }%", "x.pkt:1: assertion: unknown: the stack has no such figure"],
+    ["0 %{ x = 1 +\n}%", "x.pkt:1: expected a number, a name or ("],
+    ["0 %{\nprint(1) 2 }%", "x.pkt:2: expected the end of print(), got"],
     ["0 %{\nassert tcpi_none == 1 }%", "x.pkt:2: assertion: tcpi_none: the stack has no such"],
     ["0 %{ assert exec('x') }%", "x.pkt:1: assertion: expected abs, min, max or int()"],
     ["--mss", "x.pkt:1: --mss: expected a value, got none"],
     ["--speed=3\n0 close(3) = 0", "x.pkt:1: --speed: expected one of --tolerance_usecs"],
     ["--mss=9\n0 close(3) = 0", "x.pkt:1: --mss: expected an integer 88..65495, got 9"],
-    ["--ip_version=ipv6\n0 close(3) = 0", "x.pkt:1: --ip_version: expected ipv4 (the stack has no"],
+    ["--ip_version=ipv5\n0 close(3) = 0", "x.pkt:1: --ip_version: expected ipv4 or ipv6, got ipv5"],
+    [
+      "--local_ip=10.0.0.1 --ip_version=ipv6\n0 close(3) = 0",
+      "x.pkt:1: --local_ip: expected an IPv6 address, got 10.0.0.1",
+    ],
+    [
+      "--remote_ip=fd::1\n0 close(3) = 0",
+      "x.pkt:1: --remote_ip: expected an IPv4 address, got fd::1",
+    ],
+    ["--strict_segments // alone\n--mss", "x.pkt:2: --mss: expected a value, got none"],
     ["--profile=solaris\n0 close(3) = 0", "x.pkt:1: --profile: profile: expected internet|rfc"],
     ["`tc qdisc add dev tun0`\n0 close(3) = 0", "x.pkt:1: expected sysctl, set_sysctls.py or"],
     [
-      "`sysctl -q net.ipv4.tcp_ecn=1\nsysctl net.ipv4.tcp_sack=0`\n0 close(3) = 0",
-      "x.pkt:2: sysctl net.ipv4.tcp_sack: expected 1 (the stack has no switch for it), got 0",
+      "`sysctl -q net.ipv4.tcp_ecn=1\nsysctl net.ipv4.tcp_dsack=0`\n0 close(3) = 0",
+      "x.pkt:2: sysctl net.ipv4.tcp_dsack: expected 1 (the stack has no switch for it), got 0",
     ],
+    [
+      "`sysctl net.ipv4.tcp_timestamps=2`\n0 close(3) = 0",
+      "x.pkt:1: sysctl net.ipv4.tcp_timestamps: expected 0 or 1, got 2",
+    ],
+    [
+      "`../common/set_sysctls.py \\\n tcp_sack=1 \\\n tcp_dsack=0`\n0 close(3) = 0",
+      "x.pkt:1: sysctl tcp_dsack: expected 1",
+    ],
+    ["`ethtool -K tun0 tso on`\n0 close(3) = 0", "x.pkt:1: expected sysctl, set_sysctls.py or"],
+    [
+      "0 close(3) = -1 EBADF\n`sysctl net.ipv4.tcp_sack=0`",
+      "x.pkt:2: expected the command before the first event, got it behind one",
+    ],
+    ["0 < [1:1(0)] icmp nothing", "x.pkt:1: expected unreachable, time_exceeded, source_quench"],
     [
       "`sysctl net.ipv4.tcp_rfc1337=1`\n0 close(3) = 0",
       "x.pkt:1: sysctl net.ipv4.tcp_rfc1337: not",
@@ -183,6 +209,9 @@ describe("assertions", () => {
     ["~0 == -1 and --1 == 1"],
     ["(1 +\n   2 == 3)"],
     ["1 == 1; assert 2 == 2\nassert 3 == 3"],
+    ["1 == 1; x = 2; x += 3; assert x == 5; x *= 2\nx -= 1; assert x == 9"],
+    ["1 == 1  # not 2\nprint('%d' % 1); assert 2 == 2"],
+    ["1 == \\\n 1; \\\nassert 2 == 2"],
   ])("%j holds", (text) => {
     expect(run(`0 %{ assert ${text} }%`)).toBe("passed");
   });
@@ -199,6 +228,76 @@ describe("assertions", () => {
   test("nesting has a limit", () => {
     const deep = `${"(".repeat(100)}1${")".repeat(100)}`;
     expect(run(`0 %{ assert ${deep} }%`)).toContain("expected at most 64 brackets");
+  });
+});
+
+test("a name that an assertion gives lasts until the script's end", () => {
+  expect(run("0 %{ x = 7 }%\n+0 %{ assert x == 7 }%")).toBe("passed");
+  expect(run("0 %{ x = 7 }%\n+0 %{ assert x == 8, 'x is %d' % x }%")).toBe(
+    "x.pkt:2: assertion: expected x == 8, 'x is %d' % x, got x = 7 (x is 7)",
+  );
+});
+
+describe("set-up commands", () => {
+  const SYN =
+    "0 socket(..., SOCK_STREAM|SOCK_NONBLOCK, 0) = 3\n+0 connect(3, ..., ...) = -1 EINPROGRESS";
+  const sees = (command: string, options: string): string =>
+    run(`\`${command}\`\n${SYN}\n+0 > S 0:0(0) <${options}>`);
+
+  test.each([
+    ["../common/defaults.sh", "mss 1460,sackOK,TS val 1 ecr 0,nop,wscale 8"],
+    [
+      "sysctl -q net.ipv4.tcp_rmem='4096 131072 6291456'",
+      "mss 1460,sackOK,TS val 1 ecr 0,nop,wscale 7",
+    ],
+    ["set_sysctls.py /proc/sys/net/ipv4/tcp_timestamps=0", "mss 1460,nop,nop,sackOK,nop,wscale 7"],
+    ["sysctl net/ipv4/tcp_sack=0 net.ipv4.tcp_timestamps=0", "mss 1460,nop,wscale 7"],
+    ["ethtool -K tun0 gso off tso off\nip tcp_metrics flush all > /dev/null 2>&1", "..."],
+    [["", "tmp", "sysctl_restore_$PPID.sh"].join("/"), "..."],
+  ])("%s", (command, options) => {
+    expect(sees(command, options)).toBe("passed");
+  });
+
+  test("a switch that is off changes the SYN", () => {
+    expect(
+      sees("sysctl net.ipv4.tcp_timestamps=0", "mss 1460,sackOK,TS val 1 ecr 0,nop,wscale 7"),
+    ).toContain("options: expected");
+  });
+});
+
+test("NULL is no buffer", () => {
+  expect(runOpen("+0 write(4, NULL, 10) = -1 EFAULT\n+0 read(4, NULL, 10) = -1 EFAULT")).toBe(
+    "passed",
+  );
+  expect(runOpen("+0 write(4, NULL, 10) = 10")).toContain("expected result 10, got -1 EFAULT");
+});
+
+describe("IPv6", () => {
+  const options = { ip_version: "ipv6", mtu: "1520" };
+
+  test("the same script, of an MTU that leaves the same MSS", () => {
+    expect(runOpen("+0 write(4, ..., 10) = 10\n+0 > P. 1:11(10) ack 1", { options })).toBe(
+      "passed",
+    );
+  });
+
+  test.each([
+    [
+      "+0 < [1:1(0)] icmp unreachable frag_needed mtu 1280",
+      "icmp unreachable frag_needed: expected",
+    ],
+    ["+0 < [1:1(0)] icmp source_quench", "icmp source_quench: expected an error of ICMPv6"],
+    [
+      "+0 write(4, ..., 10) = 10\n+0 > [ttl 63,tos 1] P. 1:11(10) ack 1",
+      "TOS: expected 1, got 0; TTL: expected 63, got 64",
+    ],
+  ])("%j", (text, message) => {
+    expect(runOpen(text, { options })).toContain(message);
+  });
+
+  test("an error of IPv6's is none of IPv4's", () => {
+    const text = "+0 < [1:1(0)] icmp packet_too_big mtu 1280";
+    expect(runOpen(text)).toContain("icmp packet_too_big: expected an error of ICMP for IPv4");
   });
 });
 
@@ -239,11 +338,19 @@ describe("segments of the script that are several of the stack's", () => {
     ["P. 1:3000(2999) ack 1", "payload length: expected 2999, got 3000"],
     ["P. 1:3002(3001) ack 1", "payload length: expected 3001, got 3000"],
     ["P. 1:3001(3000) ack 2", "ack: expected 2, got 1"],
-    [". 1:3001(3000) ack 1", "flags: expected ., got P."],
+    ["F. 1:3001(3000) ack 1", "flags: expected F., got P."],
     ["P. 2:3001(2999) ack 1", "sequence: expected 2, got 1"],
   ])("%s is not what they are", (packet, message) => {
     expect(runOpen(text(packet), { options })).toContain(message);
   });
+});
+
+test("PSH is not looked at where segments are merged, and is where they are not", () => {
+  const text = "+0 write(4, ..., 100) = 100\n+0 > . 1:101(100) ack 1";
+  expect(runOpen(text, { options: { merge_segments: "1" } })).toBe("passed");
+  expect(runOpen(text)).toContain("flags: expected ., got P.");
+  const strict = { merge_segments: "1", strict_segments: "1" };
+  expect(runOpen(text, { options: strict })).toContain("flags: expected ., got P.");
 });
 
 test("packets behind the last event may be let go", () => {

@@ -141,7 +141,16 @@ function callChanges(line: string): Change[] {
   return changes;
 }
 
+/** A number that an assertion gives a name. */
+const ASSIGNED = /^(?:\S+ )?(?:%\{ ?)?([A-Za-z]\w* [-+*]?= )(0x[0-9a-f]+|\d+)/;
+
 function assertionChanges(line: string): Change[] {
+  const assigned = ASSIGNED.exec(line);
+  if (assigned !== null) {
+    const [, before = "", number = ""] = assigned;
+    const mutant = line.replace(before + number, `${before}${Number(number) + 1}`);
+    return [{ what: `assertion: ${before}`, line: mutant }];
+  }
   if (!line.includes("assert")) return [];
   return [...line.matchAll(/==/g)].map(({ index }) => {
     const mutant = `${line.slice(0, index)}!=${line.slice(index + 2)}`;

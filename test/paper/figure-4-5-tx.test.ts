@@ -120,7 +120,7 @@ test("RFC 7323 3.2 TSval of later segments does not go back", () => {
     raw.now += 100e6;
   }
   expect(values).toHaveLength(2);
-  // 100 ms are 95 ticks of 2^20 ns.
-  expect(((values[1] as number) - (values[0] as number)) >>> 0).toBeGreaterThanOrEqual(94);
+  // 100 ticks of 1 ms.
+  expect(((values[1] as number) - (values[0] as number)) >>> 0).toBeGreaterThanOrEqual(99);
   expect(timestampOption(1, 2)).toHaveLength(12);
 });

@@ -313,12 +313,12 @@ describe.each(STARTS)("from ISN %d", (start) => {
     expect(c.drops(DropReason.Paws)).toBe(1);
   });
 
-  test("TS-8: the clock goes evenly, a tick is 2^20 ns", () => {
+  test("TS-8: the clock goes evenly, a tick is 1 ms", () => {
     const c = open(1000);
     const at = (): number =>
       c.data(1, { flags: ACK | FIN, seq: c.seq - 1 })[0]?.timestamp?.value ?? 0;
     const first = at();
-    c.peer.now += 10_000 * 2 ** 20;
+    c.peer.now += 10_000 * 1e6;
     const second = at();
     expect((second - first) >>> 0).toBe(10_000);
   });

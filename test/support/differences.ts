@@ -34,7 +34,7 @@ export const DIFFERENCES: readonly Difference[] = [
       ["rfc/segments.test.ts", /^RFC 9293 MUST-16, MS-1: /],
       ["rfc/closing.test.ts", /^TW-([47]:|9: an older TSval)/],
       scripts(
-        "data-out-of-order handshake-active linux-profile options-all",
+        "data-out-of-order handshake-active linux-fin-probe linux-profile options-all",
         "paws paws-fresh paws-outdated",
         "sack-after-timeout sack-recovery sack-two-losses timestamps-delayed-echo wrap-around",
       ),
@@ -54,7 +54,7 @@ export const DIFFERENCES: readonly Difference[] = [
     tests: [
       scripts(
         "data-ack-with-answer data-delayed-ack data-overlap data-trimmed ecn-receive epoll",
-        "read-blocking window-receive window-scaling zero-window-acceptance",
+        "linux-quick-ack read-blocking window-receive window-scaling zero-window-acceptance",
       ),
       ["rfc/windows.test.ts", /^RFC 9293 SHLD-1[89]: /],
     ],
@@ -63,7 +63,7 @@ export const DIFFERENCES: readonly Difference[] = [
     section: "5.3.2",
     reason: "go-back-N: all of the window goes again, and nothing new before that",
     tests: [
-      scripts("fast-retransmit limited-transmit newreno-partial-ack"),
+      scripts("fast-retransmit limited-transmit linux-limited-transmit newreno-partial-ack"),
       ["rfc/fast-recovery.test.ts", /^CC-(9: nor|13, CC-23|1[457]|2[45]|3[12])/],
     ],
   },

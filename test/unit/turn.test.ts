@@ -542,7 +542,7 @@ const QUIET: readonly Scene[] = [
 /** One reason each why it must not, or has nothing to serve. */
 const STEPS: readonly Scene[] = [
   ["a nanosecond later", (own) => own.send(0).later(1)],
-  ["a tick of the timestamp clock later", (own) => own.send(0).later(2 ** 20)],
+  ["a tick of the timestamp clock later", (own) => own.send(0).later(1e6)],
   ["a burst that is held", (own) => own.set(MADE, 150).set(ROWS, 64).set(FILLED, 4096)],
   ["two messages", (own) => own.send(0).send(1)],
   ["credit alone", (own) => own.receive(0, 20).release(0)],

@@ -14,13 +14,14 @@ import {
   ABE_CUBIC_TWENTIETHS, CONGESTION_ABE, CONGESTION_ACKED, CONGESTION_AFTER_TIMEOUT,
   CONGESTION_END, CONGESTION_EXACT, CONGESTION_FLAGS, CONGESTION_HYSTART, CONGESTION_IN_RECOVERY,
   CONGESTION_REDUCED, CONGESTION_REDUCED_BY_ECN, CONGESTION_REDUCED_LEFT, CONGESTION_STARTING,
-  CONGESTION_WINDOWLESS, CONGESTION_WINDOW_MAX, CUBIC_BETA_TWENTIETHS, LARGE_WINDOW_BYTES,
-  SMALL_WINDOW_BYTES,
+  CONGESTION_UNBOUNDED, CONGESTION_WINDOWLESS, CONGESTION_WINDOW_MAX, CUBIC_BETA_TWENTIETHS,
+  LARGE_WINDOW_BYTES, SMALL_WINDOW_BYTES,
 } from "../../../bindings/abi/congestion.ts";
 import { WINDOW_BYTES_MAX } from "../../../bindings/abi/limits.ts";
 import {
-  ALGORITHM_ABE, ALGORITHM_ECT, ALGORITHM_EXACT, algorithmOfChoice, CongestionAlgorithm, ECHO_ECT,
-  PROTOCOL_CWND, PROTOCOL_ECHO, PROTOCOL_MSS, RECOVERY_ALGORITHM, RECOVERY_CONGESTION,
+  ALGORITHM_ABE, ALGORITHM_ECT, ALGORITHM_EXACT, ALGORITHM_UNBOUNDED, algorithmOfChoice,
+  CongestionAlgorithm, ECHO_ECT, PROTOCOL_CWND, PROTOCOL_ECHO, PROTOCOL_MSS, RECOVERY_ALGORITHM,
+  RECOVERY_CONGESTION,
   RECOVERY_INITIAL_WINDOW, RECOVERY_LOG, RECOVERY_SSTHRESH,
 } from "../../../bindings/abi/flow-state.ts";
 import {
@@ -80,7 +81,8 @@ export function congestionInitialize(
     return;
   }
   const abe: u32 = (choice & ALGORITHM_ABE) != 0 ? CONGESTION_ABE : 0;
-  store<u32>(recovery, kept | echo | abe, CONGESTION_FLAGS);
+  const unbounded: u32 = (choice & ALGORITHM_UNBOUNDED) != 0 ? CONGESTION_UNBOUNDED : 0;
+  store<u32>(recovery, kept | echo | abe | unbounded, CONGESTION_FLAGS);
   store<u32>(recovery, left, CONGESTION_REDUCED_LEFT);
   // A connection that changes from None to another algorithm starts as a new one.
   if (load<u32>(protocol, PROTOCOL_CWND) >= CONGESTION_WINDOW_MAX) {
@@ -97,10 +99,12 @@ export function congestionInitialize(
 
 /**
  * `acked` bytes of new data were acknowledged outside fast recovery; `inFlightBefore` were
- * unacknowledged until then. `ecnEcho`: the ACK carries ECE.
+ * unacknowledged until then. `ecnEcho`: the ACK carries ECE. `told`: bytes of them that duplicate
+ * ACKs had told of before; those let a segment go each (RFC 3042), and do not count again.
  */
 export function congestionOnAck(
   protocol: usize, recovery: usize, acked: u32, inFlightBefore: u32, ecnEcho: bool, now: u64,
+  told: u32,
 ): void {
   const algorithm = algorithmOf(recovery);
   if (algorithm == CongestionAlgorithm.None || acked == 0) return;
@@ -113,7 +117,7 @@ export function congestionOnAck(
   const cubic = algorithm == CongestionAlgorithm.Cubic;
   if (cubic) cubicClock(recovery, used, acked >= inFlightBefore, now);
   if (!used) return;
-  const counted = slowStart(protocol, recovery, acked);
+  const counted = slowStart(protocol, recovery, acked > told ? acked - told : 0);
   if ((load<u32>(recovery, CONGESTION_FLAGS) & CONGESTION_HYSTART) != 0) {
     hystartOnAck(protocol, recovery, ended);
   }

@@ -5,7 +5,7 @@
  * RFC 9438, 4.10, asks it of CUBIC, and RFC 5681 is what NewReno is measured by.
  *
  * A round is an observation window. It needs 8 samples, and one segment at a time is timed: each
- * ACK's echoed timestamp is a sample too, in ticks of 1.05 ms, against thresholds of 4 ms. Without
+ * ACK's echoed timestamp is a sample too, in ticks of 1 ms, against thresholds of 4 ms. Without
  * timestamps there is one sample a round, no round is judged, and slow start ends as it used to.
  * Rounds that do not use the window go on as one, whose least round trip is as good a base as any.
  * L is 8 segments also for a connection with SO_MAX_PACING_RATE, where RFC 9406 would have none.

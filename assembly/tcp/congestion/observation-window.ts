@@ -35,12 +35,12 @@ export function restartObservation(recovery: usize): void {
 }
 
 /**
- * True when at least half of `cwnd` was in flight at some time in the observation window. The peak
+ * True when more than half of `cwnd` was in flight at some time in the observation window. The peak
  * and not the present value decides, since ACKs that arrive in one burst are handled before
  * anything new is sent.
  */
 export function windowWasUsed(recovery: usize, cwnd: u32): bool {
-  return load<u32>(recovery, CONGESTION_WINDOW_PEAK) >= cwnd >>> 1;
+  return load<u32>(recovery, CONGESTION_WINDOW_PEAK) > cwnd >>> 1;
 }
 
 /**

@@ -4,11 +4,15 @@
  */
 import {
   CONGESTION_AFTER_TIMEOUT, CONGESTION_CSS, CONGESTION_FLAGS, CONGESTION_HYSTART,
+  CONGESTION_UNBOUNDED,
   CONGESTION_WINDOW_MAX, HYSTART_GROWTH_SHIFT, HYSTART_SEGMENTS, SLOW_START_SEGMENTS,
 } from "../../../bindings/abi/congestion.ts";
 import {
   PROTOCOL_CWND, PROTOCOL_MSS, RECOVERY_SSTHRESH,
 } from "../../../bindings/abi/flow-state.ts";
+
+/** More than any window, and its bytes fit 32 bits. */
+const UNBOUNDED_SEGMENTS: u32 = 65535;
 
 /** Adds `bytes` to cwnd. */
 export function growWindow(protocol: usize, bytes: u32): void {
@@ -50,5 +54,7 @@ function segmentsOf(flags: u32): u32 {
   // RFC 3465 2.3: L is one segment in the slow start that follows a timeout, since an ACK there
   // may cover data that left the network long ago.
   if ((flags & CONGESTION_AFTER_TIMEOUT) != 0) return 1;
+  // Linux has no L: an ACK of a burst, which it paces, counts whole (RFC 9406 4.2: no bound then).
+  if ((flags & CONGESTION_UNBOUNDED) != 0) return UNBOUNDED_SEGMENTS;
   return (flags & CONGESTION_HYSTART) != 0 ? HYSTART_SEGMENTS : SLOW_START_SEGMENTS;
 }

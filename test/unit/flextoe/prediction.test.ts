@@ -330,7 +330,7 @@ class Run {
         ...{ remote: host(1 - side), remotePort: port(1 - side) },
         rxSeq: sequences[1 - side] as number,
         peerWindow: Math.min(2 ** rxShift, 0xffff * 2 ** (flow.peerScale ?? 0)),
-        tsRecent: Math.floor(start / 2 ** 20) >>> 0,
+        tsRecent: Math.floor(start / 1e6) >>> 0,
       };
       for (const raw of twin.both) raw.establish(fields);
       return new End(twin, twin.predicted.describe(fields), side);

@@ -12,8 +12,8 @@ import { type FlowFields, RawCore } from "../../support/raw-core.ts";
 
 const MSS = 500;
 const SECOND = 1e9;
-/** The timestamp clock: 2^20 ns a tick. */
-const ticks = (ns: number): number => Math.floor(ns / 2 ** 20);
+/** The timestamp clock: 1 ms a tick. */
+const ticks = (ns: number): number => Math.floor(ns / 1e6);
 
 /** One segment in flight that has timed out twice; TSval is the clock, its offset being 0. */
 function timedOut(txSeq: number, flags: number): { raw: RawCore; flow: FlowFields } {

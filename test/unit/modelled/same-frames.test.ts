@@ -23,7 +23,7 @@ const SEED = seedOf(90210);
 const FLOWS = 4;
 const STEPS = 600;
 /** A tick of the timestamp clock: all of a step falls into one. */
-const TICK = 2 ** 20;
+const TICK = 1e6;
 const counted = countedModule(readFileSync(`${ROOT}build/flextoe.modelled.wasm`));
 const plan = { module: loadModule(), flows: FLOWS, payload: 1000 };
 
