@@ -31,6 +31,8 @@ export interface KernelsResult {
   /** Payload that the receiving application has read, bits/s. */
   readonly goodput: number;
   readonly retransmits: number;
+  /** Of both kernels, iperf3's control connection included. */
+  readonly timeouts: number;
   /** Of pings before the stream, where nothing was lost: the median, ns. */
   readonly roundTrip: number;
   readonly wire: WireReport;
@@ -112,6 +114,15 @@ function roundTrip(from: Namespace): number {
   return times.sort((a, b) => a - b)[times.length >> 1] ?? Number.NaN;
 }
 
+/** TcpExt.TCPTimeouts of a namespace. */
+function timeoutsIn(place: Namespace): number {
+  const [program, words] = place.command("cat", ["/proc/net/netstat"]);
+  const lines = execFileSync(program, words, { encoding: "utf8" }).split("\n");
+  const at = lines.findIndex((line) => line.startsWith("TcpExt:"));
+  const names = (lines[at] as string).split(" ");
+  return Number((lines[at + 1] as string).split(" ")[names.indexOf("TCPTimeouts")]);
+}
+
 interface IperfEnd {
   readonly error?: string;
   readonly end?: {
@@ -148,10 +159,10 @@ async function iperf(places: readonly Namespace[], seconds: number): Promise<Ipe
 export async function runKernels({ wire, seconds, seed }: KernelsRun): Promise<KernelsResult> {
   const names = [0, 1].map((side) => `loss-${process.pid}-${side}`);
   const devices = [`loss${process.pid % 1e6}a`, `loss${process.pid % 1e6}b`] as const;
-  const process_ = new WireProcess({ devices, seed, ...(wire === undefined ? {} : { wire }) });
+  const wireProcess = new WireProcess({ devices, seed, ...(wire === undefined ? {} : { wire }) });
   const places: Namespace[] = [];
   try {
-    await process_.up();
+    await wireProcess.up();
     for (const [side, name] of names.entries()) {
       const place = new Namespace(name);
       places.push(place);
@@ -163,10 +174,17 @@ export async function runKernels({ wire, seconds, seed }: KernelsRun): Promise<K
       throw new Error(`loss: expected a stream with cubic, got ${error ?? JSON.stringify(end)}`);
     }
     const { bits_per_second: goodput } = end.sum_received;
-    const report = await process_.end();
-    return { goodput, retransmits: end.sum_sent.retransmits, roundTrip: trip, wire: report };
+    const timeouts = places.reduce((sum, place) => sum + timeoutsIn(place), 0);
+    const seen = await wireProcess.end();
+    return {
+      goodput,
+      retransmits: end.sum_sent.retransmits,
+      timeouts,
+      roundTrip: trip,
+      wire: seen,
+    };
   } finally {
     for (const place of places) place.remove();
-    await process_.kill();
+    await wireProcess.kill();
   }
 }

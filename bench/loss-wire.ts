@@ -26,8 +26,8 @@ export interface WireReport {
   readonly queueDrops: readonly [number, number];
   /** Longest time between two looks at the devices, ns. */
   readonly longestPause: number;
-  /** Share of the time spent in pauses longer than PAUSE_NS. */
-  readonly paused: number;
+  /** Share of the time that was spent between looks further apart than PAUSE_NS. */
+  readonly late: number;
 }
 
 /** A look at both devices and the link takes a few microseconds; longer is somebody else's doing. */
@@ -48,7 +48,7 @@ class Wire {
   readonly #start = platform.now();
   #last = this.#start;
   #longest = 0;
-  #paused = 0;
+  #late = 0;
 
   constructor(tuns: readonly [TunNetif, TunNetif], { wire, seed, devices }: WireArguments) {
     const shape = wire === undefined ? OPEN : linkOptions(wire);
@@ -63,7 +63,7 @@ class Wire {
     while (this.#last < end) {
       const now = platform.now();
       const pause = now - this.#last;
-      if (pause > PAUSE_NS) this.#paused += pause;
+      if (pause > PAUSE_NS) this.#late += pause;
       if (pause > this.#longest) this.#longest = pause;
       this.#last = now;
       for (const relay of this.#relays) relay.poll(now);
@@ -77,15 +77,14 @@ class Wire {
       frames: [there.frames, back.frames],
       queueDrops: [there.dropped.queue, back.dropped.queue],
       longestPause: this.#longest,
-      paused: this.#paused / (this.#last - this.#start),
+      late: this.#late / (this.#last - this.#start),
     };
   }
 }
 
 async function main(): Promise<void> {
   const args = JSON.parse(process.argv[2] ?? "") as WireArguments;
-  const open = (name: string): Promise<TunNetif> =>
-    openTun({ mode: "tun", name, busyPoll: true });
+  const open = (name: string): Promise<TunNetif> => openTun({ mode: "tun", name, busyPoll: true });
   const tuns = [await open(args.devices[0]), await open(args.devices[1])] as const;
   const wire = new Wire(tuns, args);
   let ended = false;
