@@ -65,6 +65,8 @@ const CELLS: readonly Cell[] = [
 interface Measured {
   readonly link: string;
   readonly cell: Cell;
+  /** The wire could not carry the link: the machine was the limit, on Linux's side alone. */
+  readonly isBounded: boolean;
   readonly stacks: StacksResult[];
   readonly kernels: KernelsResult[];
 }
@@ -81,23 +83,36 @@ function extentOf({ work }: BenchScale): Extent {
 
 const mbps = (goodput: number): number => goodput / 1e6;
 
-/** Every cell of every link, run by run; the seed of a run is its number, the same for both. */
-async function measureAll(scale: BenchScale, extent: Extent, beside: boolean): Promise<Measured[]> {
+/**
+ * Every cell of every link, run by run; the seed of a run is its number, the same for both. Linux's
+ * side is left out without the `ceiling` of its wire.
+ */
+async function measureAll(
+  scale: BenchScale,
+  extent: Extent,
+  ceiling: number | undefined,
+): Promise<Measured[]> {
   const all: Measured[] = [];
   for (const { name: link, rate, delay } of LINKS) {
     for (const cell of CELLS) {
       const wire: LossyWire = { rate, delay, faults: cell.faults(delay), buffer: BUFFER };
-      const measured: Measured = { link, cell, stacks: [], kernels: [] };
+      const isBounded = isShort(ceiling, rate);
+      const measured: Measured = { link, cell, isBounded, stacks: [], kernels: [] };
       for (let seed = 1; seed <= extent.runs; seed += 1) {
         scale.say(`loss: ${link}, ${cell.name}, run ${seed}`);
         const run = { wire, seconds: extent.seconds, seed };
         measured.stacks.push(runStacks(run));
-        if (beside) measured.kernels.push(await runKernels(run));
+        if (ceiling !== undefined) measured.kernels.push(await runKernels(run));
       }
       all.push(measured);
     }
   }
   return all;
+}
+
+/** Too little room between what the wire carries and the link. */
+function isShort(ceiling: number | undefined, rate: number): boolean {
+  return ceiling !== undefined && ceiling < HEADROOM * rate;
 }
 
 function ratioOf({ stacks, kernels }: Measured): ReturnType<typeof quartiles> | undefined {
@@ -109,8 +124,9 @@ function ratioOf({ stacks, kernels }: Measured): ReturnType<typeof quartiles> | 
 }
 
 function barOf(measured: Measured): Bar {
-  const { link, cell } = measured;
-  const name = `loss, ${link}, ${cell.name}: goodput / Linux, ${cell.by}`;
+  const { link, cell, isBounded } = measured;
+  const bound = isBounded ? " (bounded by the machine)" : "";
+  const name = `loss, ${link}, ${cell.name}: goodput / Linux, ${cell.by}${bound}`;
   return { name, least: cell.least, ratio: ratioOf(measured)?.[cell.by] };
 }
 
@@ -145,7 +161,7 @@ function rowOf(measured: Measured): string[] {
 /** What the wire carries when nothing holds it back, and what that says of each link. */
 function ceilingLines(ceiling: number): string[] {
   const carries = `the wire alone carries ${mbps(ceiling).toFixed(0)} Mbit/s between the kernels`;
-  const short = LINKS.filter(({ rate }) => ceiling < HEADROOM * rate);
+  const short = LINKS.filter(({ rate }) => isShort(ceiling, rate));
   const bounded = short.map(({ name }) => `bounded by this machine and not by the link: ${name}`);
   return [carries, ...bounded];
 }
@@ -158,6 +174,7 @@ function report(all: readonly Measured[], extent: Extent, notes: readonly string
   const rows = all.map((measured) => ({
     link: measured.link,
     cell: measured.cell.name,
+    isBounded: measured.isBounded,
     stacks: measured.stacks,
     kernels: measured.kernels,
     ratio: ratioOf(measured),
@@ -179,9 +196,11 @@ export async function loss(scale: BenchScale): Promise<BenchReport> {
   const extent = extentOf(scale);
   const why = scale.peers ? obstacle() : "expected peers, got a run without them";
   if (why !== undefined) {
-    return report(await measureAll(scale, extent, false), extent, [`Linux not measured: ${why}`]);
+    return report(await measureAll(scale, extent, undefined), extent, [
+      `Linux not measured: ${why}`,
+    ]);
   }
   const open = await runKernels({ seconds: CEILING_SECONDS, seed: 1 });
   const notes = ceilingLines(open.goodput);
-  return report(await measureAll(scale, extent, true), extent, notes);
+  return report(await measureAll(scale, extent, open.goodput), extent, notes);
 }
