@@ -1,9 +1,9 @@
 /**
  * `node dist/bench/loss-wire.js JSON`: the wire of `loss` between two kernels, in real time. Makes
  * two TUN devices, says so, and moves packets between them over the same link as the stacks have
- * (lossy-wire.ts) until its input ends; then prints what it saw as JSON. It sleeps by microseconds: a
- * timer of the runtime is a millisecond late, which is the delay of the faster link, and a process of
- * real-time priority that never sleeps is stopped by the kernel for a twentieth of each second.
+ * (lossy-wire.ts) until its input ends; then prints what it saw as JSON. It sleeps for microseconds:
+ * a timer of the runtime is a millisecond late, which is the delay of the faster link, and a process
+ * of real-time priority that never sleeps is stopped by the kernel for a twentieth of each second.
  */
 import { platform } from "../bindings/node.ts";
 import { createLink, type Link } from "../host/netif/link.ts";
@@ -30,7 +30,7 @@ export interface WireReport {
   readonly late: number;
 }
 
-/** A look at both devices and the link takes a few microseconds; longer is somebody else's doing. */
+/** A look at devices and link takes microseconds; more than this is somebody else's doing. */
 const PAUSE_NS = 200e3;
 /** Between two looks, ms. */
 const SLEEP_MS = 0.02;

@@ -1,7 +1,7 @@
 /**
  * `loss`: one CUBIC stream over the same lossy wire, between two Linux kernels in real time and
- * between two of toeloop's stacks in virtual time; goodput of both and their ratio. As root; without
- * it, and in its smoke form, the stacks alone. Method: bench/README.md.
+ * between two of toeloop's stacks in virtual time; goodput of both and their ratio. As root;
+ * without it, and in its smoke form, the stacks alone. Method: bench/README.md.
  */
 import type { FaultOptions } from "../host/netif/fault-injector.ts";
 import { formatQuartiles, pairRatio, quartiles, table, WorkHash } from "./harness.ts";
@@ -16,7 +16,7 @@ const QUICK_SECONDS = 4;
 const SMOKE_SECONDS = 0.05;
 /** Of a socket: path and queue eight times over, a power of two. */
 const BUFFER = 1 << 22;
-/** Share of a link that the wire must carry without one, for the link and not it to be the limit. */
+/** Times a link's rate that the wire must carry, for the link to be the limit. */
 const HEADROOM = 1.1;
 const CEILING_SECONDS = 3;
 

@@ -1,7 +1,7 @@
 /**
  * The pool of send logs (bindings/abi/send-log.ts), whose spare ones also hold what a receiver has
- * more of than its own record does (tcp/ooo-interval.ts): a stack of the free ones, that of the log given
- * back last on top. Invariant: a log is in the stack or is one connection's.
+ * more of than its own record does (tcp/ooo-interval.ts): a stack of the free ones, that of the log
+ * given back last on top. Invariant: a log is in the stack or is one connection's.
  */
 import { CORE_LOG_BASE, CORE_LOG_FREE } from "../../bindings/abi/memory-map.ts";
 import { CORE_LOG_FREE_COUNT, CORE_LOGS, CORE_POOL } from "../../bindings/abi/memory-map.ts";

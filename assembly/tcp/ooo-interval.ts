@@ -1,8 +1,8 @@
 /**
  * Out-of-order intervals of the receive window (4.3.1.3, there one; here up to the limit that
  * RECOVERY_INTERVAL_LIMIT sets). Each is {start, end} in sequence numbers, most recently changed
- * first, which is the order that SACK blocks want (RFC 2018, section 4). More than OOO_INTERVALS_OWN
- * live in a record of the log pool, which goes back when there are no more than that again.
+ * first, which is the order that SACK blocks want (RFC 2018, section 4). More than
+ * OOO_INTERVALS_OWN live in a record of the log pool, which goes back when there are fewer again.
  * Invariant: intervals are disjoint, do not touch, and lie after rxNextSeq within the window.
  */
 import { giveLog, takeSpareLog } from "../flow/send-log-pool.ts";
