@@ -1,8 +1,8 @@
 /**
  * `node dist/bench/loss-wire.js JSON`: the wire of `loss` between two kernels, in real time. Makes
  * two TUN devices, says so, and moves packets between them over the same link as the stacks have
- * (lossy-wire.ts) until its input ends; then prints what it saw as JSON. It sleeps for microseconds:
- * a timer of the runtime is a millisecond late, which is the delay of the faster link, and a process
+ * (lossy-wire.ts) until its input ends; then prints what it saw as JSON. It sleeps by microseconds:
+ * a timer of the runtime is a millisecond late, the delay of the faster link, and a process
  * of real-time priority that never sleeps is stopped by the kernel for a twentieth of each second.
  */
 import { platform } from "../bindings/node.ts";
