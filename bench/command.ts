@@ -13,6 +13,7 @@ import { connect } from "./connect.ts";
 import { connections } from "./connections.ts";
 import { fairness } from "./fairness.ts";
 import { FULL, QUICK, machine, type Bar, type BenchReport, type BenchScale } from "./harness.ts";
+import { loss } from "./loss.ts";
 import { rmt } from "./rmt.ts";
 import { rpc } from "./rpc.ts";
 import { segment } from "./segment.ts";
@@ -33,6 +34,7 @@ export const BENCHES: ReadonlyMap<string, BenchBody> = new Map<string, BenchBody
   ["workers", workers],
   ["rmt", rmt],
   ["fairness", fairness],
+  ["loss", loss],
 ]);
 
 const USAGE = `bench: expected a name of ${[...BENCHES.keys()].join(", ")}`;

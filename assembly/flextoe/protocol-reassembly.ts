@@ -51,7 +51,7 @@ export function receivePayload(
   const ordered = start == next && (flags & F.FLOW_OUT_OF_ORDER) == 0;
   if (bytes != 0) {
     if (ordered) placeInOrder(work, p, seq, start, bytes);
-    else if (!placeAnywhere(work, p, recoveryOf(core, connection), seq, start, end)) {
+    else if (!placeAnywhere(core, work, p, recoveryOf(core, connection), seq, start, end)) {
       drop(work, DropReason.IntervalLimit);
       return acknowledge(core, work, connection, p);
     }
@@ -78,13 +78,15 @@ function placeInOrder(work: usize, p: usize, seq: u32, start: u32, bytes: u32): 
 }
 
 /** Around intervals; false when the segment would open one interval too many. */
-function placeAnywhere(work: usize, p: usize, r: usize, seq: u32, start: u32, end: u32): bool {
+function placeAnywhere(
+  core: usize, work: usize, p: usize, r: usize, seq: u32, start: u32, end: u32,
+): bool {
   const next = load<u32>(p, F.PROTOCOL_RX_NEXT_SEQ);
   const placements = work + W.WORK_PLACEMENTS;
   noteHeld(work, r, start, end);
   const placed = placeOutside(r, seq, start, end, placements, work + W.WORK_PLACEMENT_COUNT);
   if (start != next) {
-    if (!addInterval(r, start, placed)) {
+    if (!addInterval(core, r, start, placed)) {
       store<u32>(work, 0, W.WORK_PLACEMENT_COUNT);
       return false;
     }
@@ -92,7 +94,7 @@ function placeAnywhere(work: usize, p: usize, r: usize, seq: u32, start: u32, en
     if (load<u32>(work, W.WORK_PLACEMENT_COUNT) != 0) act(work, W.ACTION_OUT_OF_ORDER);
     else store<u32>(work, DropReason.Duplicate, W.WORK_REASON);
   } else {
-    const reached = absorbIntervals(r, placed);
+    const reached = absorbIntervals(core, r, placed);
     const bytes = seqDistance(next, reached);
     store<u32>(p, reached, F.PROTOCOL_RX_NEXT_SEQ);
     store<u32>(p, load<u32>(p, F.PROTOCOL_RX_AVAIL) - bytes, F.PROTOCOL_RX_AVAIL);

@@ -1,9 +1,10 @@
 /**
- * The pool of send logs (bindings/abi/send-log.ts): a stack of the free ones, that of the log given
- * back last on top. Invariant: a log is in the stack or is one connection's.
+ * The pool of send logs (bindings/abi/send-log.ts), whose spare ones also hold what a receiver has
+ * more of than its own record does (tcp/ooo-interval.ts): a stack of the free ones, that of the log
+ * given back last on top. Invariant: a log is in the stack or is one connection's.
  */
 import { CORE_LOG_BASE, CORE_LOG_FREE } from "../../bindings/abi/memory-map.ts";
-import { CORE_LOG_FREE_COUNT, CORE_LOGS } from "../../bindings/abi/memory-map.ts";
+import { CORE_LOG_FREE_COUNT, CORE_LOGS, CORE_POOL } from "../../bindings/abi/memory-map.ts";
 import { LOG_RUNS, LOG_RUNS_MAX, LOG_SIZE, RUN_SIZE } from "../../bindings/abi/send-log.ts";
 import { enterPool, leavePool } from "./pool-lock.ts";
 
@@ -32,6 +33,13 @@ export function takeLog(core: usize): usize {
   }
   leavePool(pool);
   return log;
+}
+
+/** The same while more than half of all are free: a peer that opens holes leaves the rest alone. */
+export function takeSpareLog(core: usize): usize {
+  const pool = <usize>load<u32>(core, CORE_POOL);
+  const free = load<u32>(pool, CORE_LOG_FREE_COUNT);
+  return free > load<u32>(pool, CORE_LOGS) >>> 1 ? takeLog(core) : 0;
 }
 
 // @ts-ignore: decorator

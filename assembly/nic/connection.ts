@@ -27,6 +27,7 @@ import * as M from "../../bindings/abi/memory-map.ts";
 import { TCP_SIZE, TIMESTAMP_OPTION_BYTES } from "../../bindings/abi/tcp.ts";
 import { TimerKind } from "../../bindings/abi/timer.ts";
 import { forgetFlow, resetFlow } from "./flow-scheduler.ts";
+import { forgetIntervals } from "../tcp/ooo-interval.ts";
 import { closeLog } from "../tcp/send-log.ts";
 import { cancelTimer } from "../tcp/state.ts";
 
@@ -313,7 +314,9 @@ export function uninstall(core: usize, connection: u32): void {
   if (load<u8>(pre, F.PRE_STATE) != <u8>F.PreState.Installed) return;
   store<u8>(pre, <u8>F.PreState.Control, F.PRE_STATE);
   const post = postOf(core, connection);
-  closeLog(core, recoveryOf(core, connection));
+  const r = recoveryOf(core, connection);
+  closeLog(core, r);
+  forgetIntervals(core, r);
   closeTransmit(core, connection);
   closeReceive(core, connection);
   store<u32>(post, 0, F.POST_PENDING_RX);

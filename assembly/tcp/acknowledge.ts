@@ -3,7 +3,7 @@
  * decision is per segment; an ACK leaves after the burst (RFC 9293 MUST-58, MUST-59).
  */
 import { count } from "../base/counter.ts";
-import { intervalCount } from "./ooo-interval.ts";
+import { intervalCount, intervalsOf } from "./ooo-interval.ts";
 import { isRepeated } from "./repeated-range.ts";
 import { announcedEdge, receiveWindowField, windowStep } from "./window.ts";
 import { recoveryOf } from "../flow/flow-state.ts";
@@ -86,9 +86,7 @@ function stampSack(core: usize, work: usize, connection: u32, p: usize): void {
   const blocks = min(intervalCount(recovery), room - repeated);
   store<u32>(work, repeated + blocks, W.WORK_OUT_SACK_COUNT);
   const at = work + W.WORK_OUT_SACK + repeated * 8;
-  for (let i: u32 = 0; i < blocks; i++) {
-    store<u64>(at + i * 8, load<u64>(recovery + F.RECOVERY_INTERVALS + i * 8));
-  }
+  memory.copy(at, intervalsOf(recovery), blocks * 8);
 }
 
 /** Sends an acknowledgment for this item. */

@@ -3,6 +3,7 @@ import { recoveryOf } from "../flow/flow-state.ts";
 import { ARX_RX_CLOSED } from "../../bindings/abi/descriptor.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
 import * as W from "../../bindings/abi/work.ts";
+import { forgetIntervals } from "./ooo-interval.ts";
 import { act, flagsOf, setFlags } from "./state.ts";
 
 /** FIN, honoured in sequence; one that came early waits as a number. True when it was reached. */
@@ -27,7 +28,7 @@ export function receiveFin(
     return false;
   }
   // Whatever was placed beyond the end of the stream is not part of it (RFC 9293, 3.10.7.4).
-  store<u8>(r, 0, F.RECOVERY_INTERVAL_COUNT);
+  forgetIntervals(core, r);
   store<u8>(p, <u8>(echo & ~F.ECHO_FIN_HELD), F.PROTOCOL_ECHO);
   setFlags(p, (flagsOf(p) & ~F.FLOW_OUT_OF_ORDER) | F.FLOW_FIN_RECEIVED);
   store<u32>(p, stands + 1, F.PROTOCOL_RX_NEXT_SEQ);

@@ -1,22 +1,60 @@
 /**
  * Out-of-order intervals of the receive window (4.3.1.3, there one; here up to the limit that
  * RECOVERY_INTERVAL_LIMIT sets). Each is {start, end} in sequence numbers, most recently changed
- * first, which is the order that SACK blocks want (RFC 2018, section 4).
+ * first, which is the order that SACK blocks want (RFC 2018, section 4). More than
+ * OOO_INTERVALS_OWN live in a record of the log pool, which goes back when there are fewer again.
  * Invariant: intervals are disjoint, do not touch, and lie after rxNextSeq within the window.
  */
+import { giveLog, takeSpareLog } from "../flow/send-log-pool.ts";
 import { RECOVERY_INTERVALS, RECOVERY_INTERVAL_COUNT } from "../../bindings/abi/flow-state.ts";
 import { RECOVERY_INTERVAL_LIMIT } from "../../bindings/abi/flow-state.ts";
-import { OOO_INTERVALS_MAX, PLACEMENTS_MAX } from "../../bindings/abi/limits.ts";
+import { OOO_INTERVALS_MAX, OOO_INTERVALS_OWN, PLACEMENTS_MAX } from "../../bindings/abi/limits.ts";
+import { LOG_SIZE } from "../../bindings/abi/send-log.ts";
 import { seqAfter, seqAtOrBefore, seqBefore, seqDistance } from "../../bindings/abi/seq.ts";
 import { PLACEMENT_LENGTH, PLACEMENT_OFFSET, PLACEMENT_SEQ } from "../../bindings/abi/work.ts";
 import { PLACEMENT_SIZE } from "../../bindings/abi/work.ts";
 
 const INTERVAL_SIZE: u32 = 8;
 
+if (OOO_INTERVALS_MAX * INTERVAL_SIZE > LOG_SIZE) ERROR("intervals must fit a log");
+
+/** Where the intervals are. */
+// @ts-ignore: decorator
+@inline
+export function intervalsOf(recovery: usize): usize {
+  if (intervalCount(recovery) <= OOO_INTERVALS_OWN) return recovery + RECOVERY_INTERVALS;
+  return <usize>load<u32>(recovery, RECOVERY_INTERVALS);
+}
+
 // @ts-ignore: decorator
 @inline
 function intervalAt(recovery: usize, index: u32): usize {
-  return recovery + RECOVERY_INTERVALS + index * INTERVAL_SIZE;
+  return intervalsOf(recovery) + index * INTERVAL_SIZE;
+}
+
+/** The intervals move to where `count` of them fit; false when no log is to spare. */
+function makeRoom(core: usize, recovery: usize, count: u32): bool {
+  const before = intervalCount(recovery);
+  if ((before > OOO_INTERVALS_OWN) == (count > OOO_INTERVALS_OWN)) return true;
+  const own = recovery + RECOVERY_INTERVALS;
+  if (before > OOO_INTERVALS_OWN) {
+    const log = intervalsOf(recovery);
+    memory.copy(own, log, OOO_INTERVALS_OWN * INTERVAL_SIZE);
+    giveLog(core, log);
+    return true;
+  }
+  const log = takeSpareLog(core);
+  if (log == 0) return false;
+  memory.copy(log, own, OOO_INTERVALS_OWN * INTERVAL_SIZE);
+  store<u32>(own, <u32>log);
+  return true;
+}
+
+/** Nothing out of order is kept any longer. */
+export function forgetIntervals(core: usize, recovery: usize): void {
+  if (intervalCount(recovery) == 0) return;
+  makeRoom(core, recovery, 0);
+  store<u8>(recovery, 0, RECOVERY_INTERVAL_COUNT);
 }
 
 // @ts-ignore: decorator
@@ -100,52 +138,66 @@ export function nextStart(recovery: usize, seq: u32, end: u32): u32 {
  * Adds [start, end), merging what it overlaps or touches; the result is the most recent interval.
  * False, and nothing changed, when it would be one interval too many.
  */
-export function addInterval(recovery: usize, start: u32, end: u32): bool {
+export function addInterval(core: usize, recovery: usize, start: u32, end: u32): bool {
   const count = intervalCount(recovery);
+  const before = intervalsOf(recovery);
   let low = start;
   let high = end;
-  let kept: u32 = 0;
   let touched: u32 = 0;
   for (let i: u32 = 0; i < count; i++) {
-    const interval = intervalAt(recovery, i);
-    if (seqAfter(startOf(interval), end) || seqBefore(endOf(interval), start)) continue;
+    const interval = before + i * INTERVAL_SIZE;
+    if (isApart(interval, start, end)) continue;
     touched++;
     if (seqBefore(startOf(interval), low)) low = startOf(interval);
     if (seqAfter(endOf(interval), high)) high = endOf(interval);
   }
-  if (touched == 0 && count >= load<u8>(recovery, RECOVERY_INTERVAL_LIMIT)) return false;
+  let list = before;
+  if (touched == 0) {
+    if (count >= load<u8>(recovery, RECOVERY_INTERVAL_LIMIT)) return false;
+    if (!makeRoom(core, recovery, count + 1)) return false;
+    if (count == OOO_INTERVALS_OWN) list = <usize>load<u32>(recovery, RECOVERY_INTERVALS);
+  }
+  let kept: u32 = 0;
   for (let i: u32 = 0; i < count; i++) {
-    const interval = intervalAt(recovery, i);
-    if (!seqAfter(startOf(interval), end) && !seqBefore(endOf(interval), start)) continue;
-    store<u64>(intervalAt(recovery, kept), load<u64>(interval));
+    const interval = list + i * INTERVAL_SIZE;
+    if (!isApart(interval, start, end)) continue;
+    store<u64>(list + kept * INTERVAL_SIZE, load<u64>(interval));
     kept++;
   }
-  for (let i = kept; i > 0; i--) {
-    store<u64>(intervalAt(recovery, i), load<u64>(intervalAt(recovery, i - 1)));
-  }
-  store<u32>(intervalAt(recovery, 0), low);
-  store<u32>(intervalAt(recovery, 0), high, 4);
+  memory.copy(list + INTERVAL_SIZE, list, kept * INTERVAL_SIZE);
+  store<u32>(list, low);
+  store<u32>(list, high, 4);
+  if (touched != 0) makeRoom(core, recovery, kept + 1);
   store<u8>(recovery, <u8>(kept + 1), RECOVERY_INTERVAL_COUNT);
   return true;
+}
+
+/** Neither overlaps nor touches. */
+// @ts-ignore: decorator
+@inline
+function isApart(interval: usize, start: u32, end: u32): bool {
+  return seqAfter(startOf(interval), end) || seqBefore(endOf(interval), start);
 }
 
 /**
  * Absorbs the intervals that in-order data up to `next` has reached; returns the new rxNextSeq.
  */
-export function absorbIntervals(recovery: usize, next: u32): u32 {
+export function absorbIntervals(core: usize, recovery: usize, next: u32): u32 {
+  const list = intervalsOf(recovery);
+  let count = intervalCount(recovery);
   let reached = next;
   // An absorbed interval may make another one reachable; there are at most OOO_INTERVALS_MAX.
   for (let turn: u32 = 0; turn < OOO_INTERVALS_MAX; turn++) {
-    const count = intervalCount(recovery);
     let index: u32 = 0;
-    while (index < count && seqAfter(startOf(intervalAt(recovery, index)), reached)) index++;
+    while (index < count && seqAfter(startOf(list + index * INTERVAL_SIZE), reached)) index++;
     if (index == count) break;
-    const end = endOf(intervalAt(recovery, index));
+    const interval = list + index * INTERVAL_SIZE;
+    const end = endOf(interval);
     if (seqAfter(end, reached)) reached = end;
-    for (let i = index + 1; i < count; i++) {
-      store<u64>(intervalAt(recovery, i - 1), load<u64>(intervalAt(recovery, i)));
-    }
-    store<u8>(recovery, <u8>(count - 1), RECOVERY_INTERVAL_COUNT);
+    count--;
+    memory.copy(interval, interval + INTERVAL_SIZE, (count - index) * INTERVAL_SIZE);
   }
+  makeRoom(core, recovery, count);
+  store<u8>(recovery, <u8>count, RECOVERY_INTERVAL_COUNT);
   return reached;
 }

@@ -139,8 +139,8 @@ export function acknowledgeInReduction(
 ): void {
   if (isRecovered(p, r)) {
     endRecovery(p, r);
-    const sent = load<u32>(p, F.PROTOCOL_TX_SENT);
-    return congestionOnRecoveryExit(p, r, sent, load<u64>(core, CORE_NOW));
+    const window = load<u32>(r, F.RECOVERY_SSTHRESH);
+    return congestionOnRecoveryExit(p, r, window, load<u64>(core, CORE_NOW));
   }
   partly(p, r, acked);
   // Unused allowance: cwnd was txSent before this ACK and that.
@@ -247,8 +247,13 @@ export function sentAgain(core: usize, p: usize, r: usize, seq: u32, end: u32, l
 
 /** Everything up to the recovery point has arrived (SK-16); what is known beyond stays (SK-26). */
 export function endRecovery(p: usize, r: usize): void {
+  leaveRecovery(p, r);
+  endReorderRound(r);
+}
+
+/** The same of one that was for nothing: no loss, so it says nothing of reordering. */
+export function leaveRecovery(p: usize, r: usize): void {
   setFlags(p, flagsOf(p) & ~(F.FLOW_RECOVERY | F.FLOW_RETRANSMIT));
   setMode(r, F.RecoveryMode.NewReno);
   store<u32>(r, 0, F.RECOVERY_PRIOR_CWND);
-  endReorderRound(r);
 }

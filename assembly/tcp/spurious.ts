@@ -6,7 +6,7 @@
 import { congestionOnUndo } from "./congestion/congestion-control.ts";
 import { count } from "../base/counter.ts";
 import { isEchoOlder } from "./rack.ts";
-import { endRecovery, windowOf } from "./sack-recovery.ts";
+import { leaveRecovery, windowOf } from "./sack-recovery.ts";
 import { logOf, restate, runAt, runCount, runFlags } from "./send-log.ts";
 import { Counter } from "../../bindings/abi/counters.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
@@ -33,7 +33,9 @@ export function isSpurious(
   const sent = <u64>load<u32>(r, F.RECOVERY_RETRANSMIT_TICK) * TICK_NS;
   if (echo || !isEchoOlder(core, work, sent)) return false;
   forgetLosses(r);
-  endRecovery(p, r);
+  leaveRecovery(p, r);
+  // RFC 6582 3.2 step 2 is of a recovery that was for something: what is lost now begins one.
+  store<u32>(r, load<u32>(p, F.PROTOCOL_TX_UNA), F.RECOVERY_RECOVER);
   count(core, Counter.SpuriousRecoveries);
   // RFC 4015 3.3: no burst, and slow start up to where the window was.
   const flight = load<u32>(p, F.PROTOCOL_TX_SENT);

@@ -122,7 +122,10 @@ export const ECHO_HOLD: u32 = 32;
 export const ECHO_ECT: u32 = 128;
 
 // RECOVERY.
-/** Out-of-order intervals {start u32, end u32}, most recently changed first (RFC 2018, 4). */
+/**
+ * Out-of-order intervals {start u32, end u32}, most recently changed first (RFC 2018, 4). With more
+ * than OOO_INTERVALS_OWN of them the first word is the address of the record that has all.
+ */
 export const RECOVERY_INTERVALS: u32 = 0; // 4 x 8 bytes
 export const RECOVERY_INTERVAL_COUNT: u32 = 32; // u8
 export const RECOVERY_INTERVAL_LIMIT: u32 = 33; // u8: 0 (none is kept) to OOO_INTERVALS_MAX

@@ -88,7 +88,10 @@ export function connectionInfo(plane: Plane, id: number): ConnectionInfo {
     sacked: word(D.INFO_SACKED),
     outOfOrder: word(D.INFO_OUT_OF_ORDER),
     sinceReceive: isLive ? plane.now / MILLISECOND - time(D.INFO_LAST_RECEIVE) : 0,
-    announcedMss: via === undefined ? 0 : announcedMss(plane, via, rows.has(id, R.ROW_IS_IPV6), rows.get(id, R.ROW_MAX_SEGMENT)),
+    announcedMss:
+      via === undefined
+        ? 0
+        : announcedMss(plane, via, rows.has(id, R.ROW_IS_IPV6), rows.get(id, R.ROW_MAX_SEGMENT)),
     bytesIn: total(D.INFO_BYTES_IN),
     bytesAcked: total(D.INFO_BYTES_ACKED),
     timestamps: rows.has(id, R.ROW_HAS_TIMESTAMPS),

@@ -25,6 +25,11 @@ export interface FaultOptions {
   readonly burstLoss?: number;
   /** Frames in such a burst on average, at least 1; default 4. */
   readonly meanBurst?: number;
+  /**
+   * ns without a frame after which a burst is over; default never: then a burst waits for the next
+   * frame, and a sender whose timer backs off meets it again and again.
+   */
+  readonly burstSilence?: number;
   /** Share of frames held back by `reorderDelay`, so that later ones overtake them. */
   readonly reorder?: number;
   /** ns, default 200,000. */
@@ -65,6 +70,7 @@ export class FaultInjector {
   readonly #mark: Prng;
   readonly #jitter: Prng;
   #inBurst = false;
+  #lastFrame = Number.NEGATIVE_INFINITY;
   #count = 0;
 
   /** Throws RangeError on a value outside its range. */
@@ -91,9 +97,12 @@ export class FaultInjector {
     return (this.#options.jitter ?? 0) + late;
   }
 
-  /** Draws the fate of one frame. */
-  judge(bytes: Uint8Array, offset: number, length: number): void {
+  /** Draws the fate of one frame, which is sent at `now`. */
+  judge(bytes: Uint8Array, offset: number, length: number, now: number): void {
     const options = this.#options;
+    const silence = options.burstSilence ?? Number.POSITIVE_INFINITY;
+    if (now - this.#lastFrame > silence) this.#inBurst = false;
+    this.#lastFrame = now;
     this.drop = undefined;
     if (this.#drawBurst()) this.drop = "burst loss";
     if (drawn(this.#loss, options.loss)) this.drop = "loss";

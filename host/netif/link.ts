@@ -188,7 +188,7 @@ class Direction {
   send(bytes: Uint8Array, offset: number, length: number, now: number): void {
     this.counters.frames += 1;
     this.counters.bytes += length;
-    this.#faults.judge(bytes, offset, length);
+    this.#faults.judge(bytes, offset, length, now);
     const congested = this.#waitingBytes(now) > this.#markBytes;
     const cause = this.#refusal(length, now);
     const at = cause === undefined ? this.#store.place(length) : -1;

@@ -48,6 +48,11 @@ export interface TunOptions {
   readonly mtu?: number;
   /** Our own address on a TAP, 6 bytes; the kernel's end has another. */
   readonly hardwareAddress?: Uint8Array;
+  /**
+   * True: every receive() asks the device, and nothing waits for it on another thread. For hosts
+   * that have a core to themselves and poll all the time; default false.
+   */
+  readonly busyPoll?: boolean;
 }
 
 /** openTun() failed: `code` is ENOENT, EACCES, EBUSY or EINVAL, the message says what to do. */
@@ -134,6 +139,7 @@ export class TunNetif implements Netif {
   readonly #system: System;
   readonly #fd: number;
   readonly #frameBytes: number;
+  readonly #busyPoll: boolean;
   #ingress: Burst | undefined;
   #index = 0;
   #wake: (() => void) | undefined;
@@ -148,6 +154,7 @@ export class TunNetif implements Netif {
     this.name = name;
     this.medium = options.mode === "tap" ? "ethernet" : "ip";
     this.mtu = options.mtu ?? MTU_DEFAULT;
+    this.#busyPoll = options.busyPoll ?? false;
     this.#frameBytes = this.mtu + (options.mode === "tap" ? ETHERNET_SIZE + VLAN_SIZE : 0);
     this.hardwareAddress = options.hardwareAddress?.slice() ?? new Uint8Array(6);
     if (options.mode === "tap" && options.hardwareAddress === undefined) {
@@ -208,6 +215,7 @@ export class TunNetif implements Netif {
   }
 
   #drained(errno: number): void {
+    if (this.#busyPoll && errno === EAGAIN) return;
     this.#readable = false;
     // Any other error means that the device is gone: nothing will ever be readable again.
     if (errno === EAGAIN) this.#watch();

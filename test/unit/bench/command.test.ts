@@ -40,7 +40,7 @@ test("CI runs every benchmark, and the documents name it", () => {
 });
 
 const NAMES =
-  "bulk, rpc, connect, connections, segment, api, checksum, carousel, workers, rmt, fairness";
+  "bulk, rpc, connect, connections, segment, api, checksum, carousel, workers, rmt, fairness, loss";
 const ERROR_ROWS: [string[], string][] = [
   [[], `bench: expected a name of ${NAMES}, got ""`],
   [["nothing"], `bench: expected a name of ${NAMES}, got "nothing"`],

@@ -158,7 +158,7 @@ const SIZES: readonly (readonly [name: string, got: number, bytes: number])[] = 
   ["POST", flowState.POST_SIZE, 128],
   ["SCHEDULER", flowState.SCHEDULER_SIZE, 32],
   ["HASH", flowState.HASH_SIZE, 8],
-  ["INTERVALS", flowState.RECOVERY_INTERVAL_COUNT, limits.OOO_INTERVALS_MAX * 8],
+  ["INTERVALS", flowState.RECOVERY_INTERVAL_COUNT, limits.OOO_INTERVALS_OWN * 8],
 ];
 
 test.each(SIZES)("the size of %s is %d", (_name, got, bytes) => {

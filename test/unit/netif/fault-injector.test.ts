@@ -31,7 +31,7 @@ function fates(options: FaultOptions, seed = 5, run = RUN): Fates {
   const faults = new FaultInjector(options, new Prng(seed));
   const out: Fates = { lost: [], late: [], twice: [], corrupt: [], mark: [], jitter: [] };
   for (let i = 0; i < run; i += 1) {
-    faults.judge(FRAME, 0, FRAME.length);
+    faults.judge(FRAME, 0, FRAME.length, 0);
     out.lost.push(faults.drop !== undefined);
     out.late.push(faults.late > 0);
     out.twice.push(faults.duplicate);
@@ -86,6 +86,29 @@ test("bursty loss: the share and the mean length of bursts (Gilbert-Elliott)", (
   }
 });
 
+test("a burst goes on over a silence as long as burstSilence, and ends with a longer one", () => {
+  for (const [silence, least, most] of [
+    [10, 0.85, 0.9],
+    [11, 0, 0.03],
+  ] as const) {
+    const options = { burstLoss: 0.1, meanBurst: 8, burstSilence: 10 };
+    const faults = new FaultInjector(options, new Prng(3));
+    let now = 0;
+    const isLost = (after: number): boolean => {
+      now += after;
+      faults.judge(FRAME, 0, FRAME.length, now);
+      return faults.drop !== undefined;
+    };
+    let again = 0;
+    for (let i = 0; i < 5000; i += 1) {
+      while (!isLost(1));
+      if (isLost(silence)) again += 1;
+    }
+    expect(again / 5000).toBeGreaterThanOrEqual(least);
+    expect(again / 5000).toBeLessThan(most);
+  }
+});
+
 test("jitter is uniform and bounded, corrupted bits lie within the frame", () => {
   const { jitter, corrupt } = fates({ jitter: 1000, corrupt: 1 });
   expect(Math.min(...jitter)).toBe(0);
@@ -100,7 +123,7 @@ test("a rule drops exactly what it names", () => {
     new Prng(1),
   );
   const causes = [9, 9, 9, 9, 7].map((length) => {
-    faults.judge(FRAME, 0, length);
+    faults.judge(FRAME, 0, length, 0);
     return faults.drop;
   });
   expect(causes).toEqual([undefined, undefined, "rule", undefined, "rule"]);
