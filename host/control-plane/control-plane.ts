@@ -24,7 +24,7 @@ import { ConnectionState } from "./connection-state.ts";
 import { arm, controlTimer, timerFired } from "./deadlines.ts";
 import { ControlEgress } from "./egress.ts";
 import { EphemeralPorts } from "./ephemeral-port.ts";
-import { handshakeTimeout, linkResolved, linkUnreachable, transmitSyn } from "./handshake.ts";
+import { linkResolved, linkUnreachable, transmitSyn } from "./handshake.ts";
 import { InitialSequence } from "./initial-sequence.ts";
 import { InterfaceControl } from "./interface-changes.ts";
 import type * as C from "./interface.ts";
@@ -48,6 +48,7 @@ import { RouteTable, type NetifConfig } from "./route.ts";
 import { RouterDiscovery } from "./router-discovery.ts";
 import * as R from "./row-table.ts";
 import { raiseMtus } from "./segment-size.ts";
+import { stateExpired } from "./state-deadline.ts";
 import { SynCookies } from "./syn-cookie.ts";
 import * as Teardown from "./teardown.ts";
 import { TokenBucket } from "./token-bucket.ts";
@@ -421,7 +422,7 @@ export class ControlPlane implements C.ControlPlaneApi {
     plane.rows.setTime(id, field, Infinity);
     switch (field) {
       case R.TIME_STATE:
-        this.#stateExpired(id);
+        stateExpired(plane, id);
         return;
       case R.TIME_KEEP_ALIVE:
         keepAlivePassed(plane, id);
@@ -431,23 +432,6 @@ export class ControlPlane implements C.ControlPlaneApi {
         return;
       default:
         userTimeoutPassed(plane, id);
-    }
-  }
-
-  #stateExpired(id: number): void {
-    const plane = this.#plane;
-    switch (stateOf(plane, id)) {
-      case ConnectionState.SynSent:
-      case ConnectionState.SynReceived:
-        handshakeTimeout(plane, id);
-        return;
-      case ConnectionState.FinWait2:
-        Teardown.orphanExpired(plane, id);
-        return;
-      case ConnectionState.TimeWait:
-        Teardown.timeWaitExpired(plane, id);
-        return;
-      default:
     }
   }
 }
