@@ -1,13 +1,5 @@
 /** What arrived twice is told to the sender: the six worked examples of RFC 2883, section 4. */
-import { dataPathUnderTest } from "../support/env.ts";
-import { accepted, type Handshake, rule } from "./wire.ts";
-
-const SACK: Handshake = { options: "mss 1000,nop,nop,sackOK" };
-
-/** Laminar's receiver keeps one run (5.3.1.3). */
-function severalRuns(script: string, handshake: Handshake = SACK): string[] {
-  return dataPathUnderTest() === "flextoe" ? [accepted(script, handshake)] : [];
-}
+import { accepted, rule, SACK, severalRuns } from "./wire.ts";
 
 const TWO_IN_ORDER = `
       +0 < . 1:501(500) ack 1 win 65535

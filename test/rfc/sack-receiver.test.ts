@@ -1,16 +1,8 @@
 /** RFC 2018, as a receiver has it, and what a sender makes of a peer's blocks. */
 import { expect, test } from "vitest";
-import { dataPathUnderTest } from "../support/env.ts";
 import { SYN, sackOption } from "../support/frames.ts";
 import { RawConnection } from "./raw-connection.ts";
-import { accepted, connected, type Handshake, leaving, rule } from "./wire.ts";
-
-const SACK = { options: "mss 1000,nop,nop,sackOK" };
-
-/** Laminar's receiver keeps one run (5.3.1.3). */
-function severalRuns(script: string, handshake: Handshake = SACK): string[] {
-  return dataPathUnderTest() === "flextoe" ? [accepted(script, handshake)] : [];
-}
+import { accepted, connected, leaving, rule, SACK, severalRuns } from "./wire.ts";
 
 rule(
   "SK-1: SACK-permitted stands on SYNs only, and is answered only when it was offered",

@@ -5,6 +5,7 @@
  */
 import { expect, test } from "vitest";
 import { parseScript, runScript } from "../../host/packetdrill/index.ts";
+import { dataPathUnderTest } from "../support/env.ts";
 import { loadModule } from "../support/load-core.ts";
 
 /** Both streams pass 2^32 within the first bytes. */
@@ -87,4 +88,12 @@ export function rule(name: string, ...scripts: readonly string[]): void {
       run(script, AT_THE_END);
     }
   });
+}
+
+/** A handshake that permits SACK. */
+export const SACK: Handshake = { options: "mss 1000,nop,nop,sackOK" };
+
+/** accepted() where the receiver keeps several runs: Laminar's keeps one (5.3.1.3). */
+export function severalRuns(script: string, handshake: Handshake = SACK): string[] {
+  return dataPathUnderTest() === "flextoe" ? [accepted(script, handshake)] : [];
 }
