@@ -155,9 +155,13 @@ function probe(core: usize, work: usize, connection: u32, p: usize): void {
   const flags = flagsOf(p);
   if ((flags & F.FLOW_PERSIST) == 0) return noteSendable(core, work, connection, p);
   const r = recoveryOf(core, connection);
-  if (load<u32>(work, W.WORK_ARGUMENT_LOW) != 0) return probeBare(core, work, connection, p, r);
+  const window = peerWindow(p);
+  // A window that is open, yet below what is worth a segment, gets what fits it in any profile.
+  if (load<u32>(work, W.WORK_ARGUMENT_LOW) != 0 && window == 0) {
+    return probeBare(core, work, connection, p, r);
+  }
   const avail = load<u32>(p, F.PROTOCOL_TX_AVAIL);
-  const room = min(peerWindow(p), <u32>load<u16>(p, F.PROTOCOL_MSS));
+  const room = min(window, <u32>load<u16>(p, F.PROTOCOL_MSS));
   const length = min(avail, max(room, 1));
   const fin = avail == 0 && (flags & F.FLOW_FIN_PENDING) != 0;
   if (length == 0 && !fin) return;
@@ -170,7 +174,6 @@ function probe(core: usize, work: usize, connection: u32, p: usize): void {
   restartRetransmit(core, connection, p);
 }
 
-/** RFC 9293, 3.8.4: sequence number next - 1 and no data (SHLD-12). */
 /** RFC 9293 SHLD-30: the interval of probes grows exponentially. */
 // @ts-ignore: decorator
 @inline
@@ -187,6 +190,7 @@ function probeBare(core: usize, work: usize, connection: u32, p: usize, r: usize
   restartRetransmit(core, connection, p);
 }
 
+/** RFC 9293, 3.8.4: sequence number next - 1 and no data (SHLD-12). */
 function keepAlive(core: usize, work: usize, connection: u32, p: usize): void {
   acknowledge(core, work, connection, p);
   const next = load<u32>(p, F.PROTOCOL_TX_UNA) + load<u32>(p, F.PROTOCOL_TX_MAX);

@@ -10,7 +10,12 @@ import { POST_PENDING_QUEUED, POST_PENDING_RX } from "../../bindings/abi/flow-st
 import { POST_RX_LIST } from "../../bindings/abi/flow-state.ts";
 import { POST_RX_ORIGIN, POST_SIZE, POST_TX_LIST } from "../../bindings/abi/flow-state.ts";
 import { POST_TX_ORIGIN } from "../../bindings/abi/flow-state.ts";
-import { INFO_RX_BUFFER, INFO_RX_NEXT_SEQ, INFO_TX_BUFFER } from "../../bindings/abi/descriptor.ts";
+import {
+  INFO_MSS,
+  INFO_RX_BUFFER,
+  INFO_RX_NEXT_SEQ,
+  INFO_TX_BUFFER,
+} from "../../bindings/abi/descriptor.ts";
 import { INFO_TX_UNA } from "../../bindings/abi/descriptor.ts";
 import { CORE_CHUNK_SHIFT, CORE_INFO, CORE_POST } from "../../bindings/abi/memory-map.ts";
 import { SOCKET_RX_AVAIL, SOCKET_RX_CREDIT, SOCKET_RX_OFFSET } from "../../bindings/abi/socket.ts";
@@ -174,7 +179,7 @@ export class PayloadMemory {
     };
     put(SOCKET_RX_AVAIL, 0);
     put(SOCKET_RX_CREDIT, 0);
-    put(SOCKET_RX_THRESHOLD, of(info + INFO_RX_BUFFER) >>> 2);
+    put(SOCKET_RX_THRESHOLD, creditThreshold(of(info + INFO_RX_BUFFER), of(info + INFO_MSS)));
     put(SOCKET_RX_OFFSET, of(info + INFO_RX_NEXT_SEQ) - of(post + POST_RX_ORIGIN));
     put(SOCKET_TX_BYTES, of(info + INFO_TX_BUFFER));
     put(SOCKET_TX_FREE, of(info + INFO_TX_BUFFER));
@@ -182,6 +187,14 @@ export class PayloadMemory {
     put(SOCKET_TX_OFFSET, of(info + INFO_TX_UNA) - of(post + POST_TX_ORIGIN));
     return true;
   }
+}
+
+/**
+ * Bytes that may be read before the data path hears of it: a quarter of the buffer, yet so few that
+ * with all the rest free a peer has a window that is worth a segment (RFC 9293, 3.8.6.2.2).
+ */
+function creditThreshold(buffer: number, mss: number): number {
+  return Math.min(buffer >>> 2, buffer - 2 * Math.min(buffer >>> 1, mss));
 }
 
 /** True for whole words of a known buffer within one chunk: a span with an address. */

@@ -200,3 +200,80 @@ rule(
       +2~+4 > . 1001:1002(1) ack 1
       +0.1 < . 1:1(0) ack 3001 win 65535`),
 );
+
+rule(
+  "RFC 9293 3.8.6.2.1 rule 4: what fits a small window is sent when the timer expires",
+  ...["rfc", "linux"].map((profile) =>
+    accepted(
+      `
+      +0 write(4, ..., 1000) = 1000
+      +0 > P. 1:1001(1000) ack 1
+      +0.1 < . 1:1(0) ack 1001 win 400
+      +0 write(4, ..., 1000) = 1000
+      +0.1~+3.1 > . 1001:1401(400) ack 1
+      +0.1 < . 1:1(0) ack 1401 win 65535
+      +0 > P. 1401:2001(600) ack 1
+      +0.1 < . 1:1(0) ack 2001 win 65535`,
+      { before: `--profile=${profile}` },
+    ),
+  ),
+);
+
+rule(
+  "RFC 9293 MUST-39: all is announced again that was read, however small the buffer",
+  // Read in pieces, of which each alone is not worth an update.
+  accepted(
+    `
+      +0 < . 1:4001(4000) ack 1 win 65535
+      +0~+0.5 > . 1:1(0) ack 4001 win 4192
+      +0.1 < . 4001:6001(2000) ack 1 win 65535
+      +0~+0.5 > . 1:1(0) ack 6001 win 2192
+      +0 read(4, ..., 2500) = 2500
+      +0 read(4, ..., 1500) = 1500
+      +0 > . 1:1(0) ack 6001 win 6192`,
+    {
+      options: "mss 4000",
+      before: "--mtu=9000\n+0 setsockopt(3, SOL_SOCKET, SO_RCVBUF, [8192], 4) = 0",
+    },
+  ),
+);
+
+rule(
+  "RFC 9293 SHLD-16: of a segment beyond a shrunk edge the bytes below it are sent again",
+  // An older ACK overtaken by a window update takes the window back, and the segment is lost.
+  accepted(`
+      +0 write(4, ..., 1000) = 1000
+      +0 > P. 1:1001(1000) ack 1
+      +0.1 < . 1:1(0) ack 1 win 400
+      +0.5~+3.1 > . 1:401(400) ack 1
+      +0.1 < . 1:1(0) ack 401 win 400
+      * > . 401:801(400) ack 1
+      +0.1 < . 1:1(0) ack 801 win 65535
+      * > P. 801:1001(200) ack 1
+      +0.1 < . 1:1(0) ack 1001 win 65535`),
+  accepted(`
+      +0 send(4, ..., 600, MSG_MORE) = 600
+      +0 close(4) = 0
+      +0 > FP. 1:601(600) ack 1
+      +0.1 < F. 1:1(0) ack 1 win 400
+      * > . 401:401(0) ack 2
+      +0.5~+3.1 > . 1:401(400) ack 2
+      +0.1 < . 2:2(0) ack 401 win 65535
+      * > FP. 401:601(200) ack 2
+      +0.1 < . 2:2(0) ack 602 win 65535`),
+);
+
+rule(
+  "RFC 9293 SHLD-16: with SACK a segment beyond a shrunk edge is sent again whole",
+  accepted(
+    `
+      +0 write(4, ..., 1000) = 1000
+      +0 > P. 1:1001(1000) ack 1
+      +0.1 < . 1:1(0) ack 1 win 400
+      +0.5~+3.1 > P. 1:1001(1000) ack 1
+      +0.1 < . 1:1(0) ack 401 win 65535
+      +0.5~+3.1 > P. 401:1001(600) ack 1
+      +0.1 < . 1:1(0) ack 1001 win 65535`,
+    { options: "mss 1000,nop,nop,sackOK" },
+  ),
+);

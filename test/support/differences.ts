@@ -64,6 +64,7 @@ export const DIFFERENCES: readonly Difference[] = [
     reason: "go-back-N: all of the window goes again, and nothing new before that",
     tests: [
       scripts("fast-retransmit limited-transmit linux-limited-transmit newreno-partial-ack"),
+      ["rfc/windows.test.ts", /^RFC 9293 SHLD-16: with SACK /],
       ["rfc/fast-recovery.test.ts", /^CC-(9: nor|13, CC-23|1[457]|2[45]|3[12])/],
     ],
   },

@@ -97,6 +97,7 @@ export class FakeDataPath {
     this.core.view.setUint32(info + D.INFO_TX_UNA, buffers.txSeq, true);
     this.core.view.setUint32(info + D.INFO_RX_BUFFER, buffers.rxBytes, true);
     this.core.view.setUint32(info + D.INFO_TX_BUFFER, buffers.txBytes, true);
+    this.core.view.setUint32(info + D.INFO_MSS, 1000, true);
     return 1;
   }
 
