@@ -60,6 +60,8 @@ export class ConnectionEnd {
   readonly #theirs: number;
   readonly #startAt: number;
   #writeAt = 0;
+  /** The last send() took nothing. */
+  #refused = false;
   #readAt = 0;
 
   constructor(context: EndContext, fd: number, ends: Ends, plan: EndPlan, now: number) {
@@ -84,6 +86,11 @@ export class ConnectionEnd {
     const { book } = this.#context;
     const side = book.side(NETWORK + local, localPort, NETWORK + remote, remotePort);
     return side?.ledger === this.ledger ? side : undefined;
+  }
+
+  /** It has nothing under way and may write, yet there is no memory to write to. */
+  get isStarved(): boolean {
+    return !this.finished && this.#refused && this.side?.acked === this.ledger.written;
   }
 
   /** Does what it can; true when it did anything. */
@@ -161,6 +168,7 @@ export class ConnectionEnd {
     this.#context.called();
     const flags = plan.more && !last ? C.MSG_MORE : 0;
     const count = this.#context.toe.send(this.#fd, bytes, 0, length, flags);
+    this.#refused = count < 0;
     if (count > 0) ledger.written += count;
     else if (count < 0 && count !== -ERRNO.EAGAIN) this.#fail(-count);
     return count > 0;

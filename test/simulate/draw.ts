@@ -11,6 +11,9 @@ import { chance, drawFaults, moment, pick, type Shape } from "./draws.ts";
 import type { HostPlan, LinkPlan, Plan } from "./plan.ts";
 
 const SECOND = 1e9;
+/** Sequence numbers between two incarnations at least, and half of all. */
+const APART = 2 ** 20;
+const HALF = 2 ** 31;
 const PROFILES: readonly ProfileName[] = ["internet", "rfc", "linux", "datacenter", "paper"];
 const PATIENT: readonly ProfileName[] = ["internet", "rfc", "linux"];
 const FRAME_HEADER = 18;
@@ -54,12 +57,26 @@ function drawHost(prng: Prng, shape: Shape, index: number): HostPlan {
       payloadBytes: roomy ? 8 << 20 : isSmall ? pick(prng, [4, 8, 32]) * 16384 : 4 << 20,
       frameBytes: shape.mtu + FRAME_HEADER,
     },
-    sequences: chance(prng, 2) ? Array.from({ length: 8 }, () => drawSequence(prng)) : [],
+    sequences: chance(prng, 2) ? drawSequences(prng) : [],
     port: 1 + prng.below(1023),
     backlog: roomy ? 64 : pick(prng, [1, 4, 64]),
     options: listenerOptions(prng.fork("listener"), shape),
     acceptAt: roomy || chance(prng, 2) ? 0 : moment(prng, shape.faultsEnd),
   };
+}
+
+/**
+ * Eight ISNs of one host. RFC 9293 MUST-8: those of incarnations that follow each other are far
+ * apart; where they were not, what is old would fit what is new.
+ */
+function drawSequences(prng: Prng): number[] {
+  const drawn: number[] = [];
+  for (let i = 0; i < 8; i += 1) {
+    const next = drawSequence(prng);
+    const distance = (next - (drawn.at(-1) ?? next + 2 * APART) + APART) >>> 0;
+    drawn.push(distance < 2 * APART ? (next + HALF) >>> 0 : next);
+  }
+  return drawn;
 }
 
 function drawLink(prng: Prng, shape: Shape): LinkPlan {

@@ -156,9 +156,6 @@ class Simulation {
         entropy: this.world.entropy(host.name),
         profile: host.profile,
         layout: host.layout,
-        // A peer that is answered twice, with a cookie and without, has two of our ISNs: the
-        // checkers know of one.
-        limits: { synCookies: "off" },
         ...(sequences.length > 0 ? { initialSequence: next } : {}),
       }),
     );
@@ -276,10 +273,14 @@ class Simulation {
     for (const host of this.#hosts) host.stopPauses();
   }
 
+  #peerOf(end: ConnectionEnd): ConnectionEnd | undefined {
+    const pair = this.#pairs.find(({ client, server }) => client === end || server === end);
+    return pair?.client === end ? pair.server : pair?.client;
+  }
+
   /** An end waits in vain when its peer has let go in another way than both have agreed to. */
   #isOrphan(end: ConnectionEnd): boolean {
-    const pair = this.#pairs.find(({ client, server }) => client === end || server === end);
-    const peer = pair?.client === end ? pair.server : pair?.client;
+    const peer = this.#peerOf(end);
     if (peer === undefined) return true;
     return peer.finished && (peer.plan.mode !== "close" || !this.#isThere(peer));
   }
@@ -299,7 +300,8 @@ class Simulation {
       const orphaned = !end.finished && this.#isOrphan(end);
       if (orphaned && !since.has(end)) since.set(end, now);
       if (orphaned && now - (since.get(end) as number) > PATIENCE) end.giveUp();
-      return { name: end.name, ledger: end.ledger, finished: end.finished, orphaned };
+      const starved = end.isStarved || this.#peerOf(end)?.isStarved === true;
+      return { name: end.name, ledger: end.ledger, finished: end.finished, orphaned, starved };
     });
     this.#liveness.tick(watched, now);
   }

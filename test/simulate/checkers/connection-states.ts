@@ -38,6 +38,7 @@ interface Known {
   una: number;
   cwnd: number;
   sentSpan: number;
+  arrivals: number;
 }
 
 /** States that are reached from one within a poll. */
@@ -89,7 +90,7 @@ export class ConnectionStates implements Checker {
         this.#scene.report("I7", `${key}: ${before.state} to ${state}`);
       }
     } else {
-      before = { key, state, una: -1, cwnd: 0, sentSpan: 0 };
+      before = { key, state, una: -1, cwnd: 0, sentSpan: 0, arrivals: 0 };
       known.set(connection, before);
     }
     const source = 0x0a000000 + (local.address[15] as number);
@@ -121,6 +122,7 @@ export class ConnectionStates implements Checker {
     before.una = una;
     before.cwnd = info.cwnd;
     before.sentSpan = side.sentSpan;
+    before.arrivals = side.arrivals;
   }
 
   /** Only while nothing points to loss: then what is in flight is what is not acknowledged. */
@@ -130,6 +132,9 @@ export class ConnectionStates implements Checker {
     const flight = side.sentSpan - Math.max(side.acked, 0);
     const most = Math.max(before.cwnd, info.cwnd) + SLACK_SEGMENTS * info.mss;
     if (flight <= most) return;
+    // RFC 8985, 7.3: a tail loss probe is one segment, sent by a timer, whatever the window.
+    const isProbe = side.sentSpan - before.sentSpan <= info.mss;
+    if (isProbe && side.arrivals === before.arrivals) return;
     this.#scene.report("I4", `${before.key}: ${flight} bytes in flight, cwnd ${info.cwnd}`);
   }
 

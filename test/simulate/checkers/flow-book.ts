@@ -33,6 +33,11 @@ export class Side {
   readonly name: string;
   peer!: Side;
   ledger: Ledger | undefined;
+  /**
+   * Of the other end: a listener that has answered by a cookie remembers nothing, and answers the
+   * next SYN with other numbers. The SYN|ACK that arrives first decides.
+   */
+  readonly answers: Side[] = [];
   /** Of the numbers that are in the way: those of an earlier connection of the same ends. */
   isReborn = false;
   // Its SYN as it was sent; -1 = none.
@@ -78,6 +83,11 @@ export class Side {
   /** Frames of an earlier connection of the same ends may still be under way. */
   get isUncertain(): boolean {
     return this.isReborn || this.peer.isReborn;
+  }
+
+  /** False for an answer to a SYN in place of which the peer has taken another. */
+  get counts(): boolean {
+    return this.peer.peer === this;
   }
 
   /** Place in its own stream of a sequence number. */
@@ -156,7 +166,17 @@ export class FlowBook {
 
   /** The receiver's side of a segment that arrives. */
   receiver(s: Segment): Side | undefined {
-    return this.side(s.destination, s.destinationPort, s.source, s.sourcePort);
+    const side = this.side(s.destination, s.destinationPort, s.source, s.sourcePort);
+    if (side !== undefined && s.has(SYN) && s.has(ACK) && side.irs < 0) this.#choose(side, s);
+    return side;
+  }
+
+  /** The SYN|ACK that arrives is the one that counts. */
+  #choose(side: Side, s: Segment): void {
+    const answer = side.answers.find((one) => one.iss === s.seq);
+    if (answer === undefined || side.place(s.ack) !== 0) return;
+    side.peer = answer;
+    this.#sides.set(keyOf(s.source, s.sourcePort, s.destination, s.destinationPort), answer);
   }
 
   #begin(host: number, key: number, s: Segment, isReborn: boolean): Side {
@@ -177,18 +197,25 @@ export class FlowBook {
     return own;
   }
 
-  /** A SYN|ACK with another number: the listener has forgotten the first. */
+  /** A SYN|ACK; with a number of its own when the listener has forgotten what it sent first. */
   #answer(key: number, side: Side, seq: number): Side {
-    if (side.iss < 0 || side.iss === seq) return side;
+    const { peer } = side;
+    if (side.iss < 0 || side.iss === seq) {
+      if (!peer.answers.includes(side)) peer.answers.push(side);
+      return side;
+    }
+    const known = peer.answers.find((one) => one.iss === seq);
+    if (known !== undefined) return known;
     const fresh = new Side(side.host, side.name);
-    fresh.peer = side.peer;
-    fresh.isReborn = true;
+    fresh.peer = peer;
     fresh.irs = side.irs;
     fresh.peerMss = side.peerMss;
     fresh.peerScale = side.peerScale;
     fresh.peerSack = side.peerSack;
     fresh.peerTimestamps = side.peerTimestamps;
-    side.peer.peer = fresh;
+    peer.answers.push(fresh);
+    if (peer.irs >= 0) return fresh;
+    peer.peer = fresh;
     this.#sides.set(key, fresh);
     return fresh;
   }

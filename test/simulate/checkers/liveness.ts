@@ -17,6 +17,8 @@ export interface Watched {
   readonly finished: boolean;
   /** It waits for a peer that is gone: TCP has nothing to say to it. */
   readonly orphaned: boolean;
+  /** It, or its peer, waits for memory that the host's other connections have. */
+  readonly starved: boolean;
 }
 
 interface Progress {
@@ -34,13 +36,17 @@ export class Liveness {
 
   /** Looks at all ends; called again and again after the faults have stopped. */
   tick(ends: readonly Watched[], now: number): void {
+    // Memory comes back as others get on: where nobody does, nobody waits with good reason.
+    const all = ends.map(({ ledger }) => `${ledger.delivered} ${ledger.ended}`).join(" ");
+    const acked = [...this.#scene.book.sides()].reduce((sum, side) => sum + side.acked, 0);
     for (const end of ends) {
       if (end.finished || end.orphaned) {
         this.#progress.delete(end.ledger);
         continue;
       }
       const { written, delivered, ended } = end.ledger;
-      const figure = `${written} ${delivered} ${ended} ${this.#wire(end)}`;
+      const others = end.starved ? ` ${all} ${acked}` : "";
+      const figure = `${written} ${delivered} ${ended} ${this.#wire(end)}${others}`;
       const last = this.#progress.get(end.ledger);
       if (last?.figure !== figure) {
         this.#progress.set(end.ledger, { figure, at: now });

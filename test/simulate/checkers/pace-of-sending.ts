@@ -19,6 +19,9 @@ const FACTOR = 2;
 /** Timers stand in slots, and a poll may be early in none. */
 const TOLERANCE = 0.98;
 
+/** RFC 6298, 2.5: SYNs wait no longer, whatever the profile's longest RTO. */
+const SYN_RTO_MAX = 60e9;
+
 /** An arrival this long before a frame may still be the cause of the next one; ns. */
 const SAME_TIME = 1e6;
 
@@ -42,6 +45,8 @@ export class PaceOfSending implements Checker {
   readonly #last = new WeakMap<Side, Map<number, Last>>();
   readonly #empty: number[];
   readonly #arrived: number[];
+  /** When each host last asked for a neighbor's address: its frames may have waited for it. */
+  readonly #asked: number[];
   /** Of each host; false where polls may be late: gaps say nothing about timers then. */
   readonly #keepsTime: readonly boolean[];
 
@@ -50,6 +55,7 @@ export class PaceOfSending implements Checker {
     const { plan } = scene;
     this.#empty = plan.hosts.map(() => 0);
     this.#arrived = plan.hosts.map(() => 0);
+    this.#asked = plan.hosts.map(() => Number.NEGATIVE_INFINITY);
     const jumps = plan.timeline.some(({ event }) => event.what === "jump");
     this.#keepsTime = plan.hosts.map((_, host) => !jumps && !isHeldBackAt(plan, host));
   }
@@ -61,7 +67,8 @@ export class PaceOfSending implements Checker {
   sent(frame: Frame): void {
     const { segment: s, side, host, now } = frame;
     if (!s.isTcp || s.payloadBytes === 0) this.#empty[host] = (this.#empty[host] as number) + 1;
-    if (side === undefined || !s.isTcp || s.has(RST)) return;
+    if (!s.isTcp) this.#asked[host] = now;
+    if (side === undefined || !side.counts || !s.isTcp || s.has(RST)) return;
     if (s.payloadBytes === 0 && !s.has(SYN)) return;
     const places = this.#last.get(side) ?? new Map<number, Last>();
     this.#last.set(side, places);
@@ -80,11 +87,14 @@ export class PaceOfSending implements Checker {
   }
 
   #checkGap(frame: Frame, gap: number, before: number): void {
-    const { rtoMin, rtoMax } = PROFILES[this.#scene.plan.hosts[frame.host]?.profile ?? "internet"];
+    const { segment, host, now } = frame;
+    const { rtoMin, rtoMax } = PROFILES[this.#scene.plan.hosts[host]?.profile ?? "internet"];
     if (gap < rtoMin * TOLERANCE) {
       this.#scene.report("I13", `${describe(frame)}: again after ${gap} ns and nothing heard`);
     }
-    if (before > 0 && gap < Math.min(2 * before, rtoMax) * TOLERANCE) {
+    const longest = segment.has(SYN) ? Math.min(SYN_RTO_MAX, rtoMax) : rtoMax;
+    if ((this.#asked[host] as number) > now - gap - before) return;
+    if (before > 0 && gap < Math.min(2 * before, longest) * TOLERANCE) {
       this.#scene.report("I8", `${describe(frame)}: again after ${gap} ns, before that ${before}`);
     }
   }

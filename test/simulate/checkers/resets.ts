@@ -3,6 +3,7 @@
  * end that a RST has ended. RFC 5961's challenge ACK is no answer to a RST that counts.
  */
 import type { Checker, Frame, Scene } from "./checker.ts";
+import { isHeldBackAt } from "../plan.ts";
 import type { Side } from "./flow-book.ts";
 import { ACK, RST, SYN } from "./reference-parser.ts";
 import { describe } from "./sent-segments.ts";
@@ -15,7 +16,9 @@ interface Fate {
   readonly answers: number[];
   /** Segments that are no RST and may each be answered by one. */
   unanswered: number;
-  /** Counts of its arrivals when a RST that counts had been processed; -1 = none. */
+  /** Segments of whatever numbers. */
+  heard: number;
+  /** `heard` when a RST that counts had been processed; -1 = none. */
   deadSince: number;
 }
 
@@ -33,7 +36,7 @@ export class Resets implements Checker {
   #fate(side: Side): Fate {
     let fate = this.#fates.get(side);
     if (fate === undefined) {
-      fate = { answers: [], unanswered: 0, deadSince: -1 };
+      fate = { answers: [], unanswered: 0, heard: 0, deadSince: -1 };
       this.#fates.set(side, fate);
     }
     return fate;
@@ -42,6 +45,7 @@ export class Resets implements Checker {
   arrived({ segment: s, side, host }: Frame): void {
     if (side === undefined || !s.isTcp || s.wrong !== "") return;
     const fate = this.#fate(side);
+    fate.heard += 1;
     if (!s.has(RST)) {
       fate.unanswered += 1;
       fate.answers.push(s.has(ACK) ? s.ack : (s.seq + s.span) >>> 0);
@@ -56,7 +60,10 @@ export class Resets implements Checker {
   }
 
   polled(host: number): void {
-    for (const side of this.#pending[host] ?? []) this.#fate(side).deadSince = side.arrivals;
+    for (const side of this.#pending[host] ?? []) {
+      const fate = this.#fate(side);
+      fate.deadSince = fate.heard;
+    }
     (this.#pending[host] as Side[]).length = 0;
   }
 
@@ -64,7 +71,9 @@ export class Resets implements Checker {
     const { segment: s, side } = frame;
     if (side === undefined || !s.isTcp || s.has(SYN)) return;
     const fate = this.#fate(side);
-    if (fate.deadSince >= 0 && side.arrivals === fate.deadSince) {
+    // What waits for a netif was sent before the RST came.
+    const isLate = isHeldBackAt(this.#scene.plan, frame.host);
+    if (fate.deadSince >= 0 && fate.heard === fate.deadSince && !isLate) {
       this.#scene.report("I12", `${describe(frame)}: after a RST that ended it`);
     }
     if (s.has(RST)) this.#checkReset(frame, side, fate);
@@ -76,7 +85,9 @@ export class Resets implements Checker {
     const isOwn = side.iss >= 0 && at >= Math.max(side.acked, 0) && at <= side.sentSpan;
     const isAnswer = fate.answers.includes(s.has(ACK) ? s.ack : s.seq);
     if (!isOwn && !isAnswer) this.#scene.report("I12", `${describe(frame)}: a RST out of place`);
-    if (isAnswer && fate.unanswered > 0) {
+    // Nothing is left of what was reset: the ACK of a SYN cookie opens it as often as it comes.
+    const isOpenedAgain = isOwn && at === 0 && side.peer.answers.includes(side);
+    if ((isAnswer || isOpenedAgain) && fate.unanswered > 0) {
       fate.unanswered -= 1;
       return;
     }
