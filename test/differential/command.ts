@@ -1,0 +1,204 @@
+/**
+ * `npm run differential`: the same scripted peer against the Linux kernel and against toeloop, the
+ * traces compared. Linux's side runs in a network namespace of its own (inside.ts), toeloop's here
+ * in virtual time.
+ */
+import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { integer, oneOf, readArguments } from "../../examples/arguments.ts";
+import { Namespace } from "../../examples/interop/namespace.ts";
+import { isInstalled } from "../../examples/interop/programs.ts";
+import { ROOT, skipsForbidden } from "../support/env.ts";
+import { ACCEPTED } from "./accepted.ts";
+import { differenceText } from "./compare.ts";
+import type { Traces } from "./inside.ts";
+import { endpointsOf, toeloopIsn } from "./places.ts";
+import { type Choice, chosenScripts } from "./registry.ts";
+import { judge, sideBySide, type Verdict } from "./report.ts";
+import { runSession } from "./session.ts";
+import type { Script } from "./script.ts";
+import { ToeloopSystem } from "./toeloop-system.ts";
+
+const INSIDE = fileURLToPath(new URL("./inside.js", import.meta.url));
+/** Sessions of the kernel's side at once: most of a session is waiting. */
+const AT_ONCE = 200;
+/** Those that differed are run again by themselves, so few at once that none waits for another. */
+const AGAIN_AT_ONCE = 4;
+const LIMIT_MS = 600_000;
+
+const HELP = `npm run differential -- [options]        as root, on Linux
+
+The same scripted peer talks to the Linux kernel through a TUN device in a network namespace and to
+toeloop (profile linux) in virtual time; the traces are compared line by line. What may differ, and
+why, is test/differential/accepted.ts. A script that differs is run again by itself before it fails.
+
+  --only NAMES      scripts by name, separated by commas; random-SEED is a drawn session
+  --random N        N sessions drawn from seeds, in place of the written scripts
+  --seed S          their first seed                                       (default 1)
+  --datapath NAME   flextoe|laminar-relaxed                                (default flextoe)
+  --traces          prints every trace, not only those that differ
+  --json            one JSON object as the line before the last
+  --help            this text
+`;
+
+interface Options {
+  readonly choice: Choice;
+  readonly datapath: string;
+  readonly traces: boolean;
+  readonly json: boolean;
+}
+
+/** Why it cannot run here; undefined when it can. */
+function obstacle(): string | undefined {
+  if (process.platform !== "linux") return `needs Linux, got ${process.platform}`;
+  if (process.getuid?.() !== 0) return "needs root";
+  return isInstalled("ip") ? undefined : "needs the program ip (iproute2)";
+}
+
+function optionsOf(argv: readonly string[]): Options | undefined {
+  const { values, rest } = readArguments(argv, {
+    only: (text: string) => text.split(","),
+    random: integer(1, 50_000),
+    seed: integer(0, 2 ** 32 - 1),
+    datapath: oneOf("flextoe", "laminar-relaxed"),
+    traces: "flag",
+    json: "flag",
+    help: "flag",
+  } as const);
+  if (rest.length > 0) {
+    throw new RangeError(`differential: expected options only, got "${rest[0]}"`);
+  }
+  if (values.help) return undefined;
+  if (values.only !== undefined && values.random !== undefined) {
+    throw new RangeError("differential: expected --only or --random, got both");
+  }
+  const choice: Choice = {
+    ...(values.only === undefined ? {} : { only: values.only }),
+    ...(values.random === undefined
+      ? {}
+      : { random: { count: values.random, seed: values.seed ?? 1 } }),
+  };
+  // A name that no script has is an error before anything runs.
+  chosenScripts(choice);
+  const { datapath = "flextoe", traces = false, json = false } = values;
+  return { choice, datapath, traces, json };
+}
+
+/** The kernel's traces, from a namespace that is gone when this returns. */
+async function linuxTraces(choice: Choice, atOnce: number): Promise<Traces> {
+  const namespace = new Namespace(`differential-${process.pid}`);
+  try {
+    const words = [INSIDE, JSON.stringify({ ...choice, atOnce })];
+    const [program, all] = namespace.command(process.execPath, words);
+    const child = spawn(program, all, { stdio: ["ignore", "pipe", "inherit"] });
+    const timer = setTimeout(() => child.kill("SIGKILL"), LIMIT_MS);
+    let text = "";
+    child.stdout.setEncoding("utf8").on("data", (part: string) => {
+      text += part;
+    });
+    const code = await new Promise<number | null>((resolve, reject) => {
+      child.once("error", reject);
+      child.once("close", resolve);
+    });
+    clearTimeout(timer);
+    if (code !== 0) throw new Error(`differential: expected the kernel's traces, got exit ${code}`);
+    return JSON.parse(text) as Traces;
+  } finally {
+    namespace.remove();
+  }
+}
+
+async function judgeAll(choice: Choice, atOnce: number, datapath: string): Promise<Verdict[]> {
+  const module = new WebAssembly.Module(readFileSync(`${ROOT}build/${datapath}.wasm`));
+  const linux = await linuxTraces(choice, atOnce);
+  const verdicts: Verdict[] = [];
+  for (const [index, script] of chosenScripts(choice).entries()) {
+    const ends = endpointsOf(index, script.name);
+    const system = new ToeloopSystem(module, ends, toeloopIsn(script.name));
+    const trace = await runSession(script, system, ends);
+    verdicts.push(judge(script, linux[script.name] ?? [], trace, ACCEPTED[script.name]));
+  }
+  return verdicts;
+}
+
+const namesOf = (verdicts: readonly Verdict[]): string[] => {
+  return verdicts.map(({ script }) => script.name);
+};
+
+/** The verdicts, those that failed judged once more by themselves. */
+async function judgeTwice({ choice, datapath }: Options): Promise<readonly Verdict[]> {
+  const first = await judgeAll(choice, AT_ONCE, datapath);
+  const suspects = first.filter(({ failure }) => failure !== undefined);
+  if (suspects.length === 0) return first;
+  console.log(`run again by themselves: ${namesOf(suspects).join(" ")}`);
+  const again = await judgeAll({ only: namesOf(suspects) }, AGAIN_AT_ONCE, datapath);
+  const passed = again.filter(({ failure }) => failure === undefined);
+  if (passed.length > 0) console.log(`differed once, and not again: ${namesOf(passed).join(" ")}`);
+  return first.map((verdict) => {
+    return again.find(({ script }) => script.name === verdict.script.name) ?? verdict;
+  });
+}
+
+function show(verdict: Verdict, traces: boolean): void {
+  const { script, failure, found } = verdict;
+  if (failure === undefined) {
+    if (traces) console.log(`${script.name}\n${sideBySide(verdict)}\n`);
+    return;
+  }
+  console.log(`FAILED ${script.name}: ${failure}\n${sideBySide(verdict)}`);
+  console.log(found.map((one) => `  ${JSON.stringify(differenceText(one))},`).join("\n"));
+  console.log(`  replay: npm run differential -- --only ${script.name}\n`);
+}
+
+function jsonOf(verdicts: readonly Verdict[], seconds: number): string {
+  const failed = verdicts.filter(({ failure }) => failure !== undefined);
+  const accepted = verdicts.filter(({ failure, found }) => {
+    return failure === undefined && found.length > 0;
+  });
+  return JSON.stringify({
+    scripts: verdicts.length,
+    seconds,
+    accepted: namesOf(accepted),
+    failed: failed.map(({ script, failure, found }) => ({
+      script: script.name,
+      failure,
+      differences: found.map(differenceText),
+    })),
+  });
+}
+
+/** Entries for scripts that are not there any more would never be missed. */
+function strayEntries(): readonly string[] {
+  const names = new Set(namesOfAll());
+  return Object.keys(ACCEPTED).filter((name) => !names.has(name));
+}
+
+const namesOfAll = (): string[] => chosenScripts({}).map(({ name }: Script) => name);
+
+/** Runs the command line; the exit status. */
+export async function main(argv: readonly string[]): Promise<number> {
+  const options = optionsOf(argv);
+  if (options === undefined) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  const why = obstacle();
+  if (why !== undefined) {
+    console.log(`differential skipped: ${why}`);
+    console.log(`0 passed, ${skipsForbidden() ? 1 : 0} failed`);
+    return skipsForbidden() ? 1 : 0;
+  }
+  const stray = strayEntries();
+  if (stray.length > 0) throw new RangeError(`accepted: expected scripts, got ${stray.join(" ")}`);
+  const start = performance.now();
+  const verdicts = await judgeTwice(options);
+  const seconds = Math.round((performance.now() - start) / 100) / 10;
+  for (const verdict of verdicts) show(verdict, options.traces);
+  const failed = verdicts.filter(({ failure }) => failure !== undefined).length;
+  const known = verdicts.filter(({ found }) => found.length > 0).length - failed;
+  console.log(`${verdicts.length} scripts, ${known} with accepted differences, ${seconds} s`);
+  if (options.json) console.log(jsonOf(verdicts, seconds));
+  console.log(`${verdicts.length - failed} passed, ${failed} failed`);
+  return failed === 0 ? 0 : 1;
+}
