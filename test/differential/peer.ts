@@ -169,7 +169,7 @@ export class Peer {
     const words = [
       ">",
       ecn === 0 ? "" : `[${ECN_NAMES[ecn]}]`,
-      flagsText(flags),
+      flagsText(this.#isWithin(seq, length) ? flags & ~T.TCP_PSH : flags),
       `${seq}:${(seq + length) >>> 0}(${length})`,
       (flags & T.TCP_ACK_FLAG) === 0 ? "" : `ack ${(segment.ack - this.#ends.isn) >>> 0}`,
       segment.window === 0 && (flags & T.TCP_RST) === 0 ? "win 0" : "",
@@ -202,6 +202,11 @@ export class Peer {
     if (this.#stamp !== 0 && ((option.value - this.#stamp) | 0) < 0) notes.push("TSval went back");
     this.#stamp = option.value;
     return `TS ecr ${option.echo}`;
+  }
+
+  /** More follows of what is written: whether PSH is set here is the sender's taste (SHLD-1 of RFC 9293). */
+  #isWithin(seq: number, length: number): boolean {
+    return length > 0 && ((seq + length - 1) | 0) < this.written;
   }
 
   /** A probe of an earlier number may carry anything (RFC 9293, 3.8.4). */

@@ -1,5 +1,8 @@
 /** All scripts, by group; and which of them a run is about. */
+import { CLOSING } from "./scripts/closing.ts";
 import { HANDSHAKE } from "./scripts/handshake.ts";
+import { RECEIVING } from "./scripts/receiving.ts";
+import { SENDING } from "./scripts/sending.ts";
 import { randomScript } from "./random.ts";
 import { type Script, scripts } from "./script.ts";
 
@@ -15,6 +18,9 @@ export const RANDOM_NAME = /^random-(\d+)$/;
 
 export const SCRIPTS: readonly Script[] = scripts({
   ...HANDSHAKE,
+  ...RECEIVING,
+  ...SENDING,
+  ...CLOSING,
 });
 
 /** The scripts of a choice, in order. Throws RangeError for a name that no script has. */
