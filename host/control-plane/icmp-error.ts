@@ -5,7 +5,6 @@
  * notes of stacks).
  */
 import { DropReason } from "../../bindings/abi/drop-reason.ts";
-import { ERRNO } from "../errors.ts";
 import type { Quotation } from "../wire/icmp.ts";
 import { ConnectionEvent, ConnectionState } from "./connection-state.ts";
 import { failHandshake } from "./handshake.ts";
@@ -43,7 +42,7 @@ export function unreachable(plane: Plane, quote: Quotation, error: number, isHar
   const id = find(plane, quote);
   if (id === 0) return;
   if (isHard && !plane.rows.has(id, R.ROW_IS_INSTALLED)) {
-    failHandshake(plane, id, ConnectionEvent.HardError, ERRNO.ECONNREFUSED);
+    failHandshake(plane, id, ConnectionEvent.HardError, error);
     return;
   }
   // RFC 9293 MUST-56, MUST-47: never the end of a connection; the application may ask.

@@ -201,7 +201,8 @@ export function readiness(socket: Socket): number {
     case SOCKET_CLOSED:
       return error | READABLE | WRITABLE | POLLHUP | POLLRDHUP;
     default:
-      return error | WRITABLE | POLLHUP;
+      // An open that failed has ended both ways.
+      return error | WRITABLE | POLLHUP | (error === 0 ? 0 : POLLRDHUP);
   }
 }
 

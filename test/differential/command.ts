@@ -31,7 +31,7 @@ const HELP = `npm run differential -- [options]        as root, on Linux
 
 The same scripted peer talks to the Linux kernel through a TUN device in a network namespace and to
 toeloop (profile linux) in virtual time; the traces are compared line by line. What may differ, and
-why, is test/differential/accepted.ts. A script that differs is run again by itself before it fails.
+why, is test/differential/accepted.txt. A script that differs is run again by itself before it fails.
 
   --only NAMES      scripts by name, separated by commas; random-SEED is a drawn session
   --random N        N sessions drawn from seeds, in place of the written scripts
@@ -117,7 +117,7 @@ async function judgeAll(choice: Choice, atOnce: number, datapath: string): Promi
     const ends = endpointsOf(index, script.name);
     const system = new ToeloopSystem(module, ends, toeloopIsn(script.name));
     const trace = await runSession(script, system, ends);
-    verdicts.push(judge(script, linux[script.name] ?? [], trace, ACCEPTED[script.name]));
+    verdicts.push(judge(script, linux[script.name] ?? [], trace, ACCEPTED.get(script.name)));
   }
   return verdicts;
 }
@@ -171,7 +171,7 @@ function jsonOf(verdicts: readonly Verdict[], seconds: number): string {
 /** Entries for scripts that are not there any more would never be missed. */
 function strayEntries(): readonly string[] {
   const names = new Set(namesOfAll());
-  return Object.keys(ACCEPTED).filter((name) => !names.has(name));
+  return [...ACCEPTED.keys()].filter((name) => !names.has(name));
 }
 
 const namesOfAll = (): string[] => chosenScripts({}).map(({ name }: Script) => name);

@@ -28,7 +28,7 @@ export function readDifference(text: string): Difference {
  * are long, a machine at work looks late. Delayed ACKs (40 ms), probes and timeouts (200 ms and
  * doubled) stay apart.
  */
-const SLACK_MS = 14;
+const SLACK_MS = 25;
 const SLACK_SHARE = 0.1;
 
 export function atAboutTheSameTime(a: number, b: number): boolean {

@@ -13,6 +13,8 @@ import { type Line, runSession } from "./session.ts";
 export type Traces = Readonly<Record<string, readonly Line[]>>;
 
 const PRIORITY = -10;
+/** Sessions that begin at once would wait for each other, and round trips are part of a trace. */
+const APART_MS = 10;
 
 async function main(): Promise<void> {
   const choice = JSON.parse(process.argv[2] ?? "{}") as Choice & { readonly atOnce: number };
@@ -21,7 +23,8 @@ async function main(): Promise<void> {
   const all = chosenScripts(choice);
   const traces: Record<string, readonly Line[]> = {};
   const waiting = [...all.entries()];
-  const worker = async (): Promise<void> => {
+  const worker = async (_: unknown, number: number): Promise<void> => {
+    await new Promise((resolve) => setTimeout(resolve, number * APART_MS));
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
       const [index, script] = next;
       const ends = endpointsOf(index, script.name);

@@ -159,7 +159,9 @@ export class Peer {
     const { flags, payload, tos } = segment;
     const notes = this.#learn(segment);
     const isn = this.#localIsn ?? 0;
-    const seq = (segment.seq - isn) >>> 0;
+    // RFC 9293, 3.10.7.1: what answers a segment without ACK has the number zero, whatever the ISN.
+    const isZero = (flags & T.TCP_RST) !== 0 && segment.seq === 0;
+    const seq = isZero ? 0 : (segment.seq - isn) >>> 0;
     const length = payload.length;
     const options = segment.options
       .map((option) => this.#shifted(option, -this.#ends.isn))

@@ -9,7 +9,7 @@ const REMOTE_PORT = 40_000;
 /** Of the peer and of toeloop by turns: low, and so near the end that a session wraps. */
 const ISNS = [0x0765_4321, 0xffff_fe00] as const;
 /** The kernel's is its own choice. */
-const TOELOOP_ISNS = [0xffff_fd00, 0x1234_5678, 0xffff_ffff] as const;
+const TOELOOP_ISNS = [0xffff_fd00, 0x1234_5678, 0xffff_ff80] as const;
 
 /** A number of a name, the same in every run. */
 function hash(name: string): number {

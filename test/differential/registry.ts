@@ -1,10 +1,8 @@
-/** All scripts, by group; and which of them a run is about. */
-import { CLOSING } from "./scripts/closing.ts";
-import { HANDSHAKE } from "./scripts/handshake.ts";
-import { RECEIVING } from "./scripts/receiving.ts";
-import { SENDING } from "./scripts/sending.ts";
+/** All scripts, from their files; and which of them a run is about. */
+import { readFileSync } from "node:fs";
+import { ROOT } from "../support/env.ts";
 import { randomScript } from "./random.ts";
-import { type Script, scripts } from "./script.ts";
+import { readParagraphs, type Script, script } from "./script.ts";
 
 /** Names of scripts; or so many drawn sessions from a seed on. */
 export interface Choice {
@@ -13,15 +11,24 @@ export interface Choice {
   readonly random?: { readonly count: number; readonly seed: number };
 }
 
+const GROUPS = ["handshake", "receiving", "sending", "closing"] as const;
 /** Name of the session that a seed draws. */
-export const RANDOM_NAME = /^random-(\d+)$/;
+const RANDOM_NAME = /^random-(\d+)$/;
 
-export const SCRIPTS: readonly Script[] = scripts({
-  ...HANDSHAKE,
-  ...RECEIVING,
-  ...SENDING,
-  ...CLOSING,
-});
+function read(file: string): string {
+  return readFileSync(`${ROOT}test/differential/${file}`, "utf8");
+}
+
+function readScripts(): readonly Script[] {
+  const openings = readParagraphs(read("scripts/openings.txt"));
+  return GROUPS.flatMap((group) => {
+    const found = readParagraphs(read(`scripts/${group}.txt`), openings);
+    return [...found].map(([name, lines]) => script(name, lines));
+  });
+}
+
+/** The written scripts, in the order of their files. */
+export const SCRIPTS: readonly Script[] = readScripts();
 
 /** The scripts of a choice, in order. Throws RangeError for a name that no script has. */
 export function chosenScripts({ only, random }: Choice): readonly Script[] {
@@ -32,7 +39,7 @@ export function chosenScripts({ only, random }: Choice): readonly Script[] {
   return only.map((name) => {
     const seed = RANDOM_NAME.exec(name)?.[1];
     if (seed !== undefined) return randomScript(Number(seed));
-    const found = SCRIPTS.find((script) => script.name === name);
+    const found = SCRIPTS.find((one) => one.name === name);
     if (found !== undefined) return found;
     throw new RangeError(`differential: expected a script's name, got ${name}`);
   });

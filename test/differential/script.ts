@@ -70,15 +70,38 @@ function parseStep(line: string): Step {
   return step;
 }
 
-/** Throws RangeError with the line that is none; lines end at newlines and at `;`. */
-export function script(name: string, text: string): Script {
+/** The lines of a paragraph's text; they end at newlines and at `;`. */
+function linesOf(text: string): readonly string[] {
   const lines = text.split(/[\n;]/).map((line) => line.trim());
-  return { name, steps: lines.filter((line) => line !== "").map(parseStep) };
+  return lines.filter((line) => line !== "");
 }
 
-/** The scripts of a table of names and lines. */
-export function scripts(table: Readonly<Record<string, string>>): readonly Script[] {
-  return Object.entries(table).map(([name, text]) => script(name, text));
+/** A script from its lines. Throws RangeError with the line that is none. */
+export function script(name: string, lines: readonly string[]): Script {
+  try {
+    return { name, steps: lines.map(parseStep) };
+  } catch (error) {
+    throw new RangeError(`script ${name}: ${(error as Error).message}`);
+  }
+}
+
+/** Lines by name. */
+export type Paragraphs = ReadonlyMap<string, readonly string[]>;
+
+/**
+ * Reads a file of paragraphs: a name, and its lines below it, indented; `#` begins a comment. A
+ * line that is the name of a paragraph in `openings` stands for its lines. Throws RangeError.
+ */
+export function readParagraphs(text: string, openings: Paragraphs = new Map()): Paragraphs {
+  const found = new Map<string, readonly string[]>();
+  for (const paragraph of text.replace(/^#.*$/gm, "").split(/\n(?=\S)/)) {
+    const [name = "", ...rest] = paragraph.trim().split("\n");
+    if (name === "") continue;
+    const lines = linesOf(rest.join("\n")).flatMap((line) => openings.get(line) ?? [line]);
+    if (found.has(name)) throw new RangeError(`scripts: expected ${name} once, got it twice`);
+    found.set(name, lines);
+  }
+  return found;
 }
 
 /** The packet of a step, with what the peer has seen so far in place of `*`. */

@@ -23,6 +23,8 @@ export const SYSCTLS: Readonly<Record<string, string>> = {
   "net.ipv4.tcp_no_metrics_save": "1",
   "net.ipv4.tcp_invalid_ratelimit": "0",
   "net.ipv4.tcp_comp_sack_nr": "0",
+  "net.ipv4.tcp_syn_linear_timeouts": "0",
+  "net.ipv4.tcp_pingpong_thresh": "255",
   "net.ipv4.tcp_autocorking": "0",
   "net.ipv4.tcp_fastopen": "0",
   "net.ipv4.tcp_ecn": "2",
