@@ -7,6 +7,7 @@
  * = in further lines
  * connect-wrong-ack
  * 2 linux +10 > S 0:0(0) <mss 1460,...>       as the command prints them, all of a script's
+ * <F. toeloop > . N:N(N) ack N                under `random`: behind such a packet, any numbers
  * ```
  */
 import { readFileSync } from "node:fs";
@@ -14,9 +15,12 @@ import { ROOT } from "../support/env.ts";
 
 export interface Accepted {
   readonly why: string;
-  /** All of the script's, in order. */
+  /** All of the script's, in order; under RANDOM patterns, each for itself. */
   readonly differences: readonly string[];
 }
+
+/** What drawn sessions may differ in: there is no entry for each. */
+export const RANDOM = "random";
 
 /** Reads the list; throws RangeError with the line that is none. By script. */
 export function readAccepted(text: string): ReadonlyMap<string, Accepted> {
@@ -32,7 +36,7 @@ export function readAccepted(text: string): ReadonlyMap<string, Accepted> {
     }
     goesOn = false;
     const differences = found.get(current)?.differences;
-    if (/^\d/.test(line) && differences !== undefined) differences.push(line);
+    if (/^[\d<]/.test(line) && differences !== undefined) differences.push(line);
     else if (why === "" || found.has(line)) {
       throw new RangeError(`accepted: expected a reason above ${line}, and it once`);
     } else {

@@ -91,6 +91,17 @@ export function differences(rows: readonly Row[]): readonly Difference[] {
   });
 }
 
+const plain = (text: string): string => text.replace(/\d+/g, "N");
+
+/**
+ * The pattern that a difference of a drawn session falls under, as `<F. toeloop > . N:N(N) ack N`:
+ * the flags of the step's packet, the side, and what it says without its numbers.
+ */
+export function patternOf({ side, text }: Difference, stepText: string): string {
+  const flags = /^< (?:\[\w+\] )?(\S+)/.exec(stepText)?.[1] ?? "";
+  return `<${flags} ${side} ${plain(text)}`;
+}
+
 /** The accepted differences are those that are there: no more, no fewer, at about the same time. */
 export function isAccepted(found: readonly Difference[], accepted: readonly string[]): boolean {
   const wanted = accepted.map(readDifference);

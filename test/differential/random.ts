@@ -33,6 +33,8 @@ class Draw {
   #acked = 1;
   /** A timeout has left one segment of congestion window. */
   #narrow = false;
+  /** The clock when data left last. */
+  #writtenAt = 0;
 
   constructor(random: Random) {
     this.#random = random;
@@ -55,6 +57,8 @@ class Draw {
 
   /** A segment of the peer's with everything acknowledged, or up to `ack`. */
   #segment(flags: string, seq: number, length: number, ack: number | string = "*", blocks = "") {
+    // A peer is some way off: a round trip of nothing is no sample to compare timers by.
+    if (ack === "*" && this.#writtenAt === this.#clock) this.#wait(8);
     const options = [
       this.#shape.stamps ? `nop,nop,TS val ${this.#clock} ecr *` : "",
       blocks === "" ? "" : `nop,nop,sack ${blocks}`,
@@ -87,6 +91,7 @@ class Draw {
     const { mss, stamps } = this.#shape;
     const bytes = count * (mss - (stamps ? 12 : 0));
     this.#say(`send ${bytes}`);
+    this.#writtenAt = this.#clock;
     this.#written += bytes;
   }
 
@@ -119,12 +124,13 @@ class Draw {
     if (this.#next < 2) return this.#burst();
     const length = this.#random.between(1, Math.min(200, this.#next - 1));
     const seq = this.#random.between(1, this.#next - length);
-    this.#segment("P.", seq, length);
+    this.#segment("P.", seq, length, this.#acked);
     this.#say("recv 4000");
   }
 
-  /** Nothing comes back until the timer is over. */
+  /** Nothing comes back until the timer is over; once, since a second one is backed off. */
   #silence(): void {
+    if (this.#narrow) return this.#acknowledge();
     if (this.#written === this.#acked) this.#write();
     this.#wait(300);
     this.#segment(".", this.#next, 0);
@@ -154,7 +160,7 @@ class Draw {
   #intruder(): void {
     const seq = this.#next;
     const kind = this.#random.below(5);
-    if (kind === 0) this.#segment("P.", seq + 500_000, 100);
+    if (kind === 0) this.#segment("P.", seq + 500_000, 100, this.#acked);
     else if (kind === 1) this.#say(`< S ${seq}:${seq}(0) win 60000`);
     else if (kind === 2) this.#segment(".", seq, 0, this.#written + 100_000);
     else if (kind === 3) this.#say(`< R ${seq + 40}:${seq + 40}(0)`);
@@ -184,7 +190,7 @@ class Draw {
     this.#wait(60);
     this.#segment("F.", this.#next, 0);
     this.#next += 1;
-    this.#wait(30);
+    this.#wait(80);
   }
 
   end(): void {

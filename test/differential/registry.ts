@@ -13,7 +13,7 @@ export interface Choice {
 
 const GROUPS = ["handshake", "receiving", "sending", "closing"] as const;
 /** Name of the session that a seed draws. */
-const RANDOM_NAME = /^random-(\d+)$/;
+export const RANDOM_NAME = /^random-(\d+)$/;
 
 function read(file: string): string {
   return readFileSync(`${ROOT}test/differential/${file}`, "utf8");

@@ -1,5 +1,6 @@
 /** What a comparison found, for people: both traces side by side, step by step. */
 import { type Row, align, type Difference, differences, isAccepted } from "./compare.ts";
+import { patternOf } from "./compare.ts";
 import type { Accepted } from "./accepted.ts";
 import type { Script } from "./script.ts";
 import type { Line } from "./session.ts";
@@ -24,6 +25,22 @@ export function judge(
   const found = differences(rows);
   const failure = failureOf(found, accepted);
   return { script, rows, found, failure };
+}
+
+/** Judges the two traces of a drawn session, of which any number of patterns is accepted. */
+export function judgeDrawn(
+  script: Script,
+  linux: readonly Line[],
+  toeloop: readonly Line[],
+  accepted: Accepted | undefined,
+): Verdict {
+  const rows = align(linux, toeloop);
+  const found = differences(rows);
+  const others = found.filter((one) => {
+    const step = script.steps[one.step]?.text ?? "";
+    return accepted?.differences.includes(patternOf(one, step)) !== true;
+  });
+  return { script, rows, found, failure: failureOf(others, undefined) };
 }
 
 function failureOf(
