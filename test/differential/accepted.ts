@@ -48,6 +48,4 @@ export function readAccepted(text: string): ReadonlyMap<string, Accepted> {
 }
 
 /** By script. */
-export const ACCEPTED = readAccepted(
-  readFileSync(`${ROOT}test/differential/accepted.txt`, "utf8"),
-);
+export const ACCEPTED = readAccepted(readFileSync(`${ROOT}test/differential/accepted.txt`, "utf8"));

@@ -107,7 +107,6 @@ export function isAccepted(found: readonly Difference[], accepted: readonly stri
   const wanted = accepted.map(readDifference);
   const matches = (a: Difference, b: Difference): boolean => a.side === b.side && same(a, b);
   return (
-    found.length === wanted.length &&
-    found.every((one, i) => matches(one, wanted[i] as Difference))
+    found.length === wanted.length && found.every((one, i) => matches(one, wanted[i] as Difference))
   );
 }

@@ -38,7 +38,8 @@ function viewOf(packet: Uint8Array): DataView {
 
 /** `bytes` in place of the packet's options. */
 function withOptions(packet: Uint8Array, bytes: readonly number[]): Uint8Array {
-  const payloadAt = IPV4_SIZE + ((viewOf(packet).getUint8(IPV4_SIZE + T.TCP_DATA_OFFSET) >> 4) << 2);
+  const payloadAt =
+    IPV4_SIZE + ((viewOf(packet).getUint8(IPV4_SIZE + T.TCP_DATA_OFFSET) >> 4) << 2);
   const header = packet.subarray(0, IPV4_SIZE + T.TCP_SIZE);
   const changed = Uint8Array.from([...header, ...bytes, ...packet.subarray(payloadAt)]);
   const view = viewOf(changed);
@@ -206,7 +207,7 @@ export class Peer {
     return `TS ecr ${option.echo}`;
   }
 
-  /** More follows of what is written: whether PSH is set here is the sender's taste (SHLD-1 of RFC 9293). */
+  /** More follows of what is written: PSH is the sender's taste there (RFC 9293, 3.9.1.2). */
   #isWithin(seq: number, length: number): boolean {
     return length > 0 && ((seq + length - 1) | 0) < this.written;
   }

@@ -1,4 +1,4 @@
-/** Addresses, ports and sequence numbers of the sessions: each has its own, so none meets another. */
+/** Addresses, ports and numbers of the sessions: each has its own, so none meets another. */
 import type { Endpoints } from "./peer.ts";
 
 const NETWORK = (10 << 24) | (77 << 16);

@@ -87,7 +87,10 @@ class Draw {
   #write(): void {
     const most = this.#narrow ? 1 : FLIGHT_MAX;
     const count = this.#random.between(1, most) - (this.#written - this.#acked > 0 ? most : 0);
-    if (count <= 0) return this.#acknowledge();
+    if (count <= 0) {
+      this.#acknowledge();
+      return;
+    }
     const { mss, stamps } = this.#shape;
     const bytes = count * (mss - (stamps ? 12 : 0));
     this.#say(`send ${bytes}`);
@@ -103,7 +106,10 @@ class Draw {
   /** Segments in some order, some of them twice; in the end all are there. */
   #burst(): void {
     const count = Math.min(this.#random.between(1, 4), SEGMENTS_MAX - this.#segments);
-    if (count <= 0) return this.#acknowledge();
+    if (count <= 0) {
+      this.#acknowledge();
+      return;
+    }
     const pieces = Array.from({ length: count }, () => {
       const piece = { seq: this.#next, length: this.#random.pick([1, 100, 333, 500]) };
       this.#next += piece.length;
@@ -121,7 +127,10 @@ class Draw {
 
   /** Bytes that the peer has had for long. */
   #old(): void {
-    if (this.#next < 2) return this.#burst();
+    if (this.#next < 2) {
+      this.#burst();
+      return;
+    }
     const length = this.#random.between(1, Math.min(200, this.#next - 1));
     const seq = this.#random.between(1, this.#next - length);
     this.#segment("P.", seq, length, this.#acked);
@@ -130,7 +139,10 @@ class Draw {
 
   /** Nothing comes back until the timer is over; once, since a second one is backed off. */
   #silence(): void {
-    if (this.#narrow) return this.#acknowledge();
+    if (this.#narrow) {
+      this.#acknowledge();
+      return;
+    }
     if (this.#written === this.#acked) this.#write();
     this.#wait(300);
     this.#segment(".", this.#next, 0);
@@ -140,7 +152,10 @@ class Draw {
   /** The first segment in flight is lost, and the others are told of. */
   #loss(): void {
     this.#acknowledge();
-    if (this.#narrow) return this.#write();
+    if (this.#narrow) {
+      this.#write();
+      return;
+    }
     const { mss, stamps, sack } = this.#shape;
     const size = mss - (stamps ? 12 : 0);
     const una = this.#written;

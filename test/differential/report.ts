@@ -43,6 +43,19 @@ export function judgeDrawn(
   return { script, rows, found, failure: failureOf(others, undefined) };
 }
 
+/** Patterns that no session of a run has needed: what they accept is there no longer. */
+export function stalePatterns(
+  verdicts: readonly Verdict[],
+  patterns: readonly string[],
+): readonly string[] {
+  const met = new Set(
+    verdicts.flatMap(({ script, found }) =>
+      found.map((one) => patternOf(one, script.steps[one.step]?.text ?? "")),
+    ),
+  );
+  return patterns.filter((pattern) => !met.has(pattern));
+}
+
 function failureOf(
   found: readonly Difference[],
   accepted: Accepted | undefined,
