@@ -267,7 +267,7 @@ describe("the command", () => {
 
   const BAD: readonly (readonly [readonly string[], string])[] = [
     [["--only", "nothing"], "expected a script's name, got nothing"],
-    [["--random", "0"], "expected an integer 1..50000"],
+    [["--random", "0"], "expected an integer 1..10000"],
     [["--random", "5", "--seed", "-1"], "expected an integer 0..4294967295"],
     [["--random", "5", "--only", "open-mss-only"], "expected --only or --random, got both"],
     [["--datapath", "laminar"], "expected one of flextoe|laminar-relaxed"],

@@ -22,6 +22,8 @@ const FRAMES = 512;
 const FRAME_BYTES = 2048;
 /** Between two looks at the device while sessions wait, ms. */
 const LOOK_MS = 1;
+/** A wait that is over so much later is another wait, ms. */
+const LATE_MS = 8;
 const EVENTS = C.POLLIN | C.POLLOUT | C.POLLRDHUP;
 const CONGESTION = "cubic";
 
@@ -159,6 +161,8 @@ export class Kernel {
   readonly #out: Burst;
   /** Packets by the peer's address. */
   readonly #sent = new Map<number, Sent[]>();
+  /** When a wait was last over too late. */
+  #lateAt = Number.NEGATIVE_INFINITY;
   #waiting: { readonly at: number; readonly resolve: () => void }[] = [];
 
   private constructor(tun: TunNetif, calls: SocketCalls) {
@@ -180,8 +184,15 @@ export class Kernel {
     execFileSync("sysctl", ["-q", "-w", ...settings]);
     const address = `${addressText(local)}/${SETTINGS.prefix}`;
     execFileSync("ip", ["address", "add", address, "dev", DEVICE]);
-    execFileSync("ip", ["link", "set", DEVICE, "txqueuelen", "10000", "up"]);
+    // Without bursts of segments nothing is held back for one (tcp_tso_should_defer).
+    const link = ["txqueuelen", "10000", "gso_max_segs", "1", "up"];
+    execFileSync("ip", ["link", "set", DEVICE, ...link]);
     return new Kernel(tun, new LinuxCalls(await loadLibrary()));
+  }
+
+  /** True when a wait since then was over so late that round trips are no longer the script's. */
+  wasLate(since: number): boolean {
+    return this.#lateAt >= since;
   }
 
   /** Sorts what the kernel has sent by its session. */
@@ -235,6 +246,7 @@ export class Kernel {
     setTimeout(() => {
       this.look();
       const now = performance.now();
+      if (this.#waiting.some(({ at }) => now - at > LATE_MS)) this.#lateAt = now;
       const due = this.#waiting.filter(({ at }) => at <= now);
       this.#waiting = this.#waiting.filter(({ at }) => at > now);
       if (this.#waiting.length > 0) this.#tick();

@@ -18,7 +18,7 @@ function hash(name: string): number {
   return sum;
 }
 
-/** The places of session `index`, 0 to 50,000; its numbers are its name's. */
+/** The places of session `index`, below 55,000; its numbers are its name's. */
 export function endpointsOf(index: number, name: string): Endpoints {
   return {
     local: LOCAL,
