@@ -6,7 +6,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { integer, oneOf, readArguments } from "../../examples/arguments.ts";
+import { integer, readArguments } from "../../examples/arguments.ts";
 import { Namespace } from "../../examples/interop/namespace.ts";
 import { isInstalled } from "../../examples/interop/programs.ts";
 import { ROOT, skipsForbidden } from "../support/env.ts";
@@ -38,7 +38,6 @@ it fails.
   --only NAMES      scripts by name, separated by commas; random-SEED is a drawn session
   --random N        N sessions drawn from seeds, in place of the written scripts
   --seed S          their first seed                                       (default 1)
-  --datapath NAME   flextoe|laminar-relaxed                                (default flextoe)
   --traces          prints every trace, not only those that differ
   --json            one JSON object as the line before the last
   --help            this text
@@ -46,7 +45,6 @@ it fails.
 
 interface Options {
   readonly choice: Choice;
-  readonly datapath: string;
   readonly traces: boolean;
   readonly json: boolean;
 }
@@ -63,7 +61,6 @@ function optionsOf(argv: readonly string[]): Options | undefined {
     only: (text: string) => text.split(","),
     random: integer(1, 10_000),
     seed: integer(0, 2 ** 32 - 1),
-    datapath: oneOf("flextoe", "laminar-relaxed"),
     traces: "flag",
     json: "flag",
     help: "flag",
@@ -83,8 +80,8 @@ function optionsOf(argv: readonly string[]): Options | undefined {
   };
   // A name that no script has is an error before anything runs.
   chosenScripts(choice);
-  const { datapath = "flextoe", traces = false, json = false } = values;
-  return { choice, datapath, traces, json };
+  const { traces = false, json = false } = values;
+  return { choice, traces, json };
 }
 
 /** Real-time priority where it may be had: a peer that waits for a core is another peer. */
@@ -117,8 +114,8 @@ async function linuxTraces(choice: Choice, atOnce: number): Promise<Traces> {
   }
 }
 
-async function judgeAll(choice: Choice, atOnce: number, datapath: string): Promise<Verdict[]> {
-  const module = new WebAssembly.Module(readFileSync(`${ROOT}build/${datapath}.wasm`));
+async function judgeAll(choice: Choice, atOnce: number): Promise<Verdict[]> {
+  const module = new WebAssembly.Module(readFileSync(`${ROOT}build/flextoe.wasm`));
   const linux = await linuxTraces(choice, atOnce);
   const verdicts: Verdict[] = [];
   for (const [index, script] of chosenScripts(choice).entries()) {
@@ -139,12 +136,12 @@ const namesOf = (verdicts: readonly Verdict[]): string[] => {
 };
 
 /** The verdicts, those that failed judged once more by themselves. */
-async function judgeTwice({ choice, datapath }: Options): Promise<readonly Verdict[]> {
-  const first = await judgeAll(choice, AT_ONCE, datapath);
+async function judgeTwice(choice: Choice): Promise<readonly Verdict[]> {
+  const first = await judgeAll(choice, AT_ONCE);
   const suspects = first.filter(({ failure }) => failure !== undefined);
   if (suspects.length === 0) return first;
   console.log(`run again by themselves: ${namesOf(suspects).join(" ")}`);
-  const again = await judgeAll({ only: namesOf(suspects) }, AGAIN_AT_ONCE, datapath);
+  const again = await judgeAll({ only: namesOf(suspects) }, AGAIN_AT_ONCE);
   const passed = again.filter(({ failure }) => failure === undefined);
   if (passed.length > 0) console.log(`differed once, and not again: ${namesOf(passed).join(" ")}`);
   return first.map((verdict) => {
@@ -208,7 +205,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   const stray = strayEntries();
   if (stray.length > 0) throw new RangeError(`accepted: expected scripts, got ${stray.join(" ")}`);
   const start = performance.now();
-  const verdicts = await judgeTwice(options);
+  const verdicts = await judgeTwice(options.choice);
   const seconds = Math.round((performance.now() - start) / 100) / 10;
   for (const verdict of verdicts) show(verdict, options.traces);
   const stale = staleIn(verdicts, options.choice);

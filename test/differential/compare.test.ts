@@ -270,7 +270,6 @@ describe("the command", () => {
     [["--random", "0"], "expected an integer 1..10000"],
     [["--random", "5", "--seed", "-1"], "expected an integer 0..4294967295"],
     [["--random", "5", "--only", "open-mss-only"], "expected --only or --random, got both"],
-    [["--datapath", "laminar"], "expected one of flextoe|laminar-relaxed"],
     [["--what"], "--what"],
     [["rest"], 'expected options only, got "rest"'],
   ];
