@@ -63,9 +63,12 @@ rule(
 
 rule(
   "RFC 9293 SHLD-26, PM-19: hard errors end an open, and no connection that is synchronized",
-  ...["protocol_unreachable", "port_unreachable"].flatMap((code) => [
+  ...[
+    ["protocol_unreachable", "ENOPROTOOPT"],
+    ["port_unreachable", "ECONNREFUSED"],
+  ].flatMap(([code, error]) => [
     `0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
-     +0...0.1 connect(3, ..., ...) = -1 ECONNREFUSED (Connection refused)
+     +0...0.1 connect(3, ..., ...) = -1 ${error}
      +0 > S 0:0(0) <...>
      +0.1 < [0:0(0)] icmp unreachable ${code}`,
     accepted(`${SENT}

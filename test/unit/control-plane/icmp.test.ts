@@ -46,7 +46,7 @@ test("MUST-55, threats/B08: source quench and redirect are dropped in silence", 
 const CONNECTING: [name: string, type: number, code: number, event: string][] = [
   ["net unreachable is soft", 3, 0, `softError 1 ${ERRNO.ENETUNREACH}`],
   ["host unreachable is soft", 3, 1, `softError 1 ${ERRNO.EHOSTUNREACH}`],
-  ["protocol unreachable refuses", 3, 2, `closed 1 ${ERRNO.ECONNREFUSED}`],
+  ["protocol unreachable refuses", 3, 2, `closed 1 ${ERRNO.ENOPROTOOPT}`],
   ["port unreachable refuses", 3, 3, `closed 1 ${ERRNO.ECONNREFUSED}`],
   ["source route failed is soft", 3, 5, `softError 1 ${ERRNO.EHOSTUNREACH}`],
   ["time exceeded is soft", 11, 0, `softError 1 ${ERRNO.EHOSTUNREACH}`],
