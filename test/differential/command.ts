@@ -32,8 +32,8 @@ const HELP = `npm run differential -- [options]        as root, on Linux
 
 The same scripted peer talks to the Linux kernel through a TUN device in a network namespace and to
 toeloop (profile linux) in virtual time; the traces are compared line by line. What may differ,
-and why, is test/differential/accepted.txt. A script that differs is run again by itself before
-it fails.
+and why, is test/differential/accepted.txt (of Linux 6.18). A script that differs is run again by
+itself before it fails.
 
   --only NAMES      scripts by name, separated by commas; random-SEED is a drawn session
   --random N        N sessions drawn from seeds, in place of the written scripts

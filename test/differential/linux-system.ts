@@ -5,6 +5,7 @@
  * no waiting. Runs inside the network namespace that the command made.
  */
 import { execFileSync } from "node:child_process";
+import { existsSync, writeFileSync } from "node:fs";
 import { FRAME_SIZE } from "../../bindings/abi/descriptor.ts";
 import { parseAddress } from "../../host/address.ts";
 import type { SocketAddress } from "../../host/libtoe/calls.ts";
@@ -153,6 +154,13 @@ class LinuxCalls implements SocketCalls {
   }
 }
 
+/** An older kernel may not have it: what then differs is shown as such. */
+function setSysctl(name: string, value: string): void {
+  const file = `/proc/sys/${name.replaceAll(".", "/")}`;
+  if (existsSync(file)) writeFileSync(file, value);
+  else console.error(`this kernel has no ${name}`);
+}
+
 /** The namespace's device and the kernel behind it, for any number of sessions at once. */
 export class Kernel {
   readonly calls: SocketCalls;
@@ -180,8 +188,7 @@ export class Kernel {
   /** Makes the device of this namespace, whose address is `local`. */
   static async start(local: number): Promise<Kernel> {
     const tun = await openTun({ mode: "tun", name: DEVICE, mtu: SETTINGS.mtu, busyPoll: true });
-    const settings = Object.entries(SYSCTLS).map(([name, value]) => `${name}=${value}`);
-    execFileSync("sysctl", ["-q", "-w", ...settings]);
+    for (const [name, value] of Object.entries(SYSCTLS)) setSysctl(name, value);
     const address = `${addressText(local)}/${SETTINGS.prefix}`;
     execFileSync("ip", ["address", "add", address, "dev", DEVICE]);
     // Without bursts of segments nothing is held back for one (tcp_tso_should_defer).

@@ -12,8 +12,11 @@ export const SETTINGS = {
 } as const;
 
 /**
- * Linux's own: its caches, floors for floods and batches of ACKs are no part of a comparison.
- * `tcp_invalid_ratelimit`: challenge ACKs are answered each, as ours are below ten in a second.
+ * Linux's own that is no part of a comparison: caches of other connections, floors for floods (ours
+ * are below ten challenges in a second), ACKs that wait for others of a burst. Two are defaults that
+ * differ from ours everywhere: the first four SYNs of Linux are a second apart (RFC 6298, 5.5
+ * doubles), and behind an answer it delays ACKs at once (pingpong), where profile `linux` has quick
+ * ones first.
  */
 export const SYSCTLS: Readonly<Record<string, string>> = {
   "net.ipv6.conf.all.disable_ipv6": "1",
