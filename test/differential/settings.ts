@@ -12,8 +12,8 @@ export const SETTINGS = {
 } as const;
 
 /**
- * Linux's own that is no part of a comparison: caches of other connections, floors for floods (ours
- * are below ten challenges in a second), ACKs that wait for others of a burst. Two are defaults that
+ * Linux's own that is no part of a comparison: caches of other connections, floors for floods (here
+ * below ten challenges in a second), ACKs that wait for others of a burst. Two are defaults that
  * differ from ours everywhere: the first four SYNs of Linux are a second apart (RFC 6298, 5.5
  * doubles), and behind an answer it delays ACKs at once (pingpong), where profile `linux` has quick
  * ones first.
