@@ -259,7 +259,7 @@ const NOTES: readonly string[] = [
   "A query's flow lasts about a millisecond, and one, two or three timeouts more: 4, 12, 28 ms. A",
   "99.9th percentile stands on one of these steps (the paper's 12.95 and 28.52 are the second and",
   "the third), and an interval matters to it only where it decides which. Of 6 segments few have",
-  "three behind a loss, so most losses wait for the timer whatever the receiver keeps, and after it",
+  "three behind a loss, so most losses wait for the timer whatever the receiver keeps; after it",
   "each sender begins with one segment: fidelity shows in what is sent again, and with RACK-TLP in",
   "how many flows wait for the timer.",
   "Background flows are not slowed as the paper's: its load is not published, TLT's gives this.",
