@@ -73,11 +73,20 @@ export interface Plot {
   readonly series: readonly PlotSeries[];
 }
 
+/** A demand of ours on a figure, judged in the report. */
+export interface LabBar {
+  readonly name: string;
+  readonly ours: number;
+  readonly relation: "at-least" | "at-most";
+  readonly bound: number;
+}
+
 export interface LabReport {
   readonly rows: readonly LabRow[];
   readonly given: readonly Given[];
   /** Stacked from top to bottom in one SVG. */
   readonly plots: readonly Plot[];
+  readonly bars?: readonly LabBar[];
   /** Sentences about the whole: what the model leaves out. */
   readonly notes: readonly string[];
 }

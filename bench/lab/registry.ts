@@ -16,6 +16,7 @@ import { TABLE_4_4 } from "./table-4-4.ts";
 import { TABLE_4_5 } from "./table-4-5.ts";
 import { TABLE_5_1 } from "./table-5-1.ts";
 import { TABLE_5_2 } from "./table-5-2.ts";
+import { TABLE_5_3 } from "./table-5-3.ts";
 
 export const EXPERIMENTS: readonly Experiment[] = [
   TABLE_4_1,
@@ -34,6 +35,7 @@ export const EXPERIMENTS: readonly Experiment[] = [
   FIGURE_5_17,
   FIGURE_5_18,
   FIGURE_5_19,
+  TABLE_5_3,
 ];
 
 /** The experiment of a name. Throws RangeError with the list when there is none. */

@@ -5,7 +5,7 @@
  */
 import { table } from "../harness.ts";
 import { anchor } from "./anchors.ts";
-import type { Experiment, LabReport, LabRow } from "./experiment.ts";
+import type { Experiment, LabBar, LabReport, LabRow } from "./experiment.ts";
 
 export const NOT_PUBLISHED = "no published value";
 
@@ -44,7 +44,18 @@ function cellsOf(row: LabRow): string[] {
   ];
 }
 
-/** The table, what was given, and the notes. Throws Error when two rows have one name. */
+/** True when the figure is within its bound. */
+function isMet({ ours, relation, bound }: LabBar): boolean {
+  return relation === "at-least" ? ours >= bound : ours <= bound;
+}
+
+function barLine(bar: LabBar): string {
+  const relation = bar.relation === "at-least" ? "at least" : "at most";
+  const met = isMet(bar) ? "met" : "missed";
+  return `bar: ${bar.name}: ${figure(bar.ours)}, ${relation} ${figure(bar.bound)}: ${met}`;
+}
+
+/** The table, what was given, the bars, and the notes. Throws Error when two rows have one name. */
 export function reportLines(experiment: Experiment, report: LabReport): string[] {
   const names = new Set(report.rows.map(({ name }) => name));
   if (names.size !== report.rows.length) throw new Error(`${experiment.name}: a row's name twice`);
@@ -60,6 +71,7 @@ export function reportLines(experiment: Experiment, report: LabReport): string[]
     ...noted,
     ...(given.length === 0 ? [] : ["given, not predicted:"]),
     ...given.map(([name, value, source]) => `  ${name}: ${value} (${source})`),
+    ...(report.bars ?? []).map(barLine),
     ...report.notes,
   ];
 }
@@ -89,6 +101,7 @@ export function reportValues(
       note: row.note ?? null,
     })),
     given: report.given,
+    bars: (report.bars ?? []).map((bar) => ({ ...bar, met: isMet(bar) })),
     notes: report.notes,
   };
 }

@@ -62,8 +62,6 @@ import * as R from "./row-table.ts";
 
 /** RFC 6928, 2: ten segments of Ethernet's size. */
 const INITIAL_BYTES = 14_600;
-/** RFC 6298, 5.7: a SYN that timed out starts data transfer with at least this RTO. */
-const RTO_AFTER_LOST_SYN = 3e9;
 /** ECN codepoint bits of the TOS byte: the data path's own (RFC 3168). */
 const DSCP_MASK = 0xfc;
 
@@ -266,7 +264,7 @@ function writePolicy(plane: Plane, id: number, at: number): void {
   const congestion = congestionAt(rows.get(id, R.ROW_CONGESTION));
   const mss = segmentBytes(plane, id);
   const lost = rows.get(id, R.ROW_RETRIES) > 0;
-  const initial = lost ? Math.max(profile.rtoInitial, RTO_AFTER_LOST_SYN) : profile.rtoInitial;
+  const initial = lost ? Math.max(profile.rtoInitial, profile.rtoAfterLostSyn) : profile.rtoInitial;
   view.setUint8(at + INSTALL_ALGORITHM, inlineChoice(congestion, profile));
   const quick = profile.quickAcks << ACK_THRESHOLD_BITS;
   view.setUint8(at + INSTALL_ACK_THRESHOLD, profile.ackThreshold | quick);

@@ -11,6 +11,8 @@ export interface Profile {
   readonly rtoMin: number;
   readonly rtoMax: number;
   readonly rtoInitial: number;
+  /** RFC 6298, 5.7: a SYN that timed out starts data transfer with at least this RTO. */
+  readonly rtoAfterLostSyn: number;
   /** RTO = SRTT + max(4 RTTVAR, rtoMin), as Linux has it; else rtoMin is the least of all. */
   readonly rtoMinOnTop: boolean;
   /** Zero-window probes have a byte of new data (RFC 9293, 3.8.6.1); Linux's are empty. */
@@ -62,6 +64,8 @@ const NAMES: readonly ProfileName[] = ["internet", "rfc", "linux", "datacenter",
 
 /** RFC 6298, 2.5: a ceiling of at least 60 s. */
 const RTO_MAX = 120e9;
+/** RFC 6298, 5.7, in every profile: the first RTO of RFC 2988. */
+const RTO_AFTER_LOST_SYN = 3e9;
 const MICROSECOND = 1000;
 
 function read(name: ProfileName): Profile {
@@ -72,6 +76,7 @@ function read(name: ProfileName): Profile {
     rtoMin: value("RTO_MIN") * MICROSECOND,
     rtoMax: RTO_MAX,
     rtoInitial: value("RTO_INITIAL") * MICROSECOND,
+    rtoAfterLostSyn: RTO_AFTER_LOST_SYN,
     rtoMinOnTop: value("RTO_MIN_ON_TOP") !== 0,
     probeData: value("PROBE_DATA") !== 0,
     initialWindow: value("INITIAL_WINDOW"),

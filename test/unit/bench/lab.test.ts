@@ -9,7 +9,7 @@ import { anchor, anchors, parseAnchors } from "../../../bench/lab/anchors.ts";
 import { main } from "../../../bench/lab/command.ts";
 import { renderSvg } from "../../../bench/lab/plot.ts";
 import { EXPERIMENTS, experiment } from "../../../bench/lab/registry.ts";
-import { figure, NOT_PUBLISHED, reportLines } from "../../../bench/lab/report.ts";
+import { figure, NOT_PUBLISHED, reportLines, reportValues } from "../../../bench/lab/report.ts";
 import { parseRecords } from "../../../bench/lab/state-fields.ts";
 import { differences, jainIndex, percentile } from "../../../bench/lab/statistics.ts";
 import { compareStates } from "../../../bench/lab/table-4-1.ts";
@@ -230,6 +230,28 @@ test("a row that names an unknown anchor, or a name twice, cannot be printed", (
   );
   expect(() => reportLines(first, { ...report, rows: [row, row] })).toThrow("a row's name twice");
   expect(() => renderSvg([])).toThrow("expected at least one plot");
+});
+
+test("a bar is met at its bound and missed beyond it", () => {
+  const bar = (relation: "at-least" | "at-most", ours: number) =>
+    ({ name: "b", ours, relation, bound: 1.5 }) as const;
+  const bars = [1.4, 1.5, 1.6].flatMap((ours) => [bar("at-least", ours), bar("at-most", ours)]);
+  const report = { rows: [], given: [], plots: [], notes: [], bars };
+  const [first] = EXPERIMENTS;
+  if (first === undefined) throw new Error("expected an experiment");
+  const lines = reportLines(first, report).filter((line) => line.startsWith("bar: "));
+  expect(lines).toEqual([
+    "bar: b: 1.4, at least 1.5: missed",
+    "bar: b: 1.4, at most 1.5: met",
+    "bar: b: 1.5, at least 1.5: met",
+    "bar: b: 1.5, at most 1.5: met",
+    "bar: b: 1.6, at least 1.5: met",
+    "bar: b: 1.6, at most 1.5: missed",
+  ]);
+  const { bars: judged } = reportValues(first, report, 1, true);
+  expect((judged as { met: boolean }[]).map(({ met }) => met)).toEqual(
+    lines.map((line) => line.endsWith(": met")),
+  );
 });
 
 test("Table 4.1: a field that nobody accounts for ends the run", () => {
