@@ -81,6 +81,7 @@ const ENTRIES = [
   /^test\/(.*\.test|.*\.config|workers\/stalls)\.ts$/,
   /^test\/(differential|fuzz|packetdrill|rfc|simulate)\/run\.ts$/,
   /^test\/differential\/inside\.ts$/,
+  /^test\/model\/search\/run\.ts$/,
   /^test\/platform\//,
   /^test\/support\/expect-differences\.ts$/,
   /^bench\//,
