@@ -19,7 +19,7 @@ const OPERATIONS_MAX: u32 = 256;
 /** Runs the input from `input` on, `length` bytes, over a world in its prepared state: FuzzFault. */
 export function runCase(world: usize, input: usize, length: u32): u32 {
   operations(world, input, length);
-  if ((load<u8>(input) & Z.INPUT_DRAIN) != 0) drain(world);
+  if ((load<u8>(input) & Z.INPUT_DRAIN) == Z.INPUT_DRAIN) drain(world);
   judge(world);
   return load<u32>(world, Z.WORLD_FAULT);
 }

@@ -3,7 +3,7 @@
  * payload that is the stream's and no other memory's, no ACK of what was not received (I5), a
  * window whose right edge stays (I3). A frame that passes waits for the other side.
  */
-import { load16be, load32be } from "../base/bytes.ts";
+import { copyBytes, load16be, load32be } from "../base/bytes.ts";
 import * as D from "../../bindings/abi/descriptor.ts";
 import { ETHER_TYPE_IPV4, ETHERNET_SIZE, ETHERNET_TYPE } from "../../bindings/abi/ethernet.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
@@ -11,12 +11,12 @@ import * as Z from "../../bindings/abi/fuzz.ts";
 import { IPV4_SIZE, IPV4_TOTAL_LENGTH, IPV4_VERSION_IHL } from "../../bindings/abi/ip.ts";
 import * as M from "../../bindings/abi/memory-map.ts";
 import * as T from "../../bindings/abi/tcp.ts";
-import { headerSum, pushFrame, segmentSum } from "./network.ts";
-import { coreOf, fail, isGone, linkedOf, LINKED, peerOf, streamByte } from "./world.ts";
+import { headerSum, isFull, pushFrame, segmentSum } from "./network.ts";
+import { checkStream, coreOf, fail, isGone, linkedOf, LINKED, peerOf } from "./world.ts";
 
 /** 0, or the number of the check that a frame of IPv4 does not pass. */
 function unsound(frame: usize, length: u32): u32 {
-  if (length < ETHERNET_SIZE + IPV4_SIZE + T.TCP_SIZE) return 1;
+  if (length < ETHERNET_SIZE + IPV4_SIZE + T.TCP_SIZE || length > Z.FRAME_ROOM) return 1;
   if (load16be(frame, ETHERNET_TYPE) != ETHER_TYPE_IPV4) return 2;
   const ip = frame + ETHERNET_SIZE;
   if (load<u8>(ip, IPV4_VERSION_IHL) != 0x45) return 3;
@@ -39,11 +39,7 @@ function checkPayload(world: usize, side: usize, tcp: usize, segment: u32): void
   const length = segment - header;
   const seq = load32be(tcp, T.TCP_SEQ);
   const position = seq - load<u32>(side, Z.SIDE_TX_ORIGIN);
-  for (let i: u32 = 0; i < length; i++) {
-    const expected = streamByte(side, position + i);
-    const got: u32 = load<u8>(tcp + header + i);
-    if (got != expected) return fail(world, Z.FuzzFault.Sent, seq + i, expected, got);
-  }
+  checkStream(world, side, position, tcp + header, length, Z.FuzzFault.Sent);
   if (length != 0 && <i32>(position + length - load<u32>(side, Z.SIDE_SENT)) > 0) {
     fail(world, Z.FuzzFault.Sent, seq, load<u32>(side, Z.SIDE_SENT), position + length);
   }
@@ -64,13 +60,16 @@ function checkWindow(world: usize, side: usize, tcp: usize): void {
 
 /** One frame that left `side`: judged, then on its way to the other. */
 function leave(world: usize, side: usize, frame: usize, length: u32, connection: u32): void {
+  // The hostile connection's headers are what its record says.
+  if (connection != LINKED) return;
   const check = unsound(frame, length);
-  if (check != 0) return fail(world, Z.FuzzFault.Egress, check, length, connection);
-  if (connection != LINKED || isGone(side)) return;
+  if (check != 0) return fail(world, Z.FuzzFault.Egress, check, length, 0);
+  if (isGone(side)) return;
   const tcp = frame + ETHERNET_SIZE + IPV4_SIZE;
   checkPayload(world, side, tcp, length - ETHERNET_SIZE - IPV4_SIZE);
   checkWindow(world, side, tcp);
-  memory.copy(pushFrame(world, peerOf(world, side), length), frame, length);
+  const peer = peerOf(world, side);
+  if (!isFull(peer)) copyBytes(pushFrame(peer, length), frame, length);
 }
 
 /** Empties the egress burst of a side's core. */

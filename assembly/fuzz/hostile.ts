@@ -8,7 +8,7 @@ import * as D from "../../bindings/abi/descriptor.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
 import * as Z from "../../bindings/abi/fuzz.ts";
 import * as M from "../../bindings/abi/memory-map.ts";
-import { LIBTOE_SIZE } from "../../bindings/abi/socket.ts";
+import * as S from "../../bindings/abi/socket.ts";
 import { TIMERS_PER_CONNECTION } from "../../bindings/abi/timer.ts";
 import * as core from "./core-imports.ts";
 import { command } from "./step.ts";
@@ -23,7 +23,7 @@ function contextOf(side: usize): usize {
 // @ts-ignore: decorator
 @inline
 function libraryOf(side: usize): usize {
-  return <usize>load<u32>(side, Z.SIDE_LIBRARY) + LIBTOE_SIZE;
+  return <usize>load<u32>(side, Z.SIDE_LIBRARY) + S.LIBTOE_SIZE;
 }
 
 /** Eight words into the hostile ring, and its doorbell. */
@@ -65,6 +65,27 @@ function anyConnection(world: usize): u32 {
   return connection == LINKED ? 0 : connection;
 }
 
+// @ts-ignore: decorator
+@inline
+function rowOf(side: usize): usize {
+  return <usize>load<u32>(coreOf(side), M.CORE_SOCKETS) + HOSTILE * S.SOCKET_SIZE;
+}
+
+/** The hostile socket has its connection, or has none: what a host does around install(). */
+function openRow(side: usize, installed: bool): void {
+  core.forget(libraryOf(side), HOSTILE);
+  const row = rowOf(side);
+  memory.fill(row, 0, S.SOCKET_SIZE);
+  if (!installed) return;
+  const p = <usize>load<u32>(coreOf(side), M.CORE_PROTOCOL) + HOSTILE * F.PROTOCOL_SIZE;
+  const bytes = (<u32>1) << load<u8>(p, F.PROTOCOL_TX_SHIFT);
+  store<u32>(row, load<u32>(side, Z.SIDE_GENERATION), S.SOCKET_GENERATION);
+  store<u32>(row, bytes, S.SOCKET_TX_BYTES);
+  store<u32>(row, bytes, S.SOCKET_TX_FREE);
+  store<u32>(row, <u32>libraryOf(side), S.SOCKET_OWNER);
+  store<u32>(row, S.SOCKET_OPEN | S.SOCKET_SENDABLE, S.SOCKET_STATE);
+}
+
 /** A call of libTOE's exports with any arguments (threats U01, U04). */
 export function callLibrary(world: usize, side: usize): void {
   const library = libraryOf(side);
@@ -76,16 +97,25 @@ export function callLibrary(world: usize, side: usize): void {
   switch (call & 15) {
     case 0: core.transmit(library, connection, address, length); break;
     case 1: core.receive(library, connection, address, length); break;
-    case 2: core.append(library, connection, length, call >>> 7); break;
+    case 2: {
+      // append() has no look at the state: a host asks it for sockets that are open.
+      if (connection != HOSTILE || load<u32>(rowOf(side), S.SOCKET_STATE) == 0) break;
+      core.append(library, connection, length, call >>> 7);
+      break;
+    }
     case 3: core.consume(library, connection, length); break;
     case 4: core.put(library, connection, nextByte(world)); break;
     case 5: core.spare(library, connection); break;
     case 6: core.release(library, connection); break;
-    case 7: core.forget(library, connection); break;
+    case 7: openRow(side, false); break;
     case 8: core.inspect(coreOf(side), connection); break;
     case 9: core.quotes(coreOf(side), connection, length); break;
     case 10: core.lookup(coreOf(side)); break;
-    case 11: core.uninstall(coreOf(side), connection); break;
+    case 11: {
+      openRow(side, false);
+      core.uninstall(coreOf(side), connection);
+      break;
+    }
     case 12: core.reserve(coreOf(side), connection, length); break;
     default: core.take(library);
   }
@@ -104,6 +134,7 @@ export function hostileTimer(world: usize, side: usize): void {
 export function reinstall(world: usize, side: usize): void {
   const address = coreOf(side);
   const record = <usize>load<u32>(address, M.CORE_INSTALL);
+  openRow(side, false);
   core.unbind(address, HOSTILE);
   const changes = nextByte(world) & 7;
   for (let i: u32 = 0; i < changes; i++) {
@@ -116,7 +147,7 @@ export function reinstall(world: usize, side: usize): void {
   store<u32>(record, generation, D.INSTALL_GENERATION);
   core.bind(address);
   if (changes == 7) core.reserve(address, HOSTILE, nextByte(world));
-  core.install(address);
+  openRow(side, core.install(address) == D.InstallStatus.Ok);
 }
 
 /** A command of the control plane for the hostile connection, with any argument. */

@@ -13,20 +13,23 @@ import { TCP_CHECKSUM, TCP_DATA_OFFSET, TCP_FLAGS, TCP_SEQ } from "../../binding
 import { TCP_SIZE, TCP_SYN } from "../../bindings/abi/tcp.ts";
 import { fillStream, peerOf } from "./world.ts";
 
-/** Sum of the 16-bit words as they stand, an odd last byte filled with zero. */
-function sum(at: usize, length: u32, start: u32): u32 {
+/** Sum of the 16-bit words as they stand, two at a time; what is left over is zero-filled. */
+function sum(at: usize, length: u32, start: u64): u64 {
   let total = start;
-  const even = length & ~1;
-  for (let i: u32 = 0; i < even; i += 2) total += <u32>load<u16>(at + i);
-  if (even != length) total += <u32>load<u8>(at + even);
+  let i: u32 = 0;
+  for (; i + 4 <= length; i += 4) total += <u64>load<u32>(at + i);
+  if ((length & 2) != 0) total += <u64>load<u16>(at + i);
+  if ((length & 1) != 0) total += <u64>load<u8>(at + length - 1);
   return total;
 }
 
 // @ts-ignore: decorator
 @inline
-function folded(total: u32): u32 {
-  const once = (total & 0xffff) + (total >>> 16);
-  return (once & 0xffff) + (once >>> 16);
+function folded(total: u64): u32 {
+  const once = (total & 0xffffffff) + (total >>> 32);
+  const twice = <u32>((once & 0xffff) + (once >>> 16));
+  const thrice = (twice & 0xffff) + (twice >>> 16);
+  return (thrice & 0xffff) + (thrice >>> 16);
 }
 
 /** Of a header with its checksum: 0xffff when it is right (RFC 1071, 1). */
@@ -36,8 +39,8 @@ export function headerSum(ip: usize): u32 {
 
 /** Of pseudo header and segment, checksum included. */
 export function segmentSum(ip: usize, length: u32): u32 {
-  const pseudo = sum(ip + IPV4_SOURCE, 8, 0) + (PROTOCOL_TCP << 8) + <u32>bswap<u16>(<u16>length);
-  return folded(sum(ip + IPV4_SIZE, length, pseudo));
+  const words = (PROTOCOL_TCP << 8) + <u32>bswap<u16>(<u16>length);
+  return folded(sum(ip + IPV4_SIZE, length, sum(ip + IPV4_SOURCE, 8, words)));
 }
 
 /** Both checksums of a frame of IPv4 without options, if its lengths allow. */
@@ -64,7 +67,7 @@ export function fixPayload(world: usize, side: usize, frame: usize, length: u32)
   const sender = peerOf(world, side);
   const first = load32be(tcp, TCP_SEQ) + ((load<u8>(tcp, TCP_FLAGS) & TCP_SYN) != 0 ? 1 : 0);
   const position = first - load<u32>(sender, Z.SIDE_TX_ORIGIN);
-  fillStream(sender, position, tcp + header, total - IPV4_SIZE - header);
+  fillStream(world, sender, position, tcp + header, total - IPV4_SIZE - header);
 }
 
 // @ts-ignore: decorator
@@ -98,15 +101,15 @@ export function setLength(side: usize, slot: u32, length: u32): void {
   store<u16>(side + slot * 2, <u16>length, Z.SIDE_LENGTHS);
 }
 
-/**
- * A slot for one more frame, the last in order; the oldest goes when all are taken, as in a queue
- * of a router that drops from the front.
- */
-export function pushFrame(world: usize, side: usize, length: u32): usize {
-  if (queued(side) == Z.FRAMES_MAX) {
-    store<u32>(world, load<u32>(world, Z.WORLD_LOST) + 1, Z.WORLD_LOST);
-    dropFrame(side, 0);
-  }
+/** True when no frame fits any more: what is sent then is lost, as behind a full queue. */
+// @ts-ignore: decorator
+@inline
+export function isFull(side: usize): bool {
+  return queued(side) == Z.FRAMES_MAX;
+}
+
+/** A slot for one more frame, the last in order; there is one. */
+export function pushFrame(side: usize, length: u32): usize {
   const place = queued(side);
   const slot = freeSlot(side);
   store<u8>(side + place, <u8>slot, Z.SIDE_ORDER);
@@ -138,23 +141,24 @@ export function delayFrame(side: usize, places: u32): void {
 }
 
 /** A second copy of the oldest frame, behind the others. */
-export function doubleFrame(world: usize, side: usize): void {
+export function doubleFrame(side: usize): void {
+  if (isFull(side)) return;
   const slot = slotAt(side, 0);
   const length = lengthOf(side, slot);
   const from = frameOf(side, slot);
-  // A full row would drop the very frame that is copied.
-  if (queued(side) == Z.FRAMES_MAX) return;
-  memory.copy(pushFrame(world, side, length), from, length);
+  memory.copy(pushFrame(side, length), from, length);
 }
 
 /** The oldest frame ends earlier; with `honest` its headers say so. */
-export function cutFrame(side: usize, length: u32, honest: bool): void {
+export function cutFrame(world: usize, side: usize, length: u32, honest: bool): void {
   const slot = slotAt(side, 0);
   const kept = min(length, lengthOf(side, slot));
   setLength(side, slot, kept);
   if (!honest || kept < ETHERNET_SIZE + IPV4_SIZE) return;
   const frame = frameOf(side, slot);
   store16be(frame + ETHERNET_SIZE, kept - ETHERNET_SIZE, IPV4_TOTAL_LENGTH);
+  // A byte may have been changed before.
+  fixPayload(world, side, frame, kept);
   fixChecksums(frame, kept);
 }
 

@@ -14,8 +14,8 @@ import { changeFrame, cutFrame, delayFrame, doubleFrame, dropFrame } from "./net
 import { queued } from "./network.ts";
 import { makeSegment } from "./segment.ts";
 import { command, deliver, exchange, offer, step } from "./step.ts";
-import { coreOf, fail, forge, isGone, LINKED, nextByte, nextHalf, nextNumber } from "./world.ts";
-import { fillStream, peerOf, raise, sideOf, streamByte } from "./world.ts";
+import { checkStream, coreOf, fail, fillStream, forge, isGone, LINKED } from "./world.ts";
+import { nextByte, nextHalf, nextNumber, peerOf, raise, sideOf } from "./world.ts";
 
 /** Bytes of the registered buffer that a call uses. */
 const CALL_BYTES: u32 = 1024;
@@ -29,7 +29,7 @@ export function send(world: usize, side: usize, wanted: u32): void {
   const buffer = <usize>load<u32>(side, Z.SIDE_BUFFER);
   const sent = load<u32>(side, Z.SIDE_SENT);
   const length = min(wanted, CALL_BYTES);
-  fillStream(side, sent, buffer, length);
+  fillStream(world, side, sent, buffer, length);
   const library = <usize>load<u32>(side, Z.SIDE_LIBRARY);
   store<u32>(side, sent + transmit(library, LINKED, buffer, length), Z.SIDE_SENT);
   step(world, side);
@@ -43,11 +43,7 @@ export function read(world: usize, side: usize, wanted: u32): void {
   const count = receive(library, LINKED, buffer, min(wanted, CALL_BYTES));
   const peer = peerOf(world, side);
   const received = load<u32>(side, Z.SIDE_RECEIVED);
-  for (let i: u32 = 0; i < count; i++) {
-    const expected = streamByte(peer, received + i);
-    const got: u32 = load<u8>(buffer + i);
-    if (got != expected) return fail(world, Z.FuzzFault.Delivered, received + i, expected, got);
-  }
+  if (!checkStream(world, peer, received, buffer, count, Z.FuzzFault.Delivered)) return;
   store<u32>(side, received + count, Z.SIDE_RECEIVED);
   store<u32>(world, load<u32>(world, Z.WORLD_STREAM_CHECKED) + count, Z.WORLD_STREAM_CHECKED);
   const sent = load<u32>(peer, Z.SIDE_SENT);
@@ -104,7 +100,7 @@ function control(world: usize, side: usize): void {
     case 5: command(side, LINKED, D.AtxOpcode.SetFlags, nextHalf(world) & FLAGS, 0); break;
     case 6: command(side, LINKED, D.AtxOpcode.SetFlags, 0, FLAGS); break;
     case 7: command(side, LINKED, D.AtxOpcode.SetWindow, nextNumber(world), nextNumber(world)); break;
-    case 8: command(side, LINKED, D.AtxOpcode.SetMss, MSS_MIN + nextByte(world), 0); break;
+    case 8: command(side, LINKED, D.AtxOpcode.SetMss, MSS_MIN + nextByte(world) % 152, 0); break;
     case 9: command(side, LINKED, D.AtxOpcode.SetAlgorithm, nextByte(world), 0); break;
     case 10: command(side, LINKED, D.AtxOpcode.Retransmit, 0, 0); break;
     case 11: command(side, LINKED, D.AtxOpcode.SetInterval, 0, 0); break;
@@ -137,7 +133,7 @@ function disturb(world: usize, side: usize, operation: u32): void {
   const argument = nextByte(world);
   switch (operation) {
     case 0: dropFrame(side, 0); break;
-    case 1: doubleFrame(world, side); break;
+    case 1: doubleFrame(side); break;
     case 2: delayFrame(side, argument & 15); break;
     case 3: dropFrame(side, argument % queued(side)); break;
     case 4: {
@@ -147,7 +143,7 @@ function disturb(world: usize, side: usize, operation: u32): void {
     }
     case 5: changeFrame(world, side, argument * 3, nextByte(world), false); break;
     default: {
-      cutFrame(side, argument * 2, (argument & 1) == 0);
+      cutFrame(world, side, argument * 2, (argument & 1) == 0);
       if ((argument & 1) == 0) forge(world);
     }
   }

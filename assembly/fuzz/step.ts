@@ -3,6 +3,7 @@
  * or persist timer is answered with the command of RFC 6298, 5.4 and RFC 9293, 3.8.6.1, and a
  * connection that was reset is taken out of the data path.
  */
+import { copyBytes } from "../base/bytes.ts";
 import * as D from "../../bindings/abi/descriptor.ts";
 import { Counter } from "../../bindings/abi/counters.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
@@ -18,7 +19,7 @@ import { coreOf, fail, isGone, linkedOf, LINKED, peerOf, raise } from "./world.t
 /** Turns of one step: a burst of frames, descriptors and timers needs two or three. */
 const TURNS_MAX: u32 = 16;
 /** Turns of one case. */
-const STEPS_MAX: u32 = 4000;
+const STEPS_MAX: u32 = 2000;
 /** A command that found no room is tried again after this. */
 const AGAIN_NS: f64 = 1000000;
 
@@ -140,7 +141,7 @@ export function offer(side: usize, frame: usize, length: u32): void {
   const used = load<u32>(core, M.CORE_INGRESS_BYTES);
   if (rows == BATCH_MAX || used + length > load<u32>(core, M.CORE_INGRESS_CAPACITY)) return;
   const entry = <usize>load<u32>(core, M.CORE_INGRESS_TABLE) + rows * D.FRAME_SIZE;
-  memory.copy(<usize>load<u32>(core, M.CORE_INGRESS) + used, frame, length);
+  copyBytes(<usize>load<u32>(core, M.CORE_INGRESS) + used, frame, length);
   store<u32>(entry, used, D.FRAME_OFFSET);
   store<u32>(entry, length, D.FRAME_LENGTH);
   store<u64>(entry, 0, D.FRAME_NETIF);
@@ -152,6 +153,7 @@ export function offer(side: usize, frame: usize, length: u32): void {
 /** Hands the oldest `most` frames over in one burst, and lets the side work. */
 export function deliver(world: usize, side: usize, most: u32): void {
   let left = min(most, queued(side));
+  if (left == 0) return;
   for (; left != 0; left--) {
     const slot = slotAt(side, 0);
     offer(side, frameOf(side, slot), lengthOf(side, slot));

@@ -10,7 +10,7 @@ import * as Z from "../../bindings/abi/fuzz.ts";
 import * as M from "../../bindings/abi/memory-map.ts";
 import { forget, unbind } from "./core-imports.ts";
 import { advanceToDeadline, read, send } from "./operations.ts";
-import { close, counterOf, exchange, isSpent, step } from "./step.ts";
+import { close, command, counterOf, exchange, isSpent, step } from "./step.ts";
 import { coreOf, fail, HOSTILE, isGone, linkedOf, LINKED, peerOf, sideOf } from "./world.ts";
 
 /** A bound on what a drain may take: an RTO at its ceiling for each of some segments. */
@@ -24,12 +24,19 @@ function isThrough(world: usize, side: usize): bool {
   return load<u32>(side, Z.SIDE_RECEIVED) == load<u32>(peer, Z.SIDE_SENT);
 }
 
+/** Nothing is held back: no cork, no pace, no carrier without room. */
+function unhold(side: usize): void {
+  store<u32>(side, 64, Z.SIDE_CREDIT);
+  command(side, LINKED, D.AtxOpcode.SetFlags, 0, F.FLOW_CORK);
+  command(side, LINKED, D.AtxOpcode.SetInterval, 0, 0);
+}
+
 /** The network is sound and both applications read: all bytes arrive. */
 export function drain(world: usize): void {
   const first = sideOf(world, 0);
   const second = sideOf(world, 1);
-  store<u32>(first, 64, Z.SIDE_CREDIT);
-  store<u32>(second, 64, Z.SIDE_CREDIT);
+  unhold(first);
+  unhold(second);
   send(world, first, 1);
   send(world, second, 1);
   for (let i: u32 = 0; i < ROUNDS_MAX && !isSpent(world); i++) {
@@ -106,14 +113,16 @@ function checkPools(world: usize, side: usize): void {
 }
 
 function checkGuards(world: usize): void {
-  const expected: u64 = (<u64>M.GUARD_VALUE << 32) | <u64>M.GUARD_VALUE;
+  const expected = i32x4.splat(M.GUARD_VALUE);
   let entry = world + Z.WORLD_GUARDS;
   const end = entry + Z.GUARDS_MAX * 4;
   for (; entry < end && load<u32>(entry) != 0; entry += 4) {
     const strip = <usize>load<u32>(entry);
-    let wrong: u64 = 0;
-    for (let at: u32 = 0; at < M.GUARD_BYTES; at += 8) wrong |= load<u64>(strip + at) ^ expected;
-    if (wrong != 0) fail(world, Z.FuzzFault.Guard, <u32>strip, 0, 0);
+    let wrong = i64x2.splat(0);
+    for (let at: u32 = 0; at < M.GUARD_BYTES; at += 16) {
+      wrong = v128.or(wrong, v128.xor(v128.load(strip + at), expected));
+    }
+    if (v128.any_true(wrong)) fail(world, Z.FuzzFault.Guard, <u32>strip, 0, 0);
   }
 }
 

@@ -2,6 +2,7 @@
  * Access to a world of the live target (bindings/abi/fuzz.ts): the input's bytes, the two sides,
  * what either stream has at a position, and the first fault of a case.
  */
+import { copyBytes } from "../base/bytes.ts";
 import { PROTOCOL_SIZE } from "../../bindings/abi/flow-state.ts";
 import * as Z from "../../bindings/abi/fuzz.ts";
 import * as M from "../../bindings/abi/memory-map.ts";
@@ -103,14 +104,32 @@ export function nextNumber(world: usize): u32 {
   return (nextHalf(world) << 16) | nextHalf(world);
 }
 
-/** Byte `position` of what `side` sends. */
+/** Where in the table the bytes of what `side` sends stand, from `position` on: 1,024 of them. */
 // @ts-ignore: decorator
 @inline
-export function streamByte(side: usize, position: u32): u32 {
-  return ((position * 0x9e3779b1) ^ load<u32>(side, Z.SIDE_TX_ORIGIN)) >>> 24;
+function streamAt(world: usize, side: usize, position: u32): usize {
+  const place = position + (load<u32>(side, Z.SIDE_TX_ORIGIN) >>> 20);
+  return <usize>load<u32>(world, Z.WORLD_STREAM) + (place & (Z.STREAM_PERIOD - 1));
 }
 
 /** Writes `length` bytes of what `side` sends, from `position` on. */
-export function fillStream(side: usize, position: u32, at: usize, length: u32): void {
-  for (let i: u32 = 0; i < length; i++) store<u8>(at + i, <u8>streamByte(side, position + i));
+// @ts-ignore: decorator
+@inline
+export function fillStream(
+  world: usize, side: usize, position: u32, at: usize, length: u32,
+): void {
+  copyBytes(at, streamAt(world, side, position), length);
+}
+
+/** Compares `length` bytes with what `side` sends from `position` on; false after a fault. */
+export function checkStream(
+  world: usize, side: usize, position: u32, at: usize, length: u32, fault: Z.FuzzFault,
+): bool {
+  const from = streamAt(world, side, position);
+  let i: u32 = 0;
+  while (i + 8 <= length && load<u64>(at + i) == load<u64>(from + i)) i += 8;
+  while (i < length && load<u8>(at + i) == load<u8>(from + i)) i++;
+  if (i == length) return true;
+  fail(world, fault, position + i, load<u8>(from + i), load<u8>(at + i));
+  return false;
 }

@@ -12,8 +12,6 @@ export const WORLD_DETAIL: u32 = 12; // 3 x u32
 export const WORLD_STEPS: u32 = 24; // u32
 /** Not 0: somebody beside the two applications took part, so that bytes may be missing. */
 export const WORLD_FORGED: u32 = 28; // u32
-/** Frames that found all slots taken. */
-export const WORLD_LOST: u32 = 32; // u32
 export const WORLD_SIDES: u32 = 64; // 2 x SIDE_SIZE
 export const SIDE_SIZE: u32 = 256;
 export const WORLD_SIZE: u32 = 576; // WORLD_SIDES + 2 x SIDE_SIZE
@@ -24,6 +22,7 @@ export const WORLD_STREAM_CHECKED: u32 = 584; // u32: bytes compared so far
 /** Where frames that the input makes up are written: SCRATCH_BYTES; host writes. */
 export const WORLD_SCRATCH: u32 = 588; // u32
 export const SCRATCH_BYTES: u32 = 1024;
+export const WORLD_STREAM: u32 = 592; // u32: address of STREAM_TABLE bytes; host writes
 export const WORLD_RANGES: u32 = 640; // RANGES_MAX x {address u32, bytes u32}; host writes
 export const RANGES_MAX: u32 = 24;
 export const WORLD_GUARDS: u32 = 832; // GUARDS_MAX x u32, 0 ends; host writes
@@ -99,6 +98,9 @@ export const enum FuzzFault {
   /** An honest context was told of an error, or fenced (D rows). */
   Honest = 16,
 }
-/** The first byte of an input: which prepared state; with DRAIN both ends then finish. */
+/** The first byte of an input: which prepared state; with all bits of DRAIN both ends finish. */
 export const INPUT_STATE_MASK: u32 = 31;
-export const INPUT_DRAIN: u32 = 128;
+export const INPUT_DRAIN: u32 = 224;
+/** Either stream is STREAM_PERIOD bytes again and again, from its own place in them. */
+export const STREAM_PERIOD: u32 = 8192;
+export const STREAM_TABLE: u32 = 9216; // STREAM_PERIOD, and the first 1,024 bytes once more

@@ -14,6 +14,7 @@ import { SOCKET_TX_BYTES, SOCKET_TX_FREE } from "../../../bindings/abi/socket.ts
 import { WHEEL_HEADS } from "../../../bindings/abi/timer.ts";
 import { CoreGroup, createCore, type Core } from "../../../bindings/core.ts";
 import { PAGE, type Layout, type LayoutOptions } from "../../../bindings/layout.ts";
+import { streamByte } from "../../support/frames.ts";
 import { RawCore, type FlowFields } from "../../support/raw-core.ts";
 import { STATES, type LiveState } from "./states.ts";
 
@@ -71,7 +72,7 @@ export class LiveWorld {
     const { memory } = group;
     this.memory = memory;
     this.world = memory.buffer.byteLength;
-    const record = Z.WORLD_TOTAL + 2 * SLOTS + Z.SCRATCH_BYTES;
+    const record = Z.WORLD_TOTAL + 2 * SLOTS + Z.SCRATCH_BYTES + Z.STREAM_TABLE;
     const images = (STATES.length + 1) * MUTABLE_MAX;
     memory.grow(Math.ceil((record + INPUT_MAX + extra + images) / PAGE));
     this.cores = [
@@ -104,6 +105,11 @@ export class LiveWorld {
     const slots = this.world + Z.WORLD_TOTAL;
     const ranges: [number, number][] = [[this.world, Z.WORLD_SIZE], [slots, 2 * SLOTS]];
     this.#put(this.world + Z.WORLD_SCRATCH, slots + 2 * SLOTS);
+    const stream = slots + 2 * SLOTS + Z.SCRATCH_BYTES;
+    this.#put(this.world + Z.WORLD_STREAM, stream);
+    for (let i = 0; i < Z.STREAM_TABLE; i += 1) {
+      this.#bytes[stream + i] = streamByte(i % Z.STREAM_PERIOD);
+    }
     const guards: number[] = [];
     this.cores.forEach(({ map }, index) => {
       const side = this.#side(index);
