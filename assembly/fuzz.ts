@@ -32,33 +32,41 @@ export function operations(world: usize, input: usize, length: u32): void {
   for (let i: u32 = 0; i < OPERATIONS_MAX && hasInput(world) && !isSpent(world); i++) operate(world);
 }
 
-/** The class of a count as a bit: 1, 2, 3, 4, 8, 16, 32 and 128 times or more. */
+/** Classes of 16 counts, a bit each: 1, 2, 3, 4, 8, 16, 32 and 128 times or more. */
 // @ts-ignore: decorator
 @inline
-function classOf(count: u32): u32 {
-  if (count < 4) return 1 << (count - 1);
-  if (count < 8) return 8;
-  return count < 16 ? 16 : count < 32 ? 32 : count < 128 ? 64 : 128;
+function classesOf(counts: v128): v128 {
+  let classes = v128.and(i8x16.ge_u(counts, i8x16.splat(1)), i8x16.splat(1));
+  classes = i8x16.max_u(classes, atLeast(counts, 2, 2));
+  classes = i8x16.max_u(classes, atLeast(counts, 3, 4));
+  classes = i8x16.max_u(classes, atLeast(counts, 4, 8));
+  classes = i8x16.max_u(classes, atLeast(counts, 8, 16));
+  classes = i8x16.max_u(classes, atLeast(counts, 16, 32));
+  classes = i8x16.max_u(classes, atLeast(counts, 32, 64));
+  return i8x16.max_u(classes, atLeast(counts, 128, 128));
+}
+
+// @ts-ignore: decorator
+@inline
+function atLeast(counts: v128, least: u8, bit: u8): v128 {
+  return v128.and(i8x16.ge_u(counts, i8x16.splat(least)), i8x16.splat(bit));
 }
 
 /**
- * Looks at `length` edge counters (a multiple of 8) and clears them: 2 when an edge was taken that
- * `seen` does not know, 1 when only a class of its count is new, else 0. `seen` then knows them.
+ * Looks at `length` edge counters (a multiple of 16) and clears them: 1 when an edge was taken that
+ * `seen` does not know, or so often first, else 0. `seen` then knows.
  */
 export function novel(counters: usize, seen: usize, length: u32): u32 {
-  let result: u32 = 0;
-  for (let at: u32 = 0; at < length; at += 8) {
-    if (load<u64>(counters + at) == 0) continue;
-    for (let i = at; i < at + 8; i++) {
-      const count: u32 = load<u8>(counters + i);
-      if (count == 0) continue;
-      const before: u32 = load<u8>(seen + i);
-      const after = before | classOf(count);
-      if (after == before) continue;
-      store<u8>(seen + i, <u8>after);
-      result = max(result, before == 0 ? 2 : 1);
-    }
-    store<u64>(counters + at, 0);
+  let found: u32 = 0;
+  for (let at: u32 = 0; at < length; at += 16) {
+    const counts = v128.load(counters + at);
+    if (!v128.any_true(counts)) continue;
+    v128.store(counters + at, i64x2.splat(0));
+    const known = v128.load(seen + at);
+    const all = v128.or(known, classesOf(counts));
+    if (!v128.any_true(v128.xor(known, all))) continue;
+    v128.store(seen + at, all);
+    found = 1;
   }
-  return result;
+  return found;
 }

@@ -42,10 +42,12 @@ export function drain(world: usize): void {
   for (let i: u32 = 0; i < ROUNDS_MAX && !isSpent(world); i++) {
     exchange(world, first, 16);
     exchange(world, second, 16);
+    const before = load<u32>(first, Z.SIDE_RECEIVED) + load<u32>(second, Z.SIDE_RECEIVED);
     read(world, first, 1024);
     read(world, second, 1024);
     if (isThrough(world, first) && isThrough(world, second)) return;
-    if (!advanceToDeadline(world)) break;
+    const after = load<u32>(first, Z.SIDE_RECEIVED) + load<u32>(second, Z.SIDE_RECEIVED);
+    if (before == after && !advanceToDeadline(world)) break;
   }
   if (load<u32>(world, Z.WORLD_FORGED) != 0 || isSpent(world)) return;
   const side = isThrough(world, first) ? second : first;

@@ -12,7 +12,7 @@ export const COUNTERS_MAX = 28672;
 
 export interface Counted {
   readonly binary: Uint8Array<ArrayBuffer>;
-  /** Counters in use, rounded up to a multiple of 8. */
+  /** Counters in use, rounded up to a multiple of 16. */
   readonly edges: number;
 }
 
@@ -78,7 +78,7 @@ export function countEdges(binary: Uint8Array): Counted {
   if (edges > COUNTERS_MAX) {
     throw new Error(`countEdges: expected at most ${COUNTERS_MAX} edges, got ${edges}`);
   }
-  return { binary: writer.taken(), edges: (edges + 7) & ~7 };
+  return { binary: writer.taken(), edges: (edges + 15) & ~15 };
 }
 
 /** Which class a count is of: 1, 2, 3, 4, 8, 16, 32 and 128 times or more; a bit each. */

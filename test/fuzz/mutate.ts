@@ -4,41 +4,74 @@
  */
 import type { Random } from "../support/random.ts";
 
+const TIMES = [1, 1, 2, 2, 3, 4, 6, 8];
 const BYTES = [0, 1, 2, 7, 16, 17, 18, 30, 32, 64, 127, 128, 144, 146, 158, 255];
 
-type Change = (random: Random, bytes: number[], other: Uint8Array) => void;
+/** Bytes that are worked on: their first `length` count. */
+class Draft {
+  readonly bytes: Uint8Array;
+  length = 0;
+
+  constructor(most: number) {
+    this.bytes = new Uint8Array(most);
+  }
+
+  /** Puts bytes in at a place; what no longer fits falls off the end. */
+  insert(at: number, what: Uint8Array): void {
+    const room = this.bytes.length;
+    const count = Math.min(what.length, room - at);
+    const end = Math.min(this.length, room - count);
+    if (end > at) this.bytes.copyWithin(at + count, at, end);
+    this.bytes.set(what.length === count ? what : what.subarray(0, count), at);
+    this.length = Math.min(this.length + count, room);
+  }
+
+  remove(at: number, count: number): void {
+    const end = Math.min(at + count, this.length);
+    this.bytes.copyWithin(at, end, this.length);
+    this.length -= end - at;
+  }
+}
+
+type Change = (random: Random, draft: Draft, other: Uint8Array) => void;
+
+/** Bytes of `from`, at most so many. */
+function some(random: Random, from: Uint8Array, most: number): Uint8Array {
+  const at = random.below(from.length);
+  return from.slice(at, at + random.between(1, most));
+}
 
 const CHANGES: readonly Change[] = [
-  (r, b) => b.splice(r.below(b.length), 1, r.below(256)),
-  (r, b) => b.splice(r.below(b.length), 1, r.pick(BYTES)),
-  (r, b) => {
-    const at = r.below(b.length);
-    b[at] = (b[at] as number) ^ (1 << r.below(8));
+  (r, { bytes, length }) => {
+    bytes[r.below(length)] = r.below(256);
   },
-  (r, b) => {
-    const at = r.below(b.length);
-    b[at] = ((b[at] as number) + r.between(-8, 8)) & 255;
+  (r, { bytes, length }) => {
+    bytes[r.below(length)] = r.pick(BYTES);
   },
-  (r, b) => b.splice(r.below(b.length + 1), 0, r.below(256)),
-  (r, b) => b.splice(r.below(b.length + 1), 0, r.pick(BYTES), r.below(256)),
-  (r, b) => b.splice(r.below(b.length), r.between(1, 4)),
+  (r, { bytes, length }) => {
+    const at = r.below(length);
+    bytes[at] = (bytes[at] as number) ^ (1 << r.below(8));
+  },
+  (r, { bytes, length }) => {
+    const at = r.below(length);
+    bytes[at] = (bytes[at] as number) + r.between(-8, 8);
+  },
+  (r, draft) => draft.insert(r.below(draft.length), Uint8Array.of(r.below(256))),
+  (r, draft) => draft.insert(r.below(draft.length), Uint8Array.of(r.pick(BYTES), r.below(256))),
+  (r, draft) => draft.remove(r.below(draft.length), r.between(1, 4)),
   // Some of it again, elsewhere.
-  (r, b) => {
-    const from = r.below(b.length);
-    b.splice(r.below(b.length + 1), 0, ...b.slice(from, from + r.between(1, 12)));
-  },
+  (r, draft) =>
+    draft.insert(r.below(draft.length), some(r, draft.bytes.subarray(0, draft.length), 12)),
   // Some of another input.
-  (r, b, other) => {
-    const from = r.below(other.length);
-    b.splice(r.below(b.length + 1), 0, ...other.subarray(from, from + r.between(1, 16)));
-  },
-  (r, b, other) => {
-    const at = r.below(b.length);
-    b.splice(at, b.length - at, ...other.subarray(Math.min(at, other.length)));
+  (r, draft, other) => draft.insert(r.below(draft.length), some(r, other, 16)),
+  (r, draft, other) => {
+    const at = r.below(draft.length);
+    draft.remove(at, draft.length);
+    draft.insert(at, other.subarray(Math.min(at, other.length)));
   },
 ];
 
-/** A changed copy, 1 to `most` bytes; `keep` bytes at the start stay as they are. */
+/** A changed copy, 1 to `most` bytes; the first `keep` bytes stay as they are. */
 export function mutate(
   random: Random,
   input: Uint8Array,
@@ -46,12 +79,16 @@ export function mutate(
   most: number,
   keep = 0,
 ): Uint8Array {
-  const bytes = [...input.subarray(keep)];
-  for (let i = random.pick([1, 1, 2, 2, 3, 4, 6, 8]); i > 0; i -= 1) {
-    if (bytes.length === 0) bytes.push(random.below(256));
-    random.pick(CHANGES)(random, bytes, other);
+  const draft = new Draft(most - keep);
+  draft.insert(0, input.subarray(keep));
+  for (let i = random.pick(TIMES); i > 0; i -= 1) {
+    if (draft.length === 0) draft.insert(0, Uint8Array.of(random.below(256)));
+    random.pick(CHANGES)(random, draft, other);
   }
-  return Uint8Array.from([...input.subarray(0, keep), ...bytes].slice(0, most));
+  const result = new Uint8Array(keep + Math.max(1, draft.length));
+  result.set(input.subarray(0, keep));
+  result.set(draft.bytes.subarray(0, draft.length), keep);
+  return result;
 }
 
 /**

@@ -24,7 +24,7 @@ export const LIVE_LAYOUT: Partial<LayoutOptions> = {
   contexts: 2,
   queueDescriptors: 8,
   chunkBytes: 256,
-  payloadBytes: 7168,
+  payloadBytes: 6400,
   frameBytes: 576,
   bufferBytes: 1024,
 };
@@ -132,7 +132,11 @@ export class LiveWorld {
     guards.forEach((guard, i) => {
       this.#put(this.world + Z.WORLD_GUARDS + 4 * i, guard);
     });
-    return ranges.reduce((sum, [, bytes]) => sum + bytes, 0);
+    const bytes = ranges.reduce((sum, [, length]) => sum + length, 0);
+    if (bytes > MUTABLE_MAX) {
+      throw new Error(`live: expected at most ${MUTABLE_MAX} mutable bytes, got ${bytes}`);
+    }
+    return bytes;
   }
 
   /** Images of all states, from `first` on. */

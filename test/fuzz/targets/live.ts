@@ -37,7 +37,7 @@ const FAULTS: Readonly<Record<number, string>> = {
 
 const FRESH_BYTES = 24;
 const MUTANT_BYTES = 32;
-const DRAIN_ONE_IN = 32;
+const DRAIN_ONE_IN = 64;
 const CORPUS_MAX = 6000;
 /** Every so many cases the memory is compared with what it must be. */
 const STABLE_EVERY = 8192;
