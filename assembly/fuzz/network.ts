@@ -162,15 +162,30 @@ export function cutFrame(world: usize, side: usize, length: u32, honest: bool): 
   fixChecksums(frame, kept);
 }
 
-/** Changes one byte of the oldest frame; with `honest` payload and checksums fit again. */
-export function changeFrame(world: usize, side: usize, at: u32, value: u32, honest: bool): void {
+/** True when both checksums are right as the header has the lengths. */
+function isSound(frame: usize, length: u32): bool {
+  if (length < ETHERNET_SIZE + IPV4_SIZE + TCP_SIZE) return false;
+  const ip = frame + ETHERNET_SIZE;
+  const total = load16be(ip, IPV4_TOTAL_LENGTH);
+  if (total < IPV4_SIZE + TCP_SIZE || total > length - ETHERNET_SIZE) return false;
+  return headerSum(ip) == 0xffff && segmentSum(ip, total - IPV4_SIZE) == 0xffff;
+}
+
+/**
+ * Changes one byte of the oldest frame; with `honest` payload and checksums fit again. True when
+ * they fit in the end: what was changed more than once may have kept its sum (RFC 1071).
+ */
+export function changeFrame(
+  world: usize, side: usize, at: u32, value: u32, honest: bool,
+): bool {
   const slot = slotAt(side, 0);
   const frame = frameOf(side, slot);
   const length = lengthOf(side, slot);
-  if (length == 0) return;
+  if (length == 0) return false;
   const place = frame + at % length;
   store<u8>(place, load<u8>(place) ^ <u8>value);
-  if (!honest) return;
+  if (!honest && !isSound(frame, length)) return false;
   fixPayload(world, side, frame, length);
   fixChecksums(frame, length);
+  return true;
 }

@@ -137,11 +137,13 @@ function disturb(world: usize, side: usize, operation: u32): void {
     case 2: delayFrame(side, argument & 15); break;
     case 3: dropFrame(side, argument % queued(side)); break;
     case 4: {
-      changeFrame(world, side, argument, nextByte(world), true);
-      forge(world);
+      if (changeFrame(world, side, argument, nextByte(world), true)) forge(world);
       break;
     }
-    case 5: changeFrame(world, side, argument * 3, nextByte(world), false); break;
+    case 5: {
+      if (changeFrame(world, side, argument * 3, nextByte(world), false)) forge(world);
+      break;
+    }
     default: {
       cutFrame(world, side, argument * 2, (argument & 1) == 0);
       if ((argument & 1) == 0) forge(world);

@@ -26,6 +26,8 @@ interface Arguments {
 interface Report {
   readonly executions: number;
   readonly seconds: number;
+  /** Of the processor: on a machine with other work, how fast it is by itself. */
+  readonly cpuSeconds: number;
   readonly coverage: ReadonlyMap<string, number>;
   readonly disagreement?: Disagreement;
   /** Lines of the corpus file, when it was written. */
@@ -129,12 +131,15 @@ function fuzz(args: Arguments): Report {
   const session = args.target.start(build);
   if (build.edges > 0) session.learn?.(readCorpus(args.target).map(({ input }) => input));
   const start = process.hrtime.bigint();
+  const before = process.cpuUsage();
   const found = search(session, args);
   const seconds = Number(process.hrtime.bigint() - start) / 1e9;
+  const { user, system } = process.cpuUsage(before);
+  const cpuSeconds = (user + system) / 1e6;
   const kept = args.minimise
     ? writeCorpus(args.target, build, session.corpus?.() ?? [])
     : undefined;
-  return { ...found, seconds, coverage: session.coverage(), kept };
+  return { ...found, seconds, cpuSeconds, coverage: session.coverage(), kept };
 }
 
 function replayLine(args: Arguments, report: Report): string {
@@ -148,10 +153,19 @@ function replayLine(args: Arguments, report: Report): string {
   return `npm run fuzz -- ${args.target.name} ${how}${build}`;
 }
 
+function ratesOf(report: Report): { perSecond: number; perCpuSecond: number } {
+  const { executions, seconds, cpuSeconds } = report;
+  return {
+    perSecond: Math.round(executions / seconds),
+    perCpuSecond: Math.round(executions / cpuSeconds),
+  };
+}
+
 function printText(args: Arguments, report: Report): void {
-  const rate = Math.round(report.executions / report.seconds);
   console.log(`fuzz ${args.target.name} seed ${args.seed} on ${args.datapath}`);
-  console.log(`${report.executions} executions, ${rate} per second`);
+  const { perSecond, perCpuSecond } = ratesOf(report);
+  const rates = `${perSecond} per second, ${perCpuSecond} per second of processor time`;
+  console.log(`${report.executions} executions, ${rates}`);
   const reached = [...report.coverage.values()].filter((times) => times > 0).length;
   console.log(`coverage ${reached} of ${report.coverage.size}`);
   for (const [name, times] of report.coverage) console.log(`  ${name.padEnd(18)} ${times}`);
@@ -162,11 +176,13 @@ function printText(args: Arguments, report: Report): void {
 }
 
 function printJson(args: Arguments, report: Report): void {
+  const { perSecond, perCpuSecond } = ratesOf(report);
   const line = {
     target: args.target.name,
     seed: args.seed,
     executions: report.executions,
-    executionsPerSecond: Math.round(report.executions / report.seconds),
+    executionsPerSecond: perSecond,
+    executionsPerCpuSecond: perCpuSecond,
     coverage: Object.fromEntries(report.coverage),
     ok: report.disagreement === undefined,
     ...(report.disagreement && {

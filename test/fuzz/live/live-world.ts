@@ -63,8 +63,10 @@ export class LiveWorld {
   readonly mutable: number;
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
-  readonly #input: number;
-  readonly #images: number[] = [];
+  /** Address of an input, INPUT_MAX bytes. */
+  readonly input: number;
+  /** Address of the first state's image; they are MUTABLE_MAX bytes apart. */
+  readonly images: number;
 
   /** Throws Error when a state's own operations end in a fault. */
   constructor(module: WebAssembly.Module, harness: WebAssembly.Module, extra = 0) {
@@ -82,9 +84,10 @@ export class LiveWorld {
     this.#bytes = new Uint8Array(memory.buffer);
     this.#view = new DataView(memory.buffer);
     this.harness = instantiate(harness, memory, group);
-    this.#input = this.world + record;
-    this.extra = this.#input + INPUT_MAX;
+    this.input = this.world + record;
+    this.extra = this.input + INPUT_MAX;
     this.mutable = this.#layOut();
+    this.images = this.extra + extra + MUTABLE_MAX;
     this.#prepare(this.extra + extra);
   }
 
@@ -145,15 +148,13 @@ export class LiveWorld {
     STATES.forEach((state, index) => {
       this.harness.restore(this.world, first);
       this.#establish(state);
-      this.#bytes.set([0, ...state.operations], this.#input);
-      this.harness.operations(this.world, this.#input, state.operations.length + 1);
+      this.#bytes.set([0, ...state.operations], this.input);
+      this.harness.operations(this.world, this.input, state.operations.length + 1);
       const { fault, detail } = this.#fault();
       if (fault !== Z.FuzzFault.None) {
         throw new Error(`live: expected state ${state.name} to be sound, got ${fault} ${detail}`);
       }
-      const image = first + (index + 1) * MUTABLE_MAX;
-      this.harness.save(this.world, image);
-      this.#images.push(image);
+      this.harness.save(this.world, this.images + index * MUTABLE_MAX);
     });
   }
 
@@ -207,16 +208,16 @@ export class LiveWorld {
   /** Puts the state of an input back; its image's number. */
   restore(input: Uint8Array): number {
     const state = ((input[0] ?? 0) & Z.INPUT_STATE_MASK) % STATES.length;
-    this.harness.restore(this.world, this.#images[state] as number);
+    this.harness.restore(this.world, this.images + state * MUTABLE_MAX);
     return state;
   }
 
   /** One case: 0, or the fault's number; what is left stays to be looked at. Throws on a trap. */
   run(input: Uint8Array): number {
     const length = Math.min(input.length, INPUT_MAX);
-    this.#bytes.set(length === input.length ? input : input.subarray(0, length), this.#input);
+    this.#bytes.set(length === input.length ? input : input.subarray(0, length), this.input);
     this.restore(input);
-    return this.harness.runCase(this.world, this.#input, length);
+    return this.harness.runCase(this.world, this.input, length);
   }
 
   /** The last case's verdict. */
