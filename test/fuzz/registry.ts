@@ -5,6 +5,7 @@
 import type { Core } from "../../bindings/core.ts";
 import type { LayoutOptions } from "../../bindings/layout.ts";
 import type { Random } from "../support/random.ts";
+import { hostTarget } from "./targets/host.ts";
 import { liveTarget } from "./targets/live.ts";
 import { optionsTarget } from "./targets/options.ts";
 import { parseTarget } from "./targets/parse.ts";
@@ -50,7 +51,7 @@ export interface FuzzTarget {
   start(build: FuzzBuild): FuzzSession;
 }
 
-export const TARGETS: readonly FuzzTarget[] = [parseTarget, liveTarget, optionsTarget];
+export const TARGETS: readonly FuzzTarget[] = [parseTarget, liveTarget, hostTarget, optionsTarget];
 
 export function findTarget(name: string): FuzzTarget | undefined {
   return TARGETS.find((target) => target.name === name);
