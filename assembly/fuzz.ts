@@ -16,7 +16,7 @@ export { restore, save };
 /** Operations of one case at most. */
 const OPERATIONS_MAX: u32 = 256;
 
-/** Runs the input from `input` on, `length` bytes, over a world in its prepared state: FuzzFault. */
+/** Runs the input at `input`, `length` bytes, over a world in its prepared state: FuzzFault. */
 export function runCase(world: usize, input: usize, length: u32): u32 {
   operations(world, input, length);
   if ((load<u8>(input) & Z.INPUT_DRAIN) == Z.INPUT_DRAIN) drain(world);
@@ -29,7 +29,8 @@ export function operations(world: usize, input: usize, length: u32): void {
   store<u32>(world, <u32>input, Z.WORLD_INPUT);
   store<u32>(world, <u32>input + length, Z.WORLD_END);
   nextByte(world);
-  for (let i: u32 = 0; i < OPERATIONS_MAX && hasInput(world) && !isSpent(world); i++) operate(world);
+  let left = OPERATIONS_MAX;
+  for (; left != 0 && hasInput(world) && !isSpent(world); left--) operate(world);
 }
 
 /** Classes of 16 counts, a bit each: 1, 2, 3, 4, 8, 16, 32 and 128 times or more. */

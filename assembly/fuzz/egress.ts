@@ -80,7 +80,8 @@ export function takeEgress(world: usize, side: usize): void {
   let entry = <usize>load<u32>(core, M.CORE_EGRESS_TABLE);
   for (let i: u32 = 0; i < count; i++) {
     const frame = span + load<u32>(entry, D.FRAME_OFFSET);
-    leave(world, side, frame, load<u32>(entry, D.FRAME_LENGTH), load<u32>(entry, D.FRAME_CONNECTION));
+    const length = load<u32>(entry, D.FRAME_LENGTH);
+    leave(world, side, frame, length, load<u32>(entry, D.FRAME_CONNECTION));
     entry += D.FRAME_SIZE;
   }
   store<u32>(side, load<u32>(side, Z.SIDE_FRAMES_OUT) + count, Z.SIDE_FRAMES_OUT);

@@ -125,10 +125,16 @@ function freeSlot(side: usize): u32 {
   return ctz<u32>(~taken);
 }
 
+// @ts-ignore: decorator
+@inline
+function closeUp(side: usize, place: u32): void {
+  store<u8>(side + place, load<u8>(side + place + 1, Z.SIDE_ORDER), Z.SIDE_ORDER);
+}
+
 /** Takes the frame at `place` out; the order of the others stays. */
 export function dropFrame(side: usize, place: u32): void {
   const last = queued(side) - 1;
-  for (let i = place; i < last; i++) store<u8>(side + i, load<u8>(side + i + 1, Z.SIDE_ORDER), Z.SIDE_ORDER);
+  for (let i = place; i < last; i++) closeUp(side, i);
   store<u32>(side, last, Z.SIDE_QUEUED);
 }
 
@@ -136,7 +142,7 @@ export function dropFrame(side: usize, place: u32): void {
 export function delayFrame(side: usize, places: u32): void {
   const most = min(places, queued(side) - 1);
   const slot = slotAt(side, 0);
-  for (let i: u32 = 0; i < most; i++) store<u8>(side + i, load<u8>(side + i + 1, Z.SIDE_ORDER), Z.SIDE_ORDER);
+  for (let i: u32 = 0; i < most; i++) closeUp(side, i);
   store<u8>(side + most, <u8>slot, Z.SIDE_ORDER);
 }
 

@@ -96,10 +96,18 @@ function control(world: usize, side: usize): void {
     case 1: command(side, LINKED, D.AtxOpcode.Probe, number >>> 7, 0); break;
     case 2: command(side, LINKED, D.AtxOpcode.KeepAlive, 0, 0); break;
     case 3: command(side, LINKED, D.AtxOpcode.Acknowledge, 0, 0); break;
-    case 4: command(side, LINKED, D.AtxOpcode.SetInterval, nextNumber(world), nextByte(world)); break;
+    case 4: {
+      const interval = nextNumber(world);
+      command(side, LINKED, D.AtxOpcode.SetInterval, interval, nextByte(world));
+      break;
+    }
     case 5: command(side, LINKED, D.AtxOpcode.SetFlags, nextHalf(world) & FLAGS, 0); break;
     case 6: command(side, LINKED, D.AtxOpcode.SetFlags, 0, FLAGS); break;
-    case 7: command(side, LINKED, D.AtxOpcode.SetWindow, nextNumber(world), nextNumber(world)); break;
+    case 7: {
+      const window = nextNumber(world);
+      command(side, LINKED, D.AtxOpcode.SetWindow, window, nextNumber(world));
+      break;
+    }
     case 8: command(side, LINKED, D.AtxOpcode.SetMss, MSS_MIN + nextByte(world) % 152, 0); break;
     case 9: command(side, LINKED, D.AtxOpcode.SetAlgorithm, nextByte(world), 0); break;
     case 10: command(side, LINKED, D.AtxOpcode.Retransmit, 0, 0); break;

@@ -19,7 +19,7 @@ const ROUNDS_MAX: u32 = 120;
 /** Everything that was appended was read, unless somebody does not read. */
 function isThrough(world: usize, side: usize): bool {
   const peer = peerOf(world, side);
-  if (((load<u32>(side, Z.SIDE_STATE) | load<u32>(peer, Z.SIDE_STATE)) & Z.SIDE_GONE) != 0) return true;
+  if (isGone(side) || isGone(peer)) return true;
   if ((load<u32>(side, Z.SIDE_STATE) & Z.SIDE_DEAF) != 0) return true;
   return load<u32>(side, Z.SIDE_RECEIVED) == load<u32>(peer, Z.SIDE_SENT);
 }
@@ -67,7 +67,9 @@ function checkIntervals(world: usize, side: usize): void {
   for (let i: u32 = 0; i < count; i++) {
     const start = load<u32>(r + i * 8, F.RECOVERY_INTERVALS) - next;
     const end = load<u32>(r + i * 8 + 4, F.RECOVERY_INTERVALS) - next;
-    if (start == 0 || start >= end || end > room) fail(world, Z.FuzzFault.Interval, start, end, room);
+    if (start == 0 || start >= end || end > room) {
+      fail(world, Z.FuzzFault.Interval, start, end, room);
+    }
     for (let j: u32 = 0; j < i; j++) {
       const other = load<u32>(r + j * 8, F.RECOVERY_INTERVALS) - next;
       const last = load<u32>(r + j * 8 + 4, F.RECOVERY_INTERVALS) - next;

@@ -109,7 +109,10 @@ function hex(text: string | undefined): Uint8Array {
 }
 
 /** Groups of inputs until there are enough, none is left, or one disagrees. */
-function search(session: FuzzSession, args: Arguments): Pick<Report, "executions" | "disagreement"> {
+function search(
+  session: FuzzSession,
+  args: Arguments,
+): Pick<Report, "executions" | "disagreement"> {
   if (args.replay !== undefined) {
     return { executions: 1, disagreement: session.check([args.replay]) };
   }

@@ -183,7 +183,8 @@ export class HostCase {
     const ok = typeof result !== "number" || result >= 0;
     const key = `${name} ${ok ? "ok" : "errno"}`;
     this.#called.set(key, (this.#called.get(key) ?? 0) + 1);
-    if (typeof result !== "number") return result === undefined ? `${name} gave nothing` : undefined;
+    if (typeof result !== "number")
+      return result === undefined ? `${name} gave nothing` : undefined;
     const opens = ["socket", "accept", "epollCreate"].includes(name);
     if (opens && result >= 0) this.#fds.push(result);
     if (Number.isInteger(result) && (result >= 0 || KNOWN.has(-result))) return undefined;

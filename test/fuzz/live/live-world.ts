@@ -7,7 +7,12 @@ import { Counter } from "../../../bindings/abi/counters.ts";
 import { CAROUSEL_QUEUES, QUEUE_SIZE, QUEUE_SLOTS } from "../../../bindings/abi/carousel.ts";
 import * as Z from "../../../bindings/abi/fuzz.ts";
 import * as M from "../../../bindings/abi/memory-map.ts";
-import { LIBTOE_READY, LIBTOE_SIZE, SOCKET_OPEN, SOCKET_OWNER } from "../../../bindings/abi/socket.ts";
+import {
+  LIBTOE_READY,
+  LIBTOE_SIZE,
+  SOCKET_OPEN,
+  SOCKET_OWNER,
+} from "../../../bindings/abi/socket.ts";
 import { SOCKET_GENERATION, SOCKET_RX_THRESHOLD } from "../../../bindings/abi/socket.ts";
 import { SOCKET_SENDABLE, SOCKET_SIZE, SOCKET_STATE } from "../../../bindings/abi/socket.ts";
 import { SOCKET_TX_BYTES, SOCKET_TX_FREE } from "../../../bindings/abi/socket.ts";
@@ -106,7 +111,10 @@ export class LiveWorld {
   /** What the host writes once; the bytes of an image. */
   #layOut(): number {
     const slots = this.world + Z.WORLD_TOTAL;
-    const ranges: [number, number][] = [[this.world, Z.WORLD_SIZE], [slots, 2 * SLOTS]];
+    const ranges: [number, number][] = [
+      [this.world, Z.WORLD_SIZE],
+      [slots, 2 * SLOTS],
+    ];
     this.#put(this.world + Z.WORLD_SCRATCH, slots + 2 * SLOTS);
     const stream = slots + 2 * SLOTS + Z.SCRATCH_BYTES;
     this.#put(this.world + Z.WORLD_STREAM, stream);
