@@ -103,6 +103,12 @@ class Reader {
   }
 }
 
+/** An argument for a message; a detached buffer has no text of its own. */
+function spelled(word: unknown): string {
+  if (word instanceof Uint8Array) return `${word.length} bytes`;
+  return typeof word === "object" ? JSON.stringify(word) : String(word);
+}
+
 /** A call's arguments are whatever the input says: no type holds here. */
 type Call = (...words: unknown[]) => unknown;
 
@@ -178,7 +184,7 @@ export class HostCase {
     try {
       result = (toe[name] as Call).apply(toe, words);
     } catch (error) {
-      return `${name}(${words.map(String).join(", ")}) threw ${String(error)}`;
+      return `${name}(${words.map(spelled).join(", ")}) threw ${String(error)}`;
     }
     const ok = typeof result !== "number" || result >= 0;
     const key = `${name} ${ok ? "ok" : "errno"}`;
