@@ -72,15 +72,19 @@ class LiveSession implements FuzzSession {
   }
 
   #next(random: Random): Uint8Array {
+    const input = this.#draft(random);
+    // To finish costs many steps: some cases do, whatever the corpus prefers.
+    const state = (input[0] as number) & INPUT_STATE_MASK;
+    input[0] = random.oneIn(DRAIN_ONE_IN) ? state | INPUT_DRAIN : state;
+    return input;
+  }
+
+  #draft(random: Random): Uint8Array {
     if (this.#corpus.length === 0 || random.oneIn(8)) {
       return random.bytes(random.between(2, FRESH_BYTES));
     }
     const input = random.pick(this.#corpus);
-    const mutant = mutate(random, input, random.pick(this.#corpus), MUTANT_BYTES);
-    // To finish costs many steps: some cases do, whatever the corpus prefers.
-    const state = (mutant[0] as number) & INPUT_STATE_MASK;
-    mutant[0] = random.oneIn(DRAIN_ONE_IN) ? state | INPUT_DRAIN : state;
-    return mutant;
+    return mutate(random, input, random.pick(this.#corpus), MUTANT_BYTES);
   }
 
   check(inputs: readonly Uint8Array[]): Disagreement | undefined {
