@@ -6,7 +6,6 @@
 import { store16be, store32be } from "../base/bytes.ts";
 import { ETHER_TYPE_IPV4, ETHERNET_SIZE, ETHERNET_TYPE } from "../../bindings/abi/ethernet.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
-import * as Z from "../../bindings/abi/fuzz.ts";
 import * as I from "../../bindings/abi/ip.ts";
 import * as M from "../../bindings/abi/memory-map.ts";
 import * as T from "../../bindings/abi/tcp.ts";

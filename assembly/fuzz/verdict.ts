@@ -8,7 +8,7 @@ import * as D from "../../bindings/abi/descriptor.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
 import * as Z from "../../bindings/abi/fuzz.ts";
 import * as M from "../../bindings/abi/memory-map.ts";
-import { forget, unbind } from "./core-imports.ts";
+import { unbind } from "./core-imports.ts";
 import { advanceToDeadline, read, send } from "./operations.ts";
 import { close, command, counterOf, exchange, isSpent, step } from "./step.ts";
 import { coreOf, fail, HOSTILE, isGone, linkedOf, LINKED, peerOf, sideOf } from "./world.ts";

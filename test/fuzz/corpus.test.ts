@@ -11,7 +11,6 @@ import { loadBuild } from "./load-build.ts";
 import { TARGETS } from "./registry.ts";
 
 const GROUP = 64;
-const SHORT_RUN = 20000;
 
 /** The builds under test have no counters: what is replayed is what users get. */
 const build = loadBuild(dataPathUnderTest(), {
@@ -50,7 +49,7 @@ for (const target of TARGETS) {
     const seed = seedOf(20260101);
     const random = new Random(seed);
     const session = target.start(build);
-    for (let done = 0; done < SHORT_RUN; done += GROUP) {
+    for (let done = 0; done < target.shortRun; done += GROUP) {
       const found = session.check(session.generate(random, GROUP));
       expect(found?.message, `seed ${seed}, after ${done}`).toBeUndefined();
     }

@@ -48,6 +48,8 @@ export interface FuzzTarget {
   readonly required: number;
   /** True when a burst of inputs must be of one set-up, that of their first byte. */
   readonly grouped?: boolean;
+  /** Inputs of the run that `npm test` makes. */
+  readonly shortRun: number;
   start(build: FuzzBuild): FuzzSession;
 }
 

@@ -83,6 +83,8 @@ class HostSession implements FuzzSession {
 export const hostTarget: FuzzTarget = {
   name: "host",
   required: 0,
+  // A stack for each.
+  shortRun: 320,
   description: "calls, a peer's segments and hostile descriptors against a whole stack",
   start: (build) => new HostSession(build),
 };

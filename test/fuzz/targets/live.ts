@@ -159,6 +159,7 @@ class LiveSession implements FuzzSession {
 export const liveTarget: FuzzTarget = {
   name: "live",
   required: 3,
+  shortRun: 20000,
   description: "two endpoints, the network between them and a hostile context, in virtual time",
   start: (build) => new LiveSession(build),
 };

@@ -40,6 +40,7 @@ class OptionsSession extends ParseSession {
 export const optionsTarget: FuzzTarget = {
   name: "options",
   required: 0,
+  shortRun: OPTION_CASES,
   grouped: true,
   description: `${OPTION_CASES} kinds, lengths and alignments of TCP options, once each`,
   start: (build): FuzzSession => new OptionsSession(build),

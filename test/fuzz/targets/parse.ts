@@ -267,7 +267,7 @@ export class ParseSession implements FuzzSession {
     return this.#build.edges !== 0 && this.#edges.novel(raw.core.memory);
   }
 
-  /** A burst took an edge first: each of its inputs once more, alone, says which of them to keep. */
+  /** A burst took an edge first: each of its inputs again, alone, says which of them to keep. */
   #keep(subject: Subject, inputs: readonly Uint8Array[]): void {
     this.#corpus.push(...inputs.slice(0, 1));
     for (const input of inputs) {
@@ -341,5 +341,6 @@ export const parseTarget: FuzzTarget = {
   required: REASONS.length,
   description: "frames into the Wasm core, beside the reference parser",
   grouped: true,
+  shortRun: 20000,
   start: (build): FuzzSession => new ParseSession(build),
 };
