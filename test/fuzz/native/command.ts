@@ -120,7 +120,10 @@ function compile(folder: string, datapath: DataPath): void {
 function writeSeeds(folder: string): void {
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
-  for (const { name, input } of readCorpus(liveTarget)) writeFileSync(`${folder}/${name}`, input);
+  // To finish takes longer than all the rest of a case: libFuzzer would do little else.
+  for (const { name, input } of readCorpus(liveTarget)) {
+    writeFileSync(`${folder}/${name}`, input.with(0, (input[0] as number) & INPUT_STATE_MASK));
+  }
   STATES.forEach((_, index) => {
     writeFileSync(`${folder}/state-${index}`, Uint8Array.of(index));
   });
