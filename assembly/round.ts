@@ -2,6 +2,7 @@
  * What a host's round has beside the data path's step, whichever it is: notifications into libTOE,
  * and the frames over a direct link to another core of the same memory.
  */
+import { CONTEXT_FENCED } from "../bindings/abi/descriptor.ts";
 import { BATCH_MAX } from "../bindings/abi/limits.ts";
 import * as M from "../bindings/abi/memory-map.ts";
 import * as S from "../bindings/abi/socket.ts";
@@ -9,6 +10,12 @@ import { hasNotifications, take } from "./libtoe/context.ts";
 import { carry } from "./nic/carry.ts";
 
 if (M.CORE_EGRESS_BYTES != M.CORE_EGRESS_COUNT + 4) ERROR("CORE: egress count and bytes together");
+
+// @ts-ignore: decorator
+@inline
+function isFenced(library: usize): bool {
+  return load<u32>(<usize>load<u32>(library, S.LIBTOE_CONTEXT), CONTEXT_FENCED) != 0;
+}
 
 /** After a step that returned `step`: what the round is to return. */
 // @ts-ignore: decorator
@@ -20,7 +27,8 @@ export function endRound(core: usize, library: usize, step: u32): u32 {
     // Neither ring had room for all: there is some now.
     if (hasNotifications(library) || load<u32>(core, M.CORE_NOTIFYING) != 0) bits |= M.STEP_MORE;
   }
-  if (load<u32>(library, S.LIBTOE_DIRTY_COUNT) != 0) bits |= M.STEP_MORE;
+  // A fenced ring takes none of it, ever: to ask again would be a loop without end (threats D05).
+  if (load<u32>(library, S.LIBTOE_DIRTY_COUNT) != 0 && !isFenced(library)) bits |= M.STEP_MORE;
   if (load<u32>(library, S.LIBTOE_READY_COUNT) != 0) bits |= M.STEP_READY;
   // Nobody looks at the frames again: events name those that the control plane will read.
   if ((bits & (M.STEP_HELD | M.STEP_EVENTS)) == 0) store<u32>(core, 0, M.CORE_INGRESS_BYTES);

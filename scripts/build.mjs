@@ -42,6 +42,8 @@ const PRODUCTS = [
   ["laminar-relaxed.wasm", "build/relaxed/assembly/laminar.ts", "release"],
   ["laminar-relaxed.debug.wasm", "build/relaxed/assembly/laminar.ts", "debug"],
   ["testing.wasm", "assembly/testing.ts", "release"],
+  // Runs cases of the live fuzz target over any of the above.
+  ["fuzz.wasm", "assembly/fuzz.ts", "release"],
   ["testing.debug.wasm", "assembly/testing.ts", "debug"],
 ];
 

@@ -26,6 +26,7 @@ const CHECKS = [
   asc("assembly/workers.ts", "threads"),
   asc("assembly/laminar.ts", "debug"),
   asc("assembly/rmt.ts", "debug"),
+  asc("assembly/fuzz.ts", "debug"),
   ...(existsSync(join(ROOT, "assembly/testing.ts")) ? [asc("assembly/testing.ts", "debug")] : []),
   [
     "tidy",

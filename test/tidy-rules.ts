@@ -251,6 +251,8 @@ const ASSEMBLY_KINDS = new Map<ts.SyntaxKind, string>([
  */
 const FLOAT_EDGES = [
   /^assembly\/(core-exports|index|laminar|modelled|rmt|testing|workers)\.ts$/,
+  // Calls the exports of a core, which take times.
+  /^assembly\/fuzz\/(core-imports|operations|step|hostile)\.ts$/,
   /^assembly\/nic\/(connection|inspect)\.ts$/,
 ];
 

@@ -71,7 +71,7 @@ test("the top level holds what the layout names and nothing else", () => {
 
 /** Programs and files that a tool or a user opens by name. */
 const ENTRIES = [
-  /^assembly\/(index|laminar|modelled|rmt|testing|workers)\.ts$/,
+  /^assembly\/(fuzz|index|laminar|modelled|rmt|testing|workers)\.ts$/,
   // Imported by what is made from the stage programs.
   /^assembly\/laminar\/(match|state)\.ts$/,
   /^bindings\/[\w-]+\.ts$/,
@@ -79,7 +79,7 @@ const ENTRIES = [
   /^host\/index\.ts$/,
   /^host\/netif\/tun\.ts$/,
   /^test\/(.*\.test|.*\.config|workers\/stalls)\.ts$/,
-  /^test\/(differential|fuzz|packetdrill|rfc|simulate)\/run\.ts$/,
+  /^test\/(differential|fuzz|fuzz\/native|packetdrill|rfc|simulate)\/run\.ts$/,
   /^test\/differential\/inside\.ts$/,
   /^test\/model\/search\/run\.ts$/,
   /^test\/platform\//,

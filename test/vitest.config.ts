@@ -15,6 +15,7 @@ const { plain } = splitTests(root);
 const ONCE = [
   "test/workers/mutants.test.ts",
   "test/unit/rmt/lines.test.ts",
+  "test/unit/fuzz/live-mutants.test.ts",
   "test/lab/laminar-figures.test.ts",
   "test/laminar/shared-log.test.ts",
   "test/packetdrill/interpreter.test.ts",

@@ -126,7 +126,9 @@ export class Connections implements ConnectionEvents {
   hasWork(): boolean {
     if (this.#starved.any === true && this.#starved.canFeed()) return true;
     if (this.#kicked === true || this.#touched.count !== 0) return true;
-    return this.rows.busy();
+    if (this.rows.busy() === false) return false;
+    // A fenced ring takes nothing more: what is dirty stays so (threats D05).
+    return this.rows.ready !== 0 || this.context.fenced() === false;
   }
 
   /**

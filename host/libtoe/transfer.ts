@@ -135,6 +135,8 @@ export function receive(
   const available = row === 0 ? 0 : (socket.ints[(row + RX_AVAIL) | 0] as number) | 0;
   if (available === 0) return receiveLeft(socket, target, offset, length, flags);
   const count = length < available ? length : available;
+  // Nothing is written to a buffer of no bytes: it may be detached (threats U04).
+  if (count === 0) return 0;
   if ((flags & (MSG_PEEK | MSG_TRUNC)) !== 0) {
     return receiveOtherwise(toe, socket, target, offset, count, flags);
   }
@@ -180,6 +182,7 @@ function receiveLeft(
   const { tail, tailAt } = socket.rare;
   if (tail === undefined || tailAt === tail.length) return nothingToRead(socket, length);
   const count = Math.min(length, tail.length - tailAt);
+  if (count === 0) return 0;
   if ((flags & MSG_TRUNC) === 0) target.set(tail.subarray(tailAt, tailAt + count), offset);
   if ((flags & MSG_PEEK) !== 0) return count;
   const rare = socket.own();

@@ -52,6 +52,8 @@ class ScriptedNetif implements Netif {
 }
 
 export interface PeerOptions {
+  /** In place of the build under test. */
+  readonly module?: WebAssembly.Module;
   readonly profile?: ProfileName;
   readonly layout?: Partial<LayoutOptions>;
   readonly seed?: number;
@@ -76,7 +78,7 @@ export class ScriptedPeer {
     this.stack = new Stack({
       ...(initialSequence === undefined ? {} : { initialSequence }),
       ...(options.limits === undefined ? {} : { limits: options.limits }),
-      module: loadModule(),
+      module: options.module ?? loadModule(),
       netifs: [{ netif: this.#netif, addresses: options.addresses ?? ["10.0.0.1/24"] }],
       entropy: options.entropy ?? ((bytes) => bytes.set(random.bytes(bytes.length))),
       profile: options.profile ?? "rfc",
@@ -101,9 +103,12 @@ export class ScriptedPeer {
 
   /** Hands packets to the stack, which finds all of them at its next turn. */
   queue(...packets: readonly Partial<FrameFields>[]): void {
-    for (const fields of packets) {
-      this.#netif.waiting.push(buildFrame({ medium: "ip", ...fields }));
-    }
+    for (const fields of packets) this.queuePacket(buildFrame({ medium: "ip", ...fields }));
+  }
+
+  /** The same, of a packet's bytes. */
+  queuePacket(packet: Uint8Array): void {
+    this.#netif.waiting.push(packet);
   }
 
   /** Sends one segment to the stack, peer port 40000 to port 80 unless told otherwise. */

@@ -10,10 +10,12 @@ import { DropReason } from "../../../bindings/abi/drop-reason.ts";
 import { FLOW_TIMESTAMPS } from "../../../bindings/abi/flow-state.ts";
 import { BATCH_MAX } from "../../../bindings/abi/limits.ts";
 import { parseFrame, type Owner, type Parsed, type Tuple } from "../../model/reference-parser.ts";
-import type { FrameMedium } from "../../support/frames.ts";
+import { fixChecksums, type FrameMedium } from "../../support/frames.ts";
 import type { Random } from "../../support/random.ts";
 import { RawCore, type CoreEvent, type FlowFields, type Outcome } from "../../support/raw-core.ts";
-import type { Disagreement, FuzzSession, FuzzTarget, MakeCore } from "../registry.ts";
+import { EdgeMap } from "../edge-counters.ts";
+import { mutate } from "../mutate.ts";
+import type { Disagreement, FuzzBuild, FuzzSession, FuzzTarget } from "../registry.ts";
 import { BOUND_PORT, generateFrame, INSTALLED_PORT } from "./generate-frame.ts";
 
 interface Config {
@@ -58,6 +60,9 @@ const PROTOCOL_REASONS: readonly (readonly [DropReason, string])[] = [
   [DropReason.AfterFin, "AfterFin"],
 ];
 
+const LAYOUT = { connections: 16, queueDescriptors: 64, payloadBytes: 1024 * 1024 };
+const LARGEST = 1500;
+const CORPUS_MAX = 4000;
 const REMOTE = 0x0a000002;
 const LOCAL = 0x0a000001;
 const REMOTE_IPV6 = 0xfd000000000000000000000000000002n;
@@ -89,9 +94,9 @@ class Subject {
   /** Over IPv4, then over IPv6. */
   readonly #flows: FlowFields[];
 
-  constructor(makeCore: MakeCore, config: Config) {
+  constructor(build: FuzzBuild, config: Config) {
     this.config = config;
-    this.raw = new RawCore(makeCore(), config.medium);
+    this.raw = new RawCore(build.makeCore(LAYOUT), config.medium);
     this.raw.vlan = config.vlan;
     this.raw.bind({ connection: BOUND, localPort: BOUND_PORT });
     this.raw.bind({ connection: BOUND_IPV6, localPort: BOUND_PORT, ...OVER_IPV6 });
@@ -189,13 +194,16 @@ function judgeEgress(subject: Subject, frame: Uint8Array): string[] {
   return optionError ? ["egress frame with an illegal option length"] : [];
 }
 
-class ParseSession implements FuzzSession {
-  readonly #makeCore: MakeCore;
+export class ParseSession implements FuzzSession {
+  readonly #build: FuzzBuild;
+  readonly #edges: EdgeMap;
+  readonly #corpus: Uint8Array[] = [];
   readonly #subjects = new Map<Config, Subject>();
   readonly #coverage = new Map<string, number>();
 
-  constructor(makeCore: MakeCore) {
-    this.#makeCore = makeCore;
+  constructor(build: FuzzBuild) {
+    this.#build = build;
+    this.#edges = new EdgeMap(build.edges);
     for (const [, name] of [...REASONS, ...PROTOCOL_REASONS]) this.#coverage.set(name, 0);
     for (const name of ["redirected", "accepted"]) this.#coverage.set(name, 0);
   }
@@ -203,10 +211,15 @@ class ParseSession implements FuzzSession {
   #subject(config: Config): Subject {
     let subject = this.#subjects.get(config);
     if (subject === undefined) {
-      subject = new Subject(this.#makeCore, config);
+      subject = new Subject(this.#build, config);
       this.#subjects.set(config, subject);
     }
     return subject;
+  }
+
+  /** Where the connection of the first set-up stands. */
+  protected aim(): { rxNextSeq: number; txUna: number } {
+    return this.#subject(CONFIGS[0] as Config).aim(false);
   }
 
   generate(random: Random, limit: number): Uint8Array[] {
@@ -217,12 +230,22 @@ class ParseSession implements FuzzSession {
     const six = { ...config, isIpv6: true, ...subject.aim(true) };
     return Array.from({ length: Math.min(limit, BATCH_MAX) }, () => {
       const aim = random.oneIn(3) ? six : four;
-      const frame = generateFrame(random, aim);
+      const frame = this.#mutant(random, index) ?? generateFrame(random, aim);
       const input = new Uint8Array(frame.length + 1);
       input[0] = index;
       input.set(frame, 1);
       return input;
     });
+  }
+
+  /** Another form of a frame of the corpus that is of this set-up; its checksums mostly fit. */
+  #mutant(random: Random, index: number): Uint8Array | undefined {
+    if (this.#corpus.length === 0 || random.oneIn(2)) return undefined;
+    const input = random.pick(this.#corpus);
+    if (input[0] !== index) return undefined;
+    const changed = mutate(random, input, random.pick(this.#corpus), LARGEST, 1).subarray(1);
+    if (!random.oneIn(5)) fixChecksums(changed, (CONFIGS[index] as Config).medium);
+    return changed;
   }
 
   /** All inputs of a group are of one set-up, that of the first. */
@@ -231,15 +254,39 @@ class ParseSession implements FuzzSession {
     const subject = this.#subject(config);
     const frames = inputs.map((input) => input.subarray(1));
     const complaint = this.#run(subject, frames, true);
-    if (complaint === undefined) return undefined;
+    if (complaint === undefined) {
+      if (this.#isNovel(subject)) this.#keep(subject, inputs);
+      return undefined;
+    }
     const input = inputs.find((one) => this.#alone(one) !== undefined);
     const message = input === undefined ? complaint : (this.#alone(input) as string);
     return { message, input };
   }
 
+  #isNovel({ raw }: Subject): boolean {
+    return this.#build.edges !== 0 && this.#edges.novel(raw.core.memory);
+  }
+
+  /** A burst took an edge first: each of its inputs again, alone, says which of them to keep. */
+  #keep(subject: Subject, inputs: readonly Uint8Array[]): void {
+    this.#corpus.push(...inputs.slice(0, 1));
+    for (const input of inputs) {
+      this.#run(subject, [input.subarray(1)], false);
+      if (this.#isNovel(subject) && this.#corpus.length < CORPUS_MAX) this.#corpus.push(input);
+    }
+  }
+
+  corpus(): readonly Uint8Array[] {
+    return this.#corpus;
+  }
+
+  learn(inputs: readonly Uint8Array[]): void {
+    for (const input of inputs) this.check([input]);
+  }
+
   /** The complaint about one input on a fresh core. */
   #alone(input: Uint8Array): string | undefined {
-    const subject = new Subject(this.#makeCore, configOf(input));
+    const subject = new Subject(this.#build, configOf(input));
     return this.#run(subject, [input.subarray(1)], false);
   }
 
@@ -274,7 +321,14 @@ class ParseSession implements FuzzSession {
   }
 
   coverage(): ReadonlyMap<string, number> {
-    return this.#coverage;
+    if (this.#build.edges === 0) return this.#coverage;
+    const { taken } = this.#edges;
+    return new Map([
+      ...this.#coverage,
+      ["edges", this.#build.edges],
+      ["edges taken", taken],
+      ["corpus", this.#corpus.length],
+    ]);
   }
 }
 
@@ -286,5 +340,7 @@ export const parseTarget: FuzzTarget = {
   name: "parse",
   required: REASONS.length,
   description: "frames into the Wasm core, beside the reference parser",
-  start: (makeCore) => new ParseSession(makeCore),
+  grouped: true,
+  shortRun: 20000,
+  start: (build): FuzzSession => new ParseSession(build),
 };
