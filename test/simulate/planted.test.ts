@@ -386,6 +386,11 @@ const MEDDLED: readonly Meddled[] = [
     meddle: misreport(({ state }) => (state === "FIN-WAIT-2" ? { state: "ESTABLISHED" } : {})),
   },
   {
+    invariant: "I7",
+    what: "a TIME-WAIT that is over at once",
+    meddle: misreport(({ state }) => (state === "TIME-WAIT" ? { state: "CLOSED" } : {})),
+  },
+  {
     invariant: "I8",
     what: "an RTO below the least",
     meddle: misreport(() => ({ rto: 100, srtt: 1 })),
