@@ -79,8 +79,10 @@ const ENTRIES = [
   /^host\/index\.ts$/,
   /^host\/netif\/tun\.ts$/,
   /^test\/(.*\.test|.*\.config|workers\/stalls)\.ts$/,
-  /^test\/(differential|fuzz|packetdrill|rfc|simulate)\/run\.ts$/,
+  /^test\/(differential|fuzz|mutants|packetdrill|rfc|simulate)\/run\.ts$/,
   /^test\/differential\/inside\.ts$/,
+  // Started, or named by a configuration.
+  /^test\/mutants\/(try-seeds|note-points-setup)\.ts$/,
   /^test\/platform\//,
   /^test\/support\/expect-differences\.ts$/,
   /^bench\//,
