@@ -388,7 +388,10 @@ const MEDDLED: readonly Meddled[] = [
   {
     invariant: "I7",
     what: "a TIME-WAIT that is over at once",
-    meddle: misreport(({ state }) => (state === "TIME-WAIT" ? { state: "CLOSED" } : {})),
+    meddle: (stack) => {
+      const { control } = stack;
+      stack.connections = () => control.connections().filter(({ state }) => state !== "TIME-WAIT");
+    },
   },
   {
     invariant: "I8",
