@@ -79,9 +79,10 @@ const ENTRIES = [
   /^host\/index\.ts$/,
   /^host\/netif\/tun\.ts$/,
   /^test\/(.*\.test|.*\.config|workers\/stalls)\.ts$/,
-  /^test\/(differential|fuzz|fuzz\/native|packetdrill|rfc|simulate)\/run\.ts$/,
+  /^test\/(differential|fuzz|fuzz\/native|model\/search|mutants|packetdrill|rfc|simulate)\/run\.ts$/,
   /^test\/differential\/inside\.ts$/,
-  /^test\/model\/search\/run\.ts$/,
+  // Started, or named by a configuration.
+  /^test\/mutants\/(try-seeds|note-points-setup)\.ts$/,
   /^test\/platform\//,
   /^test\/support\/expect-differences\.ts$/,
   /^bench\//,

@@ -1,10 +1,9 @@
 /** Runs the tests whose names hold ids, project by project, and says what became of them. */
-import { spawn } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join, relative } from "node:path";
+import { readdirSync, readFileSync } from "node:fs";
+import { relative } from "node:path";
 import { differenceOf } from "../support/differences.ts";
 import { ROOT } from "../support/env.ts";
+import { runVitest, type VitestReport } from "../support/run-vitest.ts";
 import { splitTests } from "../support/wasm-tests.ts";
 import { ID_PATTERN, idsIn } from "./read-requirements.ts";
 
@@ -22,19 +21,6 @@ export interface TestResult {
   /** Section of the declared difference because of which it must fail, and does. */
   readonly differs?: string;
   readonly ids: readonly string[];
-}
-
-/** As vitest's JSON reporter writes it; fields that nothing here reads are left out. */
-interface VitestReport {
-  readonly testResults: readonly {
-    readonly name: string;
-    readonly message: string;
-    readonly assertionResults: readonly {
-      readonly fullName: string;
-      readonly title: string;
-      readonly status: string;
-    }[];
-  }[];
 }
 
 const PROJECT: Readonly<Record<Column, string>> = {
@@ -66,31 +52,6 @@ export function filesWithIds(): string[] {
   });
 }
 
-/**
- * Runs vitest from `root` and reads its report; undefined when there is none. `pattern` selects
- * tests by name.
- */
-export async function runVitest(
-  root: string,
-  project: string,
-  pattern: string,
-  files: readonly string[],
-): Promise<VitestReport | undefined> {
-  const folder = mkdtempSync(join(tmpdir(), "toeloop-rfc-"));
-  const report = join(folder, "report.json");
-  const args = ["node_modules/vitest/vitest.mjs", "run", "--config", "test/vitest.config.ts"];
-  args.push("--project", project, "-t", pattern, "--reporter=json", `--outputFile=${report}`);
-  const child = spawn(process.execPath, [...args, ...files], { cwd: root, stdio: "ignore" });
-  await new Promise((resolve) => child.on("close", resolve));
-  try {
-    return JSON.parse(readFileSync(report, "utf8")) as VitestReport;
-  } catch {
-    return undefined;
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-}
-
 function resultsOf(column: Column, report: VitestReport): TestResult[] {
   return report.testResults.flatMap(({ name: path, message, assertionResults }) => {
     const file = relative(ROOT, path);
@@ -105,6 +66,17 @@ function resultsOf(column: Column, report: VitestReport): TestResult[] {
   });
 }
 
+async function reportOf(
+  column: Column,
+  pattern: string,
+  files: readonly string[],
+): Promise<VitestReport> {
+  const project = PROJECT[column];
+  const report = await runVitest({ root: ROOT, project, files, pattern });
+  if (typeof report === "object") return report;
+  throw new Error(`rfc: expected a report of ${project}`);
+}
+
 /** Results on FlexTOE of the tests that name one of these ids. */
 export async function collectOf(ids: readonly string[]): Promise<TestResult[]> {
   const files = filesWithIds().filter((path) => {
@@ -112,9 +84,7 @@ export async function collectOf(ids: readonly string[]): Promise<TestResult[]> {
       path === SCRIPTS || idsIn(readFileSync(ROOT + path, "utf8")).some((id) => ids.includes(id))
     );
   });
-  const report = await runVitest(ROOT, PROJECT.flextoe, `\\b(${ids.join("|")})\\b`, files);
-  if (report === undefined) throw new Error(`rfc: expected a report of ${PROJECT.flextoe}`);
-  return resultsOf("flextoe", report);
+  return resultsOf("flextoe", await reportOf("flextoe", `\\b(${ids.join("|")})\\b`, files));
 }
 
 /** Results of every test that names an id. A test without Wasm is the same on each data path. */
@@ -123,9 +93,7 @@ export async function collectResults(): Promise<TestResult[]> {
   const files = filesWithIds();
   const results: TestResult[] = [];
   for (const column of COLUMNS) {
-    const report = await runVitest(ROOT, PROJECT[column], ID_PATTERN.source, files);
-    if (report === undefined) throw new Error(`rfc: expected a report of ${PROJECT[column]}`);
-    results.push(...resultsOf(column, report));
+    results.push(...resultsOf(column, await reportOf(column, ID_PATTERN.source, files)));
   }
   const once = results.filter(({ column, file }) => column === "flextoe" && plain.includes(file));
   const others = COLUMNS.filter((column) => column !== "flextoe");

@@ -8,7 +8,7 @@ import { expect, test } from "vitest";
 import { ROOT } from "../support/env.ts";
 import { COLUMNS, filesWithIds, scriptFiles, type TestResult } from "./collect-results.ts";
 import { complaints, judge } from "./judge-requirements.ts";
-import { applyMutant } from "./mutants.ts";
+import { changed } from "../support/repository-copy.ts";
 import { idsIn, parseRequirements, readRequirements } from "./read-requirements.ts";
 import { OPEN } from "./requirements/open.ts";
 
@@ -43,7 +43,7 @@ test("each id is named in a test, or has an exception, or is open", () => {
 test("each mutant changes one line that is there once", () => {
   const bad = all.filter(({ mutant }) => {
     if (mutant === undefined) return false;
-    const text = applyMutant(read(mutant.file), mutant);
+    const text = changed(read(mutant.file), mutant);
     return text === undefined || mutant.find === mutant.replace;
   });
   expect(bad.map(({ id }) => id)).toEqual([]);

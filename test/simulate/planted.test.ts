@@ -386,6 +386,14 @@ const MEDDLED: readonly Meddled[] = [
     meddle: misreport(({ state }) => (state === "FIN-WAIT-2" ? { state: "ESTABLISHED" } : {})),
   },
   {
+    invariant: "I7",
+    what: "a TIME-WAIT that is over at once",
+    meddle: (stack) => {
+      const { control } = stack;
+      stack.connections = () => control.connections().filter(({ state }) => state !== "TIME-WAIT");
+    },
+  },
+  {
     invariant: "I8",
     what: "an RTO below the least",
     meddle: misreport(() => ({ rto: 100, srtt: 1 })),

@@ -8,7 +8,7 @@ import { CORE_EGRESS_COUNT } from "../../../bindings/abi/memory-map.ts";
 import type { ConnectionInfo } from "../../../host/control-plane/interface.ts";
 import { PROFILES } from "../../../host/control-plane/profile.ts";
 import type { Stack } from "../../../host/stack.ts";
-import { isHeldBack, isPaced } from "../plan.ts";
+import { isHeldBack, isPaced, type Plan } from "../plan.ts";
 import type { Checker, Scene } from "./checker.ts";
 import type { Side } from "./flow-book.ts";
 
@@ -27,6 +27,9 @@ const EDGES: Readonly<Record<string, readonly string[]>> = {
 /** One poll may take several edges; the reopening is one of its own. */
 const EDGES_A_POLL = 4;
 const WAITING = ["SYN-SENT", "SYN-RECEIVED", "TIME-WAIT"];
+/** States of who has closed first; the peer's FIN leads to TIME-WAIT. */
+const CLOSED_FIRST = ["FIN-WAIT-1", "FIN-WAIT-2", "CLOSING", "TIME-WAIT"];
+const ROWS_SPARE = 2;
 const IN_FLIGHT_MAX = 2 ** 30;
 /** Limited transmit (RFC 3042), and a segment that was under way. */
 const SLACK_SEGMENTS = 3;
@@ -35,6 +38,10 @@ const MS = 1e6;
 interface Known {
   readonly key: string;
   state: string;
+  /** Of the wire, once there is one. */
+  side: Side | undefined;
+  /** When it came into this state. */
+  since: number;
   una: number;
   cwnd: number;
   sentSpan: number;
@@ -61,12 +68,15 @@ export class ConnectionStates implements Checker {
   readonly #heldBack: boolean;
   /** A FIN may wait for the link or for its turn, and no timer with it. */
   readonly #waitsInTurn: boolean;
+  /** A clock that is set back moves deadlines. */
+  readonly #goesBack: boolean;
 
   constructor(scene: Scene) {
     this.#scene = scene;
     this.#known = scene.plan.hosts.map(() => new Map());
     this.#heldBack = isHeldBack(scene.plan);
     this.#waitsInTurn = this.#heldBack || isPaced(scene.plan);
+    this.#goesBack = scene.plan.timeline.some(({ event }) => event.what === "back");
   }
 
   polled(host: number, now: number): void {
@@ -78,7 +88,32 @@ export class ConnectionStates implements Checker {
       present.add(info.connection);
       this.#look(host, info, known, now);
     }
-    for (const id of known.keys()) if (!present.has(id)) known.delete(id);
+    for (const [id, last] of known) {
+      if (present.has(id)) continue;
+      this.#checkEnd(host, last, known.size, now);
+      known.delete(id);
+    }
+  }
+
+  /**
+   * RFC 9293 MUST-13: who has closed first, and has acknowledged the peer's FIN, is in TIME-WAIT
+   * for 2 MSL: nothing but a RST, an abort or a new connection in its place ends that sooner.
+   */
+  #checkEnd(host: number, last: Known, used: number, now: number): void {
+    const { side, state, since, key } = last;
+    const { profile, layout } = this.#scene.plan.hosts[host] as Plan["hosts"][number];
+    // The oldest makes room when there is no row.
+    const isFull = used + ROWS_SPARE >= (layout.connections ?? 0);
+    if (side === undefined || isFull || this.#goesBack) return;
+    if (side.isUncertain || !side.counts) return;
+    const isReset = side.resetSent || side.resetsArrived > 0 || side.ledger?.aborted !== false;
+    if (isReset || (side.ledger?.error ?? 0) !== 0) return;
+    const hasEnded = side.finAt >= 0 && side.acked > side.finAt;
+    const hasAcknowledged = side.peerFin >= 0 && side.ackSent > side.peerFin;
+    if (!hasEnded || !hasAcknowledged) return;
+    const stayed = state === "TIME-WAIT" ? now - since : 0;
+    if (!CLOSED_FIRST.includes(state) || stayed >= PROFILES[profile].timeWait * 0.99) return;
+    this.#scene.report("I7", `${key}: from ${state} to CLOSED, TIME-WAIT of ${stayed} ns`);
   }
 
   #look(host: number, info: ConnectionInfo, known: Map<number, Known>, now: number): void {
@@ -90,7 +125,9 @@ export class ConnectionStates implements Checker {
         this.#scene.report("I7", `${key}: ${before.state} to ${state}`);
       }
     } else {
-      before = { key, state, una: -1, cwnd: 0, sentSpan: 0, arrivals: 0 };
+      if (before !== undefined) this.#checkEnd(host, before, known.size, now);
+      const figures = { una: -1, cwnd: 0, sentSpan: 0, arrivals: 0 };
+      before = { key, state, side: undefined, since: now, ...figures };
       known.set(connection, before);
     }
     const source = 0x0a000000 + (local.address[15] as number);
@@ -101,6 +138,9 @@ export class ConnectionStates implements Checker {
     if (isLive) this.#compare(info, side, before);
     const waitsForFin = isLive && side.finAt >= 0 && side.acked <= side.finAt;
     if (state !== "CLOSED") this.#checkTimers(host, info, key, now, waitsForFin);
+    if (state === "CLOSED") this.#checkEnd(host, before, known.size, now);
+    if (state !== before.state) before.since = now;
+    before.side = side;
     before.state = state;
   }
 
