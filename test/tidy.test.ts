@@ -79,7 +79,8 @@ const ENTRIES = [
   /^host\/index\.ts$/,
   /^host\/netif\/tun\.ts$/,
   /^test\/(.*\.test|.*\.config|workers\/stalls)\.ts$/,
-  /^test\/(differential|fuzz|fuzz\/native|model\/search|mutants|packetdrill|rfc|simulate)\/run\.ts$/,
+  /^test\/(differential|fuzz|mutants|packetdrill|rfc|simulate)\/run\.ts$/,
+  /^test\/(fuzz\/native|model\/search)\/run\.ts$/,
   /^test\/differential\/inside\.ts$/,
   // Started, or named by a configuration.
   /^test\/mutants\/(try-seeds|note-points-setup)\.ts$/,
