@@ -14,6 +14,15 @@ export interface Verdict {
   readonly failure: string | undefined;
 }
 
+/** The two traces beside each other, and where they differ. */
+function compare(
+  linux: readonly Line[],
+  toeloop: readonly Line[],
+): Pick<Verdict, "rows" | "found"> {
+  const rows = align(linux, toeloop);
+  return { rows, found: differences(rows) };
+}
+
 /** Judges the two traces of a script. */
 export function judge(
   script: Script,
@@ -21,10 +30,8 @@ export function judge(
   toeloop: readonly Line[],
   accepted: Accepted | undefined,
 ): Verdict {
-  const rows = align(linux, toeloop);
-  const found = differences(rows);
-  const failure = failureOf(found, accepted);
-  return { script, rows, found, failure };
+  const compared = compare(linux, toeloop);
+  return { script, ...compared, failure: failureOf(compared.found, accepted) };
 }
 
 /** Judges the two traces of a drawn session, of which any number of patterns is accepted. */
@@ -34,13 +41,12 @@ export function judgeDrawn(
   toeloop: readonly Line[],
   accepted: Accepted | undefined,
 ): Verdict {
-  const rows = align(linux, toeloop);
-  const found = differences(rows);
-  const others = found.filter((one) => {
+  const compared = compare(linux, toeloop);
+  const others = compared.found.filter((one) => {
     const step = script.steps[one.step]?.text ?? "";
     return accepted?.differences.includes(patternOf(one, step)) !== true;
   });
-  return { script, rows, found, failure: failureOf(others, undefined) };
+  return { script, ...compared, failure: failureOf(others, undefined) };
 }
 
 /** Patterns that no session of a run has needed: what they accept is there no longer. */
