@@ -32,6 +32,8 @@ export type HttpHandler = (path: string) => HttpResponse | Promise<HttpResponse>
 export interface HttpOptions {
   /** Bytes of each socket buffer; default 65,536. */
   readonly buffer?: number;
+  /** A client's own address and port; default any. */
+  readonly from?: SocketAddress;
   /** Ends what is under way. */
   readonly signal?: AbortSignal;
 }
@@ -248,9 +250,10 @@ export class HttpConnection {
     server: SocketAddress,
     options: HttpOptions = {},
   ): Promise<HttpConnection> {
-    const { buffer, signal } = options;
+    const { buffer, from, signal } = options;
     const fd = openSocket(toe, buffer ?? SOCKET_BUFFER_DEFAULT);
     try {
+      if (from !== undefined) checked("bind", toe.bind(fd, from));
       await toe.connectAsync(fd, server, signal === undefined ? {} : { signal });
     } catch (error) {
       toe.close(fd);

@@ -23,6 +23,8 @@ export const INTERNET_ABE: u32 = 1; // RFC 8511: 1 marks cut less than losses
 export const INTERNET_ECT_CONTROL: u32 = 0; // ECT: 1 SYN and RST of DCTCP, 2 everything
 export const INTERNET_SLOW_START_BOUND: u32 = 1; // 1: an ACK counts for L at most (RFC 3465)
 export const INTERNET_READS_ON: u32 = 0; // data after SHUT_RD: 0 goes by, 1 can be read
+export const INTERNET_REFUSES_LATE_DATA: u32 = 0; // 1: as to no connection, without ACK
+export const INTERNET_RESETS_STAMPED: u32 = 0; // 1: RSTs to no connection have timestamps
 export const INTERNET_MTU_PROBING: u32 = 1; // as Linux's tcp_mtu_probing
 export const INTERNET_TIME_WAIT: u32 = 60000000; // 2 MSL
 // `rfc`: what the RFC tests assume.
@@ -46,6 +48,8 @@ export const RFC_ABE: u32 = 0; // it is Experimental; RFC 3168 halves
 export const RFC_ECT_CONTROL: u32 = 0;
 export const RFC_SLOW_START_BOUND: u32 = 1;
 export const RFC_READS_ON: u32 = 0;
+export const RFC_REFUSES_LATE_DATA: u32 = 0;
+export const RFC_RESETS_STAMPED: u32 = 1;
 export const RFC_MTU_PROBING: u32 = 0;
 export const RFC_TIME_WAIT: u32 = 240000000; // MSL of 2 minutes
 // `linux`: what public packetdrill scripts assume.
@@ -69,6 +73,8 @@ export const LINUX_ABE: u32 = 0;
 export const LINUX_ECT_CONTROL: u32 = 0;
 export const LINUX_SLOW_START_BOUND: u32 = 0;
 export const LINUX_READS_ON: u32 = 1;
+export const LINUX_REFUSES_LATE_DATA: u32 = 1;
+export const LINUX_RESETS_STAMPED: u32 = 0;
 export const LINUX_MTU_PROBING: u32 = 0;
 export const LINUX_TIME_WAIT: u32 = 60000000;
 // `datacenter`: DCTCP and a millisecond floor.
@@ -92,6 +98,8 @@ export const DATACENTER_ABE: u32 = 0;
 export const DATACENTER_ECT_CONTROL: u32 = 1;
 export const DATACENTER_SLOW_START_BOUND: u32 = 1;
 export const DATACENTER_READS_ON: u32 = 0;
+export const DATACENTER_REFUSES_LATE_DATA: u32 = 0;
+export const DATACENTER_RESETS_STAMPED: u32 = 0;
 export const DATACENTER_MTU_PROBING: u32 = 0;
 export const DATACENTER_TIME_WAIT: u32 = 1000000;
 // `paper`: one interval, go-back-N, an ACK per segment (dissertation 4.3.1.3).
@@ -115,5 +123,7 @@ export const PAPER_ABE: u32 = 0;
 export const PAPER_ECT_CONTROL: u32 = 0;
 export const PAPER_SLOW_START_BOUND: u32 = 1;
 export const PAPER_READS_ON: u32 = 0;
+export const PAPER_REFUSES_LATE_DATA: u32 = 0;
+export const PAPER_RESETS_STAMPED: u32 = 0;
 export const PAPER_MTU_PROBING: u32 = 0;
 export const PAPER_TIME_WAIT: u32 = 10000;

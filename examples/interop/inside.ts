@@ -14,6 +14,8 @@ import * as T from "./transfers.ts";
 import { judgeCapture, type Verdict } from "./tshark.ts";
 
 const CONNECTIONS = 200;
+/** Below the ports that either side draws from. */
+const PORT_AGAIN = 7777;
 const IPERF_SECONDS = 2;
 const DELAY = 1e6;
 const REORDER_DELAY = 3e6;
@@ -79,6 +81,16 @@ const PLANS: readonly SitePlan[] = [
       },
     ],
   },
+  ...["first", "second"].map((life) => ({
+    name: `${life} life`,
+    steps: [
+      {
+        name: `from port ${PORT_AGAIN}, nginx`,
+        needs: "nginx" as const,
+        run: (site: Site, files: T.Files) => T.nginxFromPort(site, files, PORT_AGAIN),
+      },
+    ],
+  })),
   {
     name: "throughput in",
     steps: [

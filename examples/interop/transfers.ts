@@ -226,6 +226,25 @@ export function nginxSequence(site: Site, files: Files, count: number): Promise<
   });
 }
 
+/**
+ * A small file from nginx, from the one port. nginx closes first, so that the kernel keeps the
+ * tuple for a minute, and a stack that has started again since meets it there with a clock and
+ * numbers of its own (RFC 9293, 3.6.1): the old ACK that answers its SYN has to be reset.
+ */
+export function nginxFromPort(site: Site, files: Files, port: number): Promise<string> {
+  return withNginx(files, async () => {
+    const options = { signal: patience(), from: { address: STACK, port } };
+    const start = performance.now();
+    const server = { address: KERNEL, port: 80 };
+    const connection = await HttpConnection.connect(site.stack.toe, server, options);
+    const opened = `open after ${(performance.now() - start).toFixed(0)} ms`;
+    const { body } = await connection.get("/small", true);
+    await connection.ended();
+    await connection.close();
+    return `${opened}, ${sameBytes("toeloop", body, files.small)}`;
+  });
+}
+
 /** toeloop opens `count` connections, then fetches on all at once, then closes all. */
 export function nginxAtOnce(site: Site, files: Files, count: number): Promise<string> {
   return withNginx(files, async () => {

@@ -52,6 +52,12 @@ export interface Profile {
    * ACK and where the peer expects our next byte; else it is <SND.NXT, RCV.NXT, RST|ACK>.
    */
   readonly refusesLateData: boolean;
+  /**
+   * A reset that answers a segment of no connection has TSval 0 and the segment's TSval (RFC 7323,
+   * 5.2). Without: Linux holds TSval 0 against the TSval of a connection in TIME-WAIT and drops the
+   * reset as too old, for ever, so that a tuple used again never opens.
+   */
+  readonly resetsStamped: boolean;
   /** PLPMTUD (RFC 4821): 0 never, 1 when segments vanish in a black hole, 2 from the start. */
   readonly mtuProbing: number;
   /** 2 MSL. */
@@ -95,7 +101,8 @@ function read(name: ProfileName): Profile {
     ectControl: value("ECT_CONTROL"),
     slowStartBound: value("SLOW_START_BOUND") !== 0,
     readsOn: value("READS_ON") !== 0,
-    refusesLateData: name === "linux",
+    refusesLateData: value("REFUSES_LATE_DATA") !== 0,
+    resetsStamped: value("RESETS_STAMPED") !== 0,
     mtuProbing: value("MTU_PROBING"),
     timeWait: value("TIME_WAIT") * MICROSECOND,
   };

@@ -162,7 +162,7 @@ export function sendResetTo(plane: Plane, frame: number, via: Interface): void {
     out.flags = TCP_RST | TCP_ACK_FLAG;
   }
   // RFC 7323 5.2 (TS-11): the peer's clock comes back, ours is nobody's here.
-  out.timestamps = segment.timestamps;
+  out.timestamps = segment.timestamps && plane.profile.resetsStamped;
   out.tsVal = 0;
   out.tsEcr = segment.tsVal;
   sendAnswer(plane, frame, via, 0, TTL_DEFAULT, 0);
