@@ -3,7 +3,7 @@
  * 3.10.7.4, first to fourth check; RFC 5961; RFC 7323): resets, SYNs, timestamps.
  */
 import { count } from "../base/counter.ts";
-import { postOf } from "../flow/flow-state.ts";
+import { postOf, recoveryOf } from "../flow/flow-state.ts";
 import { Counter } from "../../bindings/abi/counters.ts";
 import { DropReason } from "../../bindings/abi/drop-reason.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
@@ -12,6 +12,7 @@ import { seqAtOrBefore, seqDistance } from "../../bindings/abi/seq.ts";
 import { TCP_ACK_FLAG, TCP_FIN, TCP_RST, TCP_SYN } from "../../bindings/abi/tcp.ts";
 import * as W from "../../bindings/abi/work.ts";
 import { acknowledge, challenge } from "./acknowledge.ts";
+import { intervalCount } from "./ooo-interval.ts";
 import { act, drop, flagsOf } from "./state.ts";
 import { sequenceAcceptable } from "./window.ts";
 
@@ -76,6 +77,15 @@ function isOlder(s: u32, t: u32): bool {
   return s != t && seqDistance(s, t) >>> 31 == 0;
 }
 
+/**
+ * True for what a retransmission has overtaken: TS.Recent moves on with what fills a hole, and
+ * originals still under way would be too old for the next. What is held shows that there is a hole.
+ */
+function isLateOriginal(core: usize, connection: u32, ticks: u32): bool {
+  const r = recoveryOf(core, connection);
+  return ticks <= <u32>load<u8>(r, F.RECOVERY_STAMP_SLACK) && intervalCount(r) > 0;
+}
+
 /** PAWS (RFC 7323, 5.3 R1): an old timestamp is answered and dropped. */
 function timestampAcceptable(
   core: usize,
@@ -93,6 +103,11 @@ function timestampAcceptable(
   if ((tcpFlags & TCP_RST) != 0) return true;
   const recent = load<u32>(p, F.PROTOCOL_TS_RECENT);
   if (!isOlder(load<u32>(work, W.WORK_TS_VAL), recent)) return true;
+  if (isLateOriginal(core, connection, recent - load<u32>(work, W.WORK_TS_VAL))) {
+    // TS.Recent never falls (TS-5).
+    store<u32>(work, recent, W.WORK_TS_VAL);
+    return true;
+  }
   // RFC 7323 5.5 (PAWS-4): so long after the last segment the clock may have passed half its range.
   const idle = load<u64>(core, CORE_NOW) - load<u64>(postOf(core, connection), F.POST_LAST_RECEIVE);
   if (idle > TIMESTAMP_VALID_NS) return true;

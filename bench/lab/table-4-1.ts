@@ -128,6 +128,7 @@ const ADDED: readonly (readonly [name: string, why: string, fields: readonly str
       "RECOVERY_PROBE_END",
       "RECOVERY_PROBED",
       "RECOVERY_RACK",
+      "RECOVERY_STAMP_SLACK",
       "RECOVERY_REORDER_MORE",
       "RECOVERY_REORDER_PERSIST",
       "RECOVERY_DSACK_ROUND",

@@ -186,6 +186,8 @@ export const RECOVERY_RACK: u32 = 239; // u8: RACK_*
 /** RACK.reo_wnd_mult - 1 and RACK.reo_wnd_persist (RFC 8985, 6.2, step 4). */
 export const RECOVERY_REORDER_MORE: u32 = 240; // u8
 export const RECOVERY_REORDER_PERSIST: u32 = 241; // u8
+/** Ticks by which what fills a hole may be older than TS.Recent; 0 is PAWS as it is written. */
+export const RECOVERY_STAMP_SLACK: u32 = 242; // u8
 // Proportional rate reduction (RFC 6937, 2), bytes since this recovery began.
 export const RECOVERY_PRR_DELIVERED: u32 = 244; // u32
 /** What was sent and what still may be. */

@@ -25,6 +25,7 @@ import {
   INSTALL_OPAQUE_LOW,
   INSTALL_PEER_SCALE,
   INSTALL_RACK,
+  INSTALL_STAMP_SLACK,
   INSTALL_PEER_WINDOW,
   INSTALL_REMOTE_ADDRESS,
   INSTALL_REMOTE_PORT,
@@ -271,6 +272,7 @@ function writePolicy(plane: Plane, id: number, at: number): void {
   view.setUint8(at + INSTALL_INTERVAL_LIMIT, profile.intervals);
   const onTop = profile.rtoMinOnTop ? F.RTO_MIN_ON_TOP : 0;
   view.setUint8(at + INSTALL_RACK, (profile.rack ? F.RACK_ENABLED : 0) | onTop);
+  view.setUint8(at + INSTALL_STAMP_SLACK, profile.stampSlack);
   view.setUint16(at + INSTALL_FLAGS, flowFlags(plane, id), true);
   view.setUint16(at + INSTALL_MSS, mss, true);
   view.setUint32(at + INSTALL_CWND, initialWindow(plane, id, mss), true);

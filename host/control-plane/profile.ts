@@ -33,6 +33,12 @@ export interface Profile {
   readonly rack: boolean;
   /** RFC 7323 3 and RFC 2018: offered and accepted, if the data path has them. */
   readonly timestamps: boolean;
+  /**
+   * Ticks of the peer's clock, at most 255, by which what arrives while there is a hole may be
+   * older than TS.Recent. Strict PAWS (RFC 7323, 5.3) drops originals that come late behind a
+   * retransmission; 2^31 bytes, from where an old duplicate would have to be, do not pass in it.
+   */
+  readonly stampSlack: number;
   readonly sack: boolean;
   /** True: our SYN asks for ECN. A peer's request is accepted in any case. */
   readonly ecn: boolean;
@@ -95,6 +101,7 @@ function read(name: ProfileName): Profile {
     goBackN: value("GO_BACK_N") !== 0,
     rack: value("RACK") !== 0,
     timestamps: value("TIMESTAMPS") !== 0,
+    stampSlack: value("STAMP_SLACK"),
     sack: value("SACK") !== 0,
     ecn: value("ECN") !== 0,
     abe: value("ABE") !== 0,

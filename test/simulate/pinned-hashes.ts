@@ -19,7 +19,7 @@ export const PINNED_HASHES = {
     "b397bb5de32f05a8",
     "6826ad6c6ab6200a",
     "d32a1d2482446868",
-    "244bf82416cda576",
+    "f230e500a3a161ec",
     "eec9f08ba8f27805",
   ],
   laminar: [

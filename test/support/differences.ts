@@ -34,8 +34,8 @@ export const DIFFERENCES: readonly Difference[] = [
       ["rfc/segments.test.ts", /^RFC 9293 MUST-16, MS-1: /],
       ["rfc/closing.test.ts", /^TW-([47]:|9: an older TSval)/],
       scripts(
-        "data-out-of-order handshake-active linux-fin-probe linux-profile options-all",
-        "paws paws-fresh paws-outdated",
+        "data-out-of-order handshake-active linux-fin-probe linux-profile linux-reset-plain",
+        "options-all paws paws-fresh paws-late-original paws-outdated",
         "sack-after-timeout sack-recovery sack-two-losses timestamps-delayed-echo wrap-around",
       ),
       ["threats/option-rows.test.ts", /^threats\/O0[3457] /],
