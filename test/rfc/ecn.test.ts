@@ -242,7 +242,8 @@ describe("sender (RFC 3168, 6.1.2)", () => {
     const before = peer.cwnd;
     peer.send({ flags: ACK | ECE, ack: (peer.ack + 11 * MSS) >>> 0 });
     peer.send({ flags: ACK | ECE, ack: (peer.ack - 70000) >>> 0 });
-    peer.send({ flags: ACK | ECE, seq: (peer.seq + 70000) >>> 0 });
+    const inFlight = (peer.ack + MSS) >>> 0;
+    peer.send({ flags: ACK | ECE, seq: (peer.seq + 70000) >>> 0, ack: inFlight });
     expect(peer.cwnd).toBe(before);
     expect(flagsOf(peer.acknowledge(10)).join()).not.toContain("C");
     expect(flagsOf(peer.write(MSS))).toEqual(["PA"]);
