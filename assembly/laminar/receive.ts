@@ -47,9 +47,11 @@ export function receiveSegment(core: usize, work: usize): void {
   const mirror = result(core, T.MIRROR) != 0;
   if (isRelaxed() && acceptable) updateTimestamp(work, p, seq, span);
   let due = mirror;
-  if (length != 0) due = reassembled(core, work, connection, p, mirror);
+  const late = isLate(work);
+  if (length != 0 && !late) due = reassembled(core, work, connection, p, mirror);
   if (length != 0 && !acceptable) noteProbeMark(core, work, connection, p, next, window);
   takeAck(core, work, connection, p, acked, unsent, fast);
+  if (late) return;
   const ended = receiveEnd(core, work, connection, p, span != length && acceptable);
   if (due || ended || span != length || (length == 0 && !acceptable)) {
     acknowledge(core, work, connection, p);
@@ -96,7 +98,16 @@ function mayEnter(
   if ((flags & F.FLOW_RX_SHUT) == 0 || !acceptable) return true;
   act(work, W.ACTION_LATE_DATA);
   drop(work, DropReason.LateData);
-  return false;
+  // The fifth step comes first here, too: the reset stands where this ACK has moved us.
+  moveSegment(core, next);
+  return true;
+}
+
+/** Data for an application that has closed: its ACK has counted, and the rest is the reset's. */
+// @ts-ignore: decorator
+@inline
+function isLate(work: usize): bool {
+  return (load<u32>(work, W.WORK_ACTIONS) & W.ACTION_LATE_DATA) != 0;
 }
 
 /**

@@ -8,6 +8,7 @@
  * connect-wrong-ack
  * 2 linux +10 > S 0:0(0) <mss 1460,...>       as the command prints them, all of a script's
  * <F. toeloop > . N:N(N) ack N                under `random`: behind such a packet, any numbers
+ * holes-two on laminar-relaxed                in place of the script's own, over that data path
  * ```
  */
 import { readFileSync } from "node:fs";
@@ -49,3 +50,11 @@ export function readAccepted(text: string): ReadonlyMap<string, Accepted> {
 
 /** By script. */
 export const ACCEPTED = readAccepted(readFileSync(`${ROOT}test/differential/accepted.txt`, "utf8"));
+
+export const DATA_PATHS = ["flextoe", "laminar-relaxed"] as const;
+export type DataPath = (typeof DATA_PATHS)[number];
+
+/** What a script may differ in over a data path: its entry for that alone, else the one for all. */
+export function acceptedOn(datapath: DataPath, script: string): Accepted | undefined {
+  return ACCEPTED.get(`${script} on ${datapath}`) ?? ACCEPTED.get(script);
+}

@@ -6,11 +6,11 @@
 import { spawn, spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { integer, readArguments } from "../../examples/arguments.ts";
+import { integer, oneOf, readArguments } from "../../examples/arguments.ts";
 import { Namespace } from "../../examples/interop/namespace.ts";
 import { isInstalled } from "../../examples/interop/programs.ts";
 import { ROOT, skipsForbidden } from "../support/env.ts";
-import { ACCEPTED, RANDOM } from "./accepted.ts";
+import { ACCEPTED, acceptedOn, type DataPath, DATA_PATHS, RANDOM } from "./accepted.ts";
 import { differenceText } from "./compare.ts";
 import type { Traces } from "./inside.ts";
 import { endpointsOf, toeloopIsn } from "./places.ts";
@@ -37,8 +37,9 @@ and why, is test/differential/accepted.txt (of Linux 6.18). A script that differ
 itself, four times, before it fails.
 
   --only NAMES      scripts by name, separated by commas; random-SEED is a drawn session
-  --random N        N sessions drawn from seeds, in place of the written scripts
+  --random N        on flextoe, N sessions drawn from seeds, in place of the written scripts
   --seed S          their first seed                                       (default 1)
+  --datapath D      flextoe|laminar-relaxed                                (default flextoe)
   --traces          prints every trace, not only those that differ
   --json            one JSON object as the line before the last
   --help            this text
@@ -46,6 +47,7 @@ itself, four times, before it fails.
 
 interface Options {
   readonly choice: Choice;
+  readonly datapath: DataPath;
   readonly traces: boolean;
   readonly json: boolean;
 }
@@ -62,6 +64,7 @@ function optionsOf(argv: readonly string[]): Options | undefined {
     only: (text: string) => text.split(","),
     random: integer(1, 10_000),
     seed: integer(0, 2 ** 32 - 1),
+    datapath: oneOf(...DATA_PATHS),
     traces: "flag",
     json: "flag",
     help: "flag",
@@ -73,6 +76,10 @@ function optionsOf(argv: readonly string[]): Options | undefined {
   if (values.only !== undefined && values.random !== undefined) {
     throw new RangeError("differential: expected --only or --random, got both");
   }
+  const { datapath = "flextoe", traces = false, json = false } = values;
+  if (values.random !== undefined && datapath !== "flextoe") {
+    throw new RangeError("differential: expected --random on flextoe, got one interval (Laminar)");
+  }
   const choice: Choice = {
     ...(values.only === undefined ? {} : { only: values.only }),
     ...(values.random === undefined
@@ -81,8 +88,7 @@ function optionsOf(argv: readonly string[]): Options | undefined {
   };
   // A name that no script has is an error before anything runs.
   chosenScripts(choice);
-  const { traces = false, json = false } = values;
-  return { choice, traces, json };
+  return { choice, datapath, traces, json };
 }
 
 /** Real-time priority where it may be had: a peer that waits for a core is another peer. */
@@ -115,8 +121,8 @@ async function linuxTraces(choice: Choice, atOnce: number): Promise<Traces> {
   }
 }
 
-async function judgeAll(choice: Choice, atOnce: number): Promise<Verdict[]> {
-  const module = new WebAssembly.Module(readFileSync(`${ROOT}build/flextoe.wasm`));
+async function judgeAll(choice: Choice, datapath: DataPath, atOnce: number): Promise<Verdict[]> {
+  const module = new WebAssembly.Module(readFileSync(`${ROOT}build/${datapath}.wasm`));
   const linux = await linuxTraces(choice, atOnce);
   const verdicts: Verdict[] = [];
   for (const [index, script] of chosenScripts(choice).entries()) {
@@ -125,8 +131,8 @@ async function judgeAll(choice: Choice, atOnce: number): Promise<Verdict[]> {
     const trace = await runSession(script, system, ends);
     const traces = [linux[script.name] ?? [], trace] as const;
     const verdict = RANDOM_NAME.test(script.name)
-      ? judgeDrawn(script, ...traces, ACCEPTED.get(RANDOM))
-      : judge(script, ...traces, ACCEPTED.get(script.name));
+      ? judgeDrawn(script, ...traces, acceptedOn(datapath, RANDOM))
+      : judge(script, ...traces, acceptedOn(datapath, script.name));
     verdicts.push(verdict);
   }
   return verdicts;
@@ -140,13 +146,13 @@ const namesOf = (verdicts: readonly Verdict[]): string[] => {
  * The verdicts, those that failed judged by themselves, a few times: the kernel's side is in real
  * time, and its timers come late now and then. toeloop's trace is the same each time.
  */
-async function judgeAgain(choice: Choice): Promise<readonly Verdict[]> {
-  let verdicts = await judgeAll(choice, AT_ONCE);
+async function judgeAgain(choice: Choice, datapath: DataPath): Promise<readonly Verdict[]> {
+  let verdicts = await judgeAll(choice, datapath, AT_ONCE);
   for (let attempt = 0; attempt < AGAIN_MAX; attempt += 1) {
     const suspects = verdicts.filter(({ failure }) => failure !== undefined);
     if (suspects.length === 0) break;
     console.log(`run again by themselves: ${namesOf(suspects).join(" ")}`);
-    const again = await judgeAll({ only: namesOf(suspects) }, AGAIN_AT_ONCE);
+    const again = await judgeAll({ only: namesOf(suspects) }, datapath, AGAIN_AT_ONCE);
     const passed = again.filter(({ failure }) => failure === undefined);
     if (passed.length > 0) console.log(`differed, and not again: ${namesOf(passed).join(" ")}`);
     verdicts = verdicts.map((verdict) => {
@@ -156,7 +162,7 @@ async function judgeAgain(choice: Choice): Promise<readonly Verdict[]> {
   return verdicts;
 }
 
-function show(verdict: Verdict, traces: boolean): void {
+function show(verdict: Verdict, { traces, datapath }: Options): void {
   const { script, failure, found } = verdict;
   if (failure === undefined) {
     if (traces) console.log(`${script.name}\n${sideBySide(verdict)}\n`);
@@ -164,7 +170,7 @@ function show(verdict: Verdict, traces: boolean): void {
   }
   console.log(`FAILED ${script.name}: ${failure}\n${sideBySide(verdict)}`);
   console.log(found.map((one) => `  ${JSON.stringify(differenceText(one))},`).join("\n"));
-  console.log(`  replay: npm run differential -- --only ${script.name}\n`);
+  console.log(`  replay: npm run differential -- --datapath ${datapath} --only ${script.name}\n`);
 }
 
 function jsonOf(verdicts: readonly Verdict[], seconds: number): string {
@@ -187,13 +193,13 @@ function jsonOf(verdicts: readonly Verdict[], seconds: number): string {
 /** Entries for scripts that are not there any more would never be missed. */
 function strayEntries(): readonly string[] {
   const names = new Set([RANDOM, ...SCRIPTS.map(({ name }) => name)]);
-  return [...ACCEPTED.keys()].filter((name) => !names.has(name));
+  return [...ACCEPTED.keys()].filter((entry) => !names.has(entry.split(" on ")[0] as string));
 }
 
 /** Of many drawn sessions each accepted pattern must have been in one. */
-function staleIn(verdicts: readonly Verdict[], { random }: Choice): readonly string[] {
-  if (random === undefined || random.count < MANY) return [];
-  return stalePatterns(verdicts, ACCEPTED.get(RANDOM)?.differences ?? []);
+function staleIn(verdicts: readonly Verdict[], { choice, datapath }: Options): readonly string[] {
+  if (choice.random === undefined || choice.random.count < MANY) return [];
+  return stalePatterns(verdicts, acceptedOn(datapath, RANDOM)?.differences ?? []);
 }
 
 /** Runs the command line; the exit status. */
@@ -212,10 +218,10 @@ export async function main(argv: readonly string[]): Promise<number> {
   const stray = strayEntries();
   if (stray.length > 0) throw new RangeError(`accepted: expected scripts, got ${stray.join(" ")}`);
   const start = performance.now();
-  const verdicts = await judgeAgain(options.choice);
+  const verdicts = await judgeAgain(options.choice, options.datapath);
   const seconds = Math.round((performance.now() - start) / 100) / 10;
-  for (const verdict of verdicts) show(verdict, options.traces);
-  const stale = staleIn(verdicts, options.choice);
+  for (const verdict of verdicts) show(verdict, options);
+  const stale = staleIn(verdicts, options);
   for (const pattern of stale) console.log(`FAILED accepted, and met nowhere: ${pattern}`);
   const failed = verdicts.filter(({ failure }) => failure !== undefined).length;
   const known = verdicts.filter(({ failure, found }) => {

@@ -270,6 +270,8 @@ describe("the command", () => {
     [["--random", "0"], "expected an integer 1..10000"],
     [["--random", "5", "--seed", "-1"], "expected an integer 0..4294967295"],
     [["--random", "5", "--only", "open-mss-only"], "expected --only or --random, got both"],
+    [["--random", "5", "--datapath", "laminar-relaxed"], "expected --random on flextoe"],
+    [["--datapath", "laminar"], "laminar-relaxed"],
     [["--what"], "--what"],
     [["rest"], 'expected options only, got "rest"'],
   ];
