@@ -13,6 +13,7 @@ import { admitSegment, clearResult, isAcceptable, updateTimestamp } from "../tcp
 import { noteMark, noteProbeMark } from "../tcp/congestion-marks.ts";
 import { receiveFin } from "../tcp/end-of-stream.ts";
 import { enterRecovery } from "../tcp/loss.ts";
+import { placeOutside } from "../tcp/ooo-interval.ts";
 import { advance, noteDuplicate, oldAck } from "../tcp/receive-ack.ts";
 import { noteHeld, noteRepeated } from "../tcp/repeated-range.ts";
 import { act, drop, flagsOf, noteSendable, setFlags, startDelayedAck } from "../tcp/state.ts";
@@ -192,12 +193,39 @@ function place(core: usize, work: usize, connection: u32, kind: u32): void {
   const trim: u32 = inOrder ? seqDistance(seq, result(core, T.BEFORE)) : 0;
   const length = placedBytes(core, work, inOrder);
   const origin = load<u32>(postOf(core, connection), F.POST_RX_ORIGIN);
-  store<u32>(work, 1, W.WORK_PLACEMENT_COUNT);
-  store<u32>(work, origin + result(core, T.ADDRESS) + trim, W.WORK_PLACEMENTS + W.PLACEMENT_SEQ);
-  store<u32>(work, trim, W.WORK_PLACEMENTS + W.PLACEMENT_OFFSET);
-  store<u32>(work, length, W.WORK_PLACEMENTS + W.PLACEMENT_LENGTH);
+  const at = origin + result(core, T.ADDRESS);
+  if (isRelaxed()) {
+    placeAround(work, recoveryOf(core, connection), at - seq, seq, seq + trim, length);
+  } else {
+    store<u32>(work, 1, W.WORK_PLACEMENT_COUNT);
+    store<u32>(work, at + trim, W.WORK_PLACEMENTS + W.PLACEMENT_SEQ);
+    store<u32>(work, trim, W.WORK_PLACEMENTS + W.PLACEMENT_OFFSET);
+    store<u32>(work, length, W.WORK_PLACEMENTS + W.PLACEMENT_LENGTH);
+  }
   act(work, W.ACTION_PLACE);
   if (inOrder) notifyReady(core, work, connection);
+}
+
+/**
+ * The parts of [start, start + length) that do not wait behind the gap already: bytes once taken
+ * do not change (threats Q06). The copies are those before the pass; `shift` goes from a sequence
+ * number to the buffer's.
+ */
+function placeAround(
+  work: usize,
+  recovery: usize,
+  shift: u32,
+  seq: u32,
+  start: u32,
+  length: u32,
+): void {
+  const placements = work + W.WORK_PLACEMENTS;
+  placeOutside(recovery, seq, start, start + length, placements, work + W.WORK_PLACEMENT_COUNT);
+  const count = load<u32>(work, W.WORK_PLACEMENT_COUNT);
+  for (let i: u32 = 0; i < count; i++) {
+    const placement = placements + i * W.PLACEMENT_SIZE;
+    store<u32>(placement, load<u32>(placement, W.PLACEMENT_SEQ) + shift, W.PLACEMENT_SEQ);
+  }
 }
 
 // @ts-ignore: decorator
