@@ -80,6 +80,16 @@ test("a frame keeps its bytes in its slot, and a slot comes back", () => {
   expect(() => slots.take(new Uint8Array(4096), 0, 4096)).toThrow(/expected at most 2048/);
 });
 
+test("a frame that goes in a circle is an error at the fourth switch", () => {
+  const slots = new FrameSlots();
+  const slot = slots.take(new Uint8Array(64), 0, 64);
+  slots.address(slot, 5, 0);
+  for (let hop = 0; hop < 3; hop += 1) slots.hop(slot);
+  expect(() => slots.hop(slot)).toThrow("at most 3 switches on the way to host 5, got 4");
+  slots.address(slot, 5, 0);
+  expect(() => slots.hop(slot)).not.toThrow();
+});
+
 const WORKLOAD = {
   seed: 7,
   hosts: 8,
