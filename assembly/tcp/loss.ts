@@ -6,7 +6,7 @@
  */
 import { congestionOnLoss } from "./congestion/congestion-control.ts";
 import { congestionOnRecoveryExit } from "./congestion/congestion-control.ts";
-import { isRack } from "./rack.ts";
+import { duplicateThreshold, isRack } from "./rack.ts";
 import { chooseTimer, restartRetransmit } from "./retransmit-timer.ts";
 import { rttAbandon } from "./round-trip-time.ts";
 import { enterReduction, findLost } from "./sack-recovery.ts";
@@ -32,8 +32,8 @@ export function goBack(p: usize): void {
 
 /**
  * A duplicate ACK: by RFC 5681's definition, or, with `delivered`, one that says for the first time
- * that bytes have arrived (RFC 6675, section 2). The third starts fast retransmit, or as much in
- * the scoreboard.
+ * that bytes have arrived (RFC 6675, section 2). The third, or the first where LOSS_AT_FIRST is
+ * set, starts fast retransmit, or as much in the scoreboard.
  */
 export function countDuplicate(
   core: usize, work: usize, p: usize, r: usize, delivered: u32,
@@ -53,7 +53,7 @@ export function countDuplicate(
   if (duplicates <= DUP_ACK_THRESHOLD) store<u8>(p, <u8>duplicates, F.PROTOCOL_DUP_ACKS);
   // RACK-12: with RACK neither three duplicates nor three runs say anything by themselves.
   const counts = delivered == 0 || !isRack(r);
-  if (counts && duplicates == DUP_ACK_THRESHOLD) enterRecovery(core, work, p, r);
+  if (counts && duplicates == duplicateThreshold(r)) enterRecovery(core, work, p, r);
 }
 
 /** The log alone may say that something is lost: RFC 6675, section 5, (2); RFC 8985, 6.2. */
@@ -89,7 +89,7 @@ export function enterRecovery(core: usize, work: usize, p: usize, r: usize): voi
   if (log != 0 && (load<u32>(log, LOG_SACKED) | load<u32>(log, LOG_LOST)) != 0) {
     return enterReduction(p, r);
   }
-  store<u32>(p, ssthresh + DUP_ACK_THRESHOLD * mss, F.PROTOCOL_CWND);
+  store<u32>(p, ssthresh + duplicateThreshold(r) * mss, F.PROTOCOL_CWND);
   boundInflation(p, r);
   setFlags(p, flagsOf(p) | F.FLOW_RECOVERY | F.FLOW_RETRANSMIT);
 }

@@ -24,6 +24,13 @@ export function isRack(r: usize): bool {
   return (load<u8>(r, F.RECOVERY_RACK) & <u8>F.RACK_ENABLED) != 0;
 }
 
+/** DupThresh where losses are found by counting (RFC 6675); RACK's own is DUP_ACK_THRESHOLD. */
+// @ts-ignore: decorator
+@inline
+export function duplicateThreshold(r: usize): u32 {
+  return (load<u8>(r, F.RECOVERY_RACK) & <u8>F.LOSS_AT_FIRST) != 0 ? 1 : DUP_ACK_THRESHOLD;
+}
+
 /** RFC 8985 6.2 (RACK-3): by time, or, sent at the same time, by sequence. */
 // @ts-ignore: decorator
 @inline

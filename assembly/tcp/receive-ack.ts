@@ -271,8 +271,14 @@ export function noteDuplicate(
   if (isArmed(core, connection, TimerKind.Retransmit)) chooseTimer(core, connection, p, r);
 }
 
-/** RFC 5681, section 2; with a log only what a block says counts (RFC 6675, section 2). */
+/**
+ * RFC 5681, section 2; with a log only what a block says counts (RFC 6675, section 2). A peer that
+ * keeps nothing out of order sends no block: its plain duplicates count unless DUP_BY_SACK.
+ */
 function isDuplicate(work: usize, p: usize, r: usize, moved: bool): bool {
+  if ((load<u8>(r, F.RECOVERY_RACK) & <u8>F.DUP_BY_SACK) != 0) {
+    if ((flagsOf(p) & F.FLOW_SACK) != 0) return false;
+  }
   if (logOf(r) != 0 && (load<u32>(work, W.WORK_OPTIONS) & W.OPTION_HAS_SACK) != 0) return false;
   if (moved || load<u32>(work, W.WORK_PAYLOAD_LENGTH) != 0) return false;
   return (load<u32>(work, W.WORK_FLAGS) & TCP_FIN) == 0;

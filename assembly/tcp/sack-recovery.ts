@@ -35,7 +35,7 @@ function setMode(r: usize, mode: u32): void {
 export function findLost(core: usize, p: usize, r: usize): void {
   const log = logOf(r);
   if (isRack(r)) markLostByTime(core, p, r, log);
-  else markLostByCount(p, log);
+  else markLostByCount(p, r, log);
 }
 
 /**

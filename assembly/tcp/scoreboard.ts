@@ -4,11 +4,11 @@
  * rack.ts's.
  */
 import * as F from "../../bindings/abi/flow-state.ts";
-import { DUP_ACK_THRESHOLD, SACK_BLOCKS_MAX } from "../../bindings/abi/limits.ts";
+import { SACK_BLOCKS_MAX } from "../../bindings/abi/limits.ts";
 import * as S from "../../bindings/abi/send-log.ts";
 import { seqAfter, seqAtOrBefore, seqBefore, seqDistance } from "../../bindings/abi/seq.ts";
 import * as W from "../../bindings/abi/work.ts";
-import { rackDelivered } from "./rack.ts";
+import { duplicateThreshold, rackDelivered } from "./rack.ts";
 import { hasRoom, joinSacked, logOf, passBy, recount, removeRuns, restate } from "./send-log.ts";
 import { runAt, runCount, runEnd, runFlags, runStart, runTime, splitAt } from "./send-log.ts";
 
@@ -131,8 +131,9 @@ export function twiceEnd(work: usize): u32 {
  * IsLost() (RFC 6675 4, SK-11) of every byte that was not sent again: as many runs as the threshold
  * stand above, or more bytes than its segments less one.
  */
-export function markLostByCount(p: usize, log: usize): void {
-  const most = (DUP_ACK_THRESHOLD - 1) * <u32>load<u16>(p, F.PROTOCOL_MSS);
+export function markLostByCount(p: usize, r: usize, log: usize): void {
+  const threshold = duplicateThreshold(r);
+  const most = (threshold - 1) * <u32>load<u16>(p, F.PROTOCOL_MSS);
   let bytes: u32 = 0;
   let above: u32 = 0;
   for (let i = runCount(log); i > 0; i--) {
@@ -140,7 +141,7 @@ export function markLostByCount(p: usize, log: usize): void {
     if ((flags & S.RUN_SACKED) != 0) {
       bytes += seqDistance(runStart(log, i - 1), runEnd(runAt(log, i - 1)));
       above++;
-    } else if (above >= DUP_ACK_THRESHOLD || bytes > most) {
+    } else if (above >= threshold || bytes > most) {
       if ((flags & (S.RUN_AGAIN | S.RUN_LOST)) == 0) restate(log, i - 1, flags | S.RUN_LOST);
     }
   }

@@ -22,7 +22,7 @@ const NUMBER_BYTES = 4;
 const MESSAGE = 65_536;
 const BACKLOG = 4096;
 /** A memory has 4 GiB at most. */
-const HOSTS_PER_MEMORY = 24;
+const HOSTS_PER_MEMORY = 12;
 /**
  * Rows for three queries at once and as many SYNs as they bring, so that no SYN cookie is needed,
  * and an arena that promises every connection the whole of its window.
@@ -30,7 +30,7 @@ const HOSTS_PER_MEMORY = 24;
 const LAYOUT = {
   connections: 4096,
   chunkBytes: 2048,
-  payloadBytes: 64 << 20,
+  payloadBytes: 128 << 20,
   bufferBytes: 2 * MESSAGE,
   queueDescriptors: 4096,
 };

@@ -200,6 +200,7 @@ export class LeafSpine {
   #forward(number: number, slot: number): void {
     const wire = this.#wires[number] as Wire;
     const slots = this.#slots;
+    slots.hop(slot);
     const length = slots.lengthOf(slot);
     if (!wire.admits(length, this.now)) {
       slots.give(slot);

@@ -136,7 +136,7 @@ export const INSTALL_LOCAL_SCALE: u32 = 64; // u8
 export const INSTALL_RX_LIMIT: u32 = 65; // u8
 export const INSTALL_FLAGS: u32 = 66; // u16: FLOW_*
 export const INSTALL_MSS: u32 = 68; // u16: payload bytes per segment
-export const INSTALL_RACK: u32 = 70; // u8: RACK_ENABLED = RACK-TLP (RFC 8985); RTO_MIN_ON_TOP
+export const INSTALL_RACK: u32 = 70; // u8: of RACK_AT_START
 export const INSTALL_STAMP_SLACK: u32 = 71; // u8: as RECOVERY_STAMP_SLACK
 export const INSTALL_TX_SEQ: u32 = 72; // u32: first sequence number to send (ISS + 1)
 export const INSTALL_RX_SEQ: u32 = 76; // u32: first sequence number expected (IRS + 1)

@@ -234,6 +234,12 @@ export const RACK_REORDERED: u32 = 2;
 export const RACK_DSACK_ROUND: u32 = 4;
 /** Not of RACK: RTO_MIN is added to SRTT where the variation is less (Linux). */
 export const RTO_MIN_ON_TOP: u32 = 8;
+/** Not of RACK: one duplicate ACK is enough (DupThresh of RFC 6675), not DUP_ACK_THRESHOLD. */
+export const LOSS_AT_FIRST: u32 = 16;
+/** Not of RACK: with SACK an ACK without a new block is no duplicate (RFC 6675, section 2). */
+export const DUP_BY_SACK: u32 = 32;
+/** Of these, what an installation says. */
+export const RACK_AT_START: u32 = RACK_ENABLED | RTO_MIN_ON_TOP | LOSS_AT_FIRST | DUP_BY_SACK;
 
 /** Congestion control, by TCP_CONGESTION. The window ones run inline, per ACK. */
 export const enum CongestionAlgorithm {

@@ -259,6 +259,16 @@ function writeSequence(plane: Plane, id: number, at: number): void {
   view.setUint8(at + INSTALL_LOCAL_SCALE, rows.get(id, R.ROW_LOCAL_SCALE));
 }
 
+/** What finds losses, and the least of the timer (RACK_AT_START). */
+function lossRules(profile: Profile): number {
+  return (
+    (profile.rack ? F.RACK_ENABLED : 0) |
+    (profile.rtoMinOnTop ? F.RTO_MIN_ON_TOP : 0) |
+    (profile.lossAtFirst ? F.LOSS_AT_FIRST : 0) |
+    (profile.duplicatesBySack ? F.DUP_BY_SACK : 0)
+  );
+}
+
 function writePolicy(plane: Plane, id: number, at: number): void {
   const { rows, profile } = plane;
   const view = plane.core.view;
@@ -270,8 +280,7 @@ function writePolicy(plane: Plane, id: number, at: number): void {
   const quick = profile.quickAcks << ACK_THRESHOLD_BITS;
   view.setUint8(at + INSTALL_ACK_THRESHOLD, profile.ackThreshold | quick);
   view.setUint8(at + INSTALL_INTERVAL_LIMIT, profile.intervals);
-  const onTop = profile.rtoMinOnTop ? F.RTO_MIN_ON_TOP : 0;
-  view.setUint8(at + INSTALL_RACK, (profile.rack ? F.RACK_ENABLED : 0) | onTop);
+  view.setUint8(at + INSTALL_RACK, lossRules(profile));
   view.setUint8(at + INSTALL_STAMP_SLACK, profile.stampSlack);
   view.setUint16(at + INSTALL_FLAGS, flowFlags(plane, id), true);
   view.setUint16(at + INSTALL_MSS, mss, true);

@@ -31,6 +31,10 @@ export interface Profile {
   readonly goBackN: boolean;
   /** Losses are found by time, the tail is probed (RFC 8985), instead of RFC 6675. */
   readonly rack: boolean;
+  /** Without RACK the first duplicate ACK starts recovery (a DupThresh of 1), not the third. */
+  readonly lossAtFirst: boolean;
+  /** With SACK only an ACK with a new block is a duplicate (RFC 6675, 2); else plain ones too. */
+  readonly duplicatesBySack: boolean;
   /** RFC 7323 3 and RFC 2018: offered and accepted, if the data path has them. */
   readonly timestamps: boolean;
   /**
@@ -100,6 +104,8 @@ function read(name: ProfileName): Profile {
     algorithm: value("ALGORITHM"),
     goBackN: value("GO_BACK_N") !== 0,
     rack: value("RACK") !== 0,
+    lossAtFirst: value("LOSS_AT_FIRST") !== 0,
+    duplicatesBySack: value("DUPLICATES_BY_SACK") !== 0,
     timestamps: value("TIMESTAMPS") !== 0,
     stampSlack: value("STAMP_SLACK"),
     sack: value("SACK") !== 0,

@@ -10,6 +10,7 @@ import { FrameSlots } from "../../bench/lab/frame-slots.ts";
 import { drawFlows, meanSize, sizeAt, type Flow } from "../../bench/lab/incast-flows.ts";
 import type { LeafSpineOptions } from "../../bench/lab/leaf-spine.ts";
 import { type Case, measure, profileOf } from "../../bench/lab/table-5-3.ts";
+import type { Profile } from "../../host/control-plane/profile.ts";
 import { Prng } from "../../host/prng.ts";
 import { seedOf } from "../support/env.ts";
 
@@ -78,6 +79,16 @@ test("a frame keeps its bytes in its slot, and a slot comes back", () => {
   for (const slot of taken) slots.give(slot);
   expect(slots.used).toBe(0);
   expect(() => slots.take(new Uint8Array(4096), 0, 4096)).toThrow(/expected at most 2048/);
+});
+
+test("a frame that goes in a circle is an error at the fourth switch", () => {
+  const slots = new FrameSlots();
+  const slot = slots.take(new Uint8Array(64), 0, 64);
+  slots.address(slot, 5, 0);
+  for (let hop = 0; hop < 3; hop += 1) slots.hop(slot);
+  expect(() => slots.hop(slot)).toThrow("at most 3 switches on the way to host 5, got 4");
+  slots.address(slot, 5, 0);
+  expect(() => slots.hop(slot)).not.toThrow();
 });
 
 const WORKLOAD = {
@@ -174,6 +185,15 @@ test("where queries overrun a queue, all ends, and fewer intervals mean more sen
   expect(one.retransmissions).toBeLessThan(none.retransmissions);
 });
 
+test("a receiver that keeps nothing leaves counting senders to the timer", () => {
+  const of = (fidelity: Case["fidelity"]): ReturnType<typeof measure> =>
+    measure({ ...COUNTING, fidelity }, INCAST, NETWORK);
+  const [none, one] = [of("0"), of("1")];
+  expect(none.fastRetransmits).toBe(0);
+  expect(one.fastRetransmits).toBeGreaterThan(10);
+  expect(none.timeouts).toBeGreaterThan(1.2 * one.timeouts);
+});
+
 test("the same seed gives the same times, RACK-TLP others than counting", () => {
   const first = measure(COUNTING, INCAST, NETWORK);
   expect(measure(COUNTING, INCAST, NETWORK)).toEqual(first);
@@ -192,4 +212,11 @@ test("a case's profile", () => {
   expect([profile.intervals, profile.ecn, profile.rack]).toEqual([2, false, false]);
   expect(profileOf(COUNTING).intervals).toBe(32);
   expect(profileOf({ ...COUNTING, fidelity: "0" }).intervals).toBe(0);
+  const rules = ({ rack, lossAtFirst, duplicatesBySack }: Profile): boolean[] => [
+    rack,
+    lossAtFirst,
+    duplicatesBySack,
+  ];
+  expect(rules(profileOf(COUNTING))).toEqual([false, true, true]);
+  expect(rules(profileOf({ ...COUNTING, sender: "RACK-TLP" }))).toEqual([true, false, false]);
 });

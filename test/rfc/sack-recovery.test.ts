@@ -4,7 +4,7 @@
  * segments; what left is told by numbers of segments from the first on.
  */
 import { describe, expect, test } from "vitest";
-import { CongestionAlgorithm } from "../../bindings/abi/flow-state.ts";
+import { CongestionAlgorithm, DUP_BY_SACK, LOSS_AT_FIRST } from "../../bindings/abi/flow-state.ts";
 import { seedOf } from "../support/env.ts";
 import { Random } from "../support/random.ts";
 import { type Block, MSS, Sender } from "./sender.ts";
@@ -31,6 +31,27 @@ describe.each(ORIGINS)("RFC 6675 from sequence number %d", (origin) => {
     expect(one.ack(0, [1, 2])).toEqual([10]);
     for (let i = 0; i < 5; i += 1) expect(one.ack(0, [1, 2])).toEqual([]);
     expect(one.ack(0, [1, 3])).toEqual([11]);
+  });
+
+  test("SK-24, SK-11: with a DupThresh of one the first block says what is lost below it", () => {
+    const one = new Sender(origin, { rules: LOSS_AT_FIRST });
+    expect(one.ack(0, [2, 3])).toEqual([0]);
+    // Three more have arrived: half as many may have left, rounded up (RFC 6937).
+    expect(one.ack(0, [2, 3], [4, 7])).toEqual([1]);
+  });
+
+  test("SK-24: with a DupThresh of one and no blocks the first duplicate starts recovery", () => {
+    const one = new Sender(origin, { rules: LOSS_AT_FIRST, sack: false });
+    expect(one.repeat(0, 1)).toEqual([0]);
+  });
+
+  test("SK-24: of a peer without blocks plain duplicates count, unless only blocks do", () => {
+    expect(new Sender(origin).repeat(0, 3)).toContain(0);
+    const strict = new Sender(origin, { rules: DUP_BY_SACK });
+    expect(strict.repeat(0, 8)).toEqual([]);
+    expect(strict.ack(0, [1, 4])).toEqual([0]);
+    // Where no SACK was agreed on there is nothing else to count.
+    expect(new Sender(origin, { rules: DUP_BY_SACK, sack: false }).repeat(0, 3)).toContain(0);
   });
 
   test("SK-11: one ACK is enough when more than two segments of bytes stand above", () => {

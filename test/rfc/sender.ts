@@ -26,6 +26,8 @@ export interface SenderChoice {
   readonly segments?: number;
   readonly algorithm?: number;
   readonly rack?: boolean;
+  /** Others of RACK_AT_START. */
+  readonly rules?: number;
   /** Default true. */
   readonly sack?: boolean;
   /** Bytes. */
@@ -42,7 +44,7 @@ export class Sender {
 
   constructor(origin: number, choice: SenderChoice = {}) {
     const { window = 10, segments = 40, algorithm = CongestionAlgorithm.NewReno } = choice;
-    const rack = choice.rack === true ? 1 : 0;
+    const rack = (choice.rack === true ? 1 : 0) | (choice.rules ?? 0);
     const sack = choice.sack === false ? 0 : FLOW_SACK;
     this.raw = new RawCore(testCore());
     this.flow = this.raw.establish({

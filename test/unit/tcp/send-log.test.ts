@@ -29,7 +29,7 @@ interface LogExports {
   needLog(core: number, p: number, r: number): number;
   closeLog(core: number, r: number): void;
   updateScoreboard(core: number, work: number, p: number, r: number, acked: number): number;
-  markLostByCount(p: number, log: number): void;
+  markLostByCount(p: number, r: number, log: number): void;
   logAgain(log: number, start: number, end: number, now: bigint): void;
   pipeOf(p: number, log: number): number;
 }
@@ -131,7 +131,7 @@ class Flight {
   }
 
   findLost(): void {
-    this.#build.exports.markLostByCount(P, LOG);
+    this.#build.exports.markLostByCount(P, R, LOG);
   }
 
   close(): void {
