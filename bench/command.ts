@@ -1,11 +1,14 @@
 /**
  * The command line of the benchmarks, `NAME [--json] [--quick] [--bar] [--pairs N]
- * [--datapath NAME]`: runs one and prints its table; `--json` adds one JSON object as the last
- * line; `--bar` ends with status 1 when a bar is not met. Names and method: bench/README.md.
+ * [--datapath NAME] [--before DIR]`: runs one and prints its table; `--json` adds one JSON object
+ * as the last line; `--bar` ends with status 1 when a bar is not met; `--before` compares with
+ * another build. Names and method: bench/README.md.
  */
+import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import type { DataPath } from "../bindings/layout.ts";
 import { api } from "./api.ts";
+import { COMPARABLE, compareBuilds } from "./before-after.ts";
 import { bulk } from "./bulk.ts";
 import { carousel } from "./carousel.ts";
 import { checksum } from "./checksum.ts";
@@ -57,6 +60,8 @@ interface Choice {
   readonly scale: BenchScale;
   readonly json: boolean;
   readonly bar: boolean;
+  /** A checkout with another build. */
+  readonly before: string | undefined;
 }
 
 function choose(args: readonly string[]): Choice {
@@ -69,12 +74,17 @@ function choose(args: readonly string[]): Choice {
       bar: { type: "boolean", default: false },
       pairs: { type: "string" },
       datapath: { type: "string", default: "flextoe" },
+      before: { type: "string" },
     },
   });
   const name = positionals[0] ?? "";
   const body = BENCHES.get(name);
   if (body === undefined || positionals.length > 1) {
     throw new RangeError(`${USAGE}, got ${JSON.stringify(positionals.join(" "))}`);
+  }
+  const { before, json, bar } = values;
+  if (before !== undefined && !COMPARABLE.includes(name)) {
+    throw new RangeError(`bench: expected --before with ${COMPARABLE.join("|")}, got ${name}`);
   }
   const base = { ...(values.quick ? QUICK : FULL), datapath: dataPath(name, values.datapath) };
   const rounds = values.pairs === undefined ? base.rounds : Number(values.pairs);
@@ -84,7 +94,15 @@ function choose(args: readonly string[]): Choice {
   const say = (line: string): void => {
     if (process.stderr.isTTY) process.stderr.write(`${line}\n`);
   };
-  return { name, body, scale: { ...base, rounds, say }, json: values.json, bar: values.bar };
+  return { name, body, scale: { ...base, rounds, say }, json, bar, before };
+}
+
+/** The report: of the benchmark, or of the comparison with another build. */
+async function reportOf({ name, body, scale, before }: Choice): Promise<BenchReport> {
+  if (before === undefined) return body(scale);
+  const root = resolve(before);
+  const { lines, bars, ratios } = compareBuilds(name, root, scale.rounds, scale.say);
+  return { lines, bars, values: { before: root, pairs: scale.rounds, ratios } };
 }
 
 function barLine(bar: Bar): string {
@@ -110,7 +128,7 @@ export async function main(
     print(error instanceof Error ? error.message : String(error));
     return 2;
   }
-  const report = await choice.body(choice.scale);
+  const report = await reportOf(choice);
   print(machine());
   for (const line of report.lines) print(line);
   for (const bar of report.bars) print(barLine(bar));

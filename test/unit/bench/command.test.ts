@@ -47,6 +47,7 @@ const ERROR_ROWS: [string[], string][] = [
   [["bulk", "rpc"], `bench: expected a name of ${NAMES}, got "bulk rpc"`],
   [["bulk", "--pairs", "0"], 'bench: expected --pairs 1..1000, got "0"'],
   [["bulk", "--pairs", "many"], 'bench: expected --pairs 1..1000, got "many"'],
+  [["rmt", "--before", "."], "bench: expected --before with rpc|bulk|connect|segment|api, got rmt"],
 ];
 
 test("a wrong command line ends with status 2 and says what was expected", async () => {
