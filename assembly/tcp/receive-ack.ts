@@ -21,7 +21,7 @@ import * as W from "../../bindings/abi/work.ts";
 import { acknowledge, challenge } from "./acknowledge.ts";
 import { acknowledgeInRecovery, countDuplicate, noteLossState, recoverLost } from "./loss.ts";
 import { isRack, noteTwice } from "./rack.ts";
-import { chooseTimer, restartRetransmit, stopRetransmit } from "./retransmit-timer.ts";
+import { restartRetransmit, reviewTimer, stopRetransmit } from "./retransmit-timer.ts";
 import { acknowledgeAfterTimeout, acknowledgeInReduction, findLost } from "./sack-recovery.ts";
 import { modeOf } from "./sack-recovery.ts";
 import { saysTwice, updateScoreboard } from "./scoreboard.ts";
@@ -268,7 +268,7 @@ export function noteDuplicate(
   recoverLost(core, work, p, r);
   noteLossState(p, r);
   // Not after its event: the control plane's answer is under way.
-  if (isArmed(core, connection, TimerKind.Retransmit)) chooseTimer(core, connection, p, r);
+  if (isArmed(core, connection, TimerKind.Retransmit)) reviewTimer(core, connection, p, r);
 }
 
 /**

@@ -64,6 +64,16 @@ export function chooseTimer(core: usize, connection: u32, p: usize, r: usize): v
   armTimer(core, connection, TimerKind.Retransmit, at);
 }
 
+/**
+ * After an ACK that has not moved una. RFC 8985 7.2 (TLP-1): a probe's timer starts again with new
+ * data and with what acknowledges some; one that runs and is wanted as before keeps its time.
+ */
+export function reviewTimer(core: usize, connection: u32, p: usize, r: usize): void {
+  const probes = load<u8>(r, F.RECOVERY_TIMER) == <u8>F.LossTimer.Probe;
+  if (probes && !isReordering(p, r) && mayProbe(p, r)) return;
+  chooseTimer(core, connection, p, r);
+}
+
 // @ts-ignore: decorator
 @inline
 function isReordering(p: usize, r: usize): bool {

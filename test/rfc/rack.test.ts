@@ -115,6 +115,14 @@ describe.each(ORIGINS)("RFC 8985 from sequence number %d", (origin) => {
     expect(events.map(({ kind }) => kind)).toContain(EventKind.Timer);
   });
 
+  test("TLP-1: an ACK of nothing new does not put the probe off", () => {
+    const one = measured(origin, 10);
+    expect(one.wait(RTT)).toEqual([]);
+    expect(one.ack(2)).toEqual([]);
+    expect(one.wait(RTT - MS)).toEqual([]);
+    expect(one.wait(2 * MS)).toEqual([9]);
+  });
+
   test("TLP-2, TLP-7: new data that cwnd holds back is the better probe", () => {
     const one = measured(origin);
     // 2 to 13 are in flight, as many as cwnd lets.

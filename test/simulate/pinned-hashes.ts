@@ -17,7 +17,7 @@ export const PINNED_HASHES = {
     "c37b04b8a569ebac",
     "2329f9d5c2ec6af9",
     "b397bb5de32f05a8",
-    "6826ad6c6ab6200a",
+    "0365b992005f21ec",
     "d32a1d2482446868",
     "f230e500a3a161ec",
     "eec9f08ba8f27805",

@@ -72,6 +72,7 @@ const CLOCK_WRAP = 2 ** 52 - 200e6;
 const ECN_DCTCP = { algorithm: 3, flags: F.FLOW_ECN | F.FLOW_NODELAY, ackThreshold: 2 };
 const SMALL = { rxShift: 10, flags: F.FLOW_NODELAY };
 const STAMPED = F.FLOW_TIMESTAMPS | F.FLOW_SACK;
+const LINUX = { flags: STAMPED, rack: F.RACK_ENABLED | F.RTO_MIN_ON_TOP };
 
 const ROWS: readonly Partial<Variant>[] = [
   { name: "plain" },
@@ -99,6 +100,11 @@ const ROWS: readonly Partial<Variant>[] = [
   { name: "IPv6, timestamps, SACK, wrap", ipv6: true, sequences: WRAP, flow: { flags: STAMPED } },
   { name: "IPv6, ECN", ipv6: true, flow: ECN_DCTCP },
   { name: "IPv6, 3 connections", ipv6: true, connections: 3, flow: { ackThreshold: 2 } },
+  // Bulk, so that a probe of the tail (RFC 8985, 7) is wanted wherever a timer is chosen.
+  { name: "RACK", calls: 0, flow: { flags: STAMPED, ackThreshold: 2, rack: F.RACK_ENABLED } },
+  { name: "RACK, NODELAY, calls", flow: { flags: F.FLOW_NODELAY | STAMPED, rack: F.RACK_ENABLED } },
+  { name: "RACK, no SACK", flow: { flags: F.FLOW_TIMESTAMPS, rack: F.RACK_ENABLED } },
+  { name: "RACK, RTO_MIN on top, wrap", calls: 10, sequences: WRAP, flow: LINUX },
   { name: "settings, soon paced", settings: 4, calls: 0, least: 0, flow: { mss: 500, cwnd: 3000 } },
 ];
 
@@ -499,6 +505,8 @@ class Run {
     if (this.#happens(this.#variant.settings)) this.#configure(side);
     const writes = random.below(5) < 3;
     if (writes) this.#write(side);
+    // A probe's timer is answered by the data path itself: before an ACK or behind it.
+    if (this.#variant.flow.rack !== undefined) this.#drainTimers(side);
     const reads = !writes || random.oneIn(2);
     const burst = random.oneIn(10) ? 40 : random.between(1, 3);
     this.#cross(side, reads ? this.#arrivals(side, burst) : []);
