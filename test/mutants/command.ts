@@ -163,13 +163,12 @@ async function operate(choice: Choice): Promise<Half> {
   try {
     const ids = choice.ids.filter((id) => OPERATOR_ID.test(id));
     await run.prepare({ ...choice, ids });
-    for (const file of run.red) console.log(`not asked, red without any mutant: ${file}`);
     const verdicts: OperatorVerdict[] = [];
-    for (const mutant of run.chosen) {
-      const verdict = await run.try(mutant);
+    await run.tryAll(choice.quick, (verdict) => {
       verdicts.push(verdict);
       tell(verdict);
-    }
+    });
+    for (const file of run.red) console.log(`not asked, red without any mutant: ${file}`);
     tellSurvivors(verdicts);
     const isWell = judge(verdicts, run.points, choice.least);
     return { good: isWell ? 1 : 0, bad: isWell ? 0 : 1, rows: verdicts };

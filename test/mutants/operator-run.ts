@@ -17,20 +17,21 @@ import { type OperatorMutant, protocolMutants } from "./protocol-points.ts";
 import { SimulatorProcess } from "./simulator-process.ts";
 import type { Layout } from "./wasm-layout.ts";
 
-/** Seeds 1 to this. */
-const SEEDS = 60;
+/** Seeds 1 to this; the pinned ones are among them. */
+const SEEDS = 40;
 /** The first one starts the process; on a machine with much else to do that takes its time. */
 const SEED_TIMEOUT_MS = 30_000;
-/** Of one mutant's test files, as they take without it. */
-const TESTS_SECONDS = 60;
+/** Of one mutant's test files, as they take without it on a machine that is busy; two at once. */
+const TESTS_SECONDS = 300;
 /** A run is given up after so many times that, and so long besides. */
 const PATIENCE = 6;
 const START_MS = 30_000;
 /** What loads the release build and says the same twice, without the pinned hashes. */
-const TESTS =
-  "fuzz packetdrill/scripts paper rfc stack threats unit/control-plane unit/flextoe unit/libtoe"
-    .split(" ")
-    .map((part) => `test/${part}`);
+const TESTS = [
+  ..."fuzz packetdrill/scripts packetdrill/interpreter paper rfc simulate/planted".split(" "),
+  ..."stack threats unit/control-plane unit/driver unit/flextoe unit/flow unit/libtoe".split(" "),
+  ..."unit/netif/coupled-link unit/turn unit/world".split(" "),
+].map((part) => `test/${part}`);
 const NOTES = "notes";
 
 export interface OperatorVerdict {
@@ -56,13 +57,22 @@ interface Sample {
   readonly ids: readonly string[];
 }
 
+/** What reaches a mutant, within the time that one has. */
 interface Reach {
-  readonly seeds: readonly number[];
-  /** Quickest first. */
-  readonly files: readonly string[];
-  /** Of those files. */
+  readonly seeds: number[];
+  /** Those that say most in the least time first. */
+  files: string[];
+}
+
+type Found = Pick<OperatorVerdict, "killer" | "by">;
+
+/** What the seeds have said of a mutant, and how long they took. */
+interface SeedsFound extends Found {
+  readonly mutant: OperatorMutant;
   readonly seconds: number;
 }
+
+const secondsSince = (start: number): number => (Date.now() - start) / 1000;
 
 /** The chosen mutants: by id, or `count` of all, drawn from a seed. */
 function choose(all: readonly OperatorMutant[], { count, seed, ids }: Sample): OperatorMutant[] {
@@ -92,7 +102,7 @@ function secondsByFile(root: string, report: VitestReport): Map<string, number> 
 export class OperatorRun {
   readonly #copy = new RepositoryCopy(true);
   readonly #simulator = new SimulatorProcess(this.#copy.folder, SEED_TIMEOUT_MS);
-  readonly #reach = new Map<string, { seeds: number[]; files: string[] }>();
+  readonly #reach = new Map<string, Reach>();
   #seconds = new Map<string, number>();
   #layout: Layout | undefined;
   /** Of the whole protocol stage. */
@@ -101,21 +111,24 @@ export class OperatorRun {
   /** Test files that are red without any mutant, and so are not asked. */
   red: readonly string[] = [];
 
-  /** Builds, chooses, and finds out what reaches what. Throws Error when seeds fail as it is. */
+  /** Builds, chooses, and finds which seeds reach what. Throws Error when one fails as it is. */
   async prepare(sample: Sample): Promise<void> {
     const { layout, mutants } = await protocolMutants();
     this.#layout = layout;
     this.points = mutants.length;
     this.chosen = choose(mutants, sample);
     for (const { id } of this.chosen) this.#reach.set(id, { seeds: [], files: [] });
-    const points = this.chosen.map(({ point }) => point);
-    const bytes = noting(layout, points);
-    await this.#reachBySeeds(bytes);
-    await this.#reachByTests(bytes);
+    await this.#reachBySeeds();
   }
 
-  async #reachBySeeds(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
-    this.#simulator.load(bytes, "flextoe", this.chosen.length);
+  #notingBuild(mutants: readonly OperatorMutant[]): Uint8Array<ArrayBuffer> {
+    const points = mutants.map(({ point }) => point);
+    return noting(this.#layout as Layout, points);
+  }
+
+  async #reachBySeeds(): Promise<void> {
+    const { chosen } = this;
+    this.#simulator.load(this.#notingBuild(chosen), "flextoe", chosen.length);
     const pinned = hashesPinned("flextoe");
     for (let seed = 1; seed <= SEEDS; seed += 1) {
       const { violation, hash, reached = [] } = await this.#simulator.run(seed);
@@ -123,23 +136,22 @@ export class OperatorRun {
       if (violation !== undefined || isMoved) {
         throw new Error(`mutants: seed ${seed} without a mutant: ${violation ?? "another hash"}`);
       }
-      for (const index of reached) this.#of(index).seeds.push(seed);
+      for (const index of reached) this.#of(chosen[index]).seeds.push(seed);
     }
     // Another process: this one's instances are given notes.
     this.#simulator.close();
   }
 
-  #of(index: number): { seeds: number[]; files: string[] } {
-    const { id } = this.chosen[index] as OperatorMutant;
-    return this.#reach.get(id) as { seeds: number[]; files: string[] };
+  #of(mutant: OperatorMutant | undefined): Reach {
+    return this.#reach.get(mutant?.id ?? "") as Reach;
   }
 
-  async #reachByTests(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+  async #reachByTests(mutants: readonly OperatorMutant[]): Promise<void> {
     const root = this.#copy.folder;
     const folder = join(root, NOTES);
     mkdirSync(folder);
-    this.#copy.write(wasmOf("flextoe"), bytes);
-    const env = { TOELOOP_NOTES: folder, TOELOOP_POINTS: `${this.chosen.length}` };
+    this.#copy.write(wasmOf("flextoe"), this.#notingBuild(mutants));
+    const env = { TOELOOP_NOTES: folder, TOELOOP_POINTS: `${mutants.length}` };
     const config = "test/mutants/note-points.config.ts";
     const report = await runVitest({ root, project: "release", files: TESTS, config, env });
     this.#copy.restore();
@@ -147,74 +159,109 @@ export class OperatorRun {
     this.#seconds = secondsByFile(root, report);
     const files = report.testResults.map(({ name }) => relative(root, name));
     this.red = files.filter((file) => !this.#seconds.has(file));
-    for (const name of readdirSync(folder)) {
-      const text = readFileSync(join(folder, name), "utf8");
-      const { file, points } = JSON.parse(text) as { file: string; points: number[] };
-      if (!this.#seconds.has(file)) continue;
-      for (const index of points) this.#of(index).files.push(file);
-    }
+    const reached = this.#notesIn(folder);
+    for (const mutant of mutants) this.#of(mutant).files = this.#asked(mutant, mutants, reached);
   }
 
-  /** What reaches a mutant, within the time that one has. */
-  #reachOf(id: string): Reach {
-    const { seeds, files } = this.#reach.get(id) as { seeds: number[]; files: string[] };
-    const taking = (file: string): number => this.#seconds.get(file) ?? 0;
-    const asked: string[] = [];
+  /** Indices of the points that each file has reached, of those that are green. */
+  #notesIn(folder: string): Map<string, readonly number[]> {
+    const notes = readdirSync(folder).map((name) => {
+      return JSON.parse(readFileSync(join(folder, name), "utf8")) as {
+        file: string;
+        points: number[];
+      };
+    });
+    const green = notes.filter(({ file }) => this.#seconds.has(file));
+    return new Map(green.map(({ file, points }) => [file, points]));
+  }
+
+  /** Files that reach a mutant: first the quick, and those that reach little else. */
+  #asked(
+    mutant: OperatorMutant,
+    mutants: readonly OperatorMutant[],
+    reached: ReadonlyMap<string, readonly number[]>,
+  ): string[] {
+    const index = mutants.indexOf(mutant);
+    const found = [...reached].filter(([, points]) => points.includes(index));
+    const ranked = found
+      .map(([file, points]) => ({ file, rank: this.#taking(file) * points.length }))
+      .sort((one, other) => one.rank - other.rank);
     let seconds = 0;
-    for (const file of files.toSorted((one, other) => taking(one) - taking(other))) {
-      seconds += taking(file);
-      if (seconds > TESTS_SECONDS) break;
-      asked.push(file);
-    }
-    return { seeds, files: TESTS, seconds };
+    const within = ranked.filter(({ file }) => {
+      seconds += this.#taking(file);
+      return seconds <= TESTS_SECONDS;
+    });
+    return within.map(({ file }) => file);
   }
 
-  async try(mutant: OperatorMutant): Promise<OperatorVerdict> {
-    const start = Date.now();
+  #taking(file: string): number {
+    return this.#seconds.get(file) ?? 0;
+  }
+
+  /**
+   * Tries the chosen mutants: seeds first, then tests. `quick`: those that a pinned hash has
+   * noticed are killed by that, and no test is asked.
+   */
+  async tryAll(quick: boolean, tell: (verdict: OperatorVerdict) => void): Promise<void> {
+    const rest: SeedsFound[] = [];
+    for (const mutant of this.chosen) {
+      const start = Date.now();
+      const found = await this.#trySeeds(mutant);
+      const seconds = secondsSince(start);
+      const isDecided = found.killer === "invariant" || (quick && found.killer === "hash");
+      if (isDecided) tell(this.#verdict(mutant, found, seconds));
+      else rest.push({ mutant, ...found, seconds });
+    }
+    this.#simulator.close();
+    if (rest.length > 0) await this.#reachByTests(rest.map(({ mutant }) => mutant));
+    for (const { mutant, seconds, ...bySeeds } of rest) {
+      const start = Date.now();
+      const found = (await this.#tryTests(mutant)) ?? bySeeds;
+      tell(this.#verdict(mutant, found, seconds + secondsSince(start)));
+    }
+  }
+
+  #verdict(mutant: OperatorMutant, found: Found, seconds: number): OperatorVerdict {
     const { id, location, point } = mutant;
-    const reach = this.#reachOf(id);
-    const found = await this.#kill(mutant, reach);
+    const { seeds, files } = this.#of(mutant);
     return {
       id,
       ...location,
       within: point.body.name.split("/").at(-1) ?? "",
       what: point.what,
       ...found,
-      seeds: reach.seeds.length,
-      tests: reach.files.length,
-      seconds: (Date.now() - start) / 1000,
+      seeds: seeds.length,
+      tests: files.length,
+      seconds,
     };
   }
 
-  async #kill(
-    { point }: OperatorMutant,
-    { seeds, files, seconds }: Reach,
-  ): Promise<Pick<OperatorVerdict, "killer" | "by">> {
-    const bytes = mutated(this.#layout as Layout, point);
-    this.#simulator.load(bytes, "flextoe");
+  async #trySeeds(mutant: OperatorMutant): Promise<Found> {
+    this.#simulator.load(mutated(this.#layout as Layout, mutant.point), "flextoe");
     let moved = 0;
-    for (const seed of seeds) {
+    for (const seed of this.#of(mutant).seeds) {
       const { violation, hash } = await this.#simulator.run(seed);
       if (violation !== undefined) return { killer: "invariant", by: `seed ${seed}: ${violation}` };
       if (PINNED_SEEDS.includes(seed) && hash !== hashesPinned("flextoe")[seed - 1]) moved += 1;
     }
-    const failed = files.length === 0 ? undefined : await this.#tested(bytes, files, seconds);
-    if (failed !== undefined) return { killer: "test", by: failed };
     if (moved > 0) return { killer: "hash", by: `${moved} pinned hashes` };
     return { killer: "", by: "" };
   }
 
-  async #tested(
-    bytes: Uint8Array<ArrayBuffer>,
-    files: readonly string[],
-    seconds: number,
-  ): Promise<string | undefined> {
+  /** The first test that fails; undefined when none does. */
+  async #tryTests(mutant: OperatorMutant): Promise<Found | undefined> {
+    const { files } = this.#of(mutant);
+    if (files.length === 0) return undefined;
     const root = this.#copy.folder;
-    this.#copy.write(wasmOf("flextoe"), bytes);
+    this.#copy.write(wasmOf("flextoe"), mutated(this.#layout as Layout, mutant.point));
+    const seconds = files.reduce((sum, file) => sum + this.#taking(file), 0);
+    const timeoutMs = START_MS + PATIENCE * 1000 * seconds;
+    const config = "test/mutants/in-order.config.ts";
+    const env = { TOELOOP_ORDER: files.join(" ") };
+    const run = { root, project: "release", files, bail: true, timeoutMs, config, env };
     try {
-      const timeoutMs = START_MS + PATIENCE * 1000 * seconds;
-      const run = { root, project: "release", files, bail: true, timeoutMs };
-      return failureIn(await runVitest(run));
+      const by = failureIn(await runVitest(run));
+      return by === undefined ? undefined : { killer: "test", by };
     } finally {
       this.#copy.restore();
     }

@@ -59,6 +59,7 @@ const CHANGES = [
   ["add > sub", `${GET} i32.add`, [7, 4], 11, 3],
   ["sub > add", `${GET} i32.sub`, [7, 4], 3, 11],
   ["63 > 64", "i32.const 63", [0, 0], 63, 64],
+  ["1 > 0", "i32.const 1", [0, 0], 1, 0],
   ["-1 > 0", "i32.const -1", [0, 0], -1, 0],
   ["2147483647 > -2147483648", "i32.const 0x7fffffff", [0, 0], 2 ** 31 - 1, -(2 ** 31)],
   ["if > if not", "local.get 0 if (result i32) i32.const 1 else i32.const 2 end", [1, 0], 1, 2],
@@ -97,10 +98,27 @@ test("a condition that a comparison has made is the comparison's to change", () 
   expect(pointsOf(layoutWith(body)).map(({ what }) => what)).toEqual(["eqz > nez"]);
 });
 
+//   selects                                         limits to change
+const EXTREMES = [
+  [`${GET} ${GET} i32.lt_u select`, []],
+  [`local.get 0 local.get 1 i32.const 4 i32.add local.tee 1 ${GET} i32.gt_u select`, []],
+  ["local.get 0 local.get 1 local.get 1 local.get 0 i32.lt_u select", []],
+  // Another number than was compared, before or after.
+  ["local.get 0 i32.const 9 local.get 0 local.get 1 i32.lt_u select", ["lt_u > le_u"]],
+  [`local.get 0 local.get 1 local.tee 0 ${GET} i32.lt_u select`, ["lt_u > le_u"]],
+  [`${GET} i32.lt_u`, ["lt_u > le_u"]],
+] as const;
+
+test.each(EXTREMES)("the limit of a minimum is none: %s", (body, limits) => {
+  const points = pointsOf(layoutWith(body));
+  const found = points.filter(({ operator }) => operator === "limit").map(({ what }) => what);
+  expect(found).toEqual(limits);
+});
+
 test("a noting build does the same and says where it has been", () => {
   const layout = layoutWith("local.get 0 if (result i32) i32.const 1 else i32.const 2 end");
   const points = pointsOf(layout);
-  expect(points.map(({ what }) => what)).toEqual(["if > if not", "1 > 2", "2 > 3"]);
+  expect(points.map(({ what }) => what)).toEqual(["if > if not", "1 > 0", "2 > 3"]);
   const Plain = WebAssembly.Instance;
   try {
     provideNotes(points.length);

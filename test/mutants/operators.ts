@@ -1,7 +1,8 @@
 /**
  * The operators: what becomes of one instruction. A comparison is turned round or takes its limit
- * in, a mask is left out, a constant is one more, a sum a difference, a condition the opposite.
- * Each leaves the types of the stack as they are, so that every mutant is a valid module.
+ * in, a mask is left out, a constant is one more (a one, which often stands for true, is 0), a sum
+ * a difference, a condition the opposite. Each leaves the types of the stack as they are, so that
+ * every mutant is a valid module.
  */
 import { type Instruction, nextInstruction, Reader } from "../../host/modelled/wasm-format.ts";
 import { type Body, type Edit, edited, type Layout } from "./wasm-layout.ts";
@@ -23,6 +24,8 @@ const DROP = 0x1a;
 const IF = 0x04;
 const BR_IF = 0x0d;
 const SELECT = 0x1b;
+const LOCAL_GET = 0x20;
+const LOCAL_TEE = 0x22;
 const I32_CONST = 0x41;
 const I64_CONST = 0x42;
 
@@ -105,9 +108,11 @@ function constantAt(binary: Uint8Array, start: number, end: number): bigint {
 function constantChanges(binary: Uint8Array, { opcode, start, end }: Instruction): Change[] {
   if (opcode !== I32_CONST && opcode !== I64_CONST) return [];
   const value = constantAt(binary, start, end);
-  const more = BigInt.asIntN(opcode === I32_CONST ? 32 : 64, value + 1n);
-  const bytes = [opcode, ...signed(more)];
-  return [{ start, end, bytes, operator: "constant", what: `${value} > ${more}` }];
+  // As a condition 2 is what 1 is.
+  const next = value === 1n ? 0n : value + 1n;
+  const other = BigInt.asIntN(opcode === I32_CONST ? 32 : 64, next);
+  const bytes = [opcode, ...signed(other)];
+  return [{ start, end, bytes, operator: "constant", what: `${value} > ${other}` }];
 }
 
 const isComparison = (opcode: number): boolean => opcode >= 0x45 && opcode <= 0x66;
@@ -136,24 +141,75 @@ function skipLocals(reader: Reader): void {
   }
 }
 
-/** Every change of a function's instructions. */
-export function pointsIn({ binary }: Layout, body: Body): Point[] {
+/** How many values an instruction takes that gives one; undefined for those that may do more. */
+function taken(opcode: number): number | undefined {
+  if (opcode === LOCAL_GET || opcode === I32_CONST || opcode === I64_CONST) return 0;
+  if (opcode === I32_EQZ || opcode === I64_EQZ) return 1;
+  if (opcode === LOCAL_TEE || (opcode >= 0x28 && opcode <= 0x35)) return 1;
+  if (opcode >= 0x45 && opcode <= 0x66) return 2;
+  if ((opcode >= 0x6a && opcode <= 0x78) || (opcode >= 0x7c && opcode <= 0x8a)) return 2;
+  if (opcode === 0xa7 || opcode === 0xac || opcode === 0xad) return 1;
+  return opcode === SELECT ? 3 : undefined;
+}
+
+/** Where the expression begins that ends with `last`; undefined when it is not plain. */
+function expressionAt(instructions: readonly Instruction[], last: number): number | undefined {
+  let wanted = 1;
+  for (let i = last; i >= 0; i -= 1) {
+    const takes = taken((instructions[i] as Instruction).opcode);
+    if (takes === undefined) return undefined;
+    wanted += takes - 1;
+    if (wanted === 0) return i;
+  }
+  return undefined;
+}
+
+/**
+ * True when a comparison is of two locals and the next instruction selects one of the same two: a
+ * minimum or maximum, which is the same with its limit taken in.
+ */
+function isOfExtreme(binary: Uint8Array, all: readonly Instruction[], index: number): boolean {
+  if (all[index + 1]?.opcode !== SELECT) return false;
+  const localOf = (at: number, opcodes: readonly number[]): number | undefined => {
+    const { opcode, start } = all[at] ?? { opcode: 0, start: 0 };
+    return opcodes.includes(opcode) ? new Reader(binary, start + 1).u32() : undefined;
+  };
+  const compared = [localOf(index - 2, [LOCAL_GET]), localOf(index - 1, [LOCAL_GET])];
+  const begin = expressionAt(all, index - 3);
+  if (begin === undefined) return false;
+  const chosen = [begin - 1, index - 3].map((at) => localOf(at, [LOCAL_GET, LOCAL_TEE]));
+  // The first of them may have been given another value while the second was computed.
+  for (let at = begin; at < index; at += 1) {
+    if (at !== index - 3 && localOf(at, [LOCAL_TEE]) === chosen[0]) return false;
+  }
+  const isSame = compared[0] === chosen[0] && compared[1] === chosen[1];
+  const isSwapped = compared[0] === chosen[1] && compared[1] === chosen[0];
+  return chosen.every((local) => local !== undefined) && (isSame || isSwapped);
+}
+
+function instructionsIn(binary: Uint8Array, body: Body): Instruction[] {
   const reader = new Reader(binary, body.start);
   skipLocals(reader);
-  const points: Point[] = [];
-  let before = 0;
-  while (reader.at < body.end) {
-    const instruction = nextInstruction(reader);
+  const instructions: Instruction[] = [];
+  while (reader.at < body.end) instructions.push(nextInstruction(reader));
+  return instructions;
+}
+
+/** Every change of a function's instructions. */
+export function pointsIn({ binary }: Layout, body: Body): Point[] {
+  const instructions = instructionsIn(binary, body);
+  return instructions.flatMap((instruction, index) => {
+    const isExtreme = isOfExtreme(binary, instructions, index);
     const changes = [
-      ...comparisonChanges(instruction),
+      ...comparisonChanges(instruction).filter(({ operator }) => {
+        return !(isExtreme && operator === "limit");
+      }),
       ...constantChanges(binary, instruction),
-      ...conditionChanges(before, instruction),
+      ...conditionChanges(instructions[index - 1]?.opcode ?? 0, instruction),
       ...plainChanges(instruction),
     ];
-    points.push(...changes.map((change) => ({ ...change, body })));
-    before = instruction.opcode;
-  }
-  return points;
+    return changes.map((change) => ({ ...change, body }));
+  });
 }
 
 /** The binary with a change made. */
