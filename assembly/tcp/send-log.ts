@@ -278,6 +278,8 @@ export function logAgain(log: usize, start: u32, end: u32, now: u64): void {
   for (let i = first; i < after; i++) {
     const run = runAt(log, i);
     const old = runFlags(run);
+    // What the peer has is in the network no more: runs of it are joined, so they are all alike.
+    if ((old & S.RUN_SACKED) != 0) continue;
     const twice = (old & S.RUN_LOST) == 0 ? S.RUN_TWICE : 0;
     restate(log, i, (old & ~(S.RUN_LOST | S.RUN_TWICE)) | S.RUN_AGAIN | twice);
     store<u64>(run, now, S.RUN_TIME);

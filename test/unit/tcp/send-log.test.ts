@@ -314,6 +314,23 @@ test("SK-12: pipe: a byte sent again without being lost counts twice, a lost one
   expect(flight.pipe).toBe(60);
 });
 
+test("SK-12: what the peer has counts no more when it is sent again with what it lacks", () => {
+  const flight = new Flight(0);
+  flight.send(100, 1);
+  flight.open();
+  flight.ack(0, [[20, 60]]);
+  flight.again(0, 40);
+  // 40 there, 20 twice on their way.
+  expect(flight.pipe).toBe(80);
+  // Joined with what is told of now.
+  flight.ack(0, [[60, 70]]);
+  expect(flight.pipe).toBe(70);
+  flight.ack(70, []);
+  expect([flight.pipe, flight.counted(S.LOG_TWICE), flight.counted(S.LOG_AGAIN)]).toEqual([
+    30, 0, 0,
+  ]);
+});
+
 test("a thousand send times are joined: none is late by more than a sixth", () => {
   const flight = new Flight(0);
   for (let i = 0; i < 1000; i += 1) flight.send(10, 100);
