@@ -5,10 +5,21 @@
  */
 import { describe, expect, test } from "vitest";
 import {
+  FLOW_OUT_OF_ORDER,
+  PROTOCOL_FLAGS,
+  PROTOCOL_SIZE,
+  PROTOCOL_TX_MAX,
+  RECOVERY_LOG,
+  RECOVERY_RTO_DEADLINE,
+  RECOVERY_RTTVAR,
+  RECOVERY_SIZE,
+} from "../../bindings/abi/flow-state.ts";
+import {
   CORE_CHUNK_FREE_COUNT,
   CORE_SEQUENCE_FAULTS,
   GUARD_VALUE,
 } from "../../bindings/abi/memory-map.ts";
+import { LOG_SACKED } from "../../bindings/abi/send-log.ts";
 import { TIMER_SIZE } from "../../bindings/abi/timer.ts";
 import type { ConnectionInfo } from "../../host/control-plane/interface.ts";
 import type { Stack } from "../../host/stack.ts";
@@ -438,6 +449,57 @@ const MEDDLED: readonly Meddled[] = [
     },
   },
 ];
+
+/** Breaks a record of the first host's connections that have more than 5000 bytes in flight. */
+function misrecord(change: (view: DataView, protocol: number, recovery: number) => void) {
+  return (stack: Stack, host: number): void => {
+    const { view, map } = stack.core;
+    for (const { connection, txSent } of stack.connections()) {
+      if (host !== 0 || txSent <= 5000) continue;
+      const protocol = (map.base.protocol as number) + connection * PROTOCOL_SIZE;
+      const recovery = (map.base.recovery as number) + connection * RECOVERY_SIZE;
+      change(view, protocol, recovery);
+    }
+  };
+}
+
+/** FlexTOE's alone: Laminar keeps others. */
+const RECORDS: readonly Pick<Meddled, "what" | "meddle">[] = [
+  {
+    what: "a sum of the send log",
+    meddle: misrecord((view, _, recovery) => {
+      const log = view.getUint32(recovery + RECOVERY_LOG, true);
+      if (log !== 0) view.setUint32(log + LOG_SACKED, 3, true);
+    }),
+  },
+  {
+    what: "the RTO's deadline",
+    meddle: misrecord((view, _, recovery) => view.setUint32(recovery + RECOVERY_RTO_DEADLINE, 0)),
+  },
+  {
+    what: "an RTO of other estimators",
+    meddle: misrecord((view, _, recovery) => view.setUint32(recovery + RECOVERY_RTTVAR + 4, 9)),
+  },
+  {
+    what: "more in flight than ever",
+    meddle: misrecord((view, protocol) => view.setUint32(protocol + PROTOCOL_TX_MAX, 0)),
+  },
+  {
+    what: "intervals that are not there",
+    meddle: misrecord((view, protocol) => {
+      view.setUint8(
+        protocol + PROTOCOL_FLAGS,
+        view.getUint8(protocol + PROTOCOL_FLAGS) ^ FLOW_OUT_OF_ORDER,
+      );
+    }),
+  },
+];
+
+const KEPT = dataPathUnderTest() === "flextoe" ? RECORDS : [];
+
+test.each(KEPT)("I17 is reported: $what", ({ meddle }) => {
+  expect(broken(LOSSY, { meddle })).toContain("I17");
+});
 
 describe.each(MEDDLED)("$invariant is reported:", ({ invariant, what, meddle }) => {
   test(what, () => {

@@ -13,6 +13,7 @@ import type { Checker, Frame, Invariant, Scene, Violation } from "./checkers/che
 import { ConnectionStates } from "./checkers/connection-states.ts";
 import { Deliveries } from "./checkers/deliveries.ts";
 import { FlowBook, noteArrived, noteSent, type Side } from "./checkers/flow-book.ts";
+import { FlowRecords } from "./checkers/flow-records.ts";
 import { Liveness, PATIENCE } from "./checkers/liveness.ts";
 import { PaceOfSending } from "./checkers/pace-of-sending.ts";
 import { readFrame, Segment } from "./checkers/reference-parser.ts";
@@ -103,6 +104,7 @@ class Simulation {
       new PaceOfSending(scene),
       new ConnectionStates(scene),
       new Resources(scene),
+      new FlowRecords(scene),
     ];
     plan.hosts.forEach((_, index) => this.#addHost(index));
     this.#schedule();

@@ -1,7 +1,8 @@
 /**
  * What a checker is: it sees every frame on the wire, every poll of a host and the rest at the
  * end, and reports what breaks an invariant of the table in README.md. Checkers read frames,
- * results of socket calls, public counters and TCP_INFO; none of them knows how TCP is made here.
+ * results of socket calls, public counters, TCP_INFO and the tables of bindings/abi; none of them
+ * knows how TCP is made here.
  */
 import type { Stack } from "../../../host/stack.ts";
 import type { Plan } from "../plan.ts";
@@ -9,7 +10,8 @@ import type { FlowBook, Side } from "./flow-book.ts";
 import type { Segment } from "./reference-parser.ts";
 
 /** Invariants of the harness; the texts are in the table of README.md. */
-export type Invariant = `I${1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10 | 11 | 12 | 13 | 14 | 15 | 16}`;
+export type Invariant =
+  `I${1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10 | 11 | 12 | 13 | 14 | 15 | 16 | 17}`;
 
 export interface Violation {
   readonly invariant: Invariant;
