@@ -158,6 +158,16 @@ describe.each(STARTS)("from ISN %d", (start) => {
     expect(challenge(c)).toBe(1);
   });
 
+  test("BA-6: in every interval of the clock, as many as in the first", () => {
+    const c = new RawConnection(start);
+    for (let interval = 0; interval < 40; interval += 1) {
+      let answered = 0;
+      for (let i = 0; i < 12; i += 1) answered += challenge(c);
+      expect(answered).toBe(10);
+      c.pass(1024e6, 1024e6);
+    }
+  });
+
   test("BA-6: also before the connection is established", () => {
     const peer = new ScriptedPeer();
     peer.listen(80);

@@ -5,7 +5,11 @@
  */
 import { describe, expect, test } from "vitest";
 import { Counter } from "../../bindings/abi/counters.ts";
-import { CongestionAlgorithm } from "../../bindings/abi/flow-state.ts";
+import {
+  CongestionAlgorithm,
+  RECOVERY_REORDER_MORE,
+  RECOVERY_SIZE,
+} from "../../bindings/abi/flow-state.ts";
 import { EventKind } from "../../bindings/abi/descriptor.ts";
 import { MSS, Sender } from "./sender.ts";
 
@@ -36,6 +40,28 @@ function freely(origin: number): Sender {
   one.raw.now += RTT;
   return one;
 }
+
+/** RACK.reo_wnd_mult - 1. */
+function reorderMore({ raw, flow }: Sender): number {
+  const { view, map } = raw.core;
+  const recovery = (map.base.recovery as number) + flow.connection * RECOVERY_SIZE;
+  return view.getUint8(recovery + RECOVERY_REORDER_MORE);
+}
+
+//  blocks of an ACK of 4, in segments    the first one was there before
+const FIRST_BLOCKS = [
+  ["2-3", true],
+  ["3-4", true],
+  ["3-2", false],
+  ["2-2", false],
+  ["4-5", false],
+  ["5-8", false],
+  ["5-6 5-8", true],
+  ["7-8 5-8", true],
+  ["5-9 5-8", false],
+  ["4-6 5-8", false],
+  ["8-9 5-7", false],
+] as const;
 
 const cwndOf = (one: Sender): number => one.raw.inspect().cwnd;
 
@@ -90,6 +116,23 @@ describe.each(ORIGINS)("RFC 8985 from sequence number %d", (origin) => {
     expect(one.ack(4, [5, 9])).not.toContain(4);
     expect(one.wait(RTT / 4 + MS)).not.toContain(4);
     expect(one.wait(RTT / 4)).toContain(4);
+  });
+
+  test("RACK-7, SK-19: which blocks say that a range arrived twice", () => {
+    for (const [blocks, isTwice] of FIRST_BLOCKS) {
+      const one = measured(origin);
+      one.raw.now += RTT;
+      one.ack(4);
+      const edges = blocks.split(" ").map((block) => block.split("-").map(Number));
+      one.blocks(4, ...edges.map(([from = 0, to = 0]) => [one.at(from), one.at(to)] as const));
+      expect([blocks, reorderMore(one)]).toEqual([blocks, isTwice ? 1 : 0]);
+    }
+  });
+
+  test("RACK-12: three ACKs that repeat a number without a block are a loss all the same", () => {
+    const one = measured(origin);
+    expect(one.repeat(2, 2)).not.toContain(2);
+    expect(one.repeat(2, 1)).toContain(2);
   });
 
   test("RACK-16: a timeout takes only what is old enough for lost", () => {

@@ -9,6 +9,7 @@ import * as F from "../../../bindings/abi/flow-state.ts";
 import { DUP_ACK_THRESHOLD } from "../../../bindings/abi/limits.ts";
 import { CORE_NOW } from "../../../bindings/abi/memory-map.ts";
 import * as S from "../../../bindings/abi/send-log.ts";
+import { TimerKind } from "../../../bindings/abi/timer.ts";
 import type { Stack } from "../../../host/stack.ts";
 import type { Checker, Scene } from "./checker.ts";
 import { FlowRow } from "./flow-row.ts";
@@ -98,9 +99,11 @@ function timerIsNamed(row: FlowRow, now: number): string {
   const timer = row.r8(F.RECOVERY_TIMER);
   if (timer === F.LossTimer.Timeout) return deadline === rto ? "" : `RTO ${rto} due ${deadline}`;
   if (deadline > rto) return `timer ${timer} due ${deadline} behind the RTO ${rto}`;
+  const reorder = (row.p8(F.PROTOCOL_ECHO) & F.ECHO_LOSS) === 0 ? 0 : row.log64(S.LOG_REORDER);
   if (timer === F.LossTimer.Reorder) {
-    return row.log64(S.LOG_REORDER) === deadline ? "" : `reordering timer due ${deadline}`;
+    return reorder === deadline ? "" : `reordering timer due ${deadline}`;
   }
+  if (reorder !== 0) return `a probe's timer in place of the reordering timer ${reorder}`;
   if (!mayProbe(row)) return "a probe's timer where none is wanted";
   const latest = now + probeTimeout(row);
   return deadline <= latest ? "" : `probe due ${deadline}, at most ${latest}`;
@@ -140,12 +143,32 @@ function intervalsAreApart(row: FlowRow): string {
   return row.has(F.FLOW_OUT_OF_ORDER) === intervals.length > 0 ? "" : "FLOW_OUT_OF_ORDER is wrong";
 }
 
+/** An ACK that waits has its timer (RFC 9293 SHLD-18), and only such a one. */
+function ackIsOwed(row: FlowRow, now: number): string {
+  const owed = row.p8(F.PROTOCOL_UNACKED);
+  const due = row.due(TimerKind.DelayedAck);
+  if ((owed !== 0) !== (due !== 0)) return `${owed} segments unacknowledged, timer ${due}`;
+  if (due > now + row.r(F.RECOVERY_DELAYED_ACK)) return `an ACK is due ${due}, now is ${now}`;
+  const [next, told] = [row.p(F.PROTOCOL_RX_NEXT_SEQ), row.p(F.PROTOCOL_LAST_ACK_SENT)];
+  if (owed === 0 && next !== told) return `${told} is acknowledged, all until ${next} has come`;
+  const promised = span(next, row.p(F.PROTOCOL_RX_EDGE));
+  const isPast = promised >= BACKWARDS;
+  return isPast || promised <= row.p(F.PROTOCOL_RX_AVAIL) ? "" : `window of ${promised}`;
+}
+
+/** RFC 6298 5.5, 5.7: doubled for each timeout, at most the longest. */
+function backedOff(row: FlowRow): number {
+  const doubled = row.r64(F.RECOVERY_RTO) * 2 ** row.r8(F.RECOVERY_BACKOFF);
+  return Math.min(doubled, row.r64(F.RECOVERY_RTO_MAX));
+}
+
 const RULES: readonly Rule[] = [
   logIsWhole,
   lossIsNoted,
   rtoIsComputed,
   timerIsNamed,
   boundsHold,
+  ackIsOwed,
   intervalsAreApart,
 ];
 
@@ -185,6 +208,8 @@ export class FlowRecords implements Checker {
   #afterAck(row: FlowRow, now: number, before: Before | undefined): string {
     const isNew = before !== undefined && before.una !== row.p(F.PROTOCOL_TX_UNA);
     if (!isNew || row.p(F.PROTOCOL_TX_SENT) === 0 || row.deadline === 0) return "";
+    const rto = now + backedOff(row);
+    if (row.r64(F.RECOVERY_RTO_DEADLINE) !== rto) return `the RTO is not due ${rto}`;
     const timer = row.r8(F.RECOVERY_TIMER);
     if (timer === F.LossTimer.Timeout && mayProbe(row)) return "no probe's timer";
     if (timer !== F.LossTimer.Probe) return "";

@@ -25,7 +25,7 @@ export class FlowRow {
   readonly #base: Readonly<Record<string, number>>;
   readonly #protocol: number;
   readonly #recovery: number;
-  readonly #timer: number;
+  readonly #timers: number;
   readonly connection: number;
 
   constructor({ view, map }: Core, connection: number) {
@@ -34,8 +34,8 @@ export class FlowRow {
     this.connection = connection;
     this.#protocol = (this.#base.protocol as number) + connection * F.PROTOCOL_SIZE;
     this.#recovery = (this.#base.recovery as number) + connection * F.RECOVERY_SIZE;
-    const index = connection * TIMERS_PER_CONNECTION + TimerKind.Retransmit;
-    this.#timer = (this.#base.timers as number) + index * TIMER_SIZE;
+    const first = connection * TIMERS_PER_CONNECTION * TIMER_SIZE;
+    this.#timers = (this.#base.timers as number) + first;
   }
 
   /** In the data path: its other records mean something. */
@@ -79,9 +79,15 @@ export class FlowRow {
     return (this.p16(F.PROTOCOL_FLAGS) & flags) !== 0;
   }
 
-  /** When the retransmission timer is due; 0: it is not armed. */
+  /** When a timer is due; 0: it is not armed. */
+  due(kind: TimerKind): number {
+    const at = this.#timers + kind * TIMER_SIZE + TIMER_DEADLINE;
+    return Number(this.#view.getBigUint64(at, true));
+  }
+
+  /** Of the retransmission timer. */
   get deadline(): number {
-    return Number(this.#view.getBigUint64(this.#timer + TIMER_DEADLINE, true));
+    return this.due(TimerKind.Retransmit);
   }
 
   get hasLog(): boolean {
