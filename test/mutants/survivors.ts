@@ -12,14 +12,17 @@ interface Reason {
   readonly code: string;
   /** Of these changes alone: "lt_u > le_u". */
   readonly what?: readonly string[];
-  /** In this compiled function alone. */
-  readonly within?: string;
+  /** In these compiled functions alone. */
+  readonly within?: readonly string[];
   readonly equivalent: boolean;
   readonly why: string;
 }
 
 /** What the reason of an equivalent mutant begins with. */
 export const EQUIVALENT = "equivalent: ";
+
+/** Changes of a comparison or of a number that it is of. */
+const COMPARISONS = ["le_u > gt_u", "le_u > lt_u", "add > sub", "ne > eq", "eq > ne", "1 > 0"];
 
 export const REASONS: readonly Reason[] = [
   {
@@ -43,6 +46,71 @@ export const REASONS: readonly Reason[] = [
     equivalent: true,
     why: "the lesser of two equal numbers",
   },
+  {
+    file: "assembly/tcp/retransmit-timer.ts",
+    code: "return sent == 1 && (flagsOf(p) & F.FLOW_FIN_SENT) != 0",
+    what: [...COMPARISONS, "0 > 1", "16 > 17", "and > left side"],
+    within: ["timeout", "probe", "probeBare"],
+    equivalent: true,
+    why: "FLOW_RECOVERY after a timeout, the backoff with a persist probe: none in any case",
+  },
+  {
+    file: "assembly/tcp/retransmit-timer.ts",
+    code: "if (sent <= <u32>load<u16>(p, F.PROTOCOL_MSS) + 1 && !isFinAlone(p, sent))",
+    what: COMPARISONS,
+    within: ["timeout", "probe", "probeBare"],
+    equivalent: true,
+    why: "FLOW_RECOVERY after a timeout, the backoff with a persist probe: none in any case",
+  },
+  {
+    file: "assembly/tcp/ooo-interval.ts",
+    code: "turn < OOO_INTERVALS_MAX + PLACEMENTS_MAX + 1",
+    what: ["36 > 37", "lt_u > le_u"],
+    equivalent: true,
+    why: "32 turns pass an interval and 3 write a placement: the next one ends the loop by itself",
+  },
+  {
+    file: "assembly/tcp/ooo-interval.ts",
+    code: "turn < OOO_INTERVALS_MAX;",
+    what: ["32 > 33", "lt_u > le_u"],
+    equivalent: true,
+    why: "each turn takes one of 32 intervals away, and one without any ends the loop by itself",
+  },
+  {
+    file: "assembly/flextoe/predicted-receive.ts",
+    code: "if (seqBefore(load<u32>(p, F.PROTOCOL_LAST_ACK_SENT), seq)) return;",
+    what: ["31 > 32"],
+    equivalent: true,
+    why: "what was acknowledged is never behind what has come (I17): before is not the same",
+  },
+  {
+    file: "assembly/tcp/send-log.ts",
+    code: "if (seqBefore(load<u32>(log, S.LOG_START), una)) store<u32>(log, una, S.LOG_START);",
+    what: ["31 > 32"],
+    equivalent: true,
+    why: "the log never begins behind una: before is not the same",
+  },
+  {
+    file: "assembly/tcp/acknowledge.ts",
+    code: "if (repeated == 0 && (flags & F.FLOW_OUT_OF_ORDER) == 0) return;",
+    what: ["and > left side", "128 > 129"],
+    equivalent: true,
+    why: "without FLOW_OUT_OF_ORDER there are no intervals (I17), and so no blocks",
+  },
+  {
+    file: "assembly/tcp/host-control.ts",
+    code: "const fin = avail == 0 && (flags & F.FLOW_FIN_PENDING) != 0",
+    what: ["8 > 9", "and > left side"],
+    equivalent: true,
+    why: "with nothing to send a persist timer is there for a FIN alone (I17)",
+  },
+  {
+    file: "assembly/flextoe/predicted-receive.ts",
+    code: "store<u32>(work, 0, W.WORK_OUT_PAYLOAD_LENGTH);",
+    what: ["0 > 1"],
+    equivalent: true,
+    why: "noteSendable() looks at the actions of this item alone, and nothing is built of it",
+  },
 ];
 
 /** What reasonFor() needs of a verdict. */
@@ -59,7 +127,7 @@ export function reasonFor({ file, line, within, what }: Survivor): string | unde
   const found = REASONS.find((reason) => {
     if (reason.file !== file || !text.includes(reason.code)) return false;
     if (reason.what !== undefined && !reason.what.includes(what)) return false;
-    return reason.within === undefined || reason.within === within;
+    return reason.within === undefined || reason.within.includes(within);
   });
   if (found === undefined) return undefined;
   return found.equivalent ? `${EQUIVALENT}${found.why}` : found.why;

@@ -110,6 +110,23 @@ rule(
 
 rule(
   "SK-22: while something is held each ACK has blocks, and each segment causes one",
+  // Also one with data that leaves just the room for it, and not one byte less.
+  accepted(
+    `
+      +0 < . 1001:2001(1000) ack 1 win 65535
+      +0 > . 1:1(0) ack 1 <nop,nop,sack 1001:2001>
+      +0 write(4, ..., 988) = 988
+      +0 > P. 1:989(988) ack 1 <nop,nop,sack 1001:2001>`,
+    SACK,
+  ),
+  accepted(
+    `
+      +0 < . 1001:2001(1000) ack 1 win 65535
+      +0 > . 1:1(0) ack 1 <nop,nop,sack 1001:2001>
+      +0 write(4, ..., 989) = 989
+      +0 > P. 1:990(989) ack 1`,
+    SACK,
+  ),
   accepted(
     `
       +0 < . 2001:3001(1000) ack 1 win 65535

@@ -69,6 +69,8 @@ function rtoOf(row: FlowRow): number {
 function rtoIsComputed(row: FlowRow): string {
   if (row.r64(F.RECOVERY_SRTT) === 0) return "";
   const [rto, expected] = [row.r64(F.RECOVERY_RTO), rtoOf(row)];
+  const [least, next] = [row.r64(F.RECOVERY_RTT_MIN), row.r(F.RECOVERY_RTT_NEXT)];
+  if (least === 0 || (least > next && next !== 2 ** 32 - 1)) return `least RTT ${least}, ${next}`;
   return rto === expected ? "" : `RTO ${rto}, of its estimators ${expected}`;
 }
 
@@ -95,6 +97,10 @@ function probeTimeout(row: FlowRow): number {
 function timerIsNamed(row: FlowRow, now: number): string {
   const { deadline } = row;
   if (deadline === 0) return "";
+  // With bytes left they may have been taken back from the flight (4.3.1.3), or wait for it.
+  const isOver = row.p(F.PROTOCOL_TX_SENT) === 0 && row.p(F.PROTOCOL_TX_AVAIL) === 0;
+  const isHeld = (row.p8(F.PROTOCOL_ECHO) & F.ECHO_HOLD) !== 0 || row.has(F.FLOW_PERSIST);
+  if (isOver && !isHeld) return "a timer, and nothing to send or in flight";
   const rto = row.r64(F.RECOVERY_RTO_DEADLINE);
   const timer = row.r8(F.RECOVERY_TIMER);
   if (timer === F.LossTimer.Timeout) return deadline === rto ? "" : `RTO ${rto} due ${deadline}`;
@@ -123,6 +129,8 @@ function boundsHold(row: FlowRow): string {
   const held = sent + row.p(F.PROTOCOL_TX_AVAIL) - (row.has(F.FLOW_FIN_SENT) ? 1 : 0);
   const room = 2 ** row.p8(F.PROTOCOL_TX_SHIFT);
   if (held > room) return `${held} bytes in a transmit buffer of ${room}`;
+  const waits = row.p(F.PROTOCOL_TX_AVAIL) !== 0 || row.has(F.FLOW_FIN_PENDING);
+  if (row.has(F.FLOW_PERSIST) && (!waits || sent !== 0)) return "a persist timer for nothing";
   const isByLog = row.has(F.FLOW_RECOVERY) && row.r8(F.RECOVERY_MODE) !== F.RecoveryMode.NewReno;
   return isByLog && !row.hasLog ? "recovery by a log that is not there" : "";
 }
