@@ -10,7 +10,7 @@ import {
   RECOVERY_REORDER_MORE,
   RECOVERY_SIZE,
 } from "../../bindings/abi/flow-state.ts";
-import { EventKind } from "../../bindings/abi/descriptor.ts";
+import { ATX_FIN, EventKind } from "../../bindings/abi/descriptor.ts";
 import { MSS, Sender } from "./sender.ts";
 
 const MS = 1e6;
@@ -156,6 +156,20 @@ describe.each(ORIGINS)("RFC 8985 from sequence number %d", (origin) => {
     one.raw.now += 400 * MS;
     const { events } = one.raw.step();
     expect(events.map(({ kind }) => kind)).toContain(EventKind.Timer);
+  });
+
+  test("TLP-1: a single segment and its FIN are left to the RTO, two segments are not", () => {
+    for (const [segments, probes] of [
+      [1, 0],
+      [2, 1],
+    ] as const) {
+      const one = measured(origin, 2);
+      one.raw.post(1, { txAppend: segments * MSS, flags: ATX_FIN });
+      expect(one.wait(0)).toHaveLength(segments);
+      one.raw.now += 2 * RTT + MS;
+      one.raw.step();
+      expect(one.raw.counter(Counter.TailLossProbes)).toBe(probes);
+    }
   });
 
   test("TLP-1: an ACK of nothing new does not put the probe off", () => {

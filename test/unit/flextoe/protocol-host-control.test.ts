@@ -7,7 +7,9 @@ import { expect, test } from "vitest";
 import { Counter } from "../../../bindings/abi/counters.ts";
 import { AtxOpcode, EventKind } from "../../../bindings/abi/descriptor.ts";
 import { CongestionAlgorithm, FLOW_NODELAY } from "../../../bindings/abi/flow-state.ts";
+import { FLOW_CORK, FLOW_QUICK_ACK, FLOW_RX_SHUT } from "../../../bindings/abi/flow-state.ts";
 import { FLOW_RECOVERY, FLOW_TIMESTAMPS } from "../../../bindings/abi/flow-state.ts";
+import { PROTOCOL_FLAGS, PROTOCOL_SIZE } from "../../../bindings/abi/flow-state.ts";
 import { INFO_CWND, INFO_RTO, INFO_SSTHRESH } from "../../../bindings/abi/descriptor.ts";
 import { CORE_INFO } from "../../../bindings/abi/memory-map.ts";
 import { TimerKind } from "../../../bindings/abi/timer.ts";
@@ -198,4 +200,19 @@ test.each(FLOORS)("RFC 9293 MUST-16, threats O08: SetMss %s", (_name, flags, mss
   const options = flags === 0 ? [] : timestampOption(2, 0);
   raw.offer([buildFrame({ seq: flow.rxSeq, ack: flow.txSeq + 400, options })]);
   expect(raw.inspect()).toMatchObject({ txSent: 0, txAvail: 0 });
+});
+
+test("SetFlags changes the flags of socket options and no other", () => {
+  const raw = new RawCore(testCore());
+  const { connection } = raw.establish({ flags: 0 });
+  const { view, map } = raw.core;
+  const flags = (map.base.protocol as number) + connection * PROTOCOL_SIZE + PROTOCOL_FLAGS;
+  const options = FLOW_NODELAY | FLOW_CORK | FLOW_QUICK_ACK | FLOW_RX_SHUT;
+  raw.post(0, { connection, opcode: AtxOpcode.SetFlags, low: 0xffff });
+  raw.step();
+  expect(view.getUint16(flags, true)).toBe(options);
+  view.setUint16(flags, options | FLOW_TIMESTAMPS, true);
+  raw.post(0, { connection, opcode: AtxOpcode.SetFlags, high: 0xffff });
+  raw.step();
+  expect(view.getUint16(flags, true)).toBe(FLOW_TIMESTAMPS);
 });
