@@ -1,10 +1,10 @@
 /**
- * `npm run mutants [-- --planted [--quick] | --operators [--count N] [--seed S] [--least P]]
- * [--id NAME] [--json]`: what the simulator and the tests notice. Planted bugs (planted-bugs.ts)
- * have to be caught, all of them. Of the mutants that operators make in the release build's
- * protocol stage, P of 100 have to be killed of those that anything reaches; survivors are listed
- * with their reasons (survivors.ts), and so is what nothing reaches. Exit status 0: both are so; 1:
- * not so; 2: bad arguments.
+ * `npm run mutants [-- --planted [--quick] | --operators [--quick] [--count N] [--seed S]
+ * [--least P]] [--id NAME] [--json]`: what the simulator and the tests notice. Planted bugs
+ * (planted-bugs.ts) have to be caught, all of them. Of the mutants that operators make in the
+ * release build's protocol stage, P of 100 have to be killed of those that anything reaches;
+ * survivors are listed with their reasons (survivors.ts), and so is what nothing reaches. Exit
+ * status 0: both are so; 1: not so; 2: bad arguments.
  */
 import { parseArgs } from "node:util";
 import { RepositoryCopy } from "../support/repository-copy.ts";
