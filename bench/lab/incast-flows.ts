@@ -45,6 +45,8 @@ const SIZES: readonly (readonly [bytes: number, share: number])[] = [
   [10_000_000, 0.97],
   [30_000_000, 1],
 ];
+/** A flow begins with its number, by which its receiver knows it. */
+export const FLOW_BYTES_MIN = 4;
 /** Payload and bytes on the wire of a full frame, with which load is counted. */
 const SEGMENT = 1448;
 const WIRE = 1538;
@@ -57,7 +59,7 @@ export function sizeAt(share: number): number {
   );
   const [low, from] = SIZES[next - 1] as readonly [number, number];
   const [high, to] = SIZES[next] as readonly [number, number];
-  return Math.max(1, Math.round(low + ((high - low) * (share - from)) / (to - from)));
+  return Math.max(FLOW_BYTES_MIN, Math.round(low + ((high - low) * (share - from)) / (to - from)));
 }
 
 /** Mean of the sizes. */

@@ -13,12 +13,10 @@ import { Prng } from "../../host/prng.ts";
 import { Stack } from "../../host/stack.ts";
 import { loadModule } from "../harness.ts";
 import { counterOf, must } from "../stack-pair.ts";
-import type { Flow } from "./incast-flows.ts";
+import { FLOW_BYTES_MIN, type Flow } from "./incast-flows.ts";
 import { LeafSpine, type LeafSpineOptions } from "./leaf-spine.ts";
 
 const PORT = 5001;
-/** Bytes in front of each flow: its number. */
-const NUMBER_BYTES = 4;
 const MESSAGE = 65_536;
 const BACKLOG = 4096;
 /** A memory has 4 GiB at most. */
@@ -65,7 +63,7 @@ export class IncastHosts {
   readonly #options: HostsOptions;
   readonly #payload: Uint8Array[] = [];
   readonly #scratch: Uint8Array[] = [];
-  readonly #number = new Uint8Array(NUMBER_BYTES);
+  readonly #number = new Uint8Array(FLOW_BYTES_MIN);
   #next = 0;
   #failure: unknown;
 
@@ -161,7 +159,7 @@ export class IncastHosts {
       this.#connected[sending.flow] = this.network.now;
       payload.set(this.#numbered(sending.flow));
       sending.left -= must(toe.send(fd, payload, 0, Math.min(MESSAGE, sending.left)), "send");
-      payload.fill(0, 0, NUMBER_BYTES);
+      payload.fill(0, 0, FLOW_BYTES_MIN);
     }
     while (sending.left > 0) {
       const put = toe.send(fd, payload, 0, Math.min(MESSAGE, sending.left));

@@ -105,7 +105,7 @@ const WORKLOAD = {
 
 test("flows: sizes, shares and queries are what was asked for", () => {
   expect(meanSize()).toBe(1_711_250);
-  expect([sizeAt(0), sizeAt(0.15), sizeAt(0.9999)]).toEqual([1, 10_000, 29_933_333]);
+  expect([sizeAt(0), sizeAt(0.15), sizeAt(0.9999)]).toEqual([4, 10_000, 29_933_333]);
   const flows = drawFlows(WORKLOAD);
   const bytes = (isForeground: boolean): number =>
     flows.reduce((sum, flow) => sum + (flow.isForeground === isForeground ? flow.bytes : 0), 0);
