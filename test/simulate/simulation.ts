@@ -219,9 +219,14 @@ class Simulation {
     if (event.what === "faults") this.#setFaults(event.link, event.side, event.to);
     else if (event.what === "mtu") this.#longest[event.link] = event.bytes || Infinity;
     else if (event.what === "jump") clock.moveTo(clock.now() + event.ns);
-    else if (event.what === "back") this.#stacks[event.host]?.poll(clock.now() - event.ns);
+    else if (event.what === "back") this.#pollBehind(event.host, event.ns);
     else if (event.what === "option") this.#option(event);
     else (this.#links[event.link] as Link).down = event.what === "down";
+  }
+
+  #pollBehind(host: number, ns: number): void {
+    this.#stacks[host]?.poll(this.world.clock.now() - ns);
+    for (const checker of this.#checkers) checker.polledBehind?.(host);
   }
 
   #option(event: TimelineEvent & { readonly what: "option" }): void {

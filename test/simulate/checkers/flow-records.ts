@@ -212,6 +212,11 @@ export class FlowRecords implements Checker {
     }
   }
 
+  /** It may have processed acknowledgments, at a time that is not the next poll's. */
+  polledBehind(host: number): void {
+    this.#before[host]?.clear();
+  }
+
   /** RFC 6298 5.3, RFC 8985 7.2: una has moved, and the timer starts again. */
   #afterAck(row: FlowRow, now: number, before: Before | undefined): string {
     const isNew = before !== undefined && before.una !== row.p(F.PROTOCOL_TX_UNA);
