@@ -46,7 +46,7 @@ export interface Checker {
   arrived?(frame: Frame): void;
   /** After a poll of a host and its applications; the frames before it have been processed. */
   polled?(host: number, now: number): void;
-  /** After a poll with a clock that had gone back: times of the records may lie ahead of its own. */
+  /** After a poll whose clock had gone back: times of the records may lie ahead of its own. */
   polledBehind?(host: number): void;
   /** Once, when all is closed and every timer has passed. */
   atRest?(): void;
