@@ -1,57 +1,25 @@
 /**
- * `npm run bench -- NAME --before DIR`: this build and another one's, run in turn, so that the
- * machine's moods meet both; each figure's ratio with its 95 % interval. DIR is a checkout that has
- * been built. Every pair is two processes; a figure is toeloop's own, no peer is needed.
+ * `npm run bench -- NAME --before DIR`: this build and another one's, each figure's ratio with its
+ * 95 % interval. DIR is a checkout that has been built. Every pair is two processes that do slices
+ * of the same work in turn (bench/slices.ts): on a machine that others share, runs of a second one
+ * after another differ by a third, slices of 50 ms by a few percent. A figure is toeloop's own, no
+ * peer is needed.
  */
-import { spawnSync } from "node:child_process";
+import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { type Bar, repositoryRoot, table } from "./harness.ts";
-
-/** Of a report's JSON: better is more, so times go in as their inverse. */
-type Figures = ReadonlyMap<string, number>;
+import { type Bar, quartiles, repositoryRoot, table } from "./harness.ts";
+import { FIGURES } from "./slices.ts";
 
 /** The least that the interval may reach down to: noise of 20 pairs is below it. */
 export const NOT_SLOWER = 0.97;
 
-type Values = Readonly<Record<string, unknown>>;
-
-const at = (values: unknown, ...path: readonly (string | number)[]): number => {
-  let value: unknown = values;
-  for (const key of path) value = (value as Values | undefined)?.[key];
-  if (typeof value === "number" && value > 0) return value;
-  throw new Error(`before-after: expected a figure at ${path.join(".")}, got ${String(value)}`);
-};
-
-const POSIX = "POSIX-like calls";
-const READERS: Readonly<Record<string, (values: Values) => readonly [string, number][]>> = {
-  rpc: (v) => [
-    ["1 connection", at(v, "connections", "1", "roundTripsPerSecond")],
-    ["64 connections", at(v, "connections", "64", "roundTripsPerSecond")],
-  ],
-  bulk: (v) => [
-    ["timestamps off", at(v, "timestamps", "off", "gbps")],
-    ["timestamps on", at(v, "timestamps", "on", "gbps")],
-  ],
-  connect: (v) => [["connections", at(v, "connectionsPerSecond")]],
-  segment: (v) => [
-    ["64 B, 16 flows, received", 1 / at(v, "rows", 0, "receiveNs")],
-    ["1448 B, 16 flows, received", 1 / at(v, "rows", 3, "receiveNs")],
-  ],
-  api: (v) => [
-    ["round trips, calls", at(v, "interfaces", POSIX, "roundTripsPerSecond")],
-    ["bulk, calls", at(v, "interfaces", POSIX, "gbps")],
-    ["round trips, streams", at(v, "interfaces", "default streams", "roundTripsPerSecond")],
-  ],
-};
+/** Slices of each side in a pair. */
+const SLICES = 24;
 
 /** Benchmarks that can be compared so. */
-export const COMPARABLE: readonly string[] = Object.keys(READERS);
-
-/** Figures of a report of a COMPARABLE benchmark. Throws Error when one is not there. */
-export function figuresOf(name: string, values: Values): Figures {
-  return new Map(READERS[name]?.(values));
-}
+export const COMPARABLE: readonly string[] = Object.keys(FIGURES);
 
 /** Two-sided 95 % points of Student's distribution for 1, 2, ... degrees of freedom. */
 const STUDENT = [
@@ -78,14 +46,57 @@ export function intervalOf(ratios: readonly number[]): Interval {
   return { low: Math.exp(mean - half), mean: Math.exp(mean), high: Math.exp(mean + half) };
 }
 
-/** One run of a checkout's build. Throws Error when it is not built or fails. */
-function measure(root: string, name: string): Figures {
-  const program = join(root, "dist/bench/run.js");
-  if (!existsSync(program)) throw new Error(`bench: expected a build in ${root}, got none`);
-  const words = [program, name, "--quick", "--json"];
-  const { status, stdout } = spawnSync(process.execPath, words, { cwd: root, encoding: "utf8" });
-  if (status !== 0) throw new Error(`bench: expected ${program} to end well, got ${status}`);
-  return figuresOf(name, JSON.parse(stdout.trim().split("\n").at(-1) as string) as Values);
+/** One build's process; slice() is what its next slice took, ns. */
+class Side {
+  readonly #child: ChildProcess;
+  readonly #ended: Promise<never>;
+
+  constructor(root: string, bench: string, figure: string) {
+    const program = join(repositoryRoot(), "dist/bench/slices.js");
+    if (!existsSync(join(root, "dist/bench/run.js"))) {
+      throw new Error(`bench: expected a build in ${root}, got none`);
+    }
+    this.#child = fork(program, [root, bench, figure], { execArgv: ["--no-warnings"] });
+    this.#ended = once(this.#child, "exit").then(([status]) => {
+      throw new Error(`bench: expected a slice's time, got an end with status ${status}`);
+    });
+    // A side that has been ended is no error.
+    this.#ended.catch(() => {});
+  }
+
+  /** Its next message. Throws Error when the process ends first. */
+  #answer(): Promise<unknown> {
+    const message = new Promise((resolve) => void this.#child.once("message", resolve));
+    return Promise.race([message, this.#ended]);
+  }
+
+  async warm(): Promise<void> {
+    await this.#answer();
+  }
+
+  async slice(): Promise<number> {
+    this.#child.send("slice");
+    return (await this.#answer()) as number;
+  }
+
+  end(): void {
+    this.#child.kill();
+  }
+}
+
+/** How much faster `now` is than `before`: the median of slices next to each other. */
+async function pairRatio(now: Side, before: Side, slices: number): Promise<number> {
+  // One after the other: a machine of two processors is busy with one of them warming up.
+  await now.warm();
+  await before.warm();
+  const ratios: number[] = [];
+  for (let i = 0; i < slices; i += 1) {
+    const order = i % 2 === 0 ? [now, before] : [before, now];
+    const times = [await (order[0] as Side).slice(), await (order[1] as Side).slice()];
+    if (i % 2 === 1) times.reverse();
+    ratios.push((times[1] as number) / (times[0] as number));
+  }
+  return quartiles(ratios).median;
 }
 
 export interface Comparison {
@@ -94,24 +105,29 @@ export interface Comparison {
   readonly ratios: Readonly<Record<string, Interval>>;
 }
 
-/** `pairs` runs of both builds of one benchmark; which one begins alternates. */
-export function compareBuilds(
+/** `pairs` pairs of processes of both builds for each figure of one benchmark. */
+export async function compareBuilds(
   name: string,
   before: string,
   pairs: number,
   say: (line: string) => void,
-): Comparison {
-  const ratios = new Map<string, number[]>();
-  for (let pair = 0; pair < pairs; pair += 1) {
-    say(`${name}: pair ${pair + 1} of ${pairs}`);
-    const first = pair % 2 === 0 ? [repositoryRoot(), before] : [before, repositoryRoot()];
-    const measured = new Map(first.map((root) => [root, measure(root, name)]));
-    for (const [figure, value] of measured.get(repositoryRoot()) as Figures) {
-      const other = measured.get(before)?.get(figure) as number;
-      ratios.set(figure, [...(ratios.get(figure) ?? []), value / other]);
+  slices = SLICES,
+): Promise<Comparison> {
+  const intervals: (readonly [string, Interval])[] = [];
+  for (const figure of Object.keys(FIGURES[name] ?? {})) {
+    const ratios: number[] = [];
+    for (let pair = 0; pair < pairs; pair += 1) {
+      say(`${name}, ${figure}: pair ${pair + 1} of ${pairs}`);
+      const sides = [repositoryRoot(), before].map((root) => new Side(root, name, figure));
+      const [now, old] = sides as [Side, Side];
+      try {
+        ratios.push(await pairRatio(now, old, slices));
+      } finally {
+        for (const side of sides) side.end();
+      }
     }
+    intervals.push([figure, intervalOf(ratios)]);
   }
-  const intervals = [...ratios].map(([figure, all]) => [figure, intervalOf(all)] as const);
   const rows = intervals.map(([figure, { low, mean, high }]) => {
     return [figure, mean.toFixed(3), low.toFixed(3), high.toFixed(3)];
   });

@@ -101,7 +101,7 @@ function choose(args: readonly string[]): Choice {
 async function reportOf({ name, body, scale, before }: Choice): Promise<BenchReport> {
   if (before === undefined) return body(scale);
   const root = resolve(before);
-  const { lines, bars, ratios } = compareBuilds(name, root, scale.rounds, scale.say);
+  const { lines, bars, ratios } = await compareBuilds(name, root, scale.rounds, scale.say);
   return { lines, bars, values: { before: root, pairs: scale.rounds, ratios } };
 }
 

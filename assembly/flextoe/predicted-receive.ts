@@ -59,18 +59,27 @@ export const UNEXPECTED: i32 = -1;
  * changed. `work` is a free record.
  */
 export function receivePredicted(core: usize, entry: usize, work: usize): i32 {
-  const ip = plainPacketOf(core, entry);
+  let ip = plainPacketOf(core, entry);
+  let size: usize = I.IPV4_SIZE;
+  let bytes: u32;
+  let connection: u32;
   if (ip != 0) {
-    const bytes = load16be(ip, I.IPV4_TOTAL_LENGTH) - I.IPV4_SIZE;
-    return receiveSegment(core, connectionOf(core, ip), ip + I.IPV4_SIZE, bytes, work);
+    bytes = load16be(ip, I.IPV4_TOTAL_LENGTH) - I.IPV4_SIZE;
+    connection = connectionOf(core, ip);
+  } else {
+    ip = plainIpv6Of(core, entry);
+    if (ip == 0) return UNEXPECTED;
+    size = I.IPV6_SIZE;
+    bytes = ipv6PayloadLength(ip);
+    connection = connectionOfIpv6(core, ip);
   }
-  const ip6 = plainIpv6Of(core, entry);
-  if (ip6 == 0) return UNEXPECTED;
-  const connection = connectionOfIpv6(core, ip6);
-  return receiveSegment(core, connection, ip6 + I.IPV6_SIZE, ipv6PayloadLength(ip6), work);
+  // One call for both families, and so no call at all.
+  return receiveSegment(core, connection, ip + size, bytes, work);
 }
 
 /** The segment of `bytes` bytes at `tcp`, when it is the one that its connection expects. */
+// @ts-ignore: decorator
+@inline
 function receiveSegment(core: usize, connection: u32, tcp: usize, bytes: u32, work: usize): i32 {
   if (connection == 0) return UNEXPECTED;
   const pre = preOf(core, connection);

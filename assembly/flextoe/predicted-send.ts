@@ -22,7 +22,7 @@ import * as M from "../../bindings/abi/memory-map.ts";
 import { ReorderPoint } from "../../bindings/abi/stage.ts";
 import * as T from "../../bindings/abi/tcp.ts";
 import { announceWindow } from "../tcp/acknowledge.ts";
-import { startRetransmit } from "../tcp/retransmit-timer.ts";
+import { startAlone, startRetransmit } from "../tcp/retransmit-timer.ts";
 import { logSent } from "../tcp/send-log.ts";
 import { flagsOf, peerWindow } from "../tcp/state.ts";
 import { noteSent } from "../nic/post-processing.ts";
@@ -147,7 +147,8 @@ function send(
   rttStartTiming(r, seq + append, now);
   logSent(core, p, r, sent);
   store<u64>(r, now, F.RECOVERY_LAST_SEND);
-  startRetransmit(core, connection, p);
+  if (sent == 0) startAlone(core, connection, r);
+  else startRetransmit(core, connection, p);
   const post = postOf(core, connection);
   const window = announceWindow(core, connection, p);
   writeSegment(core, connection, pre, post, p, seq, CONTROL, window, append);

@@ -37,14 +37,25 @@ export function startRetransmit(core: usize, connection: u32, p: usize): void {
   }
 }
 
+/**
+ * One segment with data leaves while nothing is in flight and no loss is known of: of the three
+ * timers the RTO's alone is wanted (startRetransmit() finds the same, more slowly).
+ */
+// @ts-ignore: decorator
+@inline
+export function startAlone(core: usize, connection: u32, r: usize): void {
+  const due = load<u64>(core, CORE_NOW) + rtoWithBackoff(r);
+  store<u64>(r, due, F.RECOVERY_RTO_DEADLINE);
+  store<u8>(r, <u8>F.LossTimer.Timeout, F.RECOVERY_TIMER);
+  armTimer(core, connection, TimerKind.Retransmit, due);
+}
+
 export function stopRetransmit(core: usize, connection: u32, p: usize): void {
   setFlags(p, flagsOf(p) & ~F.FLOW_PERSIST);
   cancelTimer(core, connection, TimerKind.Retransmit);
 }
 
 /** The timer that is due first of those that are wanted now; the RTO's deadline stands. */
-// @ts-ignore: decorator
-@inline
 export function chooseTimer(core: usize, connection: u32, p: usize, r: usize): void {
   let at = load<u64>(r, F.RECOVERY_RTO_DEADLINE);
   let timer: u32 = F.LossTimer.Timeout;

@@ -8,15 +8,12 @@ import type { Socket } from "./socket.ts";
 
 export class PushedSockets {
   readonly #control: ControlPlaneApi;
+  /** False when nobody waits to be corked again: looked at in every poll. */
+  any = false;
   #sockets: Socket[] = [];
 
   constructor(control: ControlPlaneApi) {
     this.#control = control;
-  }
-
-  /** False when nobody waits to be corked again: looked at in every poll. */
-  get any(): boolean {
-    return this.#sockets.length > 0;
   }
 
   push(socket: Socket): void {
@@ -24,12 +21,14 @@ export class PushedSockets {
     open.cork = false;
     this.#control.configure(socket.connection, open);
     this.#sockets.push(socket);
+    this.any = true;
   }
 
   /** The data path has had its turn. */
   corkAgain(): void {
     const pushed = this.#sockets;
     this.#sockets = [];
+    this.any = false;
     for (const socket of pushed) {
       const isLive = socket.connection !== 0 && !socket.releasing;
       if (isLive) this.#control.configure(socket.connection, socket.options);

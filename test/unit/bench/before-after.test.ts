@@ -1,8 +1,8 @@
-/** The arithmetic of `bench -- NAME --before DIR`; each report has the figures that it takes. */
+/** The arithmetic of `bench -- NAME --before DIR`; every figure's slices run on this build. */
 import { describe, expect, test } from "vitest";
-import { COMPARABLE, compareBuilds, figuresOf, intervalOf } from "../../../bench/before-after.ts";
-import { BENCHES } from "../../../bench/command.ts";
-import { QUICK, SMOKE } from "../../../bench/harness.ts";
+import { compareBuilds, intervalOf } from "../../../bench/before-after.ts";
+import { repositoryRoot } from "../../../bench/harness.ts";
+import { FIGURES, sliceOf } from "../../../bench/slices.ts";
 
 const TIMEOUT_MS = 60_000;
 
@@ -30,17 +30,31 @@ describe("intervalOf", () => {
   });
 });
 
-for (const name of COMPARABLE) {
-  test(`${name}: the figures are in its report`, { timeout: TIMEOUT_MS }, async () => {
-    // With little work `segment` leaves rows out.
-    const report = await BENCHES.get(name)?.(name === "segment" ? QUICK : SMOKE);
-    const figures = figuresOf(name, report?.values ?? {});
-    expect(figures.size).toBeGreaterThan(0);
-    for (const value of figures.values()) expect(value).toBeGreaterThan(0);
-  });
+for (const [bench, figures] of Object.entries(FIGURES)) {
+  for (const name of Object.keys(figures)) {
+    test(`${bench}, ${name}: a slice takes time`, { timeout: TIMEOUT_MS }, async () => {
+      const slice = await sliceOf(repositoryRoot(), bench, name);
+      expect(await slice()).toBeGreaterThan(0);
+    });
+  }
 }
 
-test("a figure that is not there, and a folder without a build, are errors", () => {
-  expect(() => figuresOf("connect", {})).toThrow("expected a figure at connectionsPerSecond");
-  expect(() => compareBuilds("rpc", "/nowhere", 2, () => {})).toThrow("expected a build in");
+test("a build beside itself: one ratio for each figure, and its bar", {
+  timeout: TIMEOUT_MS,
+}, async () => {
+  const { ratios, bars, lines } = await compareBuilds("segment", repositoryRoot(), 2, () => {}, 2);
+  expect(Object.keys(ratios)).toEqual(Object.keys(FIGURES["segment"] ?? {}));
+  for (const { low, mean, high } of Object.values(ratios)) {
+    expect(low).toBeLessThanOrEqual(mean);
+    expect(mean).toBeGreaterThan(0.1);
+    expect(mean).toBeLessThan(10);
+    expect(high).toBeGreaterThanOrEqual(mean);
+  }
+  expect(bars.map(({ ratio }) => ratio)).toEqual(Object.values(ratios).map(({ low }) => low));
+  expect(lines).toHaveLength(1 + bars.length);
+});
+
+test("a figure that is not there, and a folder without a build, are errors", async () => {
+  await expect(sliceOf(repositoryRoot(), "rpc", "none")).rejects.toThrow("expected a figure");
+  await expect(compareBuilds("rpc", "/nowhere", 2, () => {})).rejects.toThrow("a build in");
 });
