@@ -11,13 +11,11 @@
  * Invariant: an IPv4 tuple hashes to the value of its mapped form, ::ffff:0:0/96 (RFC 4291,
  * section 2.5.5.2), so one table serves both families.
  */
-import { ADDRESS_IPV4 } from "../../bindings/abi/ip.ts";
+import { ADDRESS_IPV4, MAPPED_PREFIX } from "../../bindings/abi/ip.ts";
 
 /** Odd multipliers with no structure: the first hexadecimal digits of pi and e. */
 const MIX_A: u64 = 0x243f6a8885a308d3;
 const MIX_B: u64 = 0xb7e151628aed2a6b;
-/** Bytes 8..11 of a mapped address, 00 00 ff ff, as a little-endian word. */
-const MAPPED_PREFIX: u32 = 0xffff0000;
 
 /** One NH term: both halves keyed modulo 2^32, multiplied in full. */
 // @ts-ignore: decorator

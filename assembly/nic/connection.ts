@@ -21,7 +21,7 @@ import { ETHERNET_DESTINATION, ETHERNET_SIZE } from "../../bindings/abi/ethernet
 import * as F from "../../bindings/abi/flow-state.ts";
 import { ADDRESS_SIZE, IPV4_SIZE, IPV6_SIZE, PROTOCOL_TCP } from "../../bindings/abi/ip.ts";
 import { IPV4_CHECKSUM, IPV4_IDENTIFICATION, IPV4_TOTAL_LENGTH } from "../../bindings/abi/ip.ts";
-import { IPV4_TOS, IPV4_TTL, IPV6_HOP_LIMIT } from "../../bindings/abi/ip.ts";
+import { IPV4_TOS, IPV4_TTL, IPV6_HOP_LIMIT, MAPPED_PREFIX } from "../../bindings/abi/ip.ts";
 import * as L from "../../bindings/abi/limits.ts";
 import * as M from "../../bindings/abi/memory-map.ts";
 import { TCP_SIZE, TIMESTAMP_OPTION_BYTES } from "../../bindings/abi/tcp.ts";
@@ -54,6 +54,24 @@ export function lookup(core: usize): u32 {
   return find(core, hashAddresses(core, remote, local, ports), remote, local, ports);
 }
 
+/** True for ::ffff:0:0/96 (RFC 4291, 2.5.5.2). */
+// @ts-ignore: decorator
+@inline
+function isMapped(address: usize): bool {
+  return load<u64>(address) == 0 && load<u32>(address, 8) == MAPPED_PREFIX;
+}
+
+/**
+ * IPv4 or IPv6; of IPv4 addresses what finds a segment's connection sees the last word alone, so
+ * two that differ in front of it would be one there.
+ */
+function isTupleSound(record: usize): bool {
+  const family: u32 = load<u8>(record, D.INSTALL_FAMILY);
+  if (family == 6) return true;
+  const remote = isMapped(record + D.INSTALL_REMOTE_ADDRESS);
+  return family == 4 && remote && isMapped(record + D.INSTALL_LOCAL_ADDRESS);
+}
+
 /** Enters INSTALL's connection in the database, answered for by the control plane. */
 export function bind(core: usize): u32 {
   const record = installRecord(core);
@@ -61,6 +79,7 @@ export function bind(core: usize): u32 {
   if (!isConnection(core, connection)) return D.InstallStatus.Invalid;
   const pre = preOf(core, connection);
   if (load<u8>(pre, F.PRE_STATE) != <u8>F.PreState.Free) return D.InstallStatus.Invalid;
+  if (!isTupleSound(record)) return D.InstallStatus.Invalid;
   if (lookup(core) != 0) return D.InstallStatus.Exists;
   memory.fill(pre, 0, F.PRE_SIZE);
   memory.copy(pre + F.PRE_REMOTE_ADDRESS, record + D.INSTALL_REMOTE_ADDRESS, 16);

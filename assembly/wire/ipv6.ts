@@ -6,9 +6,7 @@
 import { load16be } from "../base/bytes.ts";
 import { DropReason } from "../../bindings/abi/drop-reason.ts";
 import { IPV6_PAYLOAD_LENGTH, IPV6_SIZE, IPV6_SOURCE } from "../../bindings/abi/ip.ts";
-
-/** Bytes 8..11 of an IPv4-mapped address as a little-endian load sees them. */
-const MAPPED_PREFIX: u32 = 0xffff0000;
+import { MAPPED_PREFIX } from "../../bindings/abi/ip.ts";
 
 /** Bytes behind the header; valid after checkIpv6. */
 // @ts-ignore: decorator

@@ -43,5 +43,7 @@ export const ECN_CE: u32 = 3;
 
 /** An address is 16 bytes everywhere; IPv4 stands in ::ffff:0:0/96 (RFC 4291, 2.5.5.2). */
 export const ADDRESS_SIZE: u32 = 16;
+/** Bytes 8..11 of an IPv4-mapped address (RFC 4291, 2.5.5.2) as a little-endian load sees them. */
+export const MAPPED_PREFIX: u32 = 0xffff0000;
 /** Offset of the four IPv4 bytes within a mapped address. */
 export const ADDRESS_IPV4: u32 = 12;

@@ -4,7 +4,9 @@
  * beside a set, from a printed seed; after each unbind its neighbours are looked up.
  */
 import { expect, test } from "vitest";
-import { CORE_BOUND } from "../../../bindings/abi/memory-map.ts";
+import { INSTALL_FAMILY, INSTALL_LOCAL_ADDRESS } from "../../../bindings/abi/descriptor.ts";
+import { INSTALL_REMOTE_ADDRESS, InstallStatus } from "../../../bindings/abi/descriptor.ts";
+import { CORE_BOUND, CORE_INSTALL } from "../../../bindings/abi/memory-map.ts";
 import { seedOf } from "../../support/env.ts";
 import { createCore } from "../../../bindings/core.ts";
 import { loadModule, TEST_HASH_KEY, TEST_LAYOUT, testCore } from "../../support/load-core.ts";
@@ -71,4 +73,30 @@ test(`bound tuples are found, others are not, seed ${SEED}`, () => {
     }
   }
   expect(core.view.getUint32(core.address + CORE_BOUND, true)).toBe(bound.size);
+});
+
+/** With its own record, and bytes changed that say what the tuple is. */
+function bindWith(changes: readonly (readonly [number, number])[], remote = "10.0.0.2"): number {
+  const raw = new RawCore(testCore());
+  const local = remote.includes(":") ? "fd00::1" : "10.0.0.1";
+  raw.describe({ remote, local });
+  const { core } = raw;
+  const record = core.words[(core.address + CORE_INSTALL) >>> 2] as number;
+  for (const [offset, value] of changes) core.bytes[record + offset] = value;
+  return core.exports.bind(core.address);
+}
+
+test("bind() takes IPv4 tuples of mapped addresses and IPv6 tuples, and no others", () => {
+  expect(bindWith([])).toBe(InstallStatus.Ok);
+  expect(bindWith([], "fd00::2")).toBe(InstallStatus.Ok);
+  for (const address of [INSTALL_REMOTE_ADDRESS, INSTALL_LOCAL_ADDRESS]) {
+    // The words that a received segment is not compared by.
+    for (let i = 0; i < 12; i += 1) {
+      const value = i < 10 ? 4 : 0;
+      expect(bindWith([[address + i, value]]), `byte ${i}`).toBe(InstallStatus.Invalid);
+    }
+  }
+  for (const family of [0, 5, 7, 255]) {
+    expect(bindWith([[INSTALL_FAMILY, family]])).toBe(InstallStatus.Invalid);
+  }
 });
