@@ -13,7 +13,9 @@ export function controlTimer(id: number): number {
 
 /** Sets one of TIME_STATE, TIME_KEEP_ALIVE, TIME_INTERVAL, TIME_USER; Infinity clears it. */
 export function setDeadline(plane: Plane, id: number, field: number, at: number): void {
-  plane.rows.setTime(id, field, at);
+  const { rows } = plane;
+  if (rows.time(id, field) === at) return;
+  rows.setTime(id, field, at);
   arm(plane, id);
 }
 

@@ -21,7 +21,7 @@ import { writeArp, type ArpPacket } from "../wire/arp.ts";
 import { writeLinkHeader, type LinkHeader } from "../wire/ethernet.ts";
 import { makeEchoReply, writeUnreachable } from "../wire/icmp.ts";
 import { finishIcmpv6 } from "../wire/icmpv6.ts";
-import { type Ipv4Header, writeIpv4Header } from "../wire/ipv4.ts";
+import { type Ipv4Header, writeIpv4Header, writeIpv4Template } from "../wire/ipv4.ts";
 import { type Ipv6Header, writeIpv6Header } from "../wire/ipv6.ts";
 import { ControlSegment } from "../wire/tcp.ts";
 import { countDrop, countEvent } from "./plane.ts";
@@ -223,6 +223,30 @@ export class ControlEgress {
   ): number {
     if (via.medium === "ip") return 0;
     return writeLinkHeader(view, at, this.#linkHeader(via, high, low, type));
+  }
+
+  /** Writes the IP header of a connection's template, as writeTemplateLink(); returns its bytes. */
+  writeTemplateNetwork(
+    view: DataView,
+    at: number,
+    local: IpAddress,
+    remote: IpAddress,
+    tos: number,
+    ttl: number,
+    flow: number,
+  ): number {
+    const packet = this.#packet;
+    packet.length = 0;
+    packet.payload = 0;
+    packet.protocol = PROTOCOL_TCP;
+    packet.tos = tos;
+    packet.ttl = ttl;
+    packet.flow = flow;
+    packet.source = local;
+    packet.destination = remote;
+    if (typeof local === "bigint") return writeIpv6Header(view, at, packet as Ipv6Header);
+    writeIpv4Template(view, at, packet as Ipv4Header);
+    return IPV4_SIZE;
   }
 
   #vlan(): number {

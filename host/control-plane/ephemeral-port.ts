@@ -1,7 +1,7 @@
 /**
  * Ephemeral ports, RFC 6056 algorithm 4 (double hash): the start depends on the remote endpoint
  * and a key, a table of counters keeps the order of different remotes apart. Invariant: a port is
- * offered at most once per call of choose(), so a full range ends.
+ * offered at most once after a call of first(), so a full range ends.
  */
 import type { IpAddress } from "../address.ts";
 import { putAddress, type KeyedHash } from "./keyed-hash.ts";
@@ -30,6 +30,8 @@ export class EphemeralPorts {
   readonly #known = new Uint32Array(KNOWN * KNOWN_WORDS).fill(0xffffffff);
   #offset = 0;
   #index = 0;
+  /** Ports that next() has not offered since first(). */
+  #left = 0;
 
   /** `entropy` fills the table. Throws RangeError on a range outside 1024..65535. */
   constructor(hash: KeyedHash, entropy: (bytes: Uint8Array) => void, range: PortRange) {
@@ -74,25 +76,25 @@ export class EphemeralPorts {
   }
 
   /**
-   * The first port from the sequence of this remote endpoint that `taken` refuses to call taken,
-   * or 0 when all are. `remotePort` 0 and `remote` 0 or 0n choose a port to listen on.
+   * The next port in the sequence of this remote endpoint. `remotePort` 0 and `remote` 0 or 0n
+   * choose a port to listen on. What is taken is the caller's to know, and next() goes on.
    */
-  choose(
-    local: IpAddress,
-    remote: IpAddress,
-    remotePort: number,
-    taken: (port: number) => boolean,
-  ): number {
+  first(local: IpAddress, remote: IpAddress, remotePort: number): number {
     this.#look(local, remote, remotePort);
+    this.#left = this.#range.high - this.#range.low + 1;
+    return this.next();
+  }
+
+  /** The one after it, or 0 when each port of the range has been offered. */
+  next(): number {
+    if (this.#left === 0) return 0;
+    this.#left -= 1;
     const count = this.#range.high - this.#range.low + 1;
     const index = this.#index;
     const offset = this.#offset;
-    for (let tried = 0; tried < count; tried += 1) {
-      const step = this.#counters[index] as number;
-      this.#counters[index] = step + 1;
-      const port = this.#range.low + ((offset + step) % count);
-      if (!taken(port)) return port;
-    }
-    return 0;
+    const step = this.#counters[index] as number;
+    this.#counters[index] = step + 1;
+    const port = this.#range.low + ((offset + step) % count);
+    return port;
   }
 }

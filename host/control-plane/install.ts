@@ -48,13 +48,12 @@ import {
 } from "../../bindings/abi/descriptor.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
 import { ETHER_TYPE_IPV4, ETHER_TYPE_IPV6 } from "../../bindings/abi/ethernet.ts";
-import { IPV4_SIZE, IPV6_SIZE, PROTOCOL_TCP } from "../../bindings/abi/ip.ts";
+import { IPV4_SIZE, IPV6_SIZE } from "../../bindings/abi/ip.ts";
 import { ACK_THRESHOLD_BITS, MSS_MIN, WINDOW_BYTES_MAX } from "../../bindings/abi/limits.ts";
 import { CORE_INSTALL } from "../../bindings/abi/memory-map.ts";
 import { TCP_SIZE } from "../../bindings/abi/tcp.ts";
 import type { IpAddress } from "../address.ts";
-import { writeIpv4Template } from "../wire/ipv4.ts";
-import { writeAddress, writeIpv6Header } from "../wire/ipv6.ts";
+import { writeAddress } from "../wire/ipv6.ts";
 import { type Congestion, congestionAt } from "./congestion/algorithm.ts";
 import type { Plane } from "./plane.ts";
 import type { Profile } from "./profile.ts";
@@ -208,22 +207,14 @@ function initialWindow(plane: Plane, id: number, mss: number): number {
   return Math.min(plane.profile.initialWindow * mss, Math.max(2 * mss, INITIAL_BYTES));
 }
 
-/** The IP header of a template; returns its bytes. No spread: it costs more than all the rest. */
-function writeNetwork(plane: Plane, id: number, at: number): number {
-  const { rows, core } = plane;
-  const source = rows.address(id, R.ROW_LOCAL);
-  const destination = rows.address(id, R.ROW_REMOTE);
+/** The IP header of a template; returns its bytes. */
+function writeNetwork({ rows, core, egress }: Plane, id: number, at: number): number {
   const tos = rows.get(id, R.ROW_TOS) & DSCP_MASK;
   const ttl = rows.get(id, R.ROW_TTL);
-  const protocol = PROTOCOL_TCP;
-  if (typeof source === "number" && typeof destination === "number") {
-    writeIpv4Template(core.view, at, { tos, ttl, protocol, length: 0, source, destination });
-    return IPV4_SIZE;
-  }
   const flow = rows.get(id, R.ROW_FLOW_LABEL);
-  const [from, to] = [BigInt(source), BigInt(destination)];
-  const header = { tos, ttl, protocol, payload: 0, source: from, destination: to, flow };
-  return writeIpv6Header(core.view, at, header);
+  const local = rows.address(id, R.ROW_LOCAL);
+  const remote = rows.address(id, R.ROW_REMOTE);
+  return egress.writeTemplateNetwork(core.view, at, local, remote, tos, ttl, flow);
 }
 
 function writeTemplate(plane: Plane, id: number, at: number, via: Interface): void {

@@ -37,6 +37,17 @@ function isHeld(plane: Plane, address: IpAddress, port: number): boolean {
   return false;
 }
 
+/** A port to listen on that nobody has, or 0. */
+function freePort(plane: Plane, address: IpAddress, ipv6Only: boolean): number {
+  const { listeners, ports } = plane;
+  let port = ports.first(address, typeof address === "number" ? 0 : 0n, 0);
+  for (; port !== 0; port = ports.next()) {
+    const meets = listeners.conflicts(address, port, false, ipv6Only);
+    if (!meets && !isHeld(plane, address, port)) return port;
+  }
+  return 0;
+}
+
 /** Starts listening; the listener's id or -errno. */
 export function openPassive(plane: Plane, request: ListenRequest): number {
   const { listeners, limits } = plane;
@@ -47,10 +58,7 @@ export function openPassive(plane: Plane, request: ListenRequest): number {
   let { port } = request.local;
   if (!isPort(port, 0)) return -ERRNO.EINVAL;
   if (port === 0) {
-    port = plane.ports.choose(address, typeof address === "number" ? 0 : 0n, 0, (candidate) => {
-      const meets = listeners.conflicts(address, candidate, false, ipv6Only);
-      return meets || isHeld(plane, address, candidate);
-    });
+    port = freePort(plane, address, ipv6Only);
     if (port === 0) return -ERRNO.EADDRINUSE;
   } else if (listeners.conflicts(address, port, reusePort, ipv6Only)) {
     return -ERRNO.EADDRINUSE;
@@ -62,20 +70,18 @@ export function openPassive(plane: Plane, request: ListenRequest): number {
   return listeners.add(address, ipv6Only, port, backlog, context, { ...options }).id;
 }
 
-/** Binds the row to a port of the ephemeral range; 0 or -errno. */
+/** Binds the row to a port of the ephemeral range; 0 or -errno. No closure: see bench connect. */
 function bindEphemeral(plane: Plane, id: number, local: IpAddress, remote: IpAddress): number {
-  const { rows, listeners } = plane;
-  let status: number = InstallStatus.Exists;
-  const taken = (port: number): boolean => {
+  const { rows, listeners, ports } = plane;
+  let port = ports.first(local, remote, rows.get(id, R.ROW_REMOTE_PORT));
+  for (; port !== 0; port = ports.next()) {
     // RFC 6056, 3.1: never a port that somebody listens on.
-    if (listeners.conflicts(local, port, false)) return true;
+    if (listeners.conflicts(local, port, false)) continue;
     rows.set(id, R.ROW_LOCAL_PORT, port);
-    status = bindRow(plane, id);
-    return status === InstallStatus.Exists;
-  };
-  const port = plane.ports.choose(local, remote, rows.get(id, R.ROW_REMOTE_PORT), taken);
-  if (port === 0) return -ERRNO.EADDRNOTAVAIL;
-  return bindError(status);
+    const status = bindRow(plane, id);
+    if (status !== InstallStatus.Exists) return bindError(status);
+  }
+  return -ERRNO.EADDRNOTAVAIL;
 }
 
 /** 0 or -errno of a bind that did not meet another connection. */
@@ -97,9 +103,9 @@ function prepare(
   request: OpenRequest,
   route: Route,
   source: IpAddress,
+  remote: IpAddress,
 ): number {
   const { rows } = plane;
-  const remote = ipAddress(request.remote.address);
   writeEndpoints(plane, id, route.via, source, remote);
   rows.set(id, R.ROW_REMOTE_PORT, request.remote.port);
   rows.set(id, R.ROW_CONTEXT, request.context);
@@ -127,7 +133,7 @@ export function openActive(plane: Plane, request: OpenRequest): number {
   const id = allocateRow(plane);
   if (id === 0) return -ERRNO.ENOBUFS;
   // RFC 9293 MUST-43 to MUST-45: given, or chosen before the first SYN; then fixed.
-  const failed = prepare(plane, id, request, route, source);
+  const failed = prepare(plane, id, request, route, source, remote);
   if (failed !== 0) {
     rows.release(id);
     return failed;

@@ -28,8 +28,9 @@ import { announcedMss, beginAnswer, sendAnswer, sendResetTo } from "./transmit.t
 /** Who listens where the segment at hand goes. */
 export function findListener(plane: Plane): Listener | undefined {
   const { segment, listeners } = plane;
-  const source = Number(BigInt.asUintN(32, BigInt(segment.source)));
-  const spread = (source ^ (segment.sourcePort * 0x9e3779b1)) >>> 8;
+  const { source } = segment;
+  const low = typeof source === "number" ? source : Number(BigInt.asUintN(32, source));
+  const spread = (low ^ (segment.sourcePort * 0x9e3779b1)) >>> 8;
   return listeners.find(segment.destination, segment.destinationPort, spread);
 }
 

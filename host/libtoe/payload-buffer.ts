@@ -173,20 +173,24 @@ export class PayloadMemory {
     if (core.exports.inspect(core.address, connection) === 0) return false;
     const info = words[(core.address + CORE_INFO) >>> 2] as number;
     const post = this.#post + connection * POST_SIZE;
-    const of = (at: number): number => words[at >>> 2] as number;
-    const put = (field: number, value: number): void => {
-      words[row + (field >>> 2)] = value;
-    };
-    put(SOCKET_RX_AVAIL, 0);
-    put(SOCKET_RX_CREDIT, 0);
-    put(SOCKET_RX_THRESHOLD, creditThreshold(of(info + INFO_RX_BUFFER), of(info + INFO_MSS)));
-    put(SOCKET_RX_OFFSET, of(info + INFO_RX_NEXT_SEQ) - of(post + POST_RX_ORIGIN));
-    put(SOCKET_TX_BYTES, of(info + INFO_TX_BUFFER));
-    put(SOCKET_TX_FREE, of(info + INFO_TX_BUFFER));
-    put(SOCKET_TX_APPEND, 0);
-    put(SOCKET_TX_OFFSET, of(info + INFO_TX_UNA) - of(post + POST_TX_ORIGIN));
+    const txBuffer = at(words, info + INFO_TX_BUFFER);
+    const threshold = creditThreshold(at(words, info + INFO_RX_BUFFER), at(words, info + INFO_MSS));
+    const rxNext = at(words, info + INFO_RX_NEXT_SEQ);
+    words[row + (SOCKET_RX_AVAIL >>> 2)] = 0;
+    words[row + (SOCKET_RX_CREDIT >>> 2)] = 0;
+    words[row + (SOCKET_RX_THRESHOLD >>> 2)] = threshold;
+    words[row + (SOCKET_RX_OFFSET >>> 2)] = rxNext - at(words, post + POST_RX_ORIGIN);
+    words[row + (SOCKET_TX_BYTES >>> 2)] = txBuffer;
+    words[row + (SOCKET_TX_FREE >>> 2)] = txBuffer;
+    words[row + (SOCKET_TX_APPEND >>> 2)] = 0;
+    const txUna = at(words, info + INFO_TX_UNA);
+    words[row + (SOCKET_TX_OFFSET >>> 2)] = txUna - at(words, post + POST_TX_ORIGIN);
     return true;
   }
+}
+
+function at(words: Uint32Array, address: number): number {
+  return words[address >>> 2] as number;
 }
 
 /**
