@@ -2,6 +2,7 @@
 import { armTimer, cancelTimer, initialize, nextDeadline } from "./core-exports.ts";
 import { runStep } from "./flextoe/pipeline.ts";
 import { flush, forget, nextReady, put, take } from "./libtoe/context.ts";
+import { open } from "./libtoe/open.ts";
 import { append, consume, receive, release, transmit } from "./libtoe/transfer.ts";
 import { spare } from "./libtoe/transmit-chunks.ts";
 import { carry } from "./nic/carry.ts";
@@ -13,7 +14,7 @@ import { runTurn } from "./turn.ts";
 import { FLEXTOE_FEATURES } from "../bindings/abi/flow-state.ts";
 
 // asc resolves the extension in imports only, so these are imported first.
-export { append, consume, flush, forget, nextReady, put, receive, release, take, transmit };
+export { append, consume, flush, forget, nextReady, open, put, receive, release, take, transmit };
 export { bind, carry, inspect, install, layoutHash, lookup, quotes, reserve, spare, unbind };
 export { armTimer, cancelTimer, initialize, nextDeadline, uninstall };
 

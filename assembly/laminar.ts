@@ -4,6 +4,7 @@ import { machineInitialize } from "./laminar/connection.ts";
 import { isRelaxed, stateOf } from "./laminar/passes.ts";
 import { install, runStep, unbind, uninstall } from "./laminar/pipeline.ts";
 import { flush, forget, nextReady, put, take } from "./libtoe/context.ts";
+import { open } from "./libtoe/open.ts";
 import { append, consume, receive, release, transmit } from "./libtoe/transfer.ts";
 import { spare } from "./libtoe/transmit-chunks.ts";
 import { carry } from "./nic/carry.ts";
@@ -18,8 +19,8 @@ import { armTimer, cancelTimer, nextDeadline } from "./core-exports.ts";
 
 // asc resolves the extension in imports only, so these are imported first.
 export { append, armTimer, bind, cancelTimer, carry, consume, flush, forget, inspect, install };
-export { layoutHash, lookup, nextDeadline, nextReady, put, quotes, receive, release, reserve };
-export { spare, take, transmit, unbind, uninstall };
+export { layoutHash, lookup, nextDeadline, nextReady, open, put, quotes, receive, release };
+export { reserve, spare, take, transmit, unbind, uninstall };
 
 /** FLOW_* bits that a connection of this data path may have. */
 export function features(): u32 {

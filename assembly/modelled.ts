@@ -5,7 +5,8 @@
  */
 import { append, armTimer, bind, cancelTimer, carry, consume, flush, forget } from "./index.ts";
 import { initialize, inspect, install, layoutHash, lookup, nextDeadline } from "./index.ts";
-import { nextReady, put, quotes, receive, release, step, take, transmit, turn } from "./index.ts";
+import { nextReady, open, put, quotes, receive, release } from "./index.ts";
+import { step, take, transmit, turn } from "./index.ts";
 import { features, reserve, spare, unbind, uninstall } from "./index.ts";
 import { count } from "./base/counter.ts";
 import { wheelAdvance } from "./base/timer-wheel.ts";
@@ -21,7 +22,7 @@ import { WORK_KINDS } from "../bindings/abi/work.ts";
 
 export { append, armTimer, bind, cancelTimer, carry, consume, flush, forget };
 export { initialize, inspect, install, layoutHash, lookup, nextDeadline };
-export { nextReady, put, quotes, receive, release, step, take, transmit, turn };
+export { nextReady, open, put, quotes, receive, release, step, take, transmit, turn };
 export { features, reserve, spare, unbind, uninstall };
 
 /** Time of the stages that follow; ns since start. */

@@ -4,7 +4,8 @@
  */
 import { append, armTimer, bind, cancelTimer, carry, consume, flush, forget } from "./index.ts";
 import { initialize, inspect, install, layoutHash, lookup, nextDeadline } from "./index.ts";
-import { nextReady, put, quotes, receive, release, step, take, transmit, turn } from "./index.ts";
+import { nextReady, open, put, quotes, receive, release } from "./index.ts";
+import { step, take, transmit, turn } from "./index.ts";
 import { features, reserve, spare, unbind, uninstall } from "./index.ts";
 import { initializeGroup, leaveGroup } from "./workers/start.ts";
 import { collect, egressWaiting, foldCounters, hasSource, inFlight } from "./workers/host.ts";
@@ -14,7 +15,7 @@ import { runThread } from "./workers/thread.ts";
 
 export { append, armTimer, bind, cancelTimer, carry, consume, flush, forget };
 export { initialize, inspect, install, layoutHash, lookup, nextDeadline };
-export { nextReady, put, quotes, receive, release, step, take, transmit, turn };
+export { nextReady, open, put, quotes, receive, release, step, take, transmit, turn };
 export { features, reserve, spare, unbind, uninstall };
 export { egressWaiting, foldCounters, hasSource, inFlight, initializeGroup, isQuiet, leaveGroup };
 export { resetAll, runThread, setPaused, wakeSources };

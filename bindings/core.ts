@@ -37,6 +37,8 @@ export interface CoreExports {
   receive(library: number, connection: number, address: number, length: number): number;
   /** Chunks that sockets waiting for some may take now; 0 ends nobody's wait. */
   spare(library: number, connection: number): number;
+  /** Begins the row of an installed connection; 0 when the data path does not have it. */
+  open(library: number, connection: number, generation: number): number;
   /** Takes a connection's row out of every list; it is nobody's then. */
   forget(library: number, connection: number): void;
   /** Puts a connection in the next flush(). */
@@ -79,6 +81,7 @@ export const CORE_EXPORT_NAMES: readonly (keyof CoreExports)[] = [
   "flush",
   "take",
   "nextReady",
+  "open",
   "forget",
   "put",
   "append",

@@ -64,8 +64,9 @@ function baseOf(plane: Plane, id: number): number {
 /** An MTU_PROBING_ALWAYS connection begins small and goes up. */
 export function beginSearch(plane: Plane, id: number): void {
   const { rows, profile, pathMtu, now } = plane;
+  if (profile.mtuProbing < MTU_PROBING_ALWAYS) return;
   const base = baseOf(plane, id);
-  if (profile.mtuProbing < MTU_PROBING_ALWAYS || rows.get(id, R.ROW_MTU) <= base) return;
+  if (rows.get(id, R.ROW_MTU) <= base) return;
   rows.set(id, R.ROW_MTU, base);
   // As if it had been lowered long ago; 0 would say that it was not.
   rows.setTime(id, R.TIME_MTU_CHANGED, now - LIFETIME_NS + FIRST_TRIAL_NS || 1);

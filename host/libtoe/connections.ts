@@ -301,14 +301,12 @@ export class Connections implements ConnectionEvents {
 
   #connected(socket: Socket, generation: number): void {
     const { connection } = socket;
-    const row = this.rows.row(connection);
-    if (!this.memory.begin(connection, row)) {
+    if (!this.rows.open(connection, generation)) {
       this.abort(socket, ERRNO.ECONNABORTED);
       return;
     }
     socket.ints = this.rows.ints;
-    socket.row = row;
-    this.rows.open(row, generation);
+    socket.row = this.rows.row(connection);
     socket.bound = undefined;
     socket.state = SOCKET_CONNECTED;
     socket.sendable = true;

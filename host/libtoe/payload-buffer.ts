@@ -7,20 +7,9 @@
  * Invariant: these copies are libTOE's only ones, one per byte sent and one per byte received.
  */
 import { POST_PENDING_QUEUED, POST_PENDING_RX } from "../../bindings/abi/flow-state.ts";
-import { POST_RX_LIST } from "../../bindings/abi/flow-state.ts";
-import { POST_RX_ORIGIN, POST_SIZE, POST_TX_LIST } from "../../bindings/abi/flow-state.ts";
-import { POST_TX_ORIGIN } from "../../bindings/abi/flow-state.ts";
-import {
-  INFO_MSS,
-  INFO_RX_BUFFER,
-  INFO_RX_NEXT_SEQ,
-  INFO_TX_BUFFER,
-} from "../../bindings/abi/descriptor.ts";
-import { INFO_TX_UNA } from "../../bindings/abi/descriptor.ts";
-import { CORE_CHUNK_SHIFT, CORE_INFO, CORE_POST } from "../../bindings/abi/memory-map.ts";
-import { SOCKET_RX_AVAIL, SOCKET_RX_CREDIT, SOCKET_RX_OFFSET } from "../../bindings/abi/socket.ts";
-import { SOCKET_RX_THRESHOLD, SOCKET_TX_APPEND } from "../../bindings/abi/socket.ts";
-import { SOCKET_TX_BYTES, SOCKET_TX_FREE, SOCKET_TX_OFFSET } from "../../bindings/abi/socket.ts";
+import { POST_RX_LIST, POST_SIZE, POST_TX_LIST } from "../../bindings/abi/flow-state.ts";
+import { CORE_CHUNK_SHIFT, CORE_POST } from "../../bindings/abi/memory-map.ts";
+import { SOCKET_RX_OFFSET, SOCKET_TX_OFFSET } from "../../bindings/abi/socket.ts";
 import type { Core } from "../../bindings/core.ts";
 import { copyWords } from "../copy-words.ts";
 import { KnownBuffers, type KnownBuffer } from "./known-buffer.ts";
@@ -162,43 +151,6 @@ export class PayloadMemory {
     if (into) copyPacked(view, address, other, offset, length);
     else copyPacked(other, offset, view, address, length);
   }
-
-  /**
-   * Writes the numbers of a socket whose connection was installed just now at word `row`; false
-   * when the data path does not have it.
-   */
-  begin(connection: number, row: number): boolean {
-    const core = this.#core;
-    const words = this.#words;
-    if (core.exports.inspect(core.address, connection) === 0) return false;
-    const info = words[(core.address + CORE_INFO) >>> 2] as number;
-    const post = this.#post + connection * POST_SIZE;
-    const txBuffer = at(words, info + INFO_TX_BUFFER);
-    const threshold = creditThreshold(at(words, info + INFO_RX_BUFFER), at(words, info + INFO_MSS));
-    const rxNext = at(words, info + INFO_RX_NEXT_SEQ);
-    words[row + (SOCKET_RX_AVAIL >>> 2)] = 0;
-    words[row + (SOCKET_RX_CREDIT >>> 2)] = 0;
-    words[row + (SOCKET_RX_THRESHOLD >>> 2)] = threshold;
-    words[row + (SOCKET_RX_OFFSET >>> 2)] = rxNext - at(words, post + POST_RX_ORIGIN);
-    words[row + (SOCKET_TX_BYTES >>> 2)] = txBuffer;
-    words[row + (SOCKET_TX_FREE >>> 2)] = txBuffer;
-    words[row + (SOCKET_TX_APPEND >>> 2)] = 0;
-    const txUna = at(words, info + INFO_TX_UNA);
-    words[row + (SOCKET_TX_OFFSET >>> 2)] = txUna - at(words, post + POST_TX_ORIGIN);
-    return true;
-  }
-}
-
-function at(words: Uint32Array, address: number): number {
-  return words[address >>> 2] as number;
-}
-
-/**
- * Bytes that may be read before the data path hears of it: a quarter of the buffer, yet so few that
- * with all the rest free a peer has a window that is worth a segment (RFC 9293, 3.8.6.2.2).
- */
-function creditThreshold(buffer: number, mss: number): number {
-  return Math.min(buffer >>> 2, buffer - 2 * Math.min(buffer >>> 1, mss));
 }
 
 /** True for whole words of a known buffer within one chunk: a span with an address. */

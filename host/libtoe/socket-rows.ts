@@ -5,15 +5,10 @@
 import { CORE_SOCKETS } from "../../bindings/abi/memory-map.ts";
 import { LIBTOE_CAUSE, LIBTOE_DIRTY_COUNT, LIBTOE_READY_COUNT } from "../../bindings/abi/socket.ts";
 import { LIBTOE_READY, LIBTOE_STARVED, LIBTOE_TAKEN } from "../../bindings/abi/socket.ts";
-import { SOCKET_CAUSE, SOCKET_GENERATION } from "../../bindings/abi/socket.ts";
-import { SOCKET_OPEN, SOCKET_OWNER, SOCKET_SENDABLE } from "../../bindings/abi/socket.ts";
 import { SOCKET_SIZE, SOCKET_STATE } from "../../bindings/abi/socket.ts";
 import type { Core, CoreExports } from "../../bindings/core.ts";
 
 const STATE = SOCKET_STATE >>> 2;
-const GENERATION = SOCKET_GENERATION >>> 2;
-const CAUSE = SOCKET_CAUSE >>> 2;
-const OWNER = SOCKET_OWNER >>> 2;
 const ROW_SHIFT = Math.log2(SOCKET_SIZE / 4);
 
 export class SocketRows {
@@ -77,12 +72,12 @@ export class SocketRows {
     return (this.#base + (connection << ROW_SHIFT)) | 0;
   }
 
-  /** From here on notifications and calls change the row, whose numbers have been written. */
-  open(row: number, generation: number): void {
-    this.ints[row + OWNER] = this.#library;
-    this.ints[row + GENERATION] = generation | 0;
-    this.ints[row + CAUSE] = 0;
-    this.ints[row + STATE] = SOCKET_OPEN | SOCKET_SENDABLE;
+  /**
+   * From here on notifications and calls change the row; false when the data path does not have the
+   * connection.
+   */
+  open(connection: number, generation: number): boolean {
+    return this.#exports.open(this.#library, connection, generation) !== 0;
   }
 
   /** SOCKET_STATE bits to set and to clear; nothing for row 0, which is no row. */

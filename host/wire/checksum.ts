@@ -5,10 +5,18 @@
 
 /** Adds `length` bytes from `at` to `sum`; an odd last byte counts as the high half of a word. */
 export function checksumAdd(sum: number, view: DataView, at: number, length: number): number {
-  const even = at + (length & ~1);
+  const whole = at + (length & ~3);
   let total = sum;
-  for (let i = at; i < even; i += 2) total += view.getUint16(i);
-  if ((length & 1) !== 0) total += view.getUint8(even) << 8;
+  let i = at;
+  for (; i < whole; i += 4) {
+    const word = view.getUint32(i);
+    total += (word >>> 16) + (word & 0xffff);
+  }
+  if ((length & 2) !== 0) {
+    total += view.getUint16(i);
+    i += 2;
+  }
+  if ((length & 1) !== 0) total += view.getUint8(i) << 8;
   return total;
 }
 

@@ -33,6 +33,14 @@ rule(
    +0 > S. 0:0(0) ack 1 <mss 1460>
    +0.1 < . 1:1(0) ack 1 win 65535
    +0 accept(3, ..., ...) = 4`,
+  // Passive: the handshake's ACK makes a connection to accept.
+  `0 socket(..., SOCK_STREAM|SOCK_NONBLOCK, IPPROTO_TCP) = 3
+   +0 bind(3, ..., ...) = 0
+   +0 listen(3, 1) = 0
+   +0.1 < S 0:0(0) win 65535 <mss 1000>
+   +0 > S. 0:0(0) ack 1 <mss 1460>
+   +0.1 < . 1:1(0) ack 1 win 65535
+   +0 accept(3, ..., ...) = 4`,
   // Active: the open fails, and the application hears of it.
   `0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
    +0...0.2 connect(3, ..., ...) = -1 ECONNREFUSED (Connection refused)

@@ -63,7 +63,13 @@ export class FakeDataPath {
     }
     // libTOE's own half in Wasm is the real one.
     const inspect = (_core: number, id: number): number => this.#inspect(id);
-    this.core = { ...core, exports: { ...core.exports, inspect } };
+    const open = (library: number, id: number, generation: number): number => {
+      const hide = this.#showFlow(id);
+      const opened = core.exports.open(library, id, generation);
+      hide();
+      return opened;
+    };
+    this.core = { ...core, exports: { ...core.exports, inspect, open } };
     const arena = map.base.arena as number;
     for (let i = map.chunks - 1; i >= 0; i -= 1) {
       this.#free.push(arena + i * map.options.chunkBytes);
@@ -87,6 +93,26 @@ export class FakeDataPath {
     this.#listChunks.set(connection, known);
     if (2 * LIST_BYTES > chunkBytes) throw new Error("lists do not fit a chunk");
     return known;
+  }
+
+  /** Writes what open() reads of the flow state; afterwards nobody has any, as before. */
+  #showFlow(connection: number): () => void {
+    const { view, bytes, map } = this.core;
+    const buffers = this.#buffers.get(connection);
+    const pre = (map.base.pre as number) + connection * F.PRE_SIZE;
+    const protocol = (map.base.protocol as number) + connection * F.PROTOCOL_SIZE;
+    if (buffers !== undefined) {
+      view.setUint8(pre + F.PRE_STATE, F.PreState.Installed);
+      view.setUint8(protocol + F.PROTOCOL_RX_SHIFT, Math.log2(buffers.rxBytes));
+      view.setUint8(protocol + F.PROTOCOL_TX_SHIFT, Math.log2(buffers.txBytes));
+      view.setUint16(protocol + F.PROTOCOL_MSS, 1000, true);
+      view.setUint32(protocol + F.PROTOCOL_RX_NEXT_SEQ, buffers.rxSeq, true);
+      view.setUint32(protocol + F.PROTOCOL_TX_UNA, buffers.txSeq, true);
+    }
+    return () => {
+      view.setUint8(pre + F.PRE_STATE, F.PreState.Free);
+      bytes.fill(0, protocol, protocol + F.PROTOCOL_SIZE);
+    };
   }
 
   #inspect(connection: number): number {
