@@ -15,6 +15,7 @@ export interface TcpExports extends WebAssembly.Exports {
     inFlightBefore: number,
     ecnEcho: number,
     now: bigint,
+    told: number,
   ): void;
   congestionOnLoss(protocol: number, recovery: number, inFlight: number, now: bigint): void;
   congestionOnRecoveryExit(protocol: number, recovery: number, inFlight: number, now: bigint): void;
@@ -122,9 +123,10 @@ export class CongestionFlow {
     this.exports.congestionInitialize(PROTOCOL, RECOVERY, algorithm, this.now);
   }
 
-  ack(acked: number, inFlightBefore: number, ecnEcho = false): void {
+  /** `told`: bytes of them that duplicates had told of. */
+  ack(acked: number, inFlightBefore: number, ecnEcho = false, told = 0): void {
     const { exports, now } = this;
-    exports.congestionOnAck(PROTOCOL, RECOVERY, acked, inFlightBefore, ecnEcho ? 1 : 0, now);
+    exports.congestionOnAck(PROTOCOL, RECOVERY, acked, inFlightBefore, ecnEcho ? 1 : 0, now, told);
   }
 
   /** A round trip of `nanoseconds` was measured. */

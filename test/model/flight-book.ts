@@ -1,0 +1,125 @@
+/**
+ * What a sender knows of its flight, byte by byte (RFC 6675, 3; RFC 8985, 5): each byte points to
+ * the transmission that it left with, and bytes of one transmission have one fate. Half of the
+ * model of sender-model.ts; positions are bytes from the first of the stream and never wrap.
+ */
+
+/** Bytes that left together and have met with the same fate since. */
+export interface Transmission {
+  /** ns, when they left last */
+  time: number;
+  /** The peer has them. */
+  sacked: boolean;
+  /** They are lost and have not left again since. */
+  lost: boolean;
+  /** They have left more than once. */
+  again: boolean;
+  /** They left again without being lost, so that both copies may be in the network. */
+  twice: boolean;
+}
+
+type Fate = "sacked" | "lost" | "again" | "twice";
+
+/** A transmission and where its bytes stand. */
+export interface Span {
+  readonly start: number;
+  readonly end: number;
+  readonly sent: Transmission;
+}
+
+/** Sent once, at `time`. */
+function fresh(time: number): Transmission {
+  return { time, sacked: false, lost: false, again: false, twice: false };
+}
+
+export class FlightBook {
+  start: number;
+  /** RACK.fack, RACK.end_seq, RACK.xmit_ts, RACK.rtt (RFC 8985, 5.2). */
+  fack: number;
+  rackEnd: number;
+  rackTime = 0;
+  rackRtt: number;
+  /** When the reordering timer is due, ns; 0 = it is not needed. */
+  reorder = 0;
+  readonly #bytes: Transmission[];
+
+  /** A flight of `bytes` that left at `time`. */
+  constructor(start: number, bytes: number, time: number, srtt: number) {
+    this.start = start;
+    this.fack = start;
+    this.rackEnd = start;
+    this.rackRtt = srtt;
+    this.#bytes = new Array<Transmission>(bytes).fill(fresh(time));
+  }
+
+  get end(): number {
+    return this.start + this.#bytes.length;
+  }
+
+  /** In sequence. */
+  get spans(): Span[] {
+    const spans: Span[] = [];
+    const { length } = this.#bytes;
+    for (let from = 0; from < length; ) {
+      const sent = this.#bytes[from] as Transmission;
+      let to = from + 1;
+      while (to < length && this.#bytes[to] === sent) to += 1;
+      spans.push({ start: this.start + from, end: this.start + to, sent });
+      from = to;
+    }
+    return spans;
+  }
+
+  /** Bytes of a fate. */
+  count(fate: Fate): number {
+    return this.#bytes.reduce((sum, sent) => sum + (sent[fate] ? 1 : 0), 0);
+  }
+
+  /** RFC 6675 4, SetPipe(): bytes in the network, of `flight` in flight. */
+  pipe(flight: number): number {
+    return flight - this.count("sacked") - this.count("lost") + this.count("twice");
+  }
+
+  /** Bytes up to `end` leave now; with those before them when these left now and once. */
+  append(end: number, now: number): void {
+    const last = this.#bytes.at(-1);
+    const joins = last?.time === now && !(last.sacked || last.lost || last.again || last.twice);
+    const sent = joins ? last : fresh(now);
+    while (this.end < end) this.#bytes.push(sent);
+  }
+
+  /** Bytes before `una` are of no interest. */
+  forget(una: number): void {
+    if (una <= this.start) return;
+    this.#bytes.splice(0, una - this.start);
+    this.start = una;
+  }
+
+  /** From `at` on a transmission's bytes may have another fate. */
+  #split(at: number): void {
+    const index = at - this.start;
+    const old = this.#bytes[index];
+    if (index <= 0 || old === undefined || this.#bytes[index - 1] !== old) return;
+    const other = { ...old };
+    for (let i = index; this.#bytes[i] === old; i += 1) this.#bytes[i] = other;
+  }
+
+  /** The spans of [start, end) alone. */
+  cut(start: number, end: number): Span[] {
+    this.#split(start);
+    this.#split(end);
+    return this.spans.filter((span) => span.start >= start && span.end <= end);
+  }
+
+  /** What the peer has side by side is told as one, of the first one's time. */
+  joinSacked(): void {
+    for (let i = 1; i < this.#bytes.length; i += 1) {
+      const before = this.#bytes[i - 1] as Transmission;
+      if (before.sacked && (this.#bytes[i] as Transmission).sacked) this.#bytes[i] = before;
+    }
+  }
+
+  get firstLost(): Span | undefined {
+    return this.spans.find(({ sent }) => sent.lost);
+  }
+}

@@ -1,0 +1,73 @@
+/** What the model of sender-model.ts is told and says. Positions are bytes of the stream. */
+import type { RoundTripSettings } from "./round-trip-model.ts";
+
+export interface SenderSettings extends RoundTripSettings {
+  /** Payload bytes of a full segment. */
+  readonly mss: number;
+  readonly sack: boolean;
+  readonly nodelay: boolean;
+  readonly cork: boolean;
+  /** Losses are answered by everything again, as by the paper (4.3.1.3). */
+  readonly goBackN: boolean;
+  /** Losses are found by time (RFC 8985) and not by counting (RFC 6675). */
+  readonly rack: boolean;
+  /** One duplicate ACK is enough. */
+  readonly lossAtFirst: boolean;
+  /** With SACK an ACK without a block is no duplicate. */
+  readonly duplicateBySack: boolean;
+  /** Bytes of the transmit buffer. */
+  readonly room: number;
+  /** The peer's window at the start, and the shift of those that it announces. */
+  readonly peerWindow: number;
+  readonly scale: number;
+  readonly initialWindow: number;
+}
+
+/** An acknowledgment without payload; numbers may lie anywhere. */
+export interface Ack {
+  readonly ack: number;
+  /** It stands within the window, and so may move the peer's and be a duplicate. */
+  readonly whole: boolean;
+  /** The header's field. */
+  readonly window: number;
+  /** Absent without the option. */
+  readonly sack?: readonly (readonly [number, number])[];
+  /** TSecr, ticks of 1 ms; absent without the option. */
+  readonly echo?: number;
+}
+
+/** A segment that leaves; one of no bytes is an ACK or a FIN. */
+export interface Sent {
+  readonly seq: number;
+  readonly length: number;
+  readonly fin: boolean;
+}
+
+/** The retransmission timer has expired: what the control plane is told. */
+export interface Expiry {
+  readonly sent: number;
+  readonly avail: number;
+  readonly persist: boolean;
+}
+
+/** What the stage asks of the congestion policy (RFC 5681), whose window it holds. */
+export interface Policy {
+  cwnd: number;
+  ssthresh: number;
+  ack(acked: number, before: number, now: number, told: number): void;
+  loss(flight: number, now: number): void;
+  exit(flight: number, now: number): void;
+  undo(window: number, threshold: number): void;
+  timeout(flight: number, first: boolean, now: number): void;
+  idle(now: number): void;
+}
+
+/** How a recovery goes on: RFC 6582; RFC 6937; slow start after a timeout. */
+export type Mode = "newreno" | "reduction" | "timeout";
+export type Timer = "timeout" | "probe" | "reorder";
+/** A tail loss probe (RFC 8985, 7.3). */
+export type Probe = "none" | "due" | "fresh" | "again";
+
+/** A policy without a window keeps it at this. */
+export const WINDOWLESS = 0x3fffffff;
+export const DUPLICATES = 3;
