@@ -39,19 +39,32 @@ function repeated(segment: Ack): readonly [number, number] | undefined {
 /** una has moved. */
 export function acknowledged(model: SenderModel, segment: Ack, moved: Moved): void {
   const { acked, freed, before, told } = moved;
+  const marked = model.settings.ecn && segment.marked === true;
+  const grow = (): void => {
+    model.policy.ack(freed, before, marked, model.now, told);
+    if (marked) answerMark(model);
+  };
   const isCalm = !model.recovering && segment.sack === undefined && !model.looks;
   if (model.expected || (isCalm && model.book === undefined)) {
-    model.policy.ack(freed, before, model.now, told);
+    grow();
     return;
   }
   const sacked = takeNews(model, segment, acked);
   if (!model.recovering) {
-    model.policy.ack(freed, before, model.now, told);
+    grow();
     recoverLost(model);
-  } else if (!wasForNothing(model, segment, acked)) {
-    recovery.advance(model, moved, sacked);
+  } else if (!wasForNothing(model, segment, acked, marked)) {
+    recovery.advance(model, moved, sacked, marked);
   }
   noteLooks(model);
+}
+
+/** RFC 3168, 6.1.2: like a loss, and the peer is told. */
+function answerMark(model: SenderModel): void {
+  const holds = model.policy.holds();
+  if (!model.policy.mark(model.sent, model.now)) return;
+  model.reduced = true;
+  model.held ||= holds;
 }
 
 /** An ACK that has not moved una, with something in flight. */
@@ -134,8 +147,8 @@ function findLostByTime(model: SenderModel, book: FlightBook): void {
 
 /** RFC 8985 6.2, step 4. */
 function reorderWindow(model: SenderModel, book: FlightBook): number {
-  const { settings, rtt } = model;
-  const enough = book.count("sacked") > (DUPLICATES - 1) * settings.mss;
+  const { rtt } = model;
+  const enough = book.count("sacked") > (DUPLICATES - 1) * model.mss;
   const none = model.recovering || model.duplicates >= DUPLICATES || enough;
   if (!model.reordered && none) return 0;
   return Math.min(Math.floor(((model.reorderMore + 1) * rtt.least) / 4), rtt.srtt);
@@ -160,7 +173,7 @@ function findLostByCount(model: SenderModel, book: FlightBook): void {
   spans.forEach(({ sent }, index) => {
     const above = spans.slice(index + 1).filter((span) => span.sent.sacked);
     const bytes = above.reduce((sum, { start, end }) => sum + end - start, 0);
-    const isLost = above.length >= needed || bytes > (needed - 1) * model.settings.mss;
+    const isLost = above.length >= needed || bytes > (needed - 1) * model.mss;
     if (isLost && !sent.sacked && !sent.again) sent.lost = true;
   });
 }
@@ -195,7 +208,7 @@ function countDuplicate(model: SenderModel, sacked: number): void {
       recovery.refresh(model, sacked);
       return;
     }
-    if (policy.cwnd + settings.mss <= model.window) policy.cwnd += settings.mss;
+    if (policy.cwnd + model.mss <= model.window) policy.cwnd += model.mss;
     return;
   }
   const count = model.duplicates + 1;
@@ -231,12 +244,12 @@ export function reorderExpired(model: SenderModel): void {
 }
 
 /** RFC 3522, RFC 4015: the first ACK of a recovery answers what left before it. */
-function wasForNothing(model: SenderModel, segment: Ack, acked: number): boolean {
+function wasForNothing(model: SenderModel, segment: Ack, acked: number, marked: boolean): boolean {
   const { prior, book, policy } = model;
   if (acked === 0 || prior.cwnd === 0 || book === undefined) return false;
   const { cwnd, ssthresh, tick } = prior;
   model.prior = { ...prior, cwnd: 0 };
-  if (!model.echoesOlder(segment, tick * TICK)) return false;
+  if (marked || !model.echoesOlder(segment, tick * TICK)) return false;
   for (const { sent } of book.spans) sent.lost = false;
   recovery.leave(model);
   model.recover = model.una;

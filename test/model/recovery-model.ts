@@ -30,7 +30,7 @@ export function noteSent(model: SenderModel, from: number): void {
 }
 
 /** cwnd as the policy means it. */
-function windowOf({ recovering, mode, window, policy }: SenderModel): number {
+export function windowOf({ recovering, mode, window, policy }: SenderModel): number {
   if (recovering && mode === "timeout") return window;
   return recovering && mode === "reduction" ? policy.ssthresh : policy.cwnd;
 }
@@ -48,6 +48,7 @@ export function enter(model: SenderModel, threshold: number): void {
   const flight = Math.min(model.sent, policy.cwnd);
   remember(model);
   policy.loss(flight, model.now);
+  model.reduced ||= settings.ecn;
   model.recover = model.max;
   model.rtt.timed = undefined;
   model.probe = "none";
@@ -64,7 +65,7 @@ export function enter(model: SenderModel, threshold: number): void {
     enterReduction(model, book);
     return;
   }
-  policy.cwnd = policy.ssthresh + threshold * settings.mss;
+  policy.cwnd = policy.ssthresh + threshold * model.mss;
   boundInflation(model);
   model.again = true;
 }
@@ -77,7 +78,7 @@ function goBack(model: SenderModel): void {
 }
 
 function boundInflation(model: SenderModel): void {
-  model.window = model.sent + model.policy.ssthresh + 4 * model.settings.mss;
+  model.window = model.sent + model.policy.ssthresh + 4 * model.mss;
 }
 
 const isWindowless = ({ policy }: SenderModel): boolean => policy.ssthresh >= WINDOWLESS;
@@ -88,13 +89,13 @@ function enterReduction(model: SenderModel, book: FlightBook): void {
   model.mode = "reduction";
   model.flight = model.sent;
   model.delivered = 0;
-  allow(model, book, 0, isWindowless(model) ? WINDOWLESS : model.settings.mss);
+  allow(model, book, 0, isWindowless(model) ? WINDOWLESS : model.mss);
 }
 
 /** Up to a segment at una is lost, whatever else is known. */
-function loseFirst({ settings }: SenderModel, book: FlightBook): void {
+function loseFirst(model: SenderModel, book: FlightBook): void {
   const start = book.start;
-  const first = book.cut(start, Math.min(start + settings.mss, book.end))[0];
+  const first = book.cut(start, Math.min(start + model.mss, book.end))[0];
   if (first !== undefined) Object.assign(first.sent, { sacked: false, lost: true, twice: false });
 }
 
@@ -110,7 +111,7 @@ function chooseLost(model: SenderModel, book: FlightBook): void {
   const { settings, policy } = model;
   if (model.avail === 0 && !settings.rack && book.count("lost") === 0) loseHole(book);
   const lost = book.firstLost;
-  const length = lost === undefined ? 0 : Math.min(settings.mss, lost.end - lost.start);
+  const length = lost === undefined ? 0 : Math.min(model.mss, lost.end - lost.start);
   model.again = length > 0 && policy.cwnd - model.sent >= length;
 }
 
@@ -123,7 +124,7 @@ function loseHole(book: FlightBook): void {
 }
 
 /** In recovery una has moved, and `sacked` bytes more have arrived above it. */
-export function advance(model: SenderModel, moved: Moved, sacked: number): void {
+export function advance(model: SenderModel, moved: Moved, sacked: number, marked: boolean): void {
   const { acked, freed, before } = moved;
   if (model.mode === "newreno") {
     partial(model, freed);
@@ -137,7 +138,7 @@ export function advance(model: SenderModel, moved: Moved, sacked: number): void 
   }
   const { policy, now } = model;
   policy.cwnd = model.window;
-  policy.ack(freed, before, now, 0);
+  policy.ack(freed, before, marked, now, 0);
   if (model.una >= model.recover) {
     end(model);
     return;
@@ -149,22 +150,22 @@ export function advance(model: SenderModel, moved: Moved, sacked: number): void 
 
 /** RFC 6582, 3.2 step 3. */
 function partial(model: SenderModel, acked: number): void {
-  const { policy, settings } = model;
+  const { policy } = model;
   if (model.una >= model.recover) {
     model.recovering = false;
     model.again = false;
     policy.exit(model.sent, model.now);
     return;
   }
-  const deflated = Math.max(policy.cwnd - acked, settings.mss);
-  policy.cwnd = deflated + (acked >= settings.mss ? settings.mss : 0);
+  const deflated = Math.max(policy.cwnd - acked, model.mss);
+  policy.cwnd = deflated + (acked >= model.mss ? model.mss : 0);
   boundInflation(model);
   model.again = true;
 }
 
 /** RFC 6937 3: sndcnt. */
 function reduce(model: SenderModel, book: FlightBook, acked: number, delivered: number): void {
-  const { policy, settings } = model;
+  const { policy } = model;
   if (model.una >= model.recover) {
     end(model);
     policy.exit(policy.ssthresh, model.now);
@@ -174,7 +175,7 @@ function reduce(model: SenderModel, book: FlightBook, acked: number, delivered: 
   const unused = policy.cwnd - (model.sent + acked);
   const out = model.allowed - unused;
   model.delivered += delivered;
-  allow(model, book, out, allowance(model, book, out, delivered, settings.mss));
+  allow(model, book, out, allowance(model, book, out, delivered, model.mss));
 }
 
 function allowance(
@@ -244,6 +245,7 @@ export function sentAgain(model: SenderModel, seq: number, to: number, length: n
 
 /** The retransmission timer has `expired`, or the segments were too large for the path. */
 export function timeout(model: SenderModel, expired: boolean): void {
+  if (expired) model.held = false;
   if (model.sent === 0) return;
   if (expired) collapse(model);
   else endReductions(model);
@@ -271,6 +273,7 @@ function collapse(model: SenderModel): void {
   policy.cwnd = windowOf(model);
   policy.timeout(model.sent, first, model.now);
   model.timedOut = true;
+  model.reduced ||= model.settings.ecn;
   rtt.backoff = Math.min(rtt.backoff + 1, 63);
 }
 
@@ -300,5 +303,23 @@ function sendAllAgain(model: SenderModel, book: FlightBook, expired: boolean): v
     book.reorder = 0;
   }
   model.window = model.policy.cwnd;
-  allow(model, book, 0, Math.max(room(model, book), model.settings.mss));
+  allow(model, book, 0, Math.max(room(model, book), model.mss));
+}
+
+/** A rate has given way to a window in the middle of recovery: the loss is answered now. */
+export function beginWindow(model: SenderModel): void {
+  if (!model.recovering) return;
+  const { policy, book } = model;
+  policy.cwnd = model.sent;
+  policy.loss(model.sent, model.now);
+  model.reduced ||= model.settings.ecn;
+  if (book === undefined || model.mode === "newreno") {
+    policy.cwnd = policy.ssthresh;
+    boundInflation(model);
+    return;
+  }
+  model.window = policy.ssthresh;
+  model.flight = model.sent;
+  model.delivered = 0;
+  allow(model, book, 0, model.mode === "timeout" ? room(model, book) : 0);
 }

@@ -27,6 +27,8 @@ export class SenderModel {
   readonly policy: Policy;
   readonly rtt: RoundTrips;
   now = 0;
+  /** Payload bytes of a full segment. */
+  mss: number;
   // The stream: oldest byte in flight, next to send, highest ever sent, end of what was written.
   una = 0;
   nxt = 0;
@@ -43,6 +45,10 @@ export class SenderModel {
   duplicates = 0;
   recovering = false;
   mode: Mode = "newreno";
+  /** The peer is to be told that the window was reduced (CWR). */
+  reduced = false;
+  /** New data waits for the retransmission timer (RFC 3168, 6.1.2). */
+  held = false;
   /** Something is to be sent again, and may. */
   again = false;
   /** Recovery ends here. */
@@ -70,6 +76,7 @@ export class SenderModel {
   /** Of the one that runs, 0 = none. */
   deadline = 0;
   lastSend: number;
+  #challenged = { interval: 0, sent: 0 };
   /** A turn is due. */
   #scheduled = false;
   /** The acknowledgment at hand is one that header prediction has taken. */
@@ -81,6 +88,7 @@ export class SenderModel {
   constructor(settings: SenderSettings, policy: Policy, now: number) {
     this.settings = settings;
     this.policy = policy;
+    this.mss = settings.mss;
     this.rtt = new RoundTrips(settings);
     this.edge = settings.peerWindow;
     this.windowMax = settings.peerWindow;
@@ -112,22 +120,24 @@ export class SenderModel {
     const { cwnd } = this.policy;
     if (this.recovering) return cwnd;
     if (this.looks && this.settings.rack) return cwnd + (this.book?.count("sacked") ?? 0);
-    return this.duplicates >= DUPLICATES ? cwnd : cwnd + this.duplicates * this.settings.mss;
+    return this.duplicates >= DUPLICATES ? cwnd : cwnd + this.duplicates * this.mss;
   }
 
   /** RFC 9293, 3.8.6.2.1, with Nagle (3.7.4) and cork. */
   get #sendable(): number {
-    const { mss, nodelay, cork, room } = this.settings;
+    const { mss } = this;
+    const { nodelay, cork, room } = this.settings;
     const isOld = this.nxt < this.max;
+    if (!isOld && this.held) return 0;
     const free = isOld || nodelay;
-    const held = !isOld && cork && this.sent + this.avail < room;
+    const corked = !isOld && cork && this.sent + this.avail < room;
     const window = this.#congestionWindow;
     const usable = Math.max(0, Math.min(window, this.peerWindow) - this.sent);
     const bytes = Math.min(this.avail, usable);
     if (bytes >= mss) return mss;
     const alone = this.sent === 0;
     if (bytes === this.avail) {
-      return (free || alone || this.finPending) && (!held || this.finPending) ? bytes : 0;
+      return (free || alone || this.finPending) && (!corked || this.finPending) ? bytes : 0;
     }
     const fills = bytes > 0 && bytes >= Math.floor(this.windowMax / 2);
     return fills && this.peerWindow <= window && (free || alone) ? bytes : 0;
@@ -154,9 +164,10 @@ export class SenderModel {
       return;
     }
     const finWaits = this.finPending && !this.finAcked;
-    if (this.sent > 0 || this.persist || (this.avail === 0 && !finWaits)) return;
-    const { cork, room, mss } = this.settings;
-    const corked = cork && this.sent + this.avail < room && !finWaits && this.avail < mss;
+    if (this.sent > 0 || this.persist || this.held) return;
+    if (this.avail === 0 && !finWaits) return;
+    const { cork, room } = this.settings;
+    const corked = cork && this.sent + this.avail < room && !finWaits && this.avail < this.mss;
     if (corked && this.peerWindow > 0) return;
     this.persist = true;
     timers.restart(this);
@@ -181,7 +192,7 @@ export class SenderModel {
       return;
     }
     if (acked < 0 && -acked > this.windowMax) {
-      this.#answer();
+      this.#challenge();
       return;
     }
     if (acked >= 0) this.#acknowledged(segment, acked);
@@ -203,7 +214,22 @@ export class SenderModel {
   /** An ACK without data: a number of ours that the peer has, or has room for. */
   #answer(): void {
     const seq = this.una + Math.min(this.max - this.una, this.peerWindow);
-    this.out.push({ seq, length: 0, fin: false });
+    this.answerWith(seq);
+  }
+
+  /** RFC 5961, 5.2 and 7: older than any window. */
+  #challenge(): void {
+    const { challenges, challengeShift } = this.settings;
+    const interval = Math.floor(this.now / TICK / 2 ** challengeShift) % 16;
+    if (interval !== this.#challenged.interval) this.#challenged = { interval, sent: 0 };
+    if (this.#challenged.sent >= challenges) return;
+    this.#challenged.sent += 1;
+    this.#answer();
+  }
+
+  answerWith(seq: number): void {
+    const capable = this.settings.ecn && this.settings.allCapable;
+    this.out.push({ seq, length: 0, fin: false, push: false, reduced: false, capable });
   }
 
   #advance(segment: Ack, acked: number): void {
@@ -216,7 +242,7 @@ export class SenderModel {
       this.finSent = false;
       this.finAcked = true;
     }
-    const told = this.settings.rack ? this.duplicates * this.settings.mss : 0;
+    const told = this.settings.rack ? this.duplicates * this.mss : 0;
     this.duplicates = 0;
     this.timedOut = false;
     this.#measure(segment);
@@ -228,6 +254,7 @@ export class SenderModel {
     this.book = undefined;
     this.persist = false;
     this.deadline = 0;
+    if (this.held) timers.restart(this);
   }
 
   /** RFC 6298, 5; RFC 7323, 4; while a closed window is probed its backoff stays (SHLD-30). */
@@ -262,16 +289,16 @@ export class SenderModel {
     const window = this.peerWindow;
     if (bare && window === 0) {
       this.rtt.backoff = Math.min(this.rtt.backoff + 1, 63);
-      this.out.push({ seq: this.una - 1, length: 0, fin: false });
+      this.answerWith(this.una - 1);
       timers.restart(this);
       return;
     }
-    const length = Math.min(this.avail, Math.max(1, Math.min(window, this.settings.mss)));
+    const length = Math.min(this.avail, Math.max(1, Math.min(window, this.mss)));
     const fin = this.avail === 0 && this.finPending;
     if (length === 0 && !fin) return;
     this.rtt.backoff = Math.min(this.rtt.backoff + 1, 63);
     this.max = Math.max(this.max, this.una + length + (fin ? 1 : 0));
-    this.#emit(this.una, length, fin);
+    this.#emit(this.una, length, fin, true);
     timers.restart(this);
   }
 
@@ -318,10 +345,10 @@ export class SenderModel {
   #sendAgain(): boolean {
     if (this.probe === "due") return this.#sendProbe();
     const { book, mode } = this;
-    if (book === undefined || mode === "newreno") return this.#repeat(this.una, this.settings.mss);
+    if (book === undefined || mode === "newreno") return this.#repeat(this.una, this.mss);
     const lost = book.firstLost;
     if (lost === undefined) return false;
-    return this.#repeat(lost.start, Math.min(this.settings.mss, lost.end - lost.start));
+    return this.#repeat(lost.start, Math.min(this.mss, lost.end - lost.start));
   }
 
   /** Up to `most` bytes from `seq` on again, and the FIN behind them. */
@@ -331,7 +358,7 @@ export class SenderModel {
     const fin = this.finSent && length === data && most > 0;
     if (length === 0 && !fin) return false;
     this.rtt.timed = undefined;
-    this.#emit(seq, length, fin);
+    this.#emit(seq, length, fin, true);
     if (this.book === undefined) return true;
     recovery.sentAgain(this, seq, seq + length + (fin ? 1 : 0), length);
     this.looks = true;
@@ -344,12 +371,12 @@ export class SenderModel {
     if (this.sent === 0) return false;
     recovery.openBook(this);
     const room = Math.max(0, this.peerWindow - this.sent);
-    const fresh = Math.min(this.avail, this.settings.mss, room);
+    const fresh = Math.min(this.avail, this.mss, room);
     if (fresh > 0) {
       this.#sendNew(fresh, false);
       this.probe = "fresh";
     } else {
-      const length = Math.min(this.sent, this.settings.mss);
+      const length = Math.min(this.sent, this.mss);
       if (!this.#repeat(this.nxt - length, length)) return false;
       this.probe = "again";
     }
@@ -359,17 +386,25 @@ export class SenderModel {
 
   #sendNew(length: number, fin: boolean): void {
     const from = this.nxt;
+    const isOld = from < this.max;
     this.nxt += length + (fin ? 1 : 0);
     this.finSent ||= fin;
     // Karn: only what was never sent before is timed.
     if (from >= this.max && this.nxt > this.max) this.rtt.start(this.nxt, this.now);
     this.max = Math.max(this.max, this.nxt);
     recovery.noteSent(this, from);
-    this.#emit(from, length, fin);
+    this.#emit(from, length, fin, isOld);
   }
 
-  #emit(seq: number, length: number, fin: boolean): void {
-    this.out.push({ seq, length, fin });
+  #emit(seq: number, length: number, fin: boolean, isOld: boolean): void {
+    const { ecn, allCapable } = this.settings;
+    // RFC 9293 MUST-61: the last byte that is queued; RFC 3168, 6.1.5: what is sent again is plain.
+    const isLast = this.avail === 0 && seq + length >= this.una + this.sentData;
+    const isNewData = !isOld && length > 0;
+    const reduced = isNewData && this.reduced;
+    if (reduced) this.reduced = false;
+    const capable = ecn && (isNewData || allCapable);
+    this.out.push({ seq, length, fin, push: length > 0 && isLast, reduced, capable });
     this.lastSend = this.now;
     timers.start(this);
   }

@@ -7,6 +7,9 @@ export interface SenderSettings extends RoundTripSettings {
   readonly sack: boolean;
   readonly nodelay: boolean;
   readonly cork: boolean;
+  /** ECN was agreed on (RFC 3168), and everything is ECN-capable (RFC 8257, 4.1). */
+  readonly ecn: boolean;
+  readonly allCapable: boolean;
   /** Losses are answered by everything again, as by the paper (4.3.1.3). */
   readonly goBackN: boolean;
   /** Losses are found by time (RFC 8985) and not by counting (RFC 6675). */
@@ -17,6 +20,9 @@ export interface SenderSettings extends RoundTripSettings {
   readonly duplicateBySack: boolean;
   /** Bytes of the transmit buffer. */
   readonly room: number;
+  /** Challenge ACKs in an interval of 2^shift ticks (RFC 5961, 7). */
+  readonly challenges: number;
+  readonly challengeShift: number;
   /** The peer's window at the start, and the shift of those that it announces. */
   readonly peerWindow: number;
   readonly scale: number;
@@ -34,6 +40,8 @@ export interface Ack {
   readonly sack?: readonly (readonly [number, number])[];
   /** TSecr, ticks of 1 ms; absent without the option. */
   readonly echo?: number;
+  /** ECE. */
+  readonly marked?: boolean;
 }
 
 /** A segment that leaves; one of no bytes is an ACK or a FIN. */
@@ -41,6 +49,10 @@ export interface Sent {
   readonly seq: number;
   readonly length: number;
   readonly fin: boolean;
+  /** PSH, CWR, and ECT(0). */
+  readonly push: boolean;
+  readonly reduced: boolean;
+  readonly capable: boolean;
 }
 
 /** The retransmission timer has expired: what the control plane is told. */
@@ -54,12 +66,21 @@ export interface Expiry {
 export interface Policy {
   cwnd: number;
   ssthresh: number;
-  ack(acked: number, before: number, now: number, told: number): void;
+  /** Payload bytes of a full segment. */
+  mss: number;
+  /** A rate in place of a window. */
+  readonly isWindowless: boolean;
+  choose(hasWindow: boolean, now: number): void;
+  ack(acked: number, before: number, marked: boolean, now: number, told: number): void;
   loss(flight: number, now: number): void;
   exit(flight: number, now: number): void;
   undo(window: number, threshold: number): void;
   timeout(flight: number, first: boolean, now: number): void;
   idle(now: number): void;
+  /** An echo of congestion; true when the peer is to be told of a reduction. */
+  mark(flight: number, now: number): boolean;
+  /** A mark cannot lower the window any more: the timer has to. */
+  holds(): boolean;
 }
 
 /** How a recovery goes on: RFC 6582; RFC 6937; slow start after a timeout. */

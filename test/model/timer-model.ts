@@ -57,7 +57,7 @@ function probeTimeout({ rtt, settings, sent }: SenderModel): number {
  */
 function mayProbe(model: SenderModel): boolean {
   const { settings, rtt, sent, book } = model;
-  const isTail = sent > settings.mss + 1 || (sent === 1 && model.finSent);
+  const isTail = sent > model.mss + 1 || (sent === 1 && model.finSent);
   const calm = !model.recovering && !model.persist && !settings.goBackN;
   const waits = rtt.probed || rtt.backoff > 0 || model.probe !== "none";
   const knows = settings.sack && settings.rack && rtt.srtt > 0;

@@ -78,7 +78,6 @@ export interface FlowStart {
 /** A sender's congestion state and clock: `now` is in nanoseconds. */
 export class CongestionFlow {
   readonly exports: TcpExports;
-  readonly mss: number;
   now = 1_000_000_000n;
   readonly #view: DataView;
 
@@ -87,7 +86,6 @@ export class CongestionFlow {
     this.exports = build.exports;
     this.#view = build.view;
     this.mss = start.mss;
-    this.#view.setUint16(PROTOCOL + flow.PROTOCOL_MSS, start.mss, true);
     this.cwnd = start.cwnd;
     this.setRecovery(flow.RECOVERY_SSTHRESH, start.ssthresh ?? SSTHRESH_START);
     this.setRecovery(flow.RECOVERY_INITIAL_WINDOW, start.initialWindow ?? 10 * start.mss);
@@ -100,6 +98,14 @@ export class CongestionFlow {
 
   set cwnd(bytes: number) {
     this.#view.setUint32(PROTOCOL + flow.PROTOCOL_CWND, bytes, true);
+  }
+
+  get mss(): number {
+    return this.#view.getUint16(PROTOCOL + flow.PROTOCOL_MSS, true);
+  }
+
+  set mss(bytes: number) {
+    this.#view.setUint16(PROTOCOL + flow.PROTOCOL_MSS, bytes, true);
   }
 
   get ssthresh(): number {

@@ -8,6 +8,7 @@
 import { test } from "vitest";
 import { AtxOpcode } from "../../../bindings/abi/descriptor.ts";
 import { CongestionAlgorithm } from "../../../bindings/abi/flow-state.ts";
+import * as commands from "../../model/command-model.ts";
 import type { SenderSettings } from "../../model/sender-settings.ts";
 import { seedOf } from "../../support/env.ts";
 import { Random } from "../../support/random.ts";
@@ -27,6 +28,10 @@ const SETTINGS: SenderSettings = {
   sack: true,
   nodelay: true,
   cork: false,
+  ecn: false,
+  allCapable: false,
+  challenges: 0,
+  challengeShift: 0,
   goBackN: false,
   rack: true,
   lossAtFirst: false,
@@ -48,6 +53,14 @@ interface Choice {
   readonly algorithm?: CongestionAlgorithm;
 }
 
+const COMMANDS = [
+  AtxOpcode.KeepAlive,
+  AtxOpcode.Retransmit,
+  AtxOpcode.SetAlgorithm,
+  AtxOpcode.SetMss,
+  AtxOpcode.SetWindow,
+  AtxOpcode.SetWindow,
+];
 const NONE = CongestionAlgorithm.None;
 const ROWS: readonly Choice[] = [
   { name: "RACK" },
@@ -62,6 +75,12 @@ const ROWS: readonly Choice[] = [
   { name: "NewReno", settings: { sack: false, rack: false } },
   { name: "NewReno, timestamps", settings: { sack: false }, timestamps: true },
   { name: "go-back-N", settings: { sack: false, rack: false, goBackN: true, nodelay: false } },
+  { name: "RACK, ECN", settings: { ecn: true }, timestamps: true },
+  { name: "SACK, ECN, all capable", settings: { rack: false, ecn: true, allCapable: true } },
+  {
+    name: "the RTO's limit",
+    settings: { rtoMax: 2 ** 31 + 1, rtoInitial: 2 ** 29, rtoMin: 2 ** 29 },
+  },
   { name: "cork, scale", settings: { cork: true, scale: 3 } },
 ];
 
@@ -140,9 +159,10 @@ class Walk {
   }
 
   #ackNumber(): number {
-    const { una, max } = this.subject.model;
+    const { una, max, windowMax } = this.subject.model;
     const random = this.#random;
     const kind = random.below(100);
+    if (random.oneIn(80)) return una - windowMax - random.below(2);
     if (kind < 45) return una;
     if (kind < 50) return max;
     if (kind < 53) return random.pick([una - 1, max + 1]);
@@ -185,6 +205,7 @@ class Walk {
       window: field,
       ...(sack === undefined ? {} : { sack }),
       ...(echo === undefined ? {} : { echo }),
+      ...(random.oneIn(8) ? { marked: true } : {}),
     });
   }
 
@@ -201,8 +222,23 @@ class Walk {
 
   #command(): void {
     const { model } = this.subject;
-    if (!this.#random.oneIn(6)) return;
-    this.subject.command(AtxOpcode.Retransmit, 0, () => model.retransmit(false));
+    const random = this.#random;
+    if (!random.oneIn(6)) return;
+    const opcode = random.pick(COMMANDS);
+    const subject = this.subject;
+    if (opcode === AtxOpcode.KeepAlive) subject.command(opcode, 0, () => commands.keepAlive(model));
+    else if (opcode === AtxOpcode.Retransmit) subject.command(opcode, 0, () => model.retransmit(false));
+    else if (opcode === AtxOpcode.SetMss) {
+      const mss = random.pick([MSS, MSS - 1, MSS - 30]);
+      subject.command(opcode, mss, () => commands.setMss(model, mss));
+    } else if (opcode === AtxOpcode.SetWindow) {
+      const [low, high] = [random.pick([0, 1, MSS, 650]), random.pick([0, 0, 1, 420])];
+      subject.command(opcode, low, () => commands.setWindow(model, low, high), high);
+    } else if (!this.#choice.settings.allCapable) {
+      const algorithm = random.below(2);
+      const act = (): void => commands.setWindowed(model, algorithm === 1);
+      subject.command(opcode, algorithm, act);
+    }
   }
 }
 

@@ -15,7 +15,16 @@ import { SenderModel } from "../../model/sender-model.ts";
 import type { Ack, Policy, Probe, SenderSettings } from "../../model/sender-settings.ts";
 import { WINDOWLESS } from "../../model/sender-settings.ts";
 import { FlowRow } from "../../simulate/checkers/flow-row.ts";
-import { ACK, buildFrame, FIN, sackOption, timestampOption } from "../../support/frames.ts";
+import {
+  ACK,
+  buildFrame,
+  CWR,
+  ECE,
+  FIN,
+  PSH,
+  sackOption,
+  timestampOption,
+} from "../../support/frames.ts";
 import { judgeSegment } from "../../support/judge-segment.ts";
 import { testCore } from "../../support/load-core.ts";
 import { type FlowFields, type Outcome, RawCore } from "../../support/raw-core.ts";
@@ -24,6 +33,8 @@ import { CongestionFlow } from "../../support/tcp-records.ts";
 const LAYOUT = { connections: 4, contexts: 2, chunkBytes: 1024, payloadBytes: 256 * 1024 };
 /** Of the timer wheel, ns. */
 const STEP = 1024;
+/** Of an IPv4 header behind Ethernet's. */
+const TOS_AT = 15;
 const MODES = ["newreno", "reduction", "timeout"] as const;
 const TIMERS = ["timeout", "probe", "reorder"] as const;
 const PROBES: readonly Probe[] = ["none", "due", "fresh", "again"];
@@ -71,9 +82,35 @@ class TestedPolicy implements Policy {
     this.flow.setRecovery(F.RECOVERY_SSTHRESH, bytes);
   }
 
-  ack(acked: number, before: number, now: number, told: number): void {
+  get mss(): number {
+    return this.flow.mss;
+  }
+
+  set mss(bytes: number) {
+    this.flow.mss = bytes;
+  }
+
+  get isWindowless(): boolean {
+    return (this.flow.recovery(C.CONGESTION_FLAGS) & C.CONGESTION_WINDOWLESS) !== 0;
+  }
+
+  choose(hasWindow: boolean, now: number): void {
     this.flow.now = BigInt(now);
-    this.flow.ack(acked, before, false, told);
+    this.flow.initialize(hasWindow ? F.CongestionAlgorithm.NewReno : F.CongestionAlgorithm.None);
+  }
+
+  ack(acked: number, before: number, marked: boolean, now: number, told: number): void {
+    this.flow.now = BigInt(now);
+    this.flow.ack(acked, before, marked, told);
+  }
+
+  mark(flight: number, now: number): boolean {
+    this.flow.now = BigInt(now);
+    return this.flow.ecn(flight);
+  }
+
+  holds(): boolean {
+    return !this.isWindowless && this.cwnd <= this.flow.mss;
   }
 
   loss(flight: number, now: number): void {
@@ -87,7 +124,7 @@ class TestedPolicy implements Policy {
   }
 
   undo(window: number, threshold: number): void {
-    const isWindowless = this.flow.ssthresh >= WINDOWLESS && this.cwnd >= WINDOWLESS;
+    const { isWindowless } = this;
     this.cwnd = isWindowless ? WINDOWLESS : Math.max(window, this.flow.mss);
     this.ssthresh = threshold;
     if (isWindowless) return;
@@ -134,7 +171,14 @@ export class SenderSubject {
     this.raw.step();
     this.#flow = this.raw.establish(fieldsOf(choice));
     this.#policy = new TestedPolicy(settings.mss, choice.cwnd, choice.algorithm);
-    this.model = new SenderModel(settings, this.#policy, this.raw.now);
+    const word = (offset: number): number => core.view.getUint32(core.address + offset, true);
+    const challenges = word(M.CORE_CHALLENGE_ACKS);
+    const challengeShift = word(M.CORE_CHALLENGE_SHIFT);
+    this.model = new SenderModel(
+      { ...settings, challenges, challengeShift },
+      this.#policy,
+      this.raw.now,
+    );
     this.#compare("establish");
   }
 
@@ -190,7 +234,7 @@ export class SenderSubject {
     const frame = buildFrame({
       seq: this.#flow.rxSeq - (whole ? 0 : 1),
       ack: this.#seq(segment.ack),
-      flags: ACK,
+      flags: segment.marked === true ? ACK | ECE : ACK,
       window: segment.window,
       options,
     });
@@ -201,9 +245,9 @@ export class SenderSubject {
   }
 
   /** What the control plane asks for. */
-  command(opcode: D.AtxOpcode, low: number, act: () => void): void {
-    this.raw.post(0, { opcode, low });
-    this.#cross(`opcode ${opcode} ${low}`, [], act);
+  command(opcode: D.AtxOpcode, low: number, act: () => void, high = 0): void {
+    this.raw.post(0, { opcode, low, high });
+    this.#cross(`opcode ${opcode} ${low} ${high}`, [], act);
   }
 
   #cross(what: string, frames: readonly Uint8Array[], act: () => void): void {
@@ -234,12 +278,14 @@ export class SenderSubject {
   }
 
   #compareFrames(what: string, outcome: Outcome): void {
-    const told = this.model.out.map(({ seq, length, fin }) => {
-      return `${this.#seq(seq)}+${length}${fin ? " FIN" : ""}`;
+    const told = this.model.out.map(({ seq, length, fin, push, reduced, capable }) => {
+      const bits = (fin ? FIN : 0) | (push ? PSH : 0) | (reduced ? CWR : 0);
+      return `${this.#seq(seq)}+${length} ${ACK | bits} ${capable ? 2 : 0}`;
     });
     const sent = outcome.frames.map((frame) => {
-      const { seq, payloadLength, flags } = judgeSegment(frame);
-      return `${seq}+${payloadLength}${(flags & FIN) !== 0 ? " FIN" : ""}`;
+      const { seq, payloadLength, flags, ack } = judgeSegment(frame);
+      if (ack !== this.#flow.rxSeq) this.#fail(what, "ack", this.#flow.rxSeq, ack);
+      return `${seq}+${payloadLength} ${flags} ${(frame[TOS_AT] as number) & 3}`;
     });
     if (`${told}` !== `${sent}`) this.#fail(what, "frames", told, sent);
     const expiries = this.model.expired.map(({ sent: s, avail, persist }) => {
@@ -278,6 +324,8 @@ export class SenderSubject {
       ["finPending", model.finPending, row.has(F.FLOW_FIN_PENDING)],
       ["finSent", model.finSent, row.has(F.FLOW_FIN_SENT)],
       ["finAcked", model.finAcked, row.has(F.FLOW_FIN_ACKED)],
+      ["CWR", model.reduced, (row.p8(F.PROTOCOL_ECHO) & F.ECHO_CWR) !== 0],
+      ["held", model.held, (row.p8(F.PROTOCOL_ECHO) & F.ECHO_HOLD) !== 0],
       ["persist", model.persist, row.has(F.FLOW_PERSIST)],
     ];
   }
@@ -384,7 +432,7 @@ export class SenderSubject {
 function fieldsOf({ settings, timestamps, algorithm, iss, cwnd, txShift }: SubjectChoice) {
   const flag = (isSet: boolean, bits: number): number => (isSet ? bits : 0);
   return {
-    algorithm,
+    algorithm: algorithm | flag(settings.allCapable, F.ALGORITHM_ECT),
     cwnd,
     txShift,
     txSeq: iss,
@@ -397,6 +445,7 @@ function fieldsOf({ settings, timestamps, algorithm, iss, cwnd, txShift }: Subje
     ssthresh: WINDOWLESS,
     flags:
       flag(settings.sack, F.FLOW_SACK) |
+      flag(settings.ecn, F.FLOW_ECN) |
       flag(timestamps, F.FLOW_TIMESTAMPS) |
       flag(settings.nodelay, F.FLOW_NODELAY) |
       flag(settings.cork, F.FLOW_CORK) |
