@@ -27,9 +27,20 @@ export interface Span {
   readonly sent: Transmission;
 }
 
+/** Transmissions that a book tells apart. */
+const ROOM = 60;
+const PARTS = ROOM / 2;
+
+const isPlain = (one: Transmission): boolean => !(one.sacked || one.lost || one.again || one.twice);
+
 /** Sent once, at `time`. */
 function fresh(time: number): Transmission {
   return { time, sacked: false, lost: false, again: false, twice: false };
+}
+
+function isSameFate(one: Transmission, other: Transmission): boolean {
+  const isLike = one.sacked === other.sacked && one.lost === other.lost;
+  return isLike && one.again === other.again && one.twice === other.twice;
 }
 
 export class FlightBook {
@@ -81,11 +92,62 @@ export class FlightBook {
   }
 
   /** Bytes up to `end` leave now; with those before them when these left now and once. */
-  append(end: number, now: number): void {
+  append(end: number, una: number, now: number): void {
     const last = this.#bytes.at(-1);
-    const joins = last?.time === now && !(last.sacked || last.lost || last.again || last.twice);
-    const sent = joins ? last : fresh(now);
+    if (last?.time === now && isPlain(last)) {
+      while (this.end < end) this.#bytes.push(last);
+      return;
+    }
+    const sent = fresh(now);
+    if (this.spans.length === ROOM) this.#makeRoom(una, sent);
     while (this.end < end) this.#bytes.push(sent);
+  }
+
+  /** All different: the last one becomes a part of what is to be sent. */
+  #makeRoom(una: number, sent: Transmission): void {
+    this.forget(una);
+    if (this.spans.length === ROOM) this.#join();
+    const { spans } = this;
+    if (spans.length === ROOM) this.#become(spans.at(-1) as Span, sent);
+  }
+
+  #become({ start, end }: Span, sent: Transmission): void {
+    this.#bytes.fill(sent, start - this.start, end - this.start);
+  }
+
+  /**
+   * Neighbours of one fate that left within a part of what the book spans are told as one, of the
+   * later time: nothing counts as lost too early.
+   */
+  #join(): void {
+    const [first, ...others] = this.spans;
+    if (first === undefined) return;
+    const times = [first, ...others].map(({ sent }) => sent.time);
+    const step = Math.floor((Math.max(...times) - Math.min(...times)) / PARTS);
+    let kept = first.sent;
+    let begun = kept.time;
+    for (const span of others) {
+      const { time } = span.sent;
+      if (isSameFate(kept, span.sent) && time >= begun && time - begun <= step) {
+        this.#become(span, kept);
+        kept.time = time;
+      } else {
+        kept = span.sent;
+        begun = time;
+      }
+    }
+  }
+
+  /** Two ends more can be told apart. */
+  hasRoom(): boolean {
+    if (this.spans.length + 2 <= ROOM) return true;
+    this.#join();
+    return this.spans.length + 2 <= ROOM;
+  }
+
+  /** The span that holds a byte. */
+  spanOf(at: number): Span | undefined {
+    return this.spans.find(({ end }) => end > at);
   }
 
   /** Bytes before `una` are of no interest. */

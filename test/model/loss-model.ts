@@ -99,7 +99,8 @@ function takeNews(model: SenderModel, segment: Ack, acked: number): number {
   }
   for (const [start, end] of blocksOf(segment)) {
     if (start <= una || end <= start || end > book.end) continue;
-    for (const span of book.cut(start, end)) {
+    // A block for which there is no room says nothing.
+    for (const span of book.hasRoom() ? book.cut(start, end) : []) {
       if (span.sent.sacked) continue;
       arrived(model, book, segment, span);
       Object.assign(span.sent, { sacked: true, lost: false, again: false, twice: false });

@@ -26,7 +26,7 @@ export function noteSent(model: SenderModel, from: number): void {
     if (model.lastSend === model.now) return;
     openBook(model, from - model.una);
   }
-  model.book?.append(model.nxt, model.now);
+  model.book?.append(model.nxt, model.una, model.now);
 }
 
 /** cwnd as the policy means it. */
@@ -94,6 +94,13 @@ function enterReduction(model: SenderModel, book: FlightBook): void {
 
 /** Up to a segment at una is lost, whatever else is known. */
 function loseFirst(model: SenderModel, book: FlightBook): void {
+  if (!book.hasRoom()) {
+    const only = book.spans[0]?.sent;
+    if (only !== undefined) {
+      Object.assign(only, { sacked: false, lost: true, again: false, twice: false });
+    }
+    return;
+  }
   const start = book.start;
   const first = book.cut(start, Math.min(start + model.mss, book.end))[0];
   if (first !== undefined) Object.assign(first.sent, { sacked: false, lost: true, twice: false });
@@ -234,7 +241,8 @@ export function leave(model: SenderModel): void {
 export function sentAgain(model: SenderModel, seq: number, to: number, length: number): void {
   const { book, policy } = model;
   if (book === undefined) return;
-  for (const { sent } of book.cut(seq, to)) {
+  const whole = book.hasRoom() ? undefined : book.spanOf(seq);
+  for (const { sent } of whole === undefined ? book.cut(seq, to) : [whole]) {
     if (sent.sacked) continue;
     Object.assign(sent, { twice: !sent.lost, lost: false, again: true, time: model.now });
   }

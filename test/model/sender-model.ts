@@ -14,6 +14,8 @@ import type { Ack, Expiry, Mode, Policy, Probe } from "./sender-settings.ts";
 import type { Sent, SenderSettings, Timer } from "./sender-settings.ts";
 import * as timers from "./timer-model.ts";
 
+/** Segments that leave in one step. */
+const SEGMENTS_MAX = 64;
 const TICK = 1e6;
 /** The wheel's step: a timer fires at the first that begins at or after its deadline. */
 const STEP = 1024;
@@ -325,7 +327,9 @@ export class SenderModel {
 
   /** Everything that may leave, leaves, once something has found that it may. */
   transmit(): void {
-    while (this.#scheduled) this.#scheduled = this.#turn() && this.hasSendable;
+    for (let left = SEGMENTS_MAX; this.#scheduled && left > 0; left -= 1) {
+      this.#scheduled = this.#turn() && this.hasSendable;
+    }
   }
 
   /** One segment; false when there was none. */

@@ -19,9 +19,9 @@ const WALKS = 12;
 const STEPS = 220;
 const MS = 1e6;
 const MSS = 100;
+/** log2 of the transmit buffer, and one of a long flight. */
 const TX_SHIFT = 12;
-/** Runs of a send log; a flight with more is not of this test. */
-const SPANS_MAX = 40;
+const TX_SHIFT_LONG = 13;
 
 const SETTINGS: SenderSettings = {
   mss: MSS,
@@ -51,6 +51,8 @@ interface Choice {
   readonly settings?: Partial<SenderSettings>;
   readonly timestamps?: boolean;
   readonly algorithm?: CongestionAlgorithm;
+  /** Little is acknowledged, so that the book of the flight fills up. */
+  readonly long?: boolean;
 }
 
 const COMMANDS = [
@@ -81,6 +83,8 @@ const ROWS: readonly Choice[] = [
     name: "the RTO's limit",
     settings: { rtoMax: 2 ** 31 + 1, rtoInitial: 2 ** 29, rtoMin: 2 ** 29 },
   },
+  { name: "RACK, long flights", algorithm: NONE, long: true, timestamps: true },
+  { name: "SACK, long flights", algorithm: NONE, long: true, settings: { rack: false } },
   { name: "cork, scale", settings: { cork: true, scale: 3 } },
 ];
 
@@ -90,22 +94,24 @@ class Walk {
   readonly #choice: SubjectChoice;
   /** The control plane has an expiry to answer. */
   #owes: "none" | "timeout" | "persist" = "none";
+  /** Of 100 steps those with an acknowledgment. */
+  readonly #acknowledging: number;
 
-  constructor(name: string, seed: number, choice: SubjectChoice) {
+  constructor(name: string, seed: number, choice: SubjectChoice, long: boolean) {
+    this.#acknowledging = long ? 4 : 55;
     this.#random = new Random(seed);
     this.#choice = choice;
     this.subject = new SenderSubject(`seed ${seed}, ${name}`, choice);
   }
 
   get isOver(): boolean {
-    const { model } = this.subject;
-    return model.finAcked || (model.book?.spans.length ?? 0) > SPANS_MAX;
+    return this.subject.model.finAcked;
   }
 
   step(): void {
     this.#advance();
     // A descriptor and a timer in one step: which is first is nobody's promise.
-    const acknowledges = this.#random.below(100) < 55;
+    const acknowledges = this.#random.below(100) < this.#acknowledging;
     if (!acknowledges || this.#random.oneIn(2)) this.#wait();
     if (this.#owes !== "none" && !this.#random.oneIn(6)) this.#answer();
     else if (acknowledges) this.#acknowledge();
@@ -143,7 +149,8 @@ class Walk {
     const random = this.#random;
     if (model.finPending) return;
     const room = this.#choice.settings.room - (model.written - model.una);
-    const wanted = random.pick([1, MSS - 1, MSS, MSS, MSS + 1, 3 * MSS, 5 * MSS + 7, 8 * MSS]);
+    const sizes = [1, MSS - 1, MSS, MSS, MSS + 1, 3 * MSS, 5 * MSS + 7, 8 * MSS];
+    const wanted = random.pick(this.#acknowledging < 10 ? sizes.slice(0, 4) : sizes);
     const fin = random.oneIn(40);
     const bytes = Math.min(wanted, room);
     if (bytes > 0 || fin) this.subject.write(bytes, fin);
@@ -193,7 +200,9 @@ class Walk {
     const ack = this.#ackNumber();
     const unit = 2 ** settings.scale;
     const small = Math.floor(random.pick([0, 0, 1, MSS - 1, MSS, 3 * MSS, 900]) / unit);
-    const field = random.oneIn(12) ? small : 4000 / unit + random.pick([0, 0, 0, 0, 1]);
+    const field = random.oneIn(12)
+      ? small
+      : this.#choice.settings.room / unit + random.pick([0, 0, 0, 0, 1]);
     const sack = settings.sack && random.oneIn(2) ? this.#blocks(ack) : undefined;
     const tick = Math.floor(model.now / MS);
     const echoes = [tick, tick, tick - 1, model.prior.tick, model.prior.tick - 1, tick + 1];
@@ -227,7 +236,8 @@ class Walk {
     const opcode = random.pick(COMMANDS);
     const subject = this.subject;
     if (opcode === AtxOpcode.KeepAlive) subject.command(opcode, 0, () => commands.keepAlive(model));
-    else if (opcode === AtxOpcode.Retransmit) subject.command(opcode, 0, () => model.retransmit(false));
+    else if (opcode === AtxOpcode.Retransmit)
+      subject.command(opcode, 0, () => model.retransmit(false));
     else if (opcode === AtxOpcode.SetMss) {
       const mss = random.pick([MSS, MSS - 1, MSS - 30]);
       subject.command(opcode, mss, () => commands.setMss(model, mss));
@@ -242,19 +252,21 @@ class Walk {
   }
 }
 
-for (const { name, settings = {}, timestamps = false, algorithm } of ROWS) {
+for (const { name, settings = {}, timestamps = false, algorithm, long = false } of ROWS) {
   test(`a sender does what the model does: ${name}, seed ${SEED}`, () => {
+    const txShift = long ? TX_SHIFT_LONG : TX_SHIFT;
     for (let walk = 0; walk < WALKS; walk += 1) {
       const random = new Random(SEED + walk);
-      const one = new Walk(name, SEED + walk, {
-        settings: { ...SETTINGS, ...settings },
+      const choice = {
+        settings: { ...SETTINGS, ...settings, room: 2 ** txShift },
         timestamps,
         algorithm: algorithm ?? CongestionAlgorithm.NewReno,
         iss: random.pick([1000, 2 ** 32 - random.below(3000), 2 ** 31 - random.below(3000)]),
         cwnd: 10 * MSS,
-        txShift: TX_SHIFT,
+        txShift,
         stages: random.oneIn(2),
-      });
+      };
+      const one = new Walk(name, SEED + walk, choice, long);
       for (let step = 0; step < STEPS && !one.isOver; step += 1) one.step();
     }
   });
