@@ -70,11 +70,11 @@ export class FlightBook {
   /** In sequence. */
   get spans(): Span[] {
     const spans: Span[] = [];
-    const { length } = this.#bytes;
-    for (let from = 0; from < length; ) {
-      const sent = this.#bytes[from] as Transmission;
+    const bytes = this.#bytes;
+    for (let from = 0; from < bytes.length; ) {
+      const sent = bytes[from] as Transmission;
       let to = from + 1;
-      while (to < length && this.#bytes[to] === sent) to += 1;
+      while (bytes[to] === sent) to += 1;
       spans.push({ start: this.start + from, end: this.start + to, sent });
       from = to;
     }
@@ -83,7 +83,9 @@ export class FlightBook {
 
   /** Bytes of a fate. */
   count(fate: Fate): number {
-    return this.#bytes.reduce((sum, sent) => sum + (sent[fate] ? 1 : 0), 0);
+    let bytes = 0;
+    for (const { start, end, sent } of this.spans) if (sent[fate]) bytes += end - start;
+    return bytes;
   }
 
   /** RFC 6675 4, SetPipe(): bytes in the network, of `flight` in flight. */

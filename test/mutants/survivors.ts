@@ -109,6 +109,20 @@ export const REASONS: readonly Reason[] = [
     why: "with nothing to send a persist timer is there for a FIN alone (I17)",
   },
   {
+    file: "assembly/tcp/round-trip-time.ts",
+    code: "store<u64>(recovery, max<u64>(1, (7 * srtt + rtt) >> 3), RECOVERY_SRTT);",
+    what: ["1 > 0"],
+    equivalent: true,
+    why: "srtt and rtt are 1 at least here, and an eighth of 8 is 1",
+  },
+  {
+    file: "assembly/flextoe/predicted-receive.ts",
+    code: "store<u32>(work, W.WorkKind.Rx, W.WORK_KIND);",
+    what: ["0 > 1"],
+    equivalent: true,
+    why: "noteSendable() looks at the actions of this item alone, and nothing is built of it",
+  },
+  {
     file: "assembly/flextoe/predicted-receive.ts",
     code: "store<u32>(work, 0, W.WORK_OUT_PAYLOAD_LENGTH);",
     what: ["0 > 1"],

@@ -56,6 +56,7 @@ const ROWS: readonly (Partial<ReceiverSettings> & { readonly name: string })[] =
   { name: "many intervals, quick at first", intervals: 9, threshold: 4 + 3 * 16, room: 2048 },
   { name: "quick ACKs", quickAck: true, threshold: 4 },
   { name: "scaled windows", scale: 3, room: 2048 },
+  { name: "more room than a field says", room: 2 ** 17, intervals: 1 },
   { name: "ECN", ecn: true },
   { name: "each mark by itself", ecn: true, exactMarks: true, threshold: 3 },
   { name: "timestamps, each mark", ecn: true, exactMarks: true, timestamps: true },

@@ -88,6 +88,9 @@ const ROWS: readonly Choice[] = [
   { name: "cork, scale", settings: { cork: true, scale: 3 } },
 ];
 
+/** Where the window of the least round trip moves on (RFC 8985, 6.2, step 1): ns. */
+const windowEnd = (since: number): number => (since + 2 ** 17) * 2 ** 20;
+
 class Walk {
   readonly subject: SenderSubject;
   readonly #random: Random;
@@ -134,19 +137,21 @@ class Walk {
   #advance(): void {
     const { subject } = this;
     const random = this.#random;
-    const { deadline, now } = subject.model;
+    const { deadline, now, rtt } = subject.model;
     const due = Math.ceil(deadline / 1024) * 1024;
     const kind = random.below(100);
     if (kind < 35) return;
     if (kind < 75) subject.now = now + random.pick([1, 1, 2, 3]) * 5 * MS;
     else if (kind < 80) subject.now = now + random.between(1, 2 * MS);
     else if (kind < 84) subject.now = now + random.pick([300, 1500]) * MS;
+    else if (random.oneIn(60)) subject.now = Math.max(now, windowEnd(rtt.since) - random.below(2));
     else if (deadline > 0 && due > now) subject.now = kind < 88 ? due - 1 : due;
   }
 
   #write(): void {
     const { model } = this.subject;
     const random = this.#random;
+    if (random.oneIn(40)) this.subject.lie();
     if (model.finPending) return;
     const room = this.#choice.settings.room - (model.written - model.una);
     const sizes = [1, MSS - 1, MSS, MSS, MSS + 1, 3 * MSS, 5 * MSS + 7, 8 * MSS];

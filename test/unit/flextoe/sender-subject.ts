@@ -126,7 +126,7 @@ class TestedPolicy implements Policy {
   undo(window: number, threshold: number): void {
     const { isWindowless } = this;
     this.cwnd = isWindowless ? WINDOWLESS : Math.max(window, this.flow.mss);
-    this.ssthresh = threshold;
+    this.ssthresh = isWindowless ? WINDOWLESS : threshold;
     if (isWindowless) return;
     const flags = this.flow.recovery(C.CONGESTION_FLAGS);
     this.flow.setRecovery(C.CONGESTION_FLAGS, flags & ~REDUCTION);
@@ -221,6 +221,13 @@ export class SenderSubject {
     }
     raw.post(1, { txAppend: bytes, flags: fin ? D.ATX_FIN : 0 });
     this.#cross(`write ${bytes}${fin ? " FIN" : ""}`, [], () => model.write(bytes, fin));
+  }
+
+  /** A descriptor says that more was written than there is room for: it is refused. */
+  lie(): void {
+    const { model, raw, choice } = this;
+    raw.post(1, { txAppend: choice.settings.room - (model.written - model.una) + 1 });
+    this.#cross("lie", [], () => undefined);
   }
 
   acknowledge(segment: Ack): void {
