@@ -4,13 +4,18 @@
  * whose item causes no ACK is not told.
  */
 import { endOfCover, nextStart } from "./ooo-interval.ts";
-import { WORK_ACTIONS, WORK_OUT_SACK, ACTION_REPEATED } from "../../bindings/abi/work.ts";
+import { ACTION_ACK, ACTION_REPEATED } from "../../bindings/abi/work.ts";
+import { WORK_ACTIONS, WORK_OUT_SACK } from "../../bindings/abi/work.ts";
 import { seqBefore } from "../../bindings/abi/seq.ts";
 import { act } from "./state.ts";
 
-/** [start, end) was here before (SK-8); of several ranges of one segment the first counts. */
+/**
+ * [start, end) was here before (SK-8); of several ranges of one segment the first counts, and none
+ * once its ACK's blocks are written (congestion-marks.ts: some do not wait for the payload).
+ */
 export function noteRepeated(work: usize, start: u32, end: u32): void {
-  if (!seqBefore(start, end) || isRepeated(work)) return;
+  const told = load<u32>(work, WORK_ACTIONS) & (ACTION_REPEATED | ACTION_ACK);
+  if (!seqBefore(start, end) || told != 0) return;
   store<u32>(work, start, WORK_OUT_SACK);
   store<u32>(work, end, WORK_OUT_SACK + 4);
   act(work, ACTION_REPEATED);

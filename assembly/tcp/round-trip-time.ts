@@ -5,9 +5,9 @@
  */
 import { RTT_GRANULARITY, RTT_SAMPLE_BITS } from "../../bindings/abi/congestion.ts";
 import {
-  RECOVERY_BACKOFF, RECOVERY_RACK, RECOVERY_RTO, RECOVERY_RTO_MAX, RECOVERY_RTO_MIN,
-  RECOVERY_RTT_MIN, RECOVERY_RTT_NEXT, RECOVERY_RTT_SEQ, RECOVERY_RTT_SINCE, RECOVERY_RTT_START,
-  RECOVERY_RTT_TIMING, RECOVERY_RTTVAR, RECOVERY_SRTT, RTO_MIN_ON_TOP,
+  RECOVERY_BACKOFF, RECOVERY_PROBED, RECOVERY_RACK, RECOVERY_RTO, RECOVERY_RTO_MAX,
+  RECOVERY_RTO_MIN, RECOVERY_RTT_MIN, RECOVERY_RTT_NEXT, RECOVERY_RTT_SEQ, RECOVERY_RTT_SINCE,
+  RECOVERY_RTT_START, RECOVERY_RTT_TIMING, RECOVERY_RTTVAR, RECOVERY_SRTT, RTO_MIN_ON_TOP,
 } from "../../bindings/abi/flow-state.ts";
 import { congestionOnRttSample } from "./congestion/rtt-sample.ts";
 import { seqBefore } from "../../bindings/abi/seq.ts";
@@ -39,8 +39,9 @@ export function rttSample(recovery: usize, sample: u64, now: u64): void {
     noteLeast(recovery, rtt, now);
   }
   congestionOnRttSample(recovery, rtt);
-  // RFC 6298 5 (RTO-19): a sample of new data ends the backoff.
-  store<u8>(recovery, 0, RECOVERY_BACKOFF);
+  // RFC 6298 5 (RTO-19): a sample of new data ends the backoff. RFC 8985 7.3 (TLP-2): and the next
+  // tail may be probed; one store for both.
+  store<u16>(recovery, 0, RECOVERY_PROBED);
   updateRto(recovery);
 }
 

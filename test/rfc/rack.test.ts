@@ -158,6 +158,22 @@ describe.each(ORIGINS)("RFC 8985 from sequence number %d", (origin) => {
     expect(events.map(({ kind }) => kind)).toContain(EventKind.Timer);
   });
 
+  test("TLP-2: the next tail is probed when an RTT was measured since, and not before", () => {
+    const one = measured(origin, 10);
+    expect(one.wait(2 * RTT + MS)).toEqual([9]);
+    one.raw.now += RTT;
+    // Karn: what the probe repeated is no sample.
+    one.ack(10);
+    one.raw.post(1, { txAppend: 2 * MSS });
+    expect(one.wait(0)).toEqual([10, 11]);
+    expect(one.wait(3 * RTT)).toEqual([]);
+    one.ack(12);
+    one.raw.post(1, { txAppend: 2 * MSS });
+    expect(one.wait(0)).toEqual([12, 13]);
+    expect(one.wait(3 * RTT)).toEqual([13]);
+    expect(one.raw.counter(Counter.TailLossProbes)).toBe(2);
+  });
+
   test("TLP-1: a single segment and its FIN are left to the RTO, two segments are not", () => {
     for (const [segments, probes] of [
       [1, 0],

@@ -15,6 +15,7 @@ export interface TcpExports extends WebAssembly.Exports {
     inFlightBefore: number,
     ecnEcho: number,
     now: bigint,
+    told: number,
   ): void;
   congestionOnLoss(protocol: number, recovery: number, inFlight: number, now: bigint): void;
   congestionOnRecoveryExit(protocol: number, recovery: number, inFlight: number, now: bigint): void;
@@ -77,7 +78,6 @@ export interface FlowStart {
 /** A sender's congestion state and clock: `now` is in nanoseconds. */
 export class CongestionFlow {
   readonly exports: TcpExports;
-  readonly mss: number;
   now = 1_000_000_000n;
   readonly #view: DataView;
 
@@ -86,7 +86,6 @@ export class CongestionFlow {
     this.exports = build.exports;
     this.#view = build.view;
     this.mss = start.mss;
-    this.#view.setUint16(PROTOCOL + flow.PROTOCOL_MSS, start.mss, true);
     this.cwnd = start.cwnd;
     this.setRecovery(flow.RECOVERY_SSTHRESH, start.ssthresh ?? SSTHRESH_START);
     this.setRecovery(flow.RECOVERY_INITIAL_WINDOW, start.initialWindow ?? 10 * start.mss);
@@ -99,6 +98,14 @@ export class CongestionFlow {
 
   set cwnd(bytes: number) {
     this.#view.setUint32(PROTOCOL + flow.PROTOCOL_CWND, bytes, true);
+  }
+
+  get mss(): number {
+    return this.#view.getUint16(PROTOCOL + flow.PROTOCOL_MSS, true);
+  }
+
+  set mss(bytes: number) {
+    this.#view.setUint16(PROTOCOL + flow.PROTOCOL_MSS, bytes, true);
   }
 
   get ssthresh(): number {
@@ -122,9 +129,10 @@ export class CongestionFlow {
     this.exports.congestionInitialize(PROTOCOL, RECOVERY, algorithm, this.now);
   }
 
-  ack(acked: number, inFlightBefore: number, ecnEcho = false): void {
+  /** `told`: bytes of them that duplicates had told of. */
+  ack(acked: number, inFlightBefore: number, ecnEcho = false, told = 0): void {
     const { exports, now } = this;
-    exports.congestionOnAck(PROTOCOL, RECOVERY, acked, inFlightBefore, ecnEcho ? 1 : 0, now);
+    exports.congestionOnAck(PROTOCOL, RECOVERY, acked, inFlightBefore, ecnEcho ? 1 : 0, now, told);
   }
 
   /** A round trip of `nanoseconds` was measured. */

@@ -7,7 +7,8 @@ import { expect, test } from "vitest";
 import { DropReason } from "../../../bindings/abi/drop-reason.ts";
 import { OOO_INTERVALS_MAX, OOO_INTERVALS_OWN } from "../../../bindings/abi/limits.ts";
 import { CORE_LOG_FREE_COUNT, CORE_LOGS } from "../../../bindings/abi/memory-map.ts";
-import { FLOW_SACK } from "../../../bindings/abi/flow-state.ts";
+import { ALGORITHM_EXACT, CongestionAlgorithm } from "../../../bindings/abi/flow-state.ts";
+import { FLOW_ECN, FLOW_SACK } from "../../../bindings/abi/flow-state.ts";
 import { ACK, buildFrame, PSH, streamBytes } from "../../support/frames.ts";
 import { judgeSegment } from "../../support/judge-segment.ts";
 import { testCore } from "../../support/load-core.ts";
@@ -76,6 +77,24 @@ test("the limit holds in a log as well, and a profile's below it", () => {
     expect(one.raw.inspect().intervalCount).toBe(limit);
     expect(one.raw.drop(DropReason.IntervalLimit)).toBe(1);
   }
+});
+
+test.each(ORIGINS)("from %d: an ACK that a mark sends ahead keeps its blocks", (rxSeq) => {
+  const raw = new RawCore(testCore());
+  const algorithm = CongestionAlgorithm.NewReno | ALGORITHM_EXACT;
+  const flow = raw.establish({ rxSeq, ackThreshold: 2, algorithm, flags: FLOW_SACK | FLOW_ECN });
+  const take = (at: number, tos: number) => {
+    const seq = (rxSeq + at) >>> 0;
+    const payload = streamBytes(seq, LENGTH);
+    const { frames } = raw.offer([buildFrame({ seq, ack: flow.txSeq, payload, tos, flags: ACK })]);
+    return frames.map((frame) => judgeSegment(frame)).map(({ ack, sack }) => ({ ack, sack }));
+  };
+  const edge = (at: number): number => (rxSeq + at) >>> 0;
+  expect(take(0, 0)).toEqual([]);
+  // RFC 8257, 3.2: what waited is acknowledged with the state before.
+  expect(take(LENGTH + 1, 3)).toEqual([{ ack: edge(LENGTH), sack: [] }]);
+  const held = [edge(LENGTH + 1), edge(2 * LENGTH + 1)];
+  expect(take(LENGTH, 0)).toEqual([{ ack: edge(LENGTH), sack: [held] }]);
 });
 
 test("half of the pool is for senders: then a fifth interval is dropped as without a log", () => {

@@ -1,0 +1,41 @@
+/** What the control plane asks of a sender: a part of the model of sender-model.ts. */
+import * as recovery from "./recovery-model.ts";
+import type { SenderModel } from "./sender-model.ts";
+import { WINDOWLESS } from "./sender-settings.ts";
+
+/** Window and threshold; 0 leaves either as it is. */
+export function setWindow(model: SenderModel, window: number, threshold: number): void {
+  const { policy, mss } = model;
+  if (window > 0) policy.cwnd = Math.max(mss, Math.min(window, WINDOWLESS));
+  if (threshold > 0) policy.ssthresh = Math.max(2 * mss, threshold);
+  model.noteSendable();
+}
+
+/** RFC 5681 3.1, RFC 4821 4: with smaller segments the window is as many as before. */
+export function setMss(model: SenderModel, mss: number): void {
+  const window = recovery.windowOf(model);
+  if (mss < model.mss && window < WINDOWLESS) {
+    const scaled = Math.max(mss, Math.floor((window * mss) / model.mss));
+    if (model.recovering && model.mode === "timeout") model.window = scaled;
+    else if (model.recovering && model.mode === "reduction") model.policy.ssthresh = scaled;
+    else model.policy.cwnd = scaled;
+  }
+  model.mss = mss;
+  model.policy.mss = mss;
+  model.noteSendable();
+}
+
+/** From a window to a rate, or back. */
+export function setWindowed(model: SenderModel, hasWindow: boolean): void {
+  const had = !model.policy.isWindowless;
+  model.policy.choose(hasWindow, model.now);
+  if (!hasWindow) model.window = model.policy.cwnd;
+  else if (!had) recovery.beginWindow(model);
+  model.held = false;
+  model.noteSendable();
+}
+
+/** RFC 9293, 3.8.4: the last number that was sent, and no data. */
+export function keepAlive(model: SenderModel): void {
+  model.answerWith(model.max - 1);
+}
