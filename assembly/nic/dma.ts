@@ -80,6 +80,22 @@ export function scatter(core: usize, post: usize, seq: u32, from: usize, length:
   assert(done == length, "placement longer than the buffer");
 }
 
+/**
+ * Where the bytes from `seq` on go, when all of them stand in one chunk that is there already; or
+ * 0. Nothing is changed.
+ */
+// @ts-ignore: decorator
+@inline
+export function placeOf(core: usize, post: usize, seq: u32, length: u32): usize {
+  const start = seq - load<u32>(post, POST_RX_ORIGIN);
+  const shift = load<u32>(core, CORE_CHUNK_SHIFT);
+  if (length > contiguousBytes(shift, start)) return 0;
+  const list = <usize>load<u32>(post, POST_RX_LIST);
+  const slots = load<u32>(post, POST_RX_SLOTS);
+  const chunk = <usize>load<u32>(chunkEntry(list, slots, shift, start));
+  return chunk == 0 ? 0 : chunk + withinChunk(shift, start);
+}
+
 /** Payload to the outgoing frame, and the finished checksum. */
 export function dmaFetch(core: usize, work: usize): void {
   const tcp = <usize>load<u32>(work, W.WORK_OUT_TCP);

@@ -50,8 +50,13 @@ test.each([2, 8, 64])("a queue of %i frames with backpressure loses nothing", as
   });
   for (const side of [0, 1] as const) expect(link.counters(side).dropped.queue).toBe(0);
   for (const { core } of [a, b]) {
-    const at = (core.map.base.counters as number) + 8 * Counter.Retransmissions;
-    expect(core.view.getBigUint64(at, true)).toBe(0n);
+    const counted = (counter: Counter): bigint => {
+      return core.view.getBigUint64((core.map.base.counters as number) + 8 * counter, true);
+    };
+    // A round trip that grows by what the queue holds may have its tail probed (RFC 8985, 7.2).
+    expect(counted(Counter.Retransmissions)).toBeLessThanOrEqual(counted(Counter.TailLossProbes));
+    expect(counted(Counter.Timeouts)).toBe(0n);
+    expect(counted(Counter.FastRetransmits)).toBe(0n);
   }
   expect(world.now).toBeLessThan(LONGEST);
 });
