@@ -3,13 +3,13 @@
  * tolerances, assertions, settings, and the command with its exit codes. Scripts that pass, and
  * that a changed expectation fails, are in scripts.test.ts and mutation.test.ts.
  */
-import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { PcapngWriter } from "../../host/netif/pcapng.ts";
 import { parseScript, type RunOptions, runScript } from "../../host/packetdrill/index.ts";
 import { loadModule } from "../support/load-core.ts";
+import { temporaryFolder } from "../support/temporary-folder.ts";
 import { packetdrill } from "./command.ts";
 
 const LISTEN = `0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
@@ -358,7 +358,7 @@ test("packets behind the last event may be let go", () => {
 });
 
 describe("npm run packetdrill", () => {
-  const folder = mkdtempSync(join(tmpdir(), "packetdrill-"));
+  const folder = temporaryFolder("packetdrill");
   const file = (name: string, text: string): string => {
     writeFileSync(join(folder, name), text);
     return join(folder, name);

@@ -3,11 +3,11 @@
  * the table, what is a difference, and that it skips by name without one. The table itself has a
  * row for each of the 177 scripts; the scripts are run by `npm run packetdrill -- --public`.
  */
-import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { ROOT } from "../support/env.ts";
+import { temporaryFolder } from "../support/temporary-folder.ts";
 import { packetdrill } from "./command.ts";
 import { compareOutcomes, readTable } from "./public-scripts.ts";
 
@@ -25,7 +25,7 @@ const SCRIPT = `\`../common/defaults.sh\`
 `;
 
 function checkout(): string {
-  const folder = mkdtempSync(join(tmpdir(), "packetdrill-public-"));
+  const folder = temporaryFolder("public");
   const tcp = join(folder, "gtests/net/tcp");
   for (const name of ["a", "b"]) mkdirSync(join(tcp, name), { recursive: true });
   writeFileSync(join(tcp, "a/good.pkt"), SCRIPT);
@@ -50,7 +50,7 @@ function run(
   words = ["--public"],
   folder: string | undefined = checkout(),
 ) {
-  const table = join(mkdtempSync(join(tmpdir(), "packetdrill-table-")), "README.md");
+  const table = join(temporaryFolder("table"), "README.md");
   writeFileSync(
     table,
     `# Table\n\n| script | IPv4 | IPv6 | why not |\n|---|---|---|---|\n${rows.join("\n")}\n`,
@@ -108,7 +108,7 @@ describe("npm run packetdrill -- --public", () => {
   });
 
   test("a folder that is none, and other words, are bad arguments", () => {
-    const none = run(RIGHT, ["--public"], mkdtempSync(join(tmpdir(), "none-")));
+    const none = run(RIGHT, ["--public"], temporaryFolder("none"));
     expect([none.code, none.lines[0]]).toEqual([2, expect.stringContaining("expected gtests/net")]);
     expect(run(RIGHT, ["--public", "x.pkt"]).code).toBe(2);
   });
