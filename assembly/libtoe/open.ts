@@ -3,19 +3,10 @@
  * change it. Here, as the host would need a whole INFO record and a dozen stores for it.
  */
 import { isConnection, postOf, preOf, protocolOf } from "../flow/flow-state.ts";
+import { creditThreshold } from "../tcp/window.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
 import * as S from "../../bindings/abi/socket.ts";
 import { coreOf, rowOf } from "./socket.ts";
-
-/**
- * Bytes that may be read before the data path hears of it: a quarter of the buffer, yet so few that
- * with all the rest free a peer has a window that is worth a segment (RFC 9293, 3.8.6.2.2).
- */
-// @ts-ignore: decorator
-@inline
-function creditThreshold(buffer: u32, mss: u32): u32 {
-  return min(buffer >>> 2, buffer - 2 * min(buffer >>> 1, mss));
-}
 
 /** False, and nothing is written, when the data path does not have the connection. */
 export function open(library: usize, connection: u32, generation: u32): bool {
@@ -25,13 +16,13 @@ export function open(library: usize, connection: u32, generation: u32): bool {
   const p = protocolOf(core, connection);
   const post = postOf(core, connection);
   const row = rowOf(core, connection);
-  const rxBuffer: u32 = <u32>1 << load<u8>(p, F.PROTOCOL_RX_SHIFT);
+  const rxShift = <u32>load<u8>(p, F.PROTOCOL_RX_SHIFT);
   const txBuffer: u32 = <u32>1 << load<u8>(p, F.PROTOCOL_TX_SHIFT);
   const rxNext = load<u32>(p, F.PROTOCOL_RX_NEXT_SEQ);
   const txUna = load<u32>(p, F.PROTOCOL_TX_UNA);
   store<u32>(row, 0, S.SOCKET_RX_AVAIL);
   store<u32>(row, 0, S.SOCKET_RX_CREDIT);
-  store<u32>(row, creditThreshold(rxBuffer, load<u16>(p, F.PROTOCOL_MSS)), S.SOCKET_RX_THRESHOLD);
+  store<u32>(row, creditThreshold(rxShift, load<u16>(p, F.PROTOCOL_MSS)), S.SOCKET_RX_THRESHOLD);
   store<u32>(row, rxNext - load<u32>(post, F.POST_RX_ORIGIN), S.SOCKET_RX_OFFSET);
   store<u32>(row, txBuffer, S.SOCKET_TX_BYTES);
   store<u32>(row, txBuffer, S.SOCKET_TX_FREE);

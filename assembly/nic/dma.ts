@@ -34,13 +34,19 @@ export function dmaPlace(core: usize, work: usize): void {
   }
 }
 
+/** The chunk of the receive buffer that byte `offset` goes to; 0 = not attached. */
+// @ts-ignore: decorator
+@inline
+function receiveChunk(post: usize, shift: u32, offset: u32): usize {
+  const list = <usize>load<u32>(post, POST_RX_LIST);
+  return <usize>load<u32>(chunkEntry(list, load<u32>(post, POST_RX_SLOTS), shift, offset));
+}
+
 /** Where byte `offset` of the receive buffer goes; the first byte of a chunk attaches it. */
 // @ts-ignore: decorator
 @inline
 function receiveAddress(core: usize, post: usize, shift: u32, offset: u32): usize {
-  const list = <usize>load<u32>(post, POST_RX_LIST);
-  const slots = load<u32>(post, POST_RX_SLOTS);
-  let chunk = <usize>load<u32>(chunkEntry(list, slots, shift, offset));
+  let chunk = receiveChunk(post, shift, offset);
   if (chunk == 0) chunk = attachReceive(core, post, offset);
   return chunk + withinChunk(shift, offset);
 }
@@ -90,9 +96,7 @@ export function placeOf(core: usize, post: usize, seq: u32, length: u32): usize 
   const start = seq - load<u32>(post, POST_RX_ORIGIN);
   const shift = load<u32>(core, CORE_CHUNK_SHIFT);
   if (length > contiguousBytes(shift, start)) return 0;
-  const list = <usize>load<u32>(post, POST_RX_LIST);
-  const slots = load<u32>(post, POST_RX_SLOTS);
-  const chunk = <usize>load<u32>(chunkEntry(list, slots, shift, start));
+  const chunk = receiveChunk(post, shift, start);
   return chunk == 0 ? 0 : chunk + withinChunk(shift, start);
 }
 

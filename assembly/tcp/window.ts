@@ -17,6 +17,15 @@ export function windowStep(shift: u32, mss: u32): u32 {
 }
 
 /**
+ * Bytes that may be read before the data path hears of it: a quarter of the buffer, yet so few that
+ * with all the rest free a peer has a window that is worth a segment (RFC 9293, 3.8.6.2.2).
+ */
+export function creditThreshold(shift: u32, mss: u32): u32 {
+  const buffer = <u32>1 << shift;
+  return min(buffer >>> 2, buffer - 2 * windowStep(shift, mss));
+}
+
+/**
  * The window field to announce, before byte order.
  *
  *   avail   free bytes of the receive buffer from rxNext on

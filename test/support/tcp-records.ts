@@ -38,6 +38,7 @@ export interface TcpExports extends WebAssembly.Exports {
   rttAbandon(recovery: number): void;
   rtoWithBackoff(recovery: number): bigint;
   windowStep(shift: number, mss: number): number;
+  creditThreshold(shift: number, mss: number): number;
   receiveWindowField(
     avail: number,
     rxNext: number,

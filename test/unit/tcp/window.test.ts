@@ -127,6 +127,19 @@ test("RFC 9293 3.8.6.2.2: the edge advances by min(half the buffer, mss)", () =>
   }
 });
 
+test("RFC 9293 3.8.6.2.2: reading is told at a quarter, or while a segment is still free", () => {
+  for (const [shift, mss, threshold] of [
+    [16, 1460, 16384],
+    // Two segments are more than the rest of the buffer.
+    [12, 1460, 1024],
+    [12, 1800, 496],
+    [11, 1460, 0],
+    [10, 536, 0],
+  ] as const) {
+    expect(tcp.creditThreshold(shift, mss)).toBe(threshold);
+  }
+});
+
 //  avail, announced beyond rxNext, scale, step, field
 const FIELDS = [
   [65535, 0, 0, 1460, 65535],
