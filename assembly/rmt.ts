@@ -2,6 +2,7 @@
  * Exports of the build with the stage programs alone: TCP's, its parts one by one for tests and
  * own programs, whole passes over a burst, and what surrounds the stages of an RMT machine.
  */
+import { clearVectors } from "./base/bytes.ts";
 import { arrived, due, NEVER } from "./base/delay-line.ts";
 import {
   CONNECTION, deparse_acknowledgment, EDGE, egressFused, egressStagewise, END, GROUP_0, HAS_ACK,
@@ -39,17 +40,6 @@ function bridge(phv: usize, metadata: usize): void {
   store<u32>(phv, load<u32>(metadata, 20), EDGE);
 }
 
-/** Fields that nobody fills are 0. By vectors: memory.fill() is a call outside of the module. */
-// @ts-ignore: decorator
-@inline
-function clearVector(phv: usize): void {
-  const zero = i64x2.splat(0);
-  for (let at: u32 = 0; at < HEADER_BYTES; at += 32) {
-    v128.store(phv + at, zero);
-    v128.store(phv + at, zero, 16);
-  }
-}
-
 /**
  * Reads a word of each packet's row of registers: nothing waits for another, so the misses of a
  * burst are under way at once. Returns a number without meaning.
@@ -83,7 +73,7 @@ export function passes(
   store<u32>(phv, readAhead(state, metadata, count));
   for (let i: u32 = 0; i < count; i++) {
     const packet = packets + i * size;
-    clearVector(phv);
+    clearVectors(phv, HEADER_BYTES);
     if (!parse(phv, packet, size)) continue;
     bridge(phv, metadata + i * BRIDGED_WORDS * 4);
     if (fused) egressFused(phv, state);

@@ -60,12 +60,24 @@ export function copyBytes(to: usize, from: usize, length: u32): void {
   }
   const lastTo = to + length - 32;
   const lastFrom = from + length - 32;
-  while (to < lastTo) {
-    copyTwoVectors(to, from);
-    to += 32;
-    from += 32;
-  }
+  // The first and the last: of a small message no more is left for a loop.
+  copyTwoVectors(to, from);
+  for (let at: usize = 32; to + at < lastTo; at += 32) copyTwoVectors(to + at, from + at);
   copyTwoVectors(lastTo, lastFrom);
+}
+
+/**
+ * Zeroes `length` bytes, a multiple of 32. By vectors: memory.fill() is a call outside of the
+ * module.
+ */
+// @ts-ignore: decorator
+@inline
+export function clearVectors(at: usize, length: u32): void {
+  const zero = i64x2.splat(0);
+  for (let done: u32 = 0; done < length; done += 32) {
+    v128.store(at + done, zero);
+    v128.store(at + done, zero, 16);
+  }
 }
 
 /** Fewer than 32 bytes. */

@@ -212,15 +212,24 @@ export function sumSmall(address: usize, length: usize): u64 {
   return sum;
 }
 
+/** The same of exactly five words, or of eight: of a TCP header without options or with one. */
+// @ts-ignore: decorator
+@inline
+export function sumFiveOrEight(address: usize, isEight: bool): u64 {
+  const first = <u64>load<u32>(address) + load<u32>(address, 4) + load<u32>(address, 8);
+  const sum = first + load<u32>(address, 12) + load<u32>(address, 16);
+  if (!isEight) return sum;
+  return sum + load<u32>(address, 20) + load<u32>(address, 24) + load<u32>(address, 28);
+}
+
 /** Folds a partial sum to 16 bits, not complemented: 0 only for a sum of 0. Any u64 is right. */
 // @ts-ignore: decorator
 @inline
 export function fold(sum: u64): u32 {
-  // 64 -> 33 -> 18 -> 17 -> 16 bits.
-  const words = (sum & 0xffffffff) + (sum >> 32);
-  const wide = <u32>(words & 0xffff) + <u32>(words >> 16);
-  const carried = (wide & 0xffff) + (wide >> 16);
-  return (carried & 0xffff) + (carried >> 16);
+  // Added to itself with its halves exchanged, the upper half is the sum of both, with the carry
+  // that the lower half gave: 64 -> 32 -> 16 bits.
+  const words = <u32>((sum + rotl<u64>(sum, 32)) >> 32);
+  return (words + rotl<u32>(words, 16)) >>> 16;
 }
 
 /**

@@ -6,7 +6,7 @@
  * rest. A test holds the two ways to the same frames and the same state.
  */
 import { load16be, load32be } from "../base/bytes.ts";
-import { copyAndSum, fold, sumSmall, sumWords } from "../base/checksum.ts";
+import { copyAndSum, fold, sumFiveOrEight, sumWords } from "../base/checksum.ts";
 import { countBy } from "../base/counter.ts";
 import { findIpv4, findIpv6, hashIpv4, isTupleIpv6 } from "../flow/connection-database.ts";
 import { postOf, preOf, protocolOf, recoveryOf } from "../flow/flow-state.ts";
@@ -14,7 +14,6 @@ import { linkBytes, packetOf } from "../flow/ingress-frame.ts";
 import { congestionOnAck } from "../tcp/congestion/congestion-control.ts";
 import { wantsSamples } from "../tcp/congestion/rtt-sample.ts";
 import { rttOnAck } from "../tcp/round-trip-time.ts";
-import { isInvalidIpv4Source } from "../wire/ipv4.ts";
 import { ipv6Ecn, ipv6PayloadLength, isInvalidIpv6Source } from "../wire/ipv6.ts";
 import { Counter } from "../../bindings/abi/counters.ts";
 import * as D from "../../bindings/abi/descriptor.ts";
@@ -56,7 +55,7 @@ export const UNEXPECTED: i32 = -1;
 /**
  * Takes the frame of a table entry when it is the one that was expected: its payload bytes, and all
  * of it is done but what the burst ends with, countPredicted() among it. UNEXPECTED: nothing has
- * changed. `work` is a free record.
+ * changed that anybody reads. `work` is a free record.
  */
 export function receivePredicted(core: usize, entry: usize, work: usize): i32 {
   let ip = plainPacketOf(core, entry);
@@ -135,7 +134,10 @@ function plainPacketOf(core: usize, entry: usize): usize {
   return isPlainIpv4(ip, load<u32>(entry, D.FRAME_LENGTH) - link) ? ip : 0;
 }
 
-/** 20 bytes of header with a good checksum, whole, TCP, not marked, from a host. */
+/**
+ * 20 bytes of header with a good checksum, whole, TCP, not marked. Its source is judged by the
+ * connection that it is of: none is bound to an address that no segment may come from.
+ */
 // @ts-ignore: decorator
 @inline
 function isPlainIpv4(ip: usize, remaining: u32): bool {
@@ -150,8 +152,7 @@ function isPlainIpv4(ip: usize, remaining: u32): bool {
   if (((first >>> 8) & 3) == I.ECN_CE) return false;
   if (<u32>bswap<u16>(<u16>(first >>> 16)) > remaining) return false;
   const addresses = <u64>load<u32>(ip, I.IPV4_SOURCE) + load<u32>(ip, I.IPV4_DESTINATION);
-  if (fold(<u64>first + second + third + addresses) != 0xffff) return false;
-  return !isInvalidIpv4Source(ip);
+  return fold(<u64>first + second + third + addresses) == 0xffff;
 }
 
 /** The installed connection of a segment, or 0; most often that of the segment before. */
@@ -248,7 +249,7 @@ function isExpected(
 @inline
 function hasChecksum(pre: usize, tcp: usize, header: u32, length: u32, to: usize): bool {
   let sum: u64 = <u64>load<u32>(pre, F.PRE_PSEUDO_SUM) + bswap<u16>(<u16>(header + length));
-  sum += sumSmall(tcp, header);
+  sum += sumFiveOrEight(tcp, header != T.TCP_SIZE);
   if (to != 0) sum += copyAndSum(to, tcp + header, length);
   else if (length != 0) sum += sumWords(tcp + header, length);
   return fold(sum) == 0xffff;

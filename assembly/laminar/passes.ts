@@ -4,7 +4,7 @@
  */
 import * as T from "./generated/tcp.ts";
 import { rowOf } from "./state.ts";
-import { load16be, load32be } from "../base/bytes.ts";
+import { clearVectors, load16be, load32be } from "../base/bytes.ts";
 import { IPV6_PAYLOAD_LENGTH, IPV6_SIZE, PROTOCOL_TCP } from "../../bindings/abi/ip.ts";
 import { TCP_ACK, TCP_DATA_OFFSET, TCP_FLAGS, TCP_SEQ } from "../../bindings/abi/tcp.ts";
 import { TCP_WINDOW } from "../../bindings/abi/tcp.ts";
@@ -70,24 +70,13 @@ export function writeRoom(core: usize, connection: u32, next: u32, room: u32): v
   controlPass(core, connection, T.C_RX_AVAIL, value);
 }
 
-/** A header vector without values. By vectors: memory.fill() is a call outside of the module. */
-// @ts-ignore: decorator
-@inline
-function clear(vector: usize): void {
-  const zero = i64x2.splat(0);
-  for (let at: u32 = 0; at < T.HEADER_BYTES; at += 32) {
-    v128.store(vector + at, zero);
-    v128.store(vector + at, zero, 16);
-  }
-}
-
 /**
  * Parser and ingress of a packet of `bytes` bytes: the connection that table `connections` has for
  * it, 0 for none.
  */
 export function ingressPass(core: usize, packet: usize, bytes: u32): u32 {
   const vector = vectorOf(core);
-  clear(vector);
+  clearVectors(vector, T.HEADER_BYTES);
   if (!T.parse(vector, packet, bytes)) return 0;
   T.ingressFused(vector, stateOf(core));
   return load<u32>(vector, T.CONNECTION);
@@ -102,7 +91,7 @@ export function ingressPass(core: usize, packet: usize, bytes: u32): u32 {
 export function ingressPassIpv6(core: usize, connection: u32, ip: usize): void {
   const vector = vectorOf(core);
   const tcp = ip + IPV6_SIZE;
-  clear(vector);
+  clearVectors(vector, T.HEADER_BYTES);
   store<u32>(vector, 6, T.VERSION);
   store<u32>(vector, IPV6_SIZE >> 2, T.IHL);
   store<u32>(vector, load16be(ip, IPV6_PAYLOAD_LENGTH) + IPV6_SIZE, T.TOTAL);
@@ -147,7 +136,7 @@ export function segmentPass(
   length: u32,
 ): void {
   const vector = vectorOf(core);
-  clear(vector);
+  clearVectors(vector, T.HEADER_BYTES);
   store<u32>(vector, connection, T.CONNECTION);
   store<u32>(vector, seq, T.SEQ);
   store<u32>(vector, seq + span, T.END);
@@ -158,7 +147,7 @@ export function segmentPass(
 /** SYNC (bytes freed), GRANT or TIMEOUT (credits): a packet with one value. */
 export function valuePass(core: usize, kind: u32, connection: u32, value: u32, keep: u32): void {
   const vector = vectorOf(core);
-  clear(vector);
+  clearVectors(vector, T.HEADER_BYTES);
   store<u32>(vector, connection, T.CONNECTION);
   store<u32>(vector, value, T.VALUE);
   store<u32>(vector, keep, T.KEEP);
@@ -168,7 +157,7 @@ export function valuePass(core: usize, kind: u32, connection: u32, value: u32, k
 /** The control plane writes one register; `target`: C_* of its name. */
 export function controlPass(core: usize, connection: u32, target: u32, value: u32): void {
   const vector = vectorOf(core);
-  clear(vector);
+  clearVectors(vector, T.HEADER_BYTES);
   store<u32>(vector, connection, T.CONNECTION);
   store<u32>(vector, target, T.TARGET);
   store<u32>(vector, value, T.VALUE);

@@ -3,6 +3,7 @@
  * The control plane is trusted, yet every field that indexes or shifts is checked, so that its
  * bugs stay inside a connection.
  */
+import { clearVectors, copyBytes } from "../base/bytes.ts";
 import { fold, sumWords } from "../base/checksum.ts";
 import { count } from "../base/counter.ts";
 import {
@@ -19,13 +20,15 @@ import { Counter } from "../../bindings/abi/counters.ts";
 import * as D from "../../bindings/abi/descriptor.ts";
 import { ETHERNET_DESTINATION, ETHERNET_SIZE } from "../../bindings/abi/ethernet.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
-import { ADDRESS_SIZE, IPV4_SIZE, IPV6_SIZE, PROTOCOL_TCP } from "../../bindings/abi/ip.ts";
+import { ADDRESS_IPV4, ADDRESS_SIZE, IPV4_SIZE, IPV6_SIZE } from "../../bindings/abi/ip.ts";
+import { PROTOCOL_TCP } from "../../bindings/abi/ip.ts";
 import { IPV4_CHECKSUM, IPV4_IDENTIFICATION, IPV4_TOTAL_LENGTH } from "../../bindings/abi/ip.ts";
 import { IPV4_TOS, IPV4_TTL, IPV6_HOP_LIMIT, MAPPED_PREFIX } from "../../bindings/abi/ip.ts";
 import * as L from "../../bindings/abi/limits.ts";
 import * as M from "../../bindings/abi/memory-map.ts";
 import { TCP_SIZE, TIMESTAMP_OPTION_BYTES } from "../../bindings/abi/tcp.ts";
 import { TimerKind } from "../../bindings/abi/timer.ts";
+import { isInvalidIpv4Peer } from "../wire/ipv4.ts";
 import { forgetFlow, resetFlow } from "./flow-scheduler.ts";
 import { forgetIntervals } from "../tcp/ooo-interval.ts";
 import { closeLog } from "../tcp/send-log.ts";
@@ -63,13 +66,15 @@ function isMapped(address: usize): bool {
 
 /**
  * IPv4 or IPv6; of IPv4 addresses what finds a segment's connection sees the last word alone, so
- * two that differ in front of it would be one there.
+ * two that differ in front of it would be one there. Header prediction does not look at a source
+ * again: no connection is with an address that no segment may come from.
  */
 function isTupleSound(record: usize): bool {
   const family: u32 = load<u8>(record, D.INSTALL_FAMILY);
   if (family == 6) return true;
-  const remote = isMapped(record + D.INSTALL_REMOTE_ADDRESS);
-  return family == 4 && remote && isMapped(record + D.INSTALL_LOCAL_ADDRESS);
+  const remote = record + D.INSTALL_REMOTE_ADDRESS;
+  if (family != 4 || !isMapped(remote) || !isMapped(record + D.INSTALL_LOCAL_ADDRESS)) return false;
+  return !isInvalidIpv4Peer(load<u32>(remote, ADDRESS_IPV4));
 }
 
 /** Enters INSTALL's connection in the database, answered for by the control plane. */
@@ -80,12 +85,14 @@ export function bind(core: usize): u32 {
   const pre = preOf(core, connection);
   if (load<u8>(pre, F.PRE_STATE) != <u8>F.PreState.Free) return D.InstallStatus.Invalid;
   if (!isTupleSound(record)) return D.InstallStatus.Invalid;
-  if (lookup(core) != 0) return D.InstallStatus.Exists;
-  memory.fill(pre, 0, F.PRE_SIZE);
-  memory.copy(pre + F.PRE_REMOTE_ADDRESS, record + D.INSTALL_REMOTE_ADDRESS, 16);
-  memory.copy(pre + F.PRE_LOCAL_ADDRESS, record + D.INSTALL_LOCAL_ADDRESS, 16);
   const ports = wirePorts(record);
-  const hash = hashAddresses(core, pre + F.PRE_REMOTE_ADDRESS, pre + F.PRE_LOCAL_ADDRESS, ports);
+  const remote = record + D.INSTALL_REMOTE_ADDRESS;
+  const local = record + D.INSTALL_LOCAL_ADDRESS;
+  const hash = hashAddresses(core, remote, local, ports);
+  if (find(core, hash, remote, local, ports) != 0) return D.InstallStatus.Exists;
+  clearVectors(pre, F.PRE_SIZE);
+  v128.store(pre, v128.load(remote), F.PRE_REMOTE_ADDRESS);
+  v128.store(pre, v128.load(local), F.PRE_LOCAL_ADDRESS);
   store<u32>(pre, ports, F.PRE_PORTS);
   store<u32>(pre, hash, F.PRE_HASH);
   store<u32>(pre, load<u32>(record, D.INSTALL_GENERATION), F.PRE_GENERATION);
@@ -172,7 +179,7 @@ function isInstallable(core: usize, record: usize, connection: u32): bool {
 /** The header template and the sums that each segment starts from. */
 function installHeader(pre: usize, record: usize): void {
   const link: u32 = load<u8>(record, D.INSTALL_LINK_LENGTH);
-  memory.copy(pre + F.PRE_TEMPLATE, record + D.INSTALL_TEMPLATE, F.PRE_TEMPLATE_MAX);
+  copyBytes(pre + F.PRE_TEMPLATE, record + D.INSTALL_TEMPLATE, F.PRE_TEMPLATE_MAX);
   store<u8>(pre, load<u8>(record, D.INSTALL_HEADER_LENGTH), F.PRE_HEADER_LENGTH);
   store<u8>(pre, <u8>link, F.PRE_LINK_LENGTH);
   store<u16>(pre, load<u16>(record, D.INSTALL_CONTEXT), F.PRE_CONTEXT);
@@ -227,8 +234,8 @@ export function setLink(core: usize, connection: u32, low: u32, high: u32): void
 function installProtocol(core: usize, connection: u32, record: usize, rxShift: u32): void {
   const p = protocolOf(core, connection);
   const r = recoveryOf(core, connection);
-  memory.fill(p, 0, F.PROTOCOL_SIZE);
-  memory.fill(r, 0, F.RECOVERY_SIZE);
+  clearVectors(p, F.PROTOCOL_SIZE);
+  clearVectors(r, F.RECOVERY_SIZE);
   const rxSeq = load<u32>(record, D.INSTALL_RX_SEQ);
   const txSeq = load<u32>(record, D.INSTALL_TX_SEQ);
   const window = load<u32>(record, D.INSTALL_PEER_WINDOW);
@@ -305,7 +312,7 @@ function installPost(core: usize, connection: u32, record: usize): void {
   // A pending notification of the row's last user may still be queued: the link stays valid.
   const next = load<u32>(post, F.POST_PENDING_NEXT);
   const queued = load<u32>(post, F.POST_PENDING_QUEUED);
-  memory.fill(post, 0, F.POST_SIZE);
+  clearVectors(post, F.POST_SIZE);
   store<u32>(post, next, F.POST_PENDING_NEXT);
   store<u32>(post, queued, F.POST_PENDING_QUEUED);
   store<u64>(post, load<u64>(record, D.INSTALL_OPAQUE_LOW), F.POST_OPAQUE);

@@ -101,7 +101,9 @@ export function notifyBumps(
 ): void {
   store<u32>(post, load<u32>(post, F.POST_PENDING_RX) + rx, F.POST_PENDING_RX);
   store<u32>(post, load<u32>(post, F.POST_PENDING_TX) + tx, F.POST_PENDING_TX);
-  store<u32>(post, load<u32>(post, F.POST_PENDING_FLAGS) | flags, F.POST_PENDING_FLAGS);
+  if (flags != 0) {
+    store<u32>(post, load<u32>(post, F.POST_PENDING_FLAGS) | flags, F.POST_PENDING_FLAGS);
+  }
   if (load<u32>(post, F.POST_PENDING_QUEUED) != 0) return;
   const record = contextOf(core, load<u16>(preOf(core, connection), F.PRE_CONTEXT));
   const tail = load<u32>(record, D.CONTEXT_PENDING_TAIL);

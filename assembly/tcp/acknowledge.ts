@@ -2,6 +2,7 @@
  * Protocol stage, acknowledgments: when one is due (RFC 9293, 3.8.6.3) and what it says. The
  * decision is per segment; an ACK leaves after the burst (RFC 9293 MUST-58, MUST-59).
  */
+import { copyBytes } from "../base/bytes.ts";
 import { count } from "../base/counter.ts";
 import { intervalCount, intervalsOf } from "./ooo-interval.ts";
 import { isRepeated } from "./repeated-range.ts";
@@ -86,7 +87,7 @@ function stampSack(core: usize, work: usize, connection: u32, p: usize): void {
   const blocks = min(intervalCount(recovery), room - repeated);
   store<u32>(work, repeated + blocks, W.WORK_OUT_SACK_COUNT);
   const at = work + W.WORK_OUT_SACK + repeated * 8;
-  memory.copy(at, intervalsOf(recovery), blocks * 8);
+  copyBytes(at, intervalsOf(recovery), blocks * 8);
 }
 
 /** Sends an acknowledgment for this item. */

@@ -38,9 +38,15 @@ export function checkIpv4(ip: usize, remaining: u32): u32 {
   return DropReason.None;
 }
 
-/** True for an address that no segment may come from: RFC 9293 MUST-57, MUST-63. */
+/** True when the packet is from an address that no segment may come from. */
 export function isInvalidIpv4Source(ip: usize): bool {
-  const source = load<u32>(ip, IPV4_SOURCE);
+  return isInvalidIpv4Peer(load<u32>(ip, IPV4_SOURCE));
+}
+
+/** The same of an address as load<u32> reads it (RFC 9293 MUST-57, MUST-63). */
+// @ts-ignore: decorator
+@inline
+export function isInvalidIpv4Peer(source: u32): bool {
   const first = source & 0xff;
   return source == 0 || source == 0xffffffff || first == 127 || (first & 0xf0) == 224;
 }

@@ -10,6 +10,7 @@
  * Invariant: cwnd is at least one segment and at most CONGESTION_WINDOW_MAX, except while the
  * caller inflates it in fast recovery. CongestionAlgorithm.None keeps it at the maximum.
  */
+import { clearVectors } from "../../base/bytes.ts";
 import {
   ABE_CUBIC_TWENTIETHS, CONGESTION_ABE, CONGESTION_ACKED, CONGESTION_AFTER_TIMEOUT,
   CONGESTION_END, CONGESTION_EXACT, CONGESTION_FLAGS, CONGESTION_HYSTART, CONGESTION_IN_RECOVERY,
@@ -21,8 +22,7 @@ import { WINDOW_BYTES_MAX } from "../../../bindings/abi/limits.ts";
 import {
   ALGORITHM_ABE, ALGORITHM_ECT, ALGORITHM_EXACT, ALGORITHM_UNBOUNDED, algorithmOfChoice,
   CongestionAlgorithm, ECHO_ECT, PROTOCOL_CWND, PROTOCOL_ECHO, PROTOCOL_MSS, RECOVERY_ALGORITHM,
-  RECOVERY_CONGESTION,
-  RECOVERY_INITIAL_WINDOW, RECOVERY_LOG, RECOVERY_SSTHRESH,
+  RECOVERY_CONGESTION, RECOVERY_INITIAL_WINDOW, RECOVERY_LOG, RECOVERY_SSTHRESH,
 } from "../../../bindings/abi/flow-state.ts";
 import {
   cubicAvoid, cubicClock, cubicEndEpoch, cubicInitialize, cubicReduce, cubicTimeout,
@@ -68,7 +68,7 @@ export function congestionInitialize(
   const kept = load<u32>(recovery, CONGESTION_FLAGS) & KEPT;
   const left = load<u32>(recovery, CONGESTION_REDUCED_LEFT);
   store<u8>(recovery, <u8>algorithm, RECOVERY_ALGORITHM);
-  memory.fill(recovery + RECOVERY_CONGESTION, 0, CONGESTION_END - RECOVERY_CONGESTION);
+  clearVectors(recovery + RECOVERY_CONGESTION, CONGESTION_END - RECOVERY_CONGESTION);
   const exact = (choice & ALGORITHM_EXACT) != 0 || algorithm == CongestionAlgorithm.Dctcp;
   const echo: u32 = exact ? CONGESTION_EXACT : 0;
   // DC-15: for emit() and acknowledge(), which have no look at this record.

@@ -86,7 +86,7 @@ function bindWith(changes: readonly (readonly [number, number])[], remote = "10.
   return core.exports.bind(core.address);
 }
 
-test("bind() takes IPv4 tuples of mapped addresses and IPv6 tuples, and no others", () => {
+test("RFC 9293 MUST-63: bind() takes IPv6 tuples, mapped ones with a host, and no others", () => {
   expect(bindWith([])).toBe(InstallStatus.Ok);
   expect(bindWith([], "fd00::2")).toBe(InstallStatus.Ok);
   for (const address of [INSTALL_REMOTE_ADDRESS, INSTALL_LOCAL_ADDRESS]) {
@@ -95,6 +95,12 @@ test("bind() takes IPv4 tuples of mapped addresses and IPv6 tuples, and no other
       const value = i < 10 ? 4 : 0;
       expect(bindWith([[address + i, value]]), `byte ${i}`).toBe(InstallStatus.Invalid);
     }
+  }
+  for (const peer of ["0.0.0.0", "127.0.0.1", "224.0.0.1", "239.255.255.255", "255.255.255.255"]) {
+    expect(bindWith([], peer), peer).toBe(InstallStatus.Invalid);
+  }
+  for (const peer of ["1.0.0.0", "126.255.255.255", "128.0.0.1", "223.255.255.254", "240.0.0.1"]) {
+    expect(bindWith([], peer), peer).toBe(InstallStatus.Ok);
   }
   for (const family of [0, 5, 7, 255]) {
     expect(bindWith([[INSTALL_FAMILY, family]])).toBe(InstallStatus.Invalid);
