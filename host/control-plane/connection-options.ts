@@ -49,18 +49,20 @@ function flagsOf(options: ConnectionOptions): number {
 }
 
 function writeLive(plane: Plane, id: number, options: ConnectionOptions): void {
-  const { rows } = plane;
-  rows.set(id, R.ROW_OPTIONS, flagsOf(options));
-  rows.set(id, R.ROW_KEEP_COUNT, options.keepAliveCount);
-  rows.set(id, R.ROW_TTL, options.ttl);
-  rows.set(id, R.ROW_TOS, options.tos & DSCP_MASK);
-  rows.set(id, R.ROW_MAX_SEGMENT, Math.min(LARGEST_MSS, options.maxSegment));
-  rows.set(id, R.ROW_CONGESTION, congestionIndex(options.congestion, plane.profile.algorithm));
-  rows.setTime(id, R.TIME_KEEP_IDLE, options.keepAliveIdle * MILLISECOND);
-  rows.setTime(id, R.TIME_KEEP_INTERVAL, options.keepAliveInterval * MILLISECOND);
-  rows.setTime(id, R.TIME_USER_TIMEOUT, options.userTimeout * MILLISECOND);
-  rows.setTime(id, R.TIME_LINGER2, options.linger2 * MILLISECOND);
-  rows.setTime(id, R.RATE_PACING, options.pacingRate);
+  const { words, times } = plane.rows;
+  const row = plane.rows.wordOf(id);
+  words[row + R.ROW_OPTIONS] = flagsOf(options);
+  words[row + R.ROW_KEEP_COUNT] = options.keepAliveCount;
+  words[row + R.ROW_TTL] = options.ttl;
+  words[row + R.ROW_TOS] = options.tos & DSCP_MASK;
+  words[row + R.ROW_MAX_SEGMENT] = Math.min(LARGEST_MSS, options.maxSegment);
+  words[row + R.ROW_CONGESTION] = congestionIndex(options.congestion, plane.profile.algorithm);
+  const at = plane.rows.timeOf(id);
+  times[at + R.TIME_KEEP_IDLE] = options.keepAliveIdle * MILLISECOND;
+  times[at + R.TIME_KEEP_INTERVAL] = options.keepAliveInterval * MILLISECOND;
+  times[at + R.TIME_USER_TIMEOUT] = options.userTimeout * MILLISECOND;
+  times[at + R.TIME_LINGER2] = options.linger2 * MILLISECOND;
+  times[at + R.RATE_PACING] = options.pacingRate;
 }
 
 /** log2 of the largest window that a SYN, whose field is not scaled, can announce. */
@@ -77,14 +79,15 @@ export function writeOptions(plane: Plane, id: number, options: ConnectionOption
   const most = bufferShift(options.receiveBufferMax, chunkBytes);
   const first = Math.min(rxShift, Math.max(SYN_WINDOW_SHIFT, 31 - Math.clz32(chunkBytes)));
   const granted = core.exports.reserve(core.address, id, first);
-  rows.set(id, R.ROW_RX_SHIFT, rxShift);
-  rows.set(id, R.ROW_RX_LIMIT, Math.max(rxShift, most));
-  rows.set(id, R.ROW_TX_SHIFT, bufferShift(options.sendBuffer, chunkBytes));
-  rows.set(id, R.ROW_LOCAL_SCALE, offeredScale(options, chunkBytes));
+  const { words } = rows;
+  const row = rows.wordOf(id);
+  words[row + R.ROW_RX_SHIFT] = rxShift;
+  words[row + R.ROW_RX_LIMIT] = Math.max(rxShift, most);
+  words[row + R.ROW_TX_SHIFT] = bufferShift(options.sendBuffer, chunkBytes);
+  words[row + R.ROW_LOCAL_SCALE] = offeredScale(options, chunkBytes);
   // Shifts: a power by ** is a call.
-  rows.set(id, R.ROW_ANNOUNCED, granted < 16 ? 1 << granted : 65535);
-  const retries = options.synRetries > 0 ? options.synRetries : profile.synRetries;
-  rows.set(id, R.ROW_SYN_RETRIES, retries);
+  words[row + R.ROW_ANNOUNCED] = granted < 16 ? 1 << granted : 65535;
+  words[row + R.ROW_SYN_RETRIES] = options.synRetries > 0 ? options.synRetries : profile.synRetries;
   writeLive(plane, id, options);
   return granted > 0;
 }

@@ -26,6 +26,7 @@ import { ControlEgress } from "./egress.ts";
 import { EphemeralPorts } from "./ephemeral-port.ts";
 import { linkResolved, linkUnreachable, transmitSyn } from "./handshake.ts";
 import { InitialSequence } from "./initial-sequence.ts";
+import { writeProfile } from "./install.ts";
 import { InterfaceControl } from "./interface-changes.ts";
 import type * as C from "./interface.ts";
 import { keepAlivePassed } from "./keep-alive.ts";
@@ -144,6 +145,7 @@ export class ControlPlane implements C.ControlPlaneApi {
       events: NO_EVENTS,
       now: 0,
     };
+    writeProfile(this.#plane);
     this.interfaces = new InterfaceControl(this.#plane);
   }
 

@@ -13,9 +13,10 @@ export function controlTimer(id: number): number {
 
 /** Sets one of TIME_STATE, TIME_KEEP_ALIVE, TIME_INTERVAL, TIME_USER; Infinity clears it. */
 export function setDeadline(plane: Plane, id: number, field: number, at: number): void {
-  const { rows } = plane;
-  if (rows.time(id, field) === at) return;
-  rows.setTime(id, field, at);
+  const { times } = plane.rows;
+  const slot = plane.rows.timeOf(id) + field;
+  if (times[slot] === at) return;
+  times[slot] = at;
   arm(plane, id);
 }
 
@@ -26,11 +27,12 @@ export function clearDeadlines(plane: Plane, id: number): void {
 
 /** Clears all of them but TIME_STATE, which is set. */
 export function setOnlyDeadline(plane: Plane, id: number, at: number): void {
-  const { rows } = plane;
-  rows.setTime(id, TIME_STATE, at);
-  rows.setTime(id, TIME_KEEP_ALIVE, Infinity);
-  rows.setTime(id, TIME_INTERVAL, Infinity);
-  rows.setTime(id, TIME_USER, Infinity);
+  const { times } = plane.rows;
+  const row = plane.rows.timeOf(id);
+  times[row + TIME_STATE] = at;
+  times[row + TIME_KEEP_ALIVE] = Infinity;
+  times[row + TIME_INTERVAL] = Infinity;
+  times[row + TIME_USER] = Infinity;
   arm(plane, id);
 }
 
@@ -41,15 +43,18 @@ export function timerFired(plane: Plane, id: number): void {
 
 /** Tells the core of the earliest deadline. */
 export function arm(plane: Plane, id: number): void {
-  const { rows, core } = plane;
+  const { core } = plane;
+  // No calls of the table's: what they give and take would be boxed.
+  const { times } = plane.rows;
+  const row = plane.rows.timeOf(id);
   const earliest = Math.min(
-    rows.time(id, TIME_STATE),
-    rows.time(id, TIME_KEEP_ALIVE),
-    rows.time(id, TIME_INTERVAL),
-    rows.time(id, TIME_USER),
+    times[row + TIME_STATE] as number,
+    times[row + TIME_KEEP_ALIVE] as number,
+    times[row + TIME_INTERVAL] as number,
+    times[row + TIME_USER] as number,
   );
-  if (earliest === rows.time(id, TIME_ARMED)) return;
-  rows.setTime(id, TIME_ARMED, earliest);
+  if (earliest === times[row + TIME_ARMED]) return;
+  times[row + TIME_ARMED] = earliest;
   if (earliest === Infinity) core.exports.cancelTimer(core.address, controlTimer(id));
   else core.exports.armTimer(core.address, controlTimer(id), earliest);
 }

@@ -56,11 +56,13 @@ export function chooseSequence(plane: Plane, id: number, beyond?: number): void 
   let iss = sequence.choose(local, rows.address(id, R.ROW_REMOTE), ports, now);
   // RFC 9293 MAY-2: above every number that the old incarnation used.
   if (beyond !== undefined && !seqAfter(iss, beyond)) iss = (beyond + ISN_GAP) >>> 0;
-  rows.set(id, R.ROW_ISS, iss);
-  rows.set(id, R.ROW_SND_NXT, (iss + 1) >>> 0);
-  rows.set(id, R.ROW_TS_OFFSET, sequence.timestampOffset);
+  const { words } = rows;
+  const row = rows.wordOf(id);
+  words[row + R.ROW_ISS] = iss;
+  words[row + R.ROW_SND_NXT] = iss + 1;
+  words[row + R.ROW_TS_OFFSET] = sequence.timestampOffset;
   // SC-10, RFC 6437, 3: one label for all of a connection's packets, from the same hash.
-  rows.set(id, R.ROW_FLOW_LABEL, sequence.timestampOffset & 0xfffff);
+  words[row + R.ROW_FLOW_LABEL] = sequence.timestampOffset & 0xfffff;
   rows.setTime(id, R.TIME_OPENED, now);
 }
 

@@ -65,8 +65,8 @@ const INITIAL_BYTES = 14_600;
 /** ECN codepoint bits of the TOS byte: the data path's own (RFC 3168). */
 const DSCP_MASK = 0xfc;
 
-function record(plane: Plane): number {
-  return plane.core.words[(plane.core.address + CORE_INSTALL) >>> 2] as number;
+function record({ core }: Plane): number {
+  return core.words[(core.address + CORE_INSTALL) >>> 2] as number;
 }
 
 /** Upper words of a mapped IPv4 address (RFC 4291, 2.5.5.2). */
@@ -168,12 +168,12 @@ export function packetBytes(plane: Plane, id: number): number {
 }
 
 function flowFlags(plane: Plane, id: number): number {
-  const { rows, profile } = plane;
+  const flags = plane.rows.get(id, R.ROW_FLAGS);
   return (
-    (rows.has(id, R.ROW_HAS_TIMESTAMPS) ? F.FLOW_TIMESTAMPS : 0) |
-    (rows.has(id, R.ROW_HAS_SACK) ? F.FLOW_SACK : 0) |
-    (rows.has(id, R.ROW_HAS_ECN) ? F.FLOW_ECN : 0) |
-    (profile.goBackN ? F.FLOW_GO_BACK_N : 0) |
+    ((flags & R.ROW_HAS_TIMESTAMPS) !== 0 ? F.FLOW_TIMESTAMPS : 0) |
+    ((flags & R.ROW_HAS_SACK) !== 0 ? F.FLOW_SACK : 0) |
+    ((flags & R.ROW_HAS_ECN) !== 0 ? F.FLOW_ECN : 0) |
+    (plane.profile.goBackN ? F.FLOW_GO_BACK_N : 0) |
     optionFlags(plane, id)
   );
 }
@@ -231,22 +231,24 @@ function writeTemplate(plane: Plane, id: number, at: number, via: Interface): vo
 }
 
 function writeSequence(plane: Plane, id: number, at: number): void {
-  const { rows } = plane;
-  const view = plane.core.view;
-  const next = rows.get(id, R.ROW_RCV_NXT);
-  const limit = rows.get(id, R.ROW_RX_LIMIT);
-  view.setUint32(at + INSTALL_TX_SEQ, rows.get(id, R.ROW_SND_NXT), true);
-  view.setUint32(at + INSTALL_RX_SEQ, next, true);
-  view.setUint32(at + INSTALL_RX_EDGE, (next + rows.get(id, R.ROW_ANNOUNCED)) >>> 0, true);
-  view.setUint32(at + INSTALL_PEER_WINDOW, rows.get(id, R.ROW_PEER_WINDOW), true);
-  view.setUint32(at + INSTALL_WL1, rows.get(id, R.ROW_WL1), true);
-  view.setUint32(at + INSTALL_TS_RECENT, rows.get(id, R.ROW_TS_RECENT), true);
-  view.setUint32(at + INSTALL_TS_OFFSET, rows.get(id, R.ROW_TS_OFFSET), true);
-  view.setUint8(at + INSTALL_RX_SHIFT, rows.get(id, R.ROW_RX_SHIFT));
-  view.setUint8(at + INSTALL_TX_SHIFT, rows.get(id, R.ROW_TX_SHIFT));
-  view.setUint8(at + INSTALL_RX_LIMIT, rows.has(id, R.ROW_HAS_SCALE) ? limit : 0);
-  view.setUint8(at + INSTALL_PEER_SCALE, rows.get(id, R.ROW_PEER_SCALE));
-  view.setUint8(at + INSTALL_LOCAL_SCALE, rows.get(id, R.ROW_LOCAL_SCALE));
+  const { words: from } = plane.rows;
+  const { words: to, view } = plane.core;
+  const row = plane.rows.wordOf(id);
+  const next = from[row + R.ROW_RCV_NXT] as number;
+  const edge = next + (from[row + R.ROW_ANNOUNCED] as number);
+  const limit = plane.rows.has(id, R.ROW_HAS_SCALE) ? (from[row + R.ROW_RX_LIMIT] as number) : 0;
+  to[(at + INSTALL_TX_SEQ) >>> 2] = from[row + R.ROW_SND_NXT] as number;
+  to[(at + INSTALL_RX_SEQ) >>> 2] = next;
+  to[(at + INSTALL_RX_EDGE) >>> 2] = edge;
+  to[(at + INSTALL_PEER_WINDOW) >>> 2] = from[row + R.ROW_PEER_WINDOW] as number;
+  to[(at + INSTALL_WL1) >>> 2] = from[row + R.ROW_WL1] as number;
+  to[(at + INSTALL_TS_RECENT) >>> 2] = from[row + R.ROW_TS_RECENT] as number;
+  to[(at + INSTALL_TS_OFFSET) >>> 2] = from[row + R.ROW_TS_OFFSET] as number;
+  view.setUint8(at + INSTALL_RX_SHIFT, from[row + R.ROW_RX_SHIFT] as number);
+  view.setUint8(at + INSTALL_TX_SHIFT, from[row + R.ROW_TX_SHIFT] as number);
+  view.setUint8(at + INSTALL_RX_LIMIT, limit);
+  view.setUint8(at + INSTALL_PEER_SCALE, from[row + R.ROW_PEER_SCALE] as number);
+  view.setUint8(at + INSTALL_LOCAL_SCALE, from[row + R.ROW_LOCAL_SCALE] as number);
 }
 
 /** What finds losses, and the least of the timer (RACK_AT_START). */
@@ -259,6 +261,22 @@ function lossRules(profile: Profile): number {
   );
 }
 
+/** What INSTALL says of every connection of this plane: once, as nobody else writes there. */
+export function writeProfile(plane: Plane): void {
+  const { profile } = plane;
+  const { view } = plane.core;
+  const at = record(plane);
+  const quick = profile.quickAcks << ACK_THRESHOLD_BITS;
+  view.setUint8(at + INSTALL_ACK_THRESHOLD, profile.ackThreshold | quick);
+  view.setUint8(at + INSTALL_INTERVAL_LIMIT, profile.intervals);
+  view.setUint8(at + INSTALL_RACK, lossRules(profile));
+  view.setUint8(at + INSTALL_STAMP_SLACK, profile.stampSlack);
+  view.setUint32(at + INSTALL_SSTHRESH, WINDOW_BYTES_MAX, true);
+  view.setFloat64(at + INSTALL_RTO_MIN, profile.rtoMin, true);
+  view.setFloat64(at + INSTALL_RTO_MAX, profile.rtoMax, true);
+  view.setFloat64(at + INSTALL_DELAYED_ACK, profile.delayedAck, true);
+}
+
 function writePolicy(plane: Plane, id: number, at: number): void {
   const { rows, profile } = plane;
   const view = plane.core.view;
@@ -267,20 +285,11 @@ function writePolicy(plane: Plane, id: number, at: number): void {
   const lost = rows.get(id, R.ROW_RETRIES) > 0;
   const initial = lost ? Math.max(profile.rtoInitial, profile.rtoAfterLostSyn) : profile.rtoInitial;
   view.setUint8(at + INSTALL_ALGORITHM, inlineChoice(congestion, profile));
-  const quick = profile.quickAcks << ACK_THRESHOLD_BITS;
-  view.setUint8(at + INSTALL_ACK_THRESHOLD, profile.ackThreshold | quick);
-  view.setUint8(at + INSTALL_INTERVAL_LIMIT, profile.intervals);
-  view.setUint8(at + INSTALL_RACK, lossRules(profile));
-  view.setUint8(at + INSTALL_STAMP_SLACK, profile.stampSlack);
   view.setUint16(at + INSTALL_FLAGS, flowFlags(plane, id), true);
   view.setUint16(at + INSTALL_MSS, mss, true);
   view.setUint32(at + INSTALL_CWND, initialWindow(plane, id, mss), true);
-  view.setUint32(at + INSTALL_SSTHRESH, WINDOW_BYTES_MAX, true);
   view.setFloat64(at + INSTALL_RTT, rows.time(id, R.TIME_RTT), true);
-  view.setFloat64(at + INSTALL_RTO_MIN, profile.rtoMin, true);
-  view.setFloat64(at + INSTALL_RTO_MAX, profile.rtoMax, true);
   view.setFloat64(at + INSTALL_RTO_INITIAL, initial, true);
-  view.setFloat64(at + INSTALL_DELAYED_ACK, profile.delayedAck, true);
 }
 
 /** Hands a bound row to the data path. */

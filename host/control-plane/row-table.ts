@@ -142,8 +142,9 @@ const MAPPED = 0xffff;
 export class RowTable {
   /** Rows, row 0 included. */
   readonly count: number;
-  readonly #words: Uint32Array;
-  readonly #times: Float64Array;
+  /** All rows: for who reads or writes many fields of one, from wordOf() and timeOf() on. */
+  readonly words: Uint32Array;
+  readonly times: Float64Array;
   readonly #free: Uint32Array;
   #freeHead = 0;
   #freeCount = 0;
@@ -152,8 +153,8 @@ export class RowTable {
   constructor(count: number) {
     const region = new ArrayBuffer(count * ROW_DOUBLES * 8);
     this.count = count;
-    this.#words = new Uint32Array(region);
-    this.#times = new Float64Array(region);
+    this.words = new Uint32Array(region);
+    this.times = new Float64Array(region);
     this.#free = new Uint32Array(count);
     for (let id = 1; id < count; id += 1) this.#free[this.#freeCount++] = id;
   }
@@ -163,26 +164,36 @@ export class RowTable {
     return this.count - 1 - this.#freeCount;
   }
 
+  /** Where in `words` ROW_* of a row count from. */
+  wordOf(id: number): number {
+    return id * WORDS_STRIDE;
+  }
+
+  /** Where in `times` TIME_* and RATE_* of a row count from. */
+  timeOf(id: number): number {
+    return id * ROW_DOUBLES + TIMES_AT;
+  }
+
   get(id: number, word: number): number {
-    return this.#words[id * WORDS_STRIDE + word] as number;
+    return this.words[id * WORDS_STRIDE + word] as number;
   }
 
   set(id: number, word: number, value: number): void {
-    this.#words[id * WORDS_STRIDE + word] = value;
+    this.words[id * WORDS_STRIDE + word] = value;
   }
 
   time(id: number, field: number): number {
-    return this.#times[id * ROW_DOUBLES + TIMES_AT + field] as number;
+    return this.times[id * ROW_DOUBLES + TIMES_AT + field] as number;
   }
 
   setTime(id: number, field: number, value: number): void {
-    this.#times[id * ROW_DOUBLES + TIMES_AT + field] = value;
+    this.times[id * ROW_DOUBLES + TIMES_AT + field] = value;
   }
 
   /** The address at ROW_LOCAL or ROW_REMOTE. */
   address(id: number, word: number): IpAddress {
     const at = id * WORDS_STRIDE + word;
-    const words = this.#words;
+    const words = this.words;
     if (!this.has(id, ROW_IS_IPV6)) return words[at + 3] as number;
     const high = (BigInt(words[at] as number) << 32n) | BigInt(words[at + 1] as number);
     const low = (BigInt(words[at + 2] as number) << 32n) | BigInt(words[at + 3] as number);
@@ -193,29 +204,29 @@ export class RowTable {
   setAddress(id: number, word: number, address: IpAddress): void {
     const at = id * WORDS_STRIDE + word;
     if (typeof address === "number") {
-      this.#words[at + 2] = MAPPED;
-      this.#words[at + 3] = address;
+      this.words[at + 2] = MAPPED;
+      this.words[at + 3] = address;
       return;
     }
     this.raise(id, ROW_IS_IPV6);
     for (let i = 0; i < 4; i += 1) {
-      this.#words[at + i] = Number((address >> BigInt(96 - 32 * i)) & 0xffffffffn);
+      this.words[at + i] = Number((address >> BigInt(96 - 32 * i)) & 0xffffffffn);
     }
   }
 
   /** True when all bits of `flags` are set. */
   has(id: number, flags: number): boolean {
-    return ((this.#words[id * WORDS_STRIDE + ROW_FLAGS] as number) & flags) === flags;
+    return ((this.words[id * WORDS_STRIDE + ROW_FLAGS] as number) & flags) === flags;
   }
 
   raise(id: number, flags: number): void {
     const at = id * WORDS_STRIDE + ROW_FLAGS;
-    this.#words[at] = (this.#words[at] as number) | flags;
+    this.words[at] = (this.words[at] as number) | flags;
   }
 
   lower(id: number, flags: number): void {
     const at = id * WORDS_STRIDE + ROW_FLAGS;
-    this.#words[at] = (this.#words[at] as number) & ~flags;
+    this.words[at] = (this.words[at] as number) & ~flags;
   }
 
   /** True for a row in use, whatever number was asked. */
@@ -230,13 +241,13 @@ export class RowTable {
     this.#freeHead = this.#freeHead + 1 === this.count ? 0 : this.#freeHead + 1;
     this.#freeCount -= 1;
     const words = id * WORDS_STRIDE;
-    const generation = (this.#words[words + ROW_GENERATION] as number) + 1;
-    const times = this.#times;
+    const generation = (this.words[words + ROW_GENERATION] as number) + 1;
+    const times = this.times;
     // A loop: fill() costs a call into the engine, more than so few; two words in one store.
     const first = id * ROW_DOUBLES;
     for (let at = first; at < first + ROW_DOUBLES; at += 1) times[at] = 0;
-    this.#words[words + ROW_GENERATION] = generation;
-    this.#words[words + ROW_FLAGS] = ROW_IS_USED;
+    this.words[words + ROW_GENERATION] = generation;
+    this.words[words + ROW_FLAGS] = ROW_IS_USED;
     const deadlines = first + TIMES_AT + TIME_STATE;
     for (let at = deadlines; at <= deadlines + TIME_ARMED - TIME_STATE; at += 1) {
       times[at] = Infinity;
@@ -246,8 +257,8 @@ export class RowTable {
 
   /** Gives a row back; its generation stays until it is allocated again. */
   release(id: number): void {
-    this.#words[id * WORDS_STRIDE + ROW_FLAGS] = 0;
-    this.#words[id * WORDS_STRIDE + ROW_STATE] = 0;
+    this.words[id * WORDS_STRIDE + ROW_FLAGS] = 0;
+    this.words[id * WORDS_STRIDE + ROW_STATE] = 0;
     let tail = this.#freeHead + this.#freeCount;
     if (tail >= this.count) tail -= this.count;
     this.#free[tail] = id;

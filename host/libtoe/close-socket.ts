@@ -14,7 +14,7 @@ export function closeSocket(toe: Connections, socket: Socket): void {
   else if (socket.state === SOCKET_CONNECTING) toe.abort(socket, 0);
   else if (socket.state === SOCKET_EPOLL) socket.rare.epoll?.close();
   else if (socket.connection !== 0) endConnection(toe, socket);
-  for (const observer of observers ?? []) observer.gone();
+  if (observers !== undefined) for (const observer of observers) observer.gone();
   toe.table.close(socket);
 }
 

@@ -94,8 +94,13 @@ export class Segment {
     const header = (view.getUint8(at + TCP_DATA_OFFSET) >>> 4) * 4;
     if (header < TCP_SIZE || at + header > last) return false;
     this.at = at;
-    this.source = isIpv4 ? ipv4Source(view, ip) : ipv6Source(view, ip);
-    this.destination = isIpv4 ? ipv4Destination(view, ip) : ipv6Destination(view, ip);
+    if (isIpv4) {
+      this.source = ipv4Source(view, ip);
+      this.destination = ipv4Destination(view, ip);
+    } else {
+      this.source = ipv6Source(view, ip);
+      this.destination = ipv6Destination(view, ip);
+    }
     this.sourcePort = view.getUint16(at + TCP_SOURCE_PORT);
     this.destinationPort = view.getUint16(at + TCP_DESTINATION_PORT);
     this.seq = view.getUint32(at + TCP_SEQ);
