@@ -5,8 +5,8 @@
 
 // assembly/tcp: windows, round-trip time, congestion control.
 import {
-  announcedEdge, creditThreshold, receiveWindowField, sendableBytes, sequenceAcceptable, trimEnd,
-  trimStart, windowStep,
+  announcedEdge, creditThreshold, mayLeaveWhole, receiveWindowField, sendableBytes,
+  sequenceAcceptable, trimEnd, trimStart, windowStep,
 } from "./tcp/window.ts";
 import {
   rtoWithBackoff, rttAbandon, rttOnAck, rttSample, rttStartTiming,
@@ -19,8 +19,8 @@ import { congestionOnRttSample } from "./tcp/congestion/rtt-sample.ts";
 import { cubeRoot, cubicWindow } from "./tcp/congestion/cubic.ts";
 import { dctcpAlpha } from "./tcp/congestion/dctcp.ts";
 export {
-  announcedEdge, creditThreshold, receiveWindowField, sendableBytes, sequenceAcceptable, trimEnd,
-  trimStart, windowStep,
+  announcedEdge, creditThreshold, mayLeaveWhole, receiveWindowField, sendableBytes,
+  sequenceAcceptable, trimEnd, trimStart, windowStep,
 };
 export { rtoWithBackoff, rttAbandon, rttOnAck, rttSample, rttStartTiming };
 export {

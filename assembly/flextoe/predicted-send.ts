@@ -13,7 +13,7 @@ import { isConnection, postOf, preOf, protocolOf, recoveryOf } from "../flow/flo
 import { schedulerOf } from "../flow/flow-state.ts";
 import { creditReceive } from "../flow/receive-buffer.ts";
 import { rttStartTiming } from "../tcp/round-trip-time.ts";
-import { sendableBytes } from "../tcp/window.ts";
+import { mayLeaveWhole } from "../tcp/window.ts";
 import { Counter } from "../../bindings/abi/counters.ts";
 import * as D from "../../bindings/abi/descriptor.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
@@ -82,18 +82,14 @@ function isSendable(core: usize, connection: u32, p: usize, credit: u32, append:
   const waiting = load<u32>(p, F.PROTOCOL_TX_AVAIL);
   if (((flags & UNUSUAL) | waiting | events | again) != 0) return false;
   const mss: u32 = load<u16>(p, F.PROTOCOL_MSS);
-  if (append == 0 || append > mss) return false;
+  if (append == 0) return false;
   const rxBytes = <u32>1 << load<u8>(p, F.PROTOCOL_RX_SHIFT);
   if (credit > rxBytes - load<u32>(p, F.PROTOCOL_RX_AVAIL)) return false;
   const txBytes = <u32>1 << load<u8>(p, F.PROTOCOL_TX_SHIFT);
   if (append > txBytes - sent) return false;
   const cwnd = load<u32>(p, F.PROTOCOL_CWND);
   const nodelay = (flags & F.FLOW_NODELAY) != 0;
-  const most = load<u32>(p, F.PROTOCOL_WINDOW_MAX);
-  const edge = peerWindow(p);
-  if (sendableBytes(append, sent, cwnd, edge, mss, nodelay, false, most, false) != append) {
-    return false;
-  }
+  if (!mayLeaveWhole(append, sent, cwnd, peerWindow(p), mss, nodelay)) return false;
   const r = recoveryOf(core, connection);
   const idle = load<u64>(core, M.CORE_NOW) - load<u64>(r, F.RECOVERY_LAST_SEND);
   return sent != 0 || idle <= load<u64>(r, F.RECOVERY_RTO);

@@ -116,3 +116,17 @@ export function sendableBytes(
   const small = bytes != 0 && bytes >= windowMax >>> 1 && edgeDistance <= cwnd;
   return small && (nodelay || sent == 0) ? bytes : 0;
 }
+
+/**
+ * True when sendableBytes() lets all of `append` bytes go, one segment at most, which are not
+ * corked and before no FIN.
+ */
+// @ts-ignore: decorator
+@inline
+export function mayLeaveWhole(
+  append: u32, sent: u32, cwnd: u32, edgeDistance: u32, mss: u32, nodelay: bool,
+): bool {
+  const window = min<u32>(cwnd, edgeDistance);
+  if (append > mss || window < sent || append > window - sent) return false;
+  return append == mss || sent == 0 || nodelay;
+}

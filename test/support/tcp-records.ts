@@ -61,6 +61,14 @@ export interface TcpExports extends WebAssembly.Exports {
     windowMax: number,
     finPending: number,
   ): number;
+  mayLeaveWhole(
+    append: number,
+    sent: number,
+    cwnd: number,
+    edgeDistance: number,
+    mss: number,
+    nodelay: number,
+  ): number;
 }
 
 const PROTOCOL = 4096;

@@ -285,6 +285,23 @@ test("MUST-38, MUST-17, SHLD-7: bytes of the next segment", () => {
   }
 });
 
+test("a segment that leaves whole is one that sendableBytes() lets go whole", () => {
+  const edges = [0, 1, 99, 100, 101, MSS - 1, MSS, MSS + 1, MSS + 100, 2 * MSS];
+  for (const append of [1, 100, MSS - 1, MSS, MSS + 1]) {
+    for (const sent of [0, 1, 100, MSS]) {
+      for (const nodelay of [0, 1]) {
+        for (const [cwnd, edge] of edges.flatMap((one) => edges.map((other) => [one, other]))) {
+          const [window, room] = [cwnd as number, edge as number];
+          const bytes = tcp.sendableBytes(append, sent, window, room, MSS, nodelay, 0, 50, 0);
+          const whole = tcp.mayLeaveWhole(append, sent, window, room, MSS, nodelay) !== 0;
+          const row = [append, sent, nodelay, window, room];
+          expect([row, whole]).toEqual([row, bytes === append]);
+        }
+      }
+    }
+  }
+});
+
 test("threats C06: a window that opens byte by byte draws no silly segments", () => {
   let [sent, edge, segments] = [0, 0, 0];
   for (let i = 0; i < 10 * MSS; i += 1) {
