@@ -126,7 +126,7 @@ export function sendableBytes(
 export function mayLeaveWhole(
   append: u32, sent: u32, cwnd: u32, edgeDistance: u32, mss: u32, nodelay: bool,
 ): bool {
-  const window = min<u32>(cwnd, edgeDistance);
-  if (append > mss || window < sent || append > window - sent) return false;
+  const most = min(cwnd, edgeDistance);
+  if (append > mss || most < sent || append > most - sent) return false;
   return append == mss || sent == 0 || nodelay;
 }
