@@ -40,6 +40,10 @@ function repeated(segment: Ack): readonly [number, number] | undefined {
 export function acknowledged(model: SenderModel, segment: Ack, moved: Moved): void {
   const { acked, freed, before, told } = moved;
   const marked = model.settings.ecn && segment.marked === true;
+  if (marked) {
+    model.counts.echoes += 1;
+    model.counts.marked += freed;
+  }
   const grow = (): void => {
     model.policy.ack(freed, before, marked, model.now, told);
     if (marked) answerMark(model);
@@ -204,6 +208,7 @@ function noteProbe(model: SenderModel, segment: Ack, acked: number): void {
 
 function countDuplicate(model: SenderModel, sacked: number): void {
   const { policy, settings } = model;
+  model.counts.duplicates += 1;
   if (model.recovering) {
     if (model.mode !== "newreno") {
       recovery.refresh(model, sacked);
@@ -234,13 +239,16 @@ export function noteLooks(model: SenderModel): void {
 
 /** RFC 8985, 6.2: the reordering window has passed. */
 export function reorderExpired(model: SenderModel): void {
-  const { book } = model;
+  const { book, counts } = model;
+  const { recoveries } = counts;
   if (book !== undefined) {
     const wasRecovering = model.recovering;
     findLost(model, book);
     if (!wasRecovering) recoverLost(model);
     else if (model.mode !== "newreno") recovery.refresh(model, 0);
   }
+  // Counted of segments alone.
+  counts.recoveries = recoveries;
   noteLooks(model);
 }
 
@@ -251,6 +259,7 @@ function wasForNothing(model: SenderModel, segment: Ack, acked: number, marked: 
   const { cwnd, ssthresh, tick } = prior;
   model.prior = { ...prior, cwnd: 0 };
   if (marked || !model.echoesOlder(segment, tick * TICK)) return false;
+  model.counts.spurious += 1;
   for (const { sent } of book.spans) sent.lost = false;
   recovery.leave(model);
   model.recover = model.una;

@@ -46,6 +46,7 @@ export function enter(model: SenderModel, threshold: number): void {
   // RFC 6582, 3.2 step 2.
   if (una < model.recover) return;
   const flight = Math.min(model.sent, policy.cwnd);
+  model.counts.recoveries += 1;
   remember(model);
   policy.loss(flight, model.now);
   model.reduced ||= settings.ecn;
@@ -277,6 +278,7 @@ export function timeout(model: SenderModel, expired: boolean): void {
 function collapse(model: SenderModel): void {
   const { policy, rtt } = model;
   const first = !model.timedOut;
+  model.counts.timeouts += 1;
   if (first) remember(model);
   policy.cwnd = windowOf(model);
   policy.timeout(model.sent, first, model.now);

@@ -47,15 +47,16 @@ export class RoundTrips {
     this.timed ??= { end, since: now };
   }
 
-  /** Everything before `una` has arrived. */
-  acknowledged(una: number, now: number): void {
+  /** Everything before `una` has arrived; the round trip that this ends. */
+  acknowledged(una: number, now: number): number | undefined {
     const { timed } = this;
-    if (timed === undefined || una < timed.end) return;
+    if (timed === undefined || una < timed.end) return undefined;
     this.timed = undefined;
-    if (now >= timed.since) this.sample(now - timed.since, now);
+    return now >= timed.since ? this.sample(now - timed.since, now) : undefined;
   }
 
-  sample(measured: number, now: number): void {
+  /** What counts of a round trip that was measured. */
+  sample(measured: number, now: number): number {
     const { rtoMin, rtoMax, minOnTop } = this.#settings;
     const rtt = Math.max(1, Math.min(measured, SAMPLE_MAX));
     if (this.srtt === 0) {
@@ -71,6 +72,7 @@ export class RoundTrips {
     this.probed = false;
     const spread = Math.max(minOnTop ? rtoMin : GRANULARITY, 4 * this.variation);
     this.rto = Math.min(Math.max(this.srtt + spread, rtoMin), rtoMax);
+    return rtt;
   }
 
   #noteLeast(rtt: number, now: number): void {

@@ -10,8 +10,8 @@ import * as loss from "./loss-model.ts";
 import * as recovery from "./recovery-model.ts";
 import { RoundTrips } from "./round-trip-model.ts";
 import { DUPLICATES } from "./sender-settings.ts";
-import type { Ack, Expiry, Mode, Policy, Probe } from "./sender-settings.ts";
-import type { Sent, SenderSettings, Timer } from "./sender-settings.ts";
+import type { Ack, Expiry, Mode, Policy, Probe, SenderCounts } from "./sender-settings.ts";
+import type { SenderDrop, SenderSettings, Sent, Timer } from "./sender-settings.ts";
 import * as timers from "./timer-model.ts";
 
 /** Segments that leave in one step. */
@@ -86,6 +86,20 @@ export class SenderModel {
   /** Told since the last look. */
   readonly out: Sent[] = [];
   readonly expired: Expiry[] = [];
+  readonly drops: SenderDrop[] = [];
+  readonly counts: SenderCounts = {
+    again: 0,
+    duplicates: 0,
+    recoveries: 0,
+    timeouts: 0,
+    acked: 0,
+    marked: 0,
+    probes: 0,
+    tailProbes: 0,
+    spurious: 0,
+    challenges: 0,
+    echoes: 0,
+  };
 
   constructor(settings: SenderSettings, policy: Policy, now: number) {
     this.settings = settings;
@@ -190,15 +204,20 @@ export class SenderModel {
     this.expected = expected;
     const acked = segment.ack - this.una;
     if (acked > this.max - this.una) {
+      this.drops.push("ack");
       this.#answer();
       return;
     }
     if (acked < 0 && -acked > this.windowMax) {
+      this.drops.push("ack");
       this.#challenge();
       return;
     }
     if (acked >= 0) this.#acknowledged(segment, acked);
-    if (!segment.whole) this.#answer();
+    if (!segment.whole) {
+      this.drops.push("late");
+      this.#answer();
+    }
     this.noteSendable();
   }
 
@@ -224,9 +243,18 @@ export class SenderModel {
     const { challenges, challengeShift } = this.settings;
     const interval = Math.floor(this.now / TICK / 2 ** challengeShift) % 16;
     if (interval !== this.#challenged.interval) this.#challenged = { interval, sent: 0 };
-    if (this.#challenged.sent >= challenges) return;
+    if (this.#challenged.sent >= challenges) {
+      this.drops.push("rated");
+      return;
+    }
     this.#challenged.sent += 1;
+    this.counts.challenges += 1;
     this.#answer();
+  }
+
+  /** Interval of the last challenge, and how many it has had. */
+  get challenged(): { readonly interval: number; readonly sent: number } {
+    return this.#challenged;
   }
 
   answerWith(seq: number): void {
@@ -238,6 +266,7 @@ export class SenderModel {
     const before = this.sent;
     const finAcked = this.finPending && this.una + acked === this.written + 1;
     const freed = finAcked ? acked - 1 : acked;
+    this.counts.acked += freed;
     this.una += acked;
     this.nxt = Math.max(this.nxt, this.una);
     if (finAcked) {
@@ -261,14 +290,20 @@ export class SenderModel {
 
   /** RFC 6298, 5; RFC 7323, 4; while a closed window is probed its backoff stays (SHLD-30). */
   #measure({ echo }: Ack): void {
-    const { rtt, now } = this;
+    const { rtt, policy, now } = this;
     const probing = this.persist && this.peerWindow === 0;
     if (this.persist && !probing) rtt.backoff = 0;
-    if (rtt.backoff > 0 && !probing && echo !== undefined) {
-      const ticks = (Math.floor(now / TICK) - echo) >>> 0;
-      if (ticks <= ECHO_MAX) rtt.sample(Math.max(1, ticks) * TICK, now);
-    }
-    rtt.acknowledged(this.una, now);
+    const echoed = echo === undefined ? 0 : this.#echoed(echo);
+    if (rtt.backoff > 0 && !probing && echoed > 0) policy.sample(rtt.sample(echoed, now));
+    const timed = rtt.acknowledged(this.una, now);
+    if (timed !== undefined) policy.sample(timed);
+    else if (policy.wantsSamples && echoed > 0) policy.sample(echoed);
+  }
+
+  /** Since what is echoed left: ticks, one at least, in ns; 0 when nothing did. */
+  #echoed(echo: number): number {
+    const ticks = (Math.floor(this.now / TICK) - echo) >>> 0;
+    return ticks > ECHO_MAX ? 0 : Math.max(1, ticks) * TICK;
   }
 
   /** RFC 3522: an acknowledgment echoes what left before `time`. */
@@ -291,6 +326,7 @@ export class SenderModel {
     const window = this.peerWindow;
     if (bare && window === 0) {
       this.rtt.backoff = Math.min(this.rtt.backoff + 1, 63);
+      this.counts.probes += 1;
       this.answerWith(this.una - 1);
       timers.restart(this);
       return;
@@ -298,6 +334,7 @@ export class SenderModel {
     const length = Math.min(this.avail, Math.max(1, Math.min(window, this.mss)));
     const fin = this.avail === 0 && this.finPending;
     if (length === 0 && !fin) return;
+    this.counts.probes += 1;
     this.rtt.backoff = Math.min(this.rtt.backoff + 1, 63);
     this.max = Math.max(this.max, this.una + length + (fin ? 1 : 0));
     this.#emit(this.una, length, fin, true);
@@ -313,6 +350,7 @@ export class SenderModel {
       this.expired.push({ sent: this.sent, avail: this.avail, persist: this.persist });
     } else if (this.timer === "probe") {
       this.probe = "due";
+      this.counts.tailProbes += 1;
       this.rtt.probed = true;
       this.again = true;
       this.looks = true;
@@ -402,6 +440,7 @@ export class SenderModel {
 
   #emit(seq: number, length: number, fin: boolean, isOld: boolean): void {
     const { ecn, allCapable } = this.settings;
+    if (isOld) this.counts.again += 1;
     // RFC 9293 MUST-61: the last byte that is queued; RFC 3168, 6.1.5: what is sent again is plain.
     const isLast = this.avail === 0 && seq + length >= this.una + this.sentData;
     const isNewData = !isOld && length > 0;

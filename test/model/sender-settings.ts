@@ -55,6 +55,27 @@ export interface Sent {
   readonly capable: boolean;
 }
 
+/** What is counted of a connection's sending side. */
+export interface SenderCounts {
+  /** Segments that were sent again, duplicates, and recoveries that these or blocks began. */
+  again: number;
+  duplicates: number;
+  recoveries: number;
+  timeouts: number;
+  /** Bytes that were acknowledged, and of them those with an echo of congestion. */
+  acked: number;
+  marked: number;
+  /** Of closed windows (RFC 9293, 3.8.6.1), and of tails. */
+  probes: number;
+  tailProbes: number;
+  spurious: number;
+  challenges: number;
+  echoes: number;
+}
+
+/** Why a descriptor or a segment was not used. */
+export type SenderDrop = "append" | "ack" | "rated" | "late";
+
 /** The retransmission timer has expired: what the control plane is told. */
 export interface Expiry {
   readonly sent: number;
@@ -70,6 +91,8 @@ export interface Policy {
   mss: number;
   /** A rate in place of a window. */
   readonly isWindowless: boolean;
+  /** More round trips than one at a time are of use (RFC 9406). */
+  readonly wantsSamples: boolean;
   choose(hasWindow: boolean, now: number): void;
   ack(acked: number, before: number, marked: boolean, now: number, told: number): void;
   loss(flight: number, now: number): void;
@@ -77,6 +100,8 @@ export interface Policy {
   undo(window: number, threshold: number): void;
   timeout(flight: number, first: boolean, now: number): void;
   idle(now: number): void;
+  /** A round trip of `rtt` ns. */
+  sample(rtt: number): void;
   /** An echo of congestion; true when the peer is to be told of a reduction. */
   mark(flight: number, now: number): boolean;
   /** A mark cannot lower the window any more: the timer has to. */

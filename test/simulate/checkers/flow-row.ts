@@ -74,6 +74,12 @@ export class FlowRow {
     return Number(this.#view.getBigUint64(this.#recovery + offset, true));
   }
 
+  /** A u32 of POST: statistics. */
+  post(offset: number): number {
+    const post = (this.#base.post as number) + this.connection * F.POST_SIZE;
+    return this.#view.getUint32(post + offset, true);
+  }
+
   /** True when one of these FLOW_* is set. */
   has(flags: number): boolean {
     return (this.p16(F.PROTOCOL_FLAGS) & flags) !== 0;

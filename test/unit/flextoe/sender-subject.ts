@@ -6,13 +6,15 @@
 import * as C from "../../../bindings/abi/congestion.ts";
 import { Counter } from "../../../bindings/abi/counters.ts";
 import * as D from "../../../bindings/abi/descriptor.ts";
+import { DropReason } from "../../../bindings/abi/drop-reason.ts";
 import * as F from "../../../bindings/abi/flow-state.ts";
 import * as M from "../../../bindings/abi/memory-map.ts";
 import * as S from "../../../bindings/abi/send-log.ts";
 import { TimerKind } from "../../../bindings/abi/timer.ts";
 import type { Span } from "../../model/flight-book.ts";
 import { SenderModel } from "../../model/sender-model.ts";
-import type { Ack, Policy, Probe, SenderSettings } from "../../model/sender-settings.ts";
+import type { Ack, Policy, Probe, SenderDrop } from "../../model/sender-settings.ts";
+import type { SenderSettings } from "../../model/sender-settings.ts";
 import { WINDOWLESS } from "../../model/sender-settings.ts";
 import { FlowRow } from "../../simulate/checkers/flow-row.ts";
 import {
@@ -38,6 +40,12 @@ const TOS_AT = 15;
 const MODES = ["newreno", "reduction", "timeout"] as const;
 const TIMERS = ["timeout", "probe", "reorder"] as const;
 const PROBES: readonly Probe[] = ["none", "due", "fresh", "again"];
+const REASONS: Readonly<Record<SenderDrop, DropReason>> = {
+  append: DropReason.DescriptorAppend,
+  ack: DropReason.AckOutOfRange,
+  rated: DropReason.RateLimited,
+  late: DropReason.Duplicate,
+};
 /** What is left of the congestion policy's flags when a reduction is taken back (RFC 4015). */
 const REDUCTION =
   C.CONGESTION_REDUCED |
@@ -92,6 +100,14 @@ class TestedPolicy implements Policy {
 
   get isWindowless(): boolean {
     return (this.flow.recovery(C.CONGESTION_FLAGS) & C.CONGESTION_WINDOWLESS) !== 0;
+  }
+
+  get wantsSamples(): boolean {
+    return (this.flow.recovery(C.CONGESTION_FLAGS) & C.CONGESTION_HYSTART) !== 0;
+  }
+
+  sample(rtt: number): void {
+    this.flow.rtt(rtt);
   }
 
   choose(hasWindow: boolean, now: number): void {
@@ -157,9 +173,12 @@ export class SenderSubject {
   readonly #name: string;
   /** Steps so far, and what the last one was. */
   #steps = 0;
+  #finsAcked = 0;
   /** The last step of the timer wheel that was handled. */
   #handled = 0;
   readonly #history: string[] = [];
+  /** Arrived, without the timestamps that it should have, sent, and told of to the application. */
+  readonly #passed = { segments: 0, unstamped: 0, out: 0, data: 0, bytes: 0, freed: 0 };
 
   constructor(name: string, choice: SubjectChoice) {
     this.#name = name;
@@ -227,7 +246,7 @@ export class SenderSubject {
   lie(): void {
     const { model, raw, choice } = this;
     raw.post(1, { txAppend: choice.settings.room - (model.written - model.una) + 1 });
-    this.#cross("lie", [], () => undefined);
+    this.#cross("lie", [], () => this.model.drops.push("append"));
   }
 
   acknowledge(segment: Ack): void {
@@ -246,6 +265,8 @@ export class SenderSubject {
       options,
     });
     const predicted = this.#predicted;
+    this.#passed.segments += 1;
+    if (this.choice.timestamps && echo === undefined) this.#passed.unstamped += 1;
     this.#cross(`ack ${JSON.stringify(segment)}`, [frame], () => {
       this.model.receive(segment, this.#predicted > predicted);
     });
@@ -257,7 +278,7 @@ export class SenderSubject {
     this.#cross(`opcode ${opcode} ${low} ${high}`, [], act);
   }
 
-  #cross(what: string, frames: readonly Uint8Array[], act: () => void): void {
+  #cross(what: string, frames: readonly Uint8Array[], act: () => unknown): void {
     const { model } = this;
     this.#steps += 1;
     this.#history.push(`${what} at ${model.now}`);
@@ -266,13 +287,15 @@ export class SenderSubject {
     const outcome = this.raw.offer(frames);
     model.out.length = 0;
     model.expired.length = 0;
+    model.drops.length = 0;
     act();
     // A step of the wheel is handled once: what is armed for the past in it may have to wait.
     if (isFresh || this.#wheel.fired > fired) model.expire();
     this.#handled = Math.floor(model.now / STEP);
     model.transmit();
     this.#compareFrames(what, outcome);
-    this.raw.notifications(1);
+    this.#compareDrops(what, outcome);
+    for (const { txBump } of this.raw.notifications(1)) this.#passed.freed += txBump;
     this.#compare(what);
   }
 
@@ -284,7 +307,17 @@ export class SenderSubject {
     );
   }
 
+  #noteSent(): void {
+    const passed = this.#passed;
+    for (const { length } of this.model.out) {
+      passed.out += 1;
+      passed.bytes += length;
+      if (length > 0) passed.data += 1;
+    }
+  }
+
   #compareFrames(what: string, outcome: Outcome): void {
+    this.#noteSent();
     const told = this.model.out.map(({ seq, length, fin, push, reduced, capable }) => {
       const bits = (fin ? FIN : 0) | (push ? PSH : 0) | (reduced ? CWR : 0);
       return `${this.#seq(seq)}+${length} ${ACK | bits} ${capable ? 2 : 0}`;
@@ -298,10 +331,18 @@ export class SenderSubject {
     const expiries = this.model.expired.map(({ sent: s, avail, persist }) => {
       return `${s} ${avail} ${persist ? 1 : 0}`;
     });
+    const finAcked = outcome.events.filter(({ kind }) => kind === D.EventKind.FinAcked).length;
+    this.#finsAcked += finAcked;
     const events = outcome.events
       .filter(({ kind }) => kind === D.EventKind.Timer)
       .map(({ b, c, d }) => `${b} ${c} ${d}`);
     if (`${expiries}` !== `${events}`) this.#fail(what, "expiries", expiries, events);
+  }
+
+  #compareDrops(what: string, { drops }: Outcome): void {
+    const told = [...drops].flatMap(([reason, count]) => new Array<number>(count).fill(reason));
+    const expected = this.model.drops.map((reason) => REASONS[reason]).sort((a, b) => a - b);
+    if (`${expected}` !== `${told}`) this.#fail(what, "drops", expected, told);
   }
 
   #compare(what: string): void {
@@ -311,6 +352,7 @@ export class SenderSubject {
       ...this.#recoveryRows(row),
       ...this.#timeRows(row),
       ...this.#bookRows(row),
+      ...this.#countRows(row),
     ];
     for (const [name, expected, got] of rows) {
       if (expected !== got) this.#fail(what, name, expected, got);
@@ -331,6 +373,7 @@ export class SenderSubject {
       ["finPending", model.finPending, row.has(F.FLOW_FIN_PENDING)],
       ["finSent", model.finSent, row.has(F.FLOW_FIN_SENT)],
       ["finAcked", model.finAcked, row.has(F.FLOW_FIN_ACKED)],
+      ["FIN's events", model.finAcked ? 1 : 0, this.#finsAcked],
       ["CWR", model.reduced, (row.p8(F.PROTOCOL_ECHO) & F.ECHO_CWR) !== 0],
       ["held", model.held, (row.p8(F.PROTOCOL_ECHO) & F.ECHO_HOLD) !== 0],
       ["persist", model.persist, row.has(F.FLOW_PERSIST)],
@@ -371,8 +414,6 @@ export class SenderSubject {
     const words = (C.CONGESTION_END - C.CONGESTION_FLAGS) / 4;
     for (let word = 0; word < words; word += 1) {
       const at = C.CONGESTION_FLAGS + 4 * word;
-      // RTT samples without a window are the stage's own errand.
-      if (at === C.WINDOWLESS_RTT || at === C.WINDOWLESS_RTT + 4) continue;
       rows.push([`policy ${4 * word}`, this.#policy.flow.recovery(at), row.r(at)]);
     }
     return rows;
@@ -423,6 +464,34 @@ export class SenderSubject {
     const runs = book.spans.map((span) => this.#run(span));
     if (`${runs}` !== `${told}`) this.#fail("runs", "runs", runs, told);
     return rows;
+  }
+
+  #countRows(row: FlowRow): Row[] {
+    const { counts, challenged } = this.model;
+    const passed = this.#passed;
+    const core = (counter: Counter): number => this.raw.counter(counter);
+    return [
+      ["sent again", counts.again, row.post(F.POST_RETRANSMITS)],
+      ["sent again, all", counts.again, core(Counter.Retransmissions)],
+      ["duplicate ACKs", counts.duplicates, row.post(F.POST_DUP_ACKS)],
+      ["recoveries", counts.recoveries, row.post(F.POST_FAST_RETRANSMITS)],
+      ["timeouts", counts.timeouts, row.post(F.POST_TIMEOUTS)],
+      ["timeouts, all", counts.timeouts, core(Counter.Timeouts)],
+      ["acknowledged", counts.acked, row.post(F.POST_BYTES_ACKED)],
+      ["acknowledged, told", counts.acked, passed.freed],
+      ["marked", counts.marked, row.post(F.POST_ECN_BYTES)],
+      ["echoes", counts.echoes, core(Counter.EcnEchoesIn)],
+      ["probes", counts.probes, core(Counter.Probes)],
+      ["tail probes", counts.tailProbes, core(Counter.TailLossProbes)],
+      ["spurious", counts.spurious, core(Counter.SpuriousRecoveries)],
+      ["challenges", counts.challenges, core(Counter.ChallengeAcks)],
+      ["challenged", challenged.sent * 16 + challenged.interval, row.r8(F.RECOVERY_CHALLENGES)],
+      ["segments in", passed.segments, row.post(F.POST_SEGMENTS_IN)],
+      ["unstamped", passed.unstamped, core(Counter.TimestampMissing)],
+      ["segments out", passed.out, row.post(F.POST_SEGMENTS_OUT)],
+      ["data segments out", passed.data, core(Counter.DataSegmentsOut)],
+      ["bytes out", passed.bytes, core(Counter.PayloadBytesOut)],
+    ];
   }
 
   #run({ start, end, sent }: Span): string {
