@@ -3,7 +3,9 @@
  * walk of one connection and of the model of test/model side by side: writes, FINs,
  * acknowledgments in and out of place with blocks of SACK, closed and shrunk windows, timers that
  * are due at the same time or just not, what the control plane asks for. Numbers are drawn from
- * where decisions tip: the ends of what was sent, told of and probed, and one beside them.
+ * where decisions tip: the ends of what was sent, told of and probed, and one beside them. Other
+ * walks have a receiver at the other end of a network (sender-peer.ts), and so get to the middle of
+ * what takes several acknowledgments that agree.
  */
 import { test } from "vitest";
 import { AtxOpcode } from "../../../bindings/abi/descriptor.ts";
@@ -12,6 +14,7 @@ import * as commands from "../../model/command-model.ts";
 import type { SenderSettings } from "../../model/sender-settings.ts";
 import { seedOf } from "../../support/env.ts";
 import { Random } from "../../support/random.ts";
+import { SenderPeer } from "./sender-peer.ts";
 import { SenderSubject, type SubjectChoice } from "./sender-subject.ts";
 
 const SEED = seedOf(41);
@@ -83,9 +86,26 @@ const ROWS: readonly Choice[] = [
     name: "the RTO's limit",
     settings: { rtoMax: 2 ** 31 + 1, rtoInitial: 2 ** 29, rtoMin: 2 ** 29 },
   },
+  { name: "NewReno, no window", algorithm: NONE, settings: { sack: false, rack: false } },
   { name: "RACK, long flights", algorithm: NONE, long: true, timestamps: true },
   { name: "SACK, long flights", algorithm: NONE, long: true, settings: { rack: false } },
   { name: "cork, scale", settings: { cork: true, scale: 3 } },
+];
+
+/** Steps of a walk over a network. */
+const NETWORK_STEPS = 300;
+/** The same over a network of `delay` ns; without a window that ends slow start a short one. */
+const NETWORKS: readonly (Choice & { readonly delay: number })[] = [
+  { name: "RACK", delay: 10 * MS },
+  { name: "RACK, timestamps", delay: 10 * MS, timestamps: true },
+  { name: "RACK, at once", delay: 0 },
+  { name: "RACK, Nagle", delay: 10 * MS, settings: { nodelay: false } },
+  { name: "RACK, ECN", delay: 10 * MS, settings: { ecn: true }, timestamps: true },
+  { name: "RACK, no window", delay: 10 * MS, algorithm: NONE, timestamps: true },
+  { name: "SACK", delay: 10 * MS, settings: { rack: false } },
+  { name: "SACK, at once", delay: 0, settings: { rack: false }, timestamps: true },
+  { name: "NewReno", delay: 10 * MS, settings: { sack: false, rack: false } },
+  { name: "go-back-N", delay: 10 * MS, settings: { sack: false, rack: false, goBackN: true } },
 ];
 
 /** Where the window of the least round trip moves on (RFC 8985, 6.2, step 1): ns. */
@@ -257,20 +277,143 @@ class Walk {
   }
 }
 
-for (const { name, settings = {}, timestamps = false, algorithm, long = false } of ROWS) {
+/** The walk over a network: the peer's answers, timers, writes, and little that is asked for. */
+class NetworkWalk {
+  readonly subject: SenderSubject;
+  readonly #random: Random;
+  readonly #choice: SubjectChoice;
+  readonly #peer: SenderPeer;
+
+  constructor(name: string, seed: number, choice: SubjectChoice, delay: number) {
+    const random = new Random(seed);
+    this.#random = random;
+    this.#choice = choice;
+    this.subject = new SenderSubject(`seed ${seed}, network, ${name}`, choice);
+    const { mss, sack, ecn, scale, peerWindow } = choice.settings;
+    const window = random.pick([peerWindow, 12 * MSS, 3 * MSS]) / 2 ** scale;
+    const loss = random.pick([6, 15, 40]);
+    const peer = { mss, sack, ecn, window, delay, loss, timestamps: choice.timestamps };
+    this.#peer = new SenderPeer(random, peer, this.subject.now);
+  }
+
+  get isOver(): boolean {
+    return this.subject.model.finAcked;
+  }
+
+  step(): void {
+    const { subject } = this;
+    const random = this.#random;
+    const { deadline, now } = subject.model;
+    const timer = deadline > 0 ? Math.ceil(deadline / 1024) * 1024 : Number.POSITIVE_INFINITY;
+    const arrival = this.#peer.due;
+    const kind = random.below(100);
+    if (kind < 25) this.#write();
+    else if (kind < 27) this.#command();
+    else if (Math.min(arrival, timer) === Number.POSITIVE_INFINITY) this.#write();
+    else if (arrival <= timer && kind < 97) this.#receive(arrival);
+    else if (timer < Number.POSITIVE_INFINITY) this.#expire(Math.max(now, timer));
+  }
+
+  #at(time: number): void {
+    this.subject.now = Math.max(this.subject.now, time);
+  }
+
+  /** What has left is on its way, and an expiry is answered. */
+  #heard(): void {
+    const { model } = this.subject;
+    this.#peer.hear(model.out, model.now);
+    const expired = model.expired.at(-1);
+    if (expired === undefined) return;
+    const opcode = expired.persist ? AtxOpcode.Probe : AtxOpcode.Retransmit;
+    this.subject.command(opcode, expired.persist ? 0 : 1, () => {
+      if (expired.persist) model.probeWindow(false);
+      else model.retransmit(true);
+    });
+    this.#peer.hear(model.out, model.now);
+  }
+
+  #expire(time: number): void {
+    this.#at(this.#random.oneIn(8) ? time - 1 : time);
+    this.subject.wait();
+    this.#heard();
+  }
+
+  #receive(time: number): void {
+    this.#at(time);
+    const ack = this.#peer.answer();
+    if (ack === undefined) return;
+    this.subject.acknowledge(ack);
+    this.#heard();
+  }
+
+  #write(): void {
+    const { model } = this.subject;
+    const random = this.#random;
+    if (model.finPending) return;
+    const room = this.#choice.settings.room - (model.written - model.una);
+    const wanted = MSS * random.pick([1, 1, 2, 3, 6, 10]) - (random.oneIn(10) ? 1 : 0);
+    const bytes = Math.min(wanted, room);
+    const fin = random.oneIn(80);
+    if (bytes === 0 && !fin) return;
+    // A descriptor and a timer in one step: which is first is nobody's promise.
+    this.subject.wait();
+    this.#heard();
+    this.subject.write(bytes, fin);
+    this.#heard();
+  }
+
+  #command(): void {
+    const { model } = this.subject;
+    const random = this.#random;
+    this.subject.wait();
+    this.#heard();
+    if (this.#choice.settings.allCapable) return;
+    if (random.oneIn(2)) {
+      const low = MSS * random.pick([2, 4, 8, 20]);
+      this.subject.command(AtxOpcode.SetWindow, low, () => commands.setWindow(model, low, 0));
+    } else {
+      const has = random.below(2);
+      const act = (): void => commands.setWindowed(model, has === 1);
+      this.subject.command(AtxOpcode.SetAlgorithm, has, act);
+    }
+    this.#heard();
+  }
+}
+
+/** What a walk is over: positions near the wrap, with or without header prediction. */
+function choiceOf(
+  { settings = {}, timestamps = false, algorithm }: Choice,
+  random: Random,
+  shift: number,
+): SubjectChoice {
+  return {
+    settings: { ...SETTINGS, ...settings, room: 2 ** shift },
+    timestamps,
+    algorithm: algorithm ?? CongestionAlgorithm.NewReno,
+    iss: random.pick([1000, 2 ** 32 - random.below(3000), 2 ** 31 - random.below(3000)]),
+    cwnd: 10 * MSS,
+    txShift: shift,
+    stages: random.oneIn(2),
+  };
+}
+
+for (const { delay, ...row } of NETWORKS) {
+  test(`a sender over a network does what the model does: ${row.name}, seed ${SEED}`, () => {
+    for (let walk = 0; walk < WALKS; walk += 1) {
+      const seed = SEED + walk;
+      const choice = choiceOf(row, new Random(seed), TX_SHIFT);
+      const one = new NetworkWalk(row.name, seed, choice, delay);
+      for (let step = 0; step < NETWORK_STEPS && !one.isOver; step += 1) one.step();
+    }
+  });
+}
+
+for (const row of ROWS) {
+  const { name, long = false } = row;
   test(`a sender does what the model does: ${name}, seed ${SEED}`, () => {
     const txShift = long ? TX_SHIFT_LONG : TX_SHIFT;
     for (let walk = 0; walk < WALKS; walk += 1) {
-      const random = new Random(SEED + walk);
-      const choice = {
-        settings: { ...SETTINGS, ...settings, room: 2 ** txShift },
-        timestamps,
-        algorithm: algorithm ?? CongestionAlgorithm.NewReno,
-        iss: random.pick([1000, 2 ** 32 - random.below(3000), 2 ** 31 - random.below(3000)]),
-        cwnd: 10 * MSS,
-        txShift,
-        stages: random.oneIn(2),
-      };
+      const choice = choiceOf(row, new Random(SEED + walk), txShift);
       const one = new Walk(name, SEED + walk, choice, long);
       for (let step = 0; step < STEPS && !one.isOver; step += 1) one.step();
     }
