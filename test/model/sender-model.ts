@@ -298,6 +298,7 @@ export class SenderModel {
     const timed = rtt.acknowledged(this.una, now);
     if (timed !== undefined) policy.sample(timed);
     else if (policy.wantsSamples && echoed > 0) policy.sample(echoed);
+    policy.smooth(rtt.srtt);
   }
 
   /** Since what is echoed left: ticks, one at least, in ns; 0 when nothing did. */

@@ -100,8 +100,9 @@ export interface Policy {
   undo(window: number, threshold: number): void;
   timeout(flight: number, first: boolean, now: number): void;
   idle(now: number): void;
-  /** A round trip of `rtt` ns. */
+  /** A round trip of `rtt` ns, and their smoothed value. */
   sample(rtt: number): void;
+  smooth(srtt: number): void;
   /** An echo of congestion; true when the peer is to be told of a reduction. */
   mark(flight: number, now: number): boolean;
   /** A mark cannot lower the window any more: the timer has to. */

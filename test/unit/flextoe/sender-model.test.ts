@@ -25,6 +25,8 @@ const MSS = 100;
 /** log2 of the transmit buffer, and one of a long flight. */
 const TX_SHIFT = 12;
 const TX_SHIFT_LONG = 13;
+/** Ticks after which an echo is of no segment. */
+const ECHO_MAX = 120_000;
 
 const SETTINGS: SenderSettings = {
   mss: MSS,
@@ -56,6 +58,8 @@ interface Choice {
   readonly algorithm?: CongestionAlgorithm;
   /** Little is acknowledged, so that the book of the flight fills up. */
   readonly long?: boolean;
+  /** The peer's window is mostly small or closed, and streams end soon. */
+  readonly tight?: boolean;
 }
 
 const COMMANDS = [
@@ -89,6 +93,10 @@ const ROWS: readonly Choice[] = [
   { name: "NewReno, no window", algorithm: NONE, settings: { sack: false, rack: false } },
   { name: "RACK, long flights", algorithm: NONE, long: true, timestamps: true },
   { name: "SACK, long flights", algorithm: NONE, long: true, settings: { rack: false } },
+  { name: "small windows", tight: true, settings: { peerWindow: 3 * MSS, rtoMin: 10 * MS } },
+  { name: "small windows, Nagle", tight: true, settings: { peerWindow: 2, nodelay: false } },
+  { name: "small windows, ECN", tight: true, timestamps: true, settings: { ecn: true } },
+  { name: "Cubic", algorithm: CongestionAlgorithm.Cubic, timestamps: true },
   { name: "cork, scale", settings: { cork: true, scale: 3 } },
 ];
 
@@ -119,9 +127,11 @@ class Walk {
   #owes: "none" | "timeout" | "persist" = "none";
   /** Of 100 steps those with an acknowledgment. */
   readonly #acknowledging: number;
+  readonly #tight: boolean;
 
-  constructor(name: string, seed: number, choice: SubjectChoice, long: boolean) {
+  constructor({ name, long = false, tight = false }: Choice, seed: number, choice: SubjectChoice) {
     this.#acknowledging = long ? 4 : 55;
+    this.#tight = tight;
     this.#random = new Random(seed);
     this.#choice = choice;
     this.subject = new SenderSubject(`seed ${seed}, ${name}`, choice);
@@ -176,8 +186,8 @@ class Walk {
     const room = this.#choice.settings.room - (model.written - model.una);
     const sizes = [1, MSS - 1, MSS, MSS, MSS + 1, 3 * MSS, 5 * MSS + 7, 8 * MSS];
     const wanted = random.pick(this.#acknowledging < 10 ? sizes.slice(0, 4) : sizes);
-    const fin = random.oneIn(40);
-    const bytes = Math.min(wanted, room);
+    const fin = random.oneIn(this.#tight ? 8 : 40);
+    const bytes = fin && this.#tight ? 0 : Math.min(wanted, room);
     if (bytes > 0 || fin) this.subject.write(bytes, fin);
   }
 
@@ -225,12 +235,13 @@ class Walk {
     const ack = this.#ackNumber();
     const unit = 2 ** settings.scale;
     const small = Math.floor(random.pick([0, 0, 1, MSS - 1, MSS, 3 * MSS, 900]) / unit);
-    const field = random.oneIn(12)
+    const field = random.oneIn(this.#tight ? 2 : 12)
       ? small
       : this.#choice.settings.room / unit + random.pick([0, 0, 0, 0, 1]);
     const sack = settings.sack && random.oneIn(2) ? this.#blocks(ack) : undefined;
     const tick = Math.floor(model.now / MS);
     const echoes = [tick, tick, tick - 1, model.prior.tick, model.prior.tick - 1, tick + 1];
+    if (random.oneIn(8)) echoes.push(tick - ECHO_MAX, tick - ECHO_MAX - 1);
     for (const { sent } of model.book?.spans ?? []) echoes.push(Math.floor(sent.time / MS));
     const echo = timestamps && !random.oneIn(12) ? random.pick(echoes) >>> 0 : undefined;
     this.subject.acknowledge({
@@ -414,7 +425,7 @@ for (const row of ROWS) {
     const txShift = long ? TX_SHIFT_LONG : TX_SHIFT;
     for (let walk = 0; walk < WALKS; walk += 1) {
       const choice = choiceOf(row, new Random(SEED + walk), txShift);
-      const one = new Walk(name, SEED + walk, choice, long);
+      const one = new Walk(row, SEED + walk, choice);
       for (let step = 0; step < STEPS && !one.isOver; step += 1) one.step();
     }
   });

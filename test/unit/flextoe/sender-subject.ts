@@ -70,7 +70,10 @@ export interface SubjectChoice {
 class TestedPolicy implements Policy {
   readonly flow: CongestionFlow;
 
+  #algorithm: number;
+
   constructor(mss: number, cwnd: number, algorithm: number) {
+    this.#algorithm = algorithm;
     this.flow = new CongestionFlow({ algorithm, mss, cwnd, initialWindow: cwnd });
   }
 
@@ -110,9 +113,14 @@ class TestedPolicy implements Policy {
     this.flow.rtt(rtt);
   }
 
+  smooth(srtt: number): void {
+    this.flow.srtt = BigInt(srtt);
+  }
+
   choose(hasWindow: boolean, now: number): void {
     this.flow.now = BigInt(now);
-    this.flow.initialize(hasWindow ? F.CongestionAlgorithm.NewReno : F.CongestionAlgorithm.None);
+    this.#algorithm = hasWindow ? F.CongestionAlgorithm.NewReno : F.CongestionAlgorithm.None;
+    this.flow.initialize(this.#algorithm);
   }
 
   ack(acked: number, before: number, marked: boolean, now: number, told: number): void {
@@ -148,6 +156,9 @@ class TestedPolicy implements Policy {
     this.flow.setRecovery(C.CONGESTION_FLAGS, flags & ~REDUCTION);
     this.flow.setRecovery(C.CONGESTION_WINDOW_LEFT, 0);
     this.flow.setRecovery(C.CONGESTION_WINDOW_PEAK, 0);
+    if (this.#algorithm !== F.CongestionAlgorithm.Cubic) return;
+    this.flow.setRecovery(C.CUBIC_EPOCH, 0);
+    this.flow.setRecovery(C.CUBIC_EPOCH + 4, 0);
   }
 
   timeout(flight: number, first: boolean, now: number): void {
