@@ -93,7 +93,10 @@ export class ReceiverModel {
   lastArrival = 0;
   echo = false;
   marks = false;
-  #challenge = { interval: 0, sent: 0 };
+  /** Of RFC 5961, 7: the last challenge's interval, and how many it has had. */
+  challenged = { interval: 0, sent: 0 };
+  /** Segments placed ahead of order, bytes in order, ACKs by timer, for a window, of challenge. */
+  readonly counts = { ahead: 0, bytes: 0, delayed: 0, updates: 0, challenges: 0 };
   #repeated: readonly [number, number] | undefined;
   readonly out: Answer[] = [];
   readonly events: Event[] = [];
@@ -179,12 +182,13 @@ export class ReceiverModel {
   #challengeFor(reason: Reason): void {
     const { challenges, challengeShift } = this.settings;
     const interval = Math.floor(this.now / TICK / 2 ** challengeShift) % 16;
-    if (interval !== this.#challenge.interval) this.#challenge = { interval, sent: 0 };
-    if (this.#challenge.sent >= challenges) {
+    if (interval !== this.challenged.interval) this.challenged = { interval, sent: 0 };
+    if (this.challenged.sent >= challenges) {
       this.drops.push(reason, "rated");
       return;
     }
-    this.#challenge.sent += 1;
+    this.challenged.sent += 1;
+    this.counts.challenges += 1;
     this.#refuse(reason);
   }
 
@@ -230,14 +234,19 @@ export class ReceiverModel {
     if (known !== undefined) this.#tellTwice(...known);
     const stop = this.held.reach(start, end, PARTS_MAX);
     if (start !== this.next && !this.held.mayAdd(start, stop)) return false;
+    let isNew = false;
     for (let at = start; at < stop; at += 1) {
-      if (!this.held.has(at)) this.bytes[at] = payload[at - seq] as number;
+      if (this.held.has(at)) continue;
+      isNew = true;
+      this.bytes[at] = payload[at - seq] as number;
     }
+    if (isNew && start !== this.next) this.counts.ahead += 1;
     this.held.add(start, stop);
     if (start !== this.next) return true;
     const reached = this.held.take(this.next);
     this.avail -= reached - this.next;
     this.unread += reached - this.next;
+    this.counts.bytes += reached - this.next;
     this.next = reached;
     return true;
   }
@@ -326,6 +335,7 @@ export class ReceiverModel {
     const edge = Math.max(this.edge, this.next + this.#field() * 2 ** scale);
     if (edge - this.edge < Math.min(room / 2, mss)) return;
     this.#repeated = undefined;
+    this.counts.updates += 1;
     this.#answer();
   }
 
@@ -334,6 +344,7 @@ export class ReceiverModel {
     if (this.due === 0 || Math.ceil(this.due / STEP) > Math.floor(this.now / STEP)) return;
     this.due = 0;
     if (this.unacked === 0) return;
+    this.counts.delayed += 1;
     this.#repeated = undefined;
     this.#answer();
   }

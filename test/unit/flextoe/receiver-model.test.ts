@@ -92,6 +92,8 @@ class Subject {
   readonly #history: string[] = [];
   /** The last step of the timer wheel that was handled. */
   #handled = 0;
+  /** Segments in and out, of those in the ones with data, and bytes told of. */
+  readonly #passed = { in: 0, data: 0, out: 0, told: 0 };
 
   constructor(name: string, choice: ReceiverSettings, irs: number, stages: boolean) {
     this.#name = name;
@@ -169,6 +171,8 @@ class Subject {
       options: stamp === undefined ? [] : T.timestampOption(stamp, 0),
     });
     const what = JSON.stringify({ ...segment, payload: payload.length });
+    this.#passed.in += 1;
+    if (payload.length > 0) this.#passed.data += 1;
     this.#cross(what, [frame], () => this.model.receive(segment));
   }
 
@@ -178,7 +182,7 @@ class Subject {
     if (this.#history.length > 8) this.#history.shift();
     const fired = this.raw.counter(Counter.TimersFired);
     const outcome = this.raw.offer(frames);
-    this.raw.notifications(1);
+    for (const { rxBump } of this.raw.notifications(1)) this.#passed.told += rxBump;
     for (const list of [model.out, model.events, model.drops]) list.length = 0;
     act();
     // A step of the wheel is handled once: what is armed for the past in it may have to wait.
@@ -206,6 +210,7 @@ class Subject {
 
   #compareOutcome({ frames, events, drops }: Outcome): void {
     const { model } = this;
+    this.#passed.out += model.out.length;
     const told = model.out.map(({ ack, window, echo, sack, stamp }) => {
       const blocks = sack.map((block) => block.map((edge) => this.#seq(edge)));
       const answer = { ack: this.#seq(ack), window, echo, sack: blocks };
@@ -248,10 +253,32 @@ class Subject {
       ["marks", model.marks, (echo & F.ECHO_CE_STATE) !== 0],
       ["intervals", this.#intervals(), row.intervals],
     ] as const;
-    for (const [what, expected, got] of rows) this.#same(what, expected, got);
+    for (const [what, expected, got] of [...rows, ...this.#countRows()]) {
+      this.#same(what, expected, got);
+    }
     if (model.finAt !== undefined) {
       this.#same("FIN", this.#seq(model.finAt), row.r(F.RECOVERY_FIN_SEQ));
     }
+  }
+
+  #countRows(): (readonly [string, number, number])[] {
+    const { row } = this;
+    const { counts, challenged } = this.model;
+    const passed = this.#passed;
+    const core = (counter: Counter): number => this.raw.counter(counter);
+    return [
+      ["placed ahead", counts.ahead, row.post(F.POST_OUT_OF_ORDER)],
+      ["placed ahead, all", counts.ahead, core(Counter.OutOfOrderPlaced)],
+      ["bytes", counts.bytes, row.post(F.POST_BYTES_IN)],
+      ["bytes told", counts.bytes, passed.told],
+      ["delayed ACKs", counts.delayed, core(Counter.DelayedAcks)],
+      ["window updates", counts.updates, core(Counter.WindowUpdates)],
+      ["challenges", counts.challenges, core(Counter.ChallengeAcks)],
+      ["challenged", challenged.sent * 16 + challenged.interval, row.r8(F.RECOVERY_CHALLENGES)],
+      ["segments in", passed.in, row.post(F.POST_SEGMENTS_IN)],
+      ["data segments in", passed.data, core(Counter.DataSegmentsIn)],
+      ["segments out", passed.out, row.post(F.POST_SEGMENTS_OUT)],
+    ];
   }
 
   #intervals(): number[][] {
@@ -278,7 +305,8 @@ class Walk {
   constructor(name: string, seed: number, settings: ReceiverSettings) {
     this.#random = new Random(seed);
     const random = this.#random;
-    const irs = random.pick([5000, 2 ** 32 - random.below(4000), 2 ** 31 - random.below(4000)]);
+    const near = random.pick([random.below(4000), MSS * random.between(1, 20)]);
+    const irs = random.pick([5000, 2 ** 32 - near, 2 ** 31 - near]);
     this.subject = new Subject(`seed ${seed}, ${name}`, settings, irs, random.oneIn(2));
   }
 
