@@ -11,7 +11,9 @@ import { Counter } from "../../../bindings/abi/counters.ts";
 import * as D from "../../../bindings/abi/descriptor.ts";
 import { DropReason } from "../../../bindings/abi/drop-reason.ts";
 import * as F from "../../../bindings/abi/flow-state.ts";
+import { OOO_INTERVALS_OWN } from "../../../bindings/abi/limits.ts";
 import * as M from "../../../bindings/abi/memory-map.ts";
+import { LOG_SIZE } from "../../../bindings/abi/send-log.ts";
 import { TimerKind } from "../../../bindings/abi/timer.ts";
 import { type Arriving, type Reason, ReceiverModel } from "../../model/receiver-model.ts";
 import type { Answer, ReceiverSettings } from "../../model/receiver-model.ts";
@@ -48,12 +50,19 @@ const SETTINGS: ReceiverSettings = {
   challengeShift: 0,
 };
 
-const ROWS: readonly (Partial<ReceiverSettings> & { readonly name: string })[] = [
+interface Row extends Partial<ReceiverSettings> {
+  readonly name: string;
+  /** No log is to spare, which more intervals than a row's own would need. */
+  readonly noLogs?: boolean;
+}
+
+const ROWS: readonly Row[] = [
   { name: "SACK" },
   { name: "SACK, timestamps", timestamps: true },
   { name: "no SACK, each segment", sack: false, threshold: 1 },
   { name: "one interval", intervals: 1 },
   { name: "many intervals, quick at first", intervals: 9, threshold: 4 + 3 * 16, room: 2048 },
+  { name: "no log to spare", intervals: 9, room: 2048, noLogs: true },
   { name: "quick ACKs", quickAck: true, threshold: 4 },
   { name: "scaled windows", scale: 3, room: 2048 },
   { name: "more room than a field says", room: 2 ** 17, intervals: 1 },
@@ -83,6 +92,10 @@ const EVENTS = new Map<D.EventKind, string>([
   [D.EventKind.LateData, "late"],
 ]);
 
+interface ReceiverChoice extends ReceiverSettings {
+  readonly noLogs?: boolean;
+}
+
 class Subject {
   readonly raw = new RawCore(testCore(LAYOUT));
   readonly model: ReceiverModel;
@@ -95,13 +108,14 @@ class Subject {
   /** Segments in and out, of those in the ones with data, and bytes told of. */
   readonly #passed = { in: 0, data: 0, out: 0, told: 0 };
 
-  constructor(name: string, choice: ReceiverSettings, irs: number, stages: boolean) {
+  constructor(name: string, choice: ReceiverChoice, irs: number, stages: boolean) {
     this.#name = name;
     this.irs = irs;
     const { raw } = this;
     const { core } = raw;
     core.view.setUint32(core.address + M.CORE_STAGES_ONLY, stages ? 1 : 0, true);
     raw.step();
+    this.#spoilLogs(choice.noLogs === true);
     const flag = (isSet: boolean, bits: number): number => (isSet ? bits : 0);
     const exact = flag(choice.exactMarks, F.ALGORITHM_EXACT);
     this.#flow = raw.establish({
@@ -123,9 +137,21 @@ class Subject {
     const word = (offset: number): number => core.view.getUint32(core.address + offset, true);
     const challenges = word(M.CORE_CHALLENGE_ACKS);
     const challengeShift = word(M.CORE_CHALLENGE_SHIFT);
-    this.model = new ReceiverModel({ ...choice, challenges, challengeShift }, raw.now, 7000);
+    const intervals = choice.noLogs === true ? OOO_INTERVALS_OWN : choice.intervals;
+    const settings = { ...choice, intervals, challenges, challengeShift };
+    this.model = new ReceiverModel(settings, raw.now, 7000);
     expect((this.row.r(CONGESTION_FLAGS) & CONGESTION_EXACT) !== 0).toBe(choice.exactMarks);
     this.#compare();
+  }
+
+  /** What logs hold before they are taken means nothing; `none`: all are taken. */
+  #spoilLogs(none: boolean): void {
+    const { core } = this.raw;
+    const { view, address } = core;
+    const base = view.getUint32(address + M.CORE_LOG_BASE, true);
+    const count = view.getUint32(address + M.CORE_LOGS, true);
+    core.bytes.set(new Random(SEED).bytes(count * LOG_SIZE), base);
+    if (none) view.setUint32(address + M.CORE_LOG_FREE_COUNT, 0, true);
   }
 
   get row(): FlowRow {
@@ -302,7 +328,7 @@ class Walk {
   readonly #random: Random;
   readonly subject: Subject;
 
-  constructor(name: string, seed: number, settings: ReceiverSettings) {
+  constructor(name: string, seed: number, settings: ReceiverChoice) {
     this.#random = new Random(seed);
     const random = this.#random;
     const near = random.pick([random.below(4000), MSS * random.between(1, 20)]);

@@ -95,7 +95,7 @@ const ROWS: readonly Choice[] = [
   { name: "SACK, long flights", algorithm: NONE, long: true, settings: { rack: false } },
   { name: "small windows", tight: true, settings: { peerWindow: 3 * MSS, rtoMin: 10 * MS } },
   { name: "small windows, Nagle", tight: true, settings: { peerWindow: 2, nodelay: false } },
-  { name: "small windows, ECN", tight: true, timestamps: true, settings: { ecn: true } },
+  { name: "small windows, ECN", tight: true, settings: { ecn: true } },
   { name: "Cubic", algorithm: CongestionAlgorithm.Cubic, timestamps: true },
   { name: "cork, scale", settings: { cork: true, scale: 3 } },
 ];
@@ -128,6 +128,9 @@ class Walk {
   /** Of 100 steps those with an acknowledgment. */
   readonly #acknowledging: number;
   readonly #tight: boolean;
+  /** The window's field of before, for a peer that says the same again. */
+  #field = 0;
+  #wasOld = false;
 
   constructor({ name, long = false, tight = false }: Choice, seed: number, choice: SubjectChoice) {
     this.#acknowledging = long ? 4 : 55;
@@ -204,7 +207,9 @@ class Walk {
     const { una, max, windowMax } = this.subject.model;
     const random = this.#random;
     const kind = random.below(100);
-    if (random.oneIn(80)) return una - windowMax - random.below(2);
+    // Challenges are counted: one comes seldom alone.
+    this.#wasOld = random.oneIn(this.#wasOld ? 2 : 80);
+    if (this.#wasOld) return una - windowMax - random.below(2);
     if (kind < 45) return una;
     if (kind < 50) return max;
     if (kind < 53) return random.pick([una - 1, max + 1]);
@@ -235,9 +240,9 @@ class Walk {
     const ack = this.#ackNumber();
     const unit = 2 ** settings.scale;
     const small = Math.floor(random.pick([0, 0, 1, MSS - 1, MSS, 3 * MSS, 900]) / unit);
-    const field = random.oneIn(this.#tight ? 2 : 12)
-      ? small
-      : this.#choice.settings.room / unit + random.pick([0, 0, 0, 0, 1]);
+    const large = settings.room / unit + random.pick([0, 0, 0, 0, 1]);
+    if (!this.#tight || random.oneIn(4))
+      this.#field = random.oneIn(this.#tight ? 2 : 12) ? small : large;
     const sack = settings.sack && random.oneIn(2) ? this.#blocks(ack) : undefined;
     const tick = Math.floor(model.now / MS);
     const echoes = [tick, tick, tick - 1, model.prior.tick, model.prior.tick - 1, tick + 1];
@@ -247,7 +252,7 @@ class Walk {
     this.subject.acknowledge({
       ack,
       whole: !random.oneIn(25),
-      window: field,
+      window: this.#field,
       ...(sack === undefined ? {} : { sack }),
       ...(echo === undefined ? {} : { echo }),
       ...(random.oneIn(8) ? { marked: true } : {}),
@@ -379,7 +384,12 @@ class NetworkWalk {
     this.subject.wait();
     this.#heard();
     if (this.#choice.settings.allCapable) return;
-    if (random.oneIn(2)) {
+    const kind = random.below(3);
+    if (kind === 0) {
+      const mss = random.pick([MSS, MSS - 30, MSS / 2]);
+      this.subject.command(AtxOpcode.SetMss, mss, () => commands.setMss(model, mss));
+    } else if (kind === 1 && !model.recovering) {
+      // In a recovery the window is an allowance, and a larger one is not kept.
       const low = MSS * random.pick([2, 4, 8, 20]);
       this.subject.command(AtxOpcode.SetWindow, low, () => commands.setWindow(model, low, 0));
     } else {
