@@ -33,7 +33,7 @@ const TESTS = [
   ..."unit/netif/coupled-link unit/turn unit/world".split(" "),
 ].map((part) => `test/${part}`);
 /** What compares whole records after each step says most: asked first, of what it reaches. */
-const JUDGES = ["sender-model", "receiver-model", "prediction"].map((name) => {
+const JUDGES = ["sender-model", "receiver-model", "prediction-limits", "prediction"].map((name) => {
   return `test/unit/flextoe/${name}.test.ts`;
 });
 const NOTES = "notes";

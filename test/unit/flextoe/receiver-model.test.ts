@@ -326,10 +326,13 @@ class Subject {
 
 class Walk {
   readonly #random: Random;
+  /** Small segments all over the window, so that intervals become many. */
+  readonly #scatters: boolean;
   readonly subject: Subject;
 
   constructor(name: string, seed: number, settings: ReceiverChoice) {
     this.#random = new Random(seed);
+    this.#scatters = settings.intervals > OOO_INTERVALS_OWN;
     const random = this.#random;
     const near = random.pick([random.below(4000), MSS * random.between(1, 20)]);
     const irs = random.pick([5000, 2 ** 32 - near, 2 ** 31 - near]);
@@ -380,11 +383,13 @@ class Walk {
   #segment(): Arriving {
     const random = this.#random;
     const { model } = this.subject;
-    const isPlain = random.oneIn(2);
-    const seq = isPlain ? model.next : this.#place();
+    const isPlain = random.oneIn(this.#scatters ? 8 : 2);
+    const scatters = this.#scatters && random.oneIn(2);
+    const anywhere = model.next + random.between(1, MSS) * 20;
+    const seq = isPlain ? model.next : scatters ? anywhere : this.#place();
     const other = this.#place();
     const sizes = [MSS, MSS, MSS, 1, 3 * MSS, Math.max(0, Math.min(other - seq, 1200))];
-    const length = isPlain ? MSS : random.pick([...sizes, 0]);
+    const length = isPlain ? MSS : scatters ? 10 : random.pick([...sizes, 0]);
     const { timestamps, ecn } = model.settings;
     // A segment without any of its bits is not TCP's.
     const ack = !random.oneIn(40);

@@ -131,6 +131,8 @@ class Walk {
   /** The window's field of before, for a peer that says the same again. */
   #field = 0;
   #wasOld = false;
+  /** Of the blocks of before the second, which what comes next may lie in. */
+  #second: [number, number] | undefined;
 
   constructor({ name, long = false, tight = false }: Choice, seed: number, choice: SubjectChoice) {
     this.#acknowledging = long ? 4 : 55;
@@ -225,6 +227,8 @@ class Walk {
       const end = random.oneIn(3) ? random.pick(this.#places()) : start + random.pick([1, 2]) * MSS;
       return [start, end] as [number, number];
     });
+    if (this.#second !== undefined && random.oneIn(8)) return [this.#second];
+    this.#second = blocks[1];
     // RFC 2883: one below the ACK, or within the next.
     const second = blocks[0] as [number, number];
     const kind = random.below(12);
@@ -237,7 +241,9 @@ class Walk {
     const { model } = this.subject;
     const random = this.#random;
     const { settings, timestamps } = this.#choice;
-    const ack = this.#ackNumber();
+    // All has arrived, and the window is closed before a FIN that waits.
+    const closes = this.#tight && model.finPending && !model.finSent && random.oneIn(2);
+    const ack = closes ? model.nxt : this.#ackNumber();
     const unit = 2 ** settings.scale;
     const small = Math.floor(random.pick([0, 0, 1, MSS - 1, MSS, 3 * MSS, 900]) / unit);
     const large = settings.room / unit + random.pick([0, 0, 0, 0, 1]);
@@ -252,7 +258,7 @@ class Walk {
     this.subject.acknowledge({
       ack,
       whole: !random.oneIn(25),
-      window: this.#field,
+      window: closes ? 0 : this.#field,
       ...(sack === undefined ? {} : { sack }),
       ...(echo === undefined ? {} : { echo }),
       ...(random.oneIn(8) ? { marked: true } : {}),
