@@ -104,7 +104,7 @@ export const REASONS: readonly Reason[] = [
   {
     file: "assembly/tcp/host-control.ts",
     code: "const fin = avail == 0 && (flags & F.FLOW_FIN_PENDING) != 0",
-    what: ["8 > 9", "and > left side"],
+    what: ["8 > 9", "and > left side", "0 > 1"],
     equivalent: true,
     why: "with nothing to send a persist timer is there for a FIN alone (I17)",
   },

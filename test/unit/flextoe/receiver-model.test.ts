@@ -150,7 +150,7 @@ class Subject {
     const { view, address } = core;
     const base = view.getUint32(address + M.CORE_LOG_BASE, true);
     const count = view.getUint32(address + M.CORE_LOGS, true);
-    core.bytes.set(new Random(SEED).bytes(count * LOG_SIZE), base);
+    core.bytes.set(new Random(this.irs).bytes(count * LOG_SIZE), base);
     if (none) view.setUint32(address + M.CORE_LOG_FREE_COUNT, 0, true);
   }
 
