@@ -169,3 +169,14 @@ for (const { name, flow = {}, frame, predicted } of RECEIVES) {
     expect(raw.sequenceFaults()).toBe(0);
   });
 }
+
+const ORDINARY = F.FLOW_TIMESTAMPS | F.FLOW_SACK | F.FLOW_NODELAY | F.FLOW_QUICK_ACK | F.FLOW_ECN;
+
+test("at its limits: a turn of several segments is predicted, whatever was negotiated", () => {
+  for (const flags of [0, ORDINARY]) {
+    const { raw } = new Subject({ flags });
+    raw.post(1, { txAppend: 3 * MSS });
+    expect(raw.step().frames.length).toBe(3);
+    expect(raw.counter(Counter.PredictedOut)).toBe(3);
+  }
+});

@@ -389,7 +389,11 @@ class Walk {
     const seq = isPlain ? model.next : scatters ? anywhere : this.#place();
     const other = this.#place();
     const sizes = [MSS, MSS, MSS, 1, 3 * MSS, Math.max(0, Math.min(other - seq, 1200))];
-    const length = isPlain ? MSS : scatters ? 10 : random.pick([...sizes, 0]);
+    // Bytes beyond what was announced, for which there is room.
+    const beyond = model.edge - model.next + random.pick([1, 10, MSS]);
+    const fits = beyond > 0 && beyond <= Math.min(model.avail, 1400) && random.oneIn(4);
+    const plain = fits ? beyond : MSS;
+    const length = isPlain ? plain : scatters ? 10 : random.pick([...sizes, 0]);
     const { timestamps, ecn } = model.settings;
     // A segment without any of its bits is not TCP's.
     const ack = !random.oneIn(40);

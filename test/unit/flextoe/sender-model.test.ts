@@ -179,7 +179,7 @@ class Walk {
     if (kind < 75) subject.now = now + random.pick([1, 1, 2, 3]) * 5 * MS;
     else if (kind < 80) subject.now = now + random.between(1, 2 * MS);
     else if (kind < 84) subject.now = now + random.pick([300, 1500]) * MS;
-    else if (random.oneIn(60)) subject.now = Math.max(now, windowEnd(rtt.since) - random.below(2));
+    else if (random.oneIn(15)) subject.now = Math.max(now, windowEnd(rtt.since) - random.below(2));
     else if (deadline > 0 && due > now) subject.now = kind < 88 ? due - 1 : due;
   }
 
