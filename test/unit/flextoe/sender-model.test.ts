@@ -206,8 +206,9 @@ class Walk {
   }
 
   #ackNumber(): number {
-    const { una, max, windowMax } = this.subject.model;
+    const { una, max, windowMax, probe, probeEnd } = this.subject.model;
     const random = this.#random;
+    if (probe !== "none" && random.oneIn(4)) return Math.max(una, probeEnd);
     const kind = random.below(100);
     // Challenges are counted: one comes seldom alone.
     this.#wasOld = random.oneIn(this.#wasOld ? 2 : 80);
@@ -227,6 +228,17 @@ class Walk {
       const end = random.oneIn(3) ? random.pick(this.#places()) : start + random.pick([1, 2]) * MSS;
       return [start, end] as [number, number];
     });
+    const { probe, probeEnd: end } = this.subject.model;
+    if (probe !== "none" && random.oneIn(3)) {
+      // A second copy of the probe has arrived, or what is none.
+      const [low, high] = random.pick([
+        [-MSS, 0],
+        [-MSS, -1],
+        [0, 0],
+        [MSS, 0],
+      ] as const);
+      return [[end + low, end + high]];
+    }
     if (this.#second !== undefined && random.oneIn(8)) return [this.#second];
     this.#second = blocks[1];
     // RFC 2883: one below the ACK, or within the next.
@@ -305,6 +317,8 @@ class NetworkWalk {
   readonly #random: Random;
   readonly #choice: SubjectChoice;
   readonly #peer: SenderPeer;
+  /** Of 100 steps those that write. */
+  readonly #writes: number;
 
   constructor(name: string, seed: number, choice: SubjectChoice, delay: number) {
     const random = new Random(seed);
@@ -312,6 +326,7 @@ class NetworkWalk {
     this.#choice = choice;
     this.subject = new SenderSubject(`seed ${seed}, network, ${name}`, choice);
     const { mss, sack, ecn, scale, peerWindow } = choice.settings;
+    this.#writes = random.pick([6, 25]);
     const window = random.pick([peerWindow, 12 * MSS, 3 * MSS]) / 2 ** scale;
     const loss = random.pick([6, 15, 40]);
     const peer = { mss, sack, ecn, window, delay, loss, timestamps: choice.timestamps };
@@ -329,8 +344,8 @@ class NetworkWalk {
     const timer = deadline > 0 ? Math.ceil(deadline / 1024) * 1024 : Number.POSITIVE_INFINITY;
     const arrival = this.#peer.due;
     const kind = random.below(100);
-    if (kind < 25) this.#write();
-    else if (kind < 27) this.#command();
+    if (kind < this.#writes) this.#write();
+    else if (kind < this.#writes + 2) this.#command();
     else if (Math.min(arrival, timer) === Number.POSITIVE_INFINITY) this.#write();
     else if (arrival <= timer && kind < 97) this.#receive(arrival);
     else if (timer < Number.POSITIVE_INFINITY) this.#expire(Math.max(now, timer));
