@@ -297,6 +297,36 @@ export const REASONS: readonly Reason[] = [
     equivalent: true,
     why: "it chooses between bytes and 0: both are less than what was appended, and refused",
   },
+  {
+    file: "assembly/tcp/transmit.ts",
+    code: "if (hasSendable(p, recoveryOf(core, connection))) act(work, W.ACTION_SCHEDULE);",
+    what: ["64 > 65"],
+    within: ["protocolTx"],
+    equivalent: true,
+    why: "1 is ACTION_DROP, which means something of segments and descriptors alone",
+  },
+  {
+    file: "assembly/tcp/send-log.ts",
+    code: "while (gone < count && seqAtOrBefore(runEnd(runAt(log, gone)), una)) gone++;",
+    what: ["lt_u > le_u"],
+    within: ["enterTimeout"],
+    equivalent: true,
+    why: "something is in flight, and the last run ends with it, beyond una: the loop ends there",
+  },
+  {
+    file: "assembly/tcp/window.ts",
+    code: "return min<u32>(field, FIELD_MAX);",
+    what: ["ge_u > gt_u"],
+    equivalent: true,
+    why: "the lesser of two equal numbers",
+  },
+  {
+    file: "assembly/tcp/ooo-interval.ts",
+    code: "turn < OOO_INTERVALS_MAX;",
+    what: ["1 > 0"],
+    equivalent: true,
+    why: "each turn takes one of 32 intervals away, and one without any ends the loop by itself",
+  },
 ];
 
 /** What reasonFor() needs of a verdict. */
