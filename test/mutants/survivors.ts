@@ -283,21 +283,6 @@ export const REASONS: readonly Reason[] = [
     why: "of a time before begun the difference wraps, and is more than any step",
   },
   {
-    file: "assembly/tcp/window.ts",
-    code: "const small = bytes != 0 && bytes >= windowMax >>> 1 && edgeDistance <= cwnd;",
-    within: ["sendPredicted"],
-    equivalent: true,
-    why: "it chooses between bytes and 0: both are less than what was appended, and refused",
-  },
-  {
-    file: "assembly/tcp/window.ts",
-    code: "return small && (nodelay || sent == 0) ? bytes : 0;",
-    what: ["select > not", "if > if not", "eqz > nez"],
-    within: ["sendPredicted"],
-    equivalent: true,
-    why: "it chooses between bytes and 0: both are less than what was appended, and refused",
-  },
-  {
     file: "assembly/tcp/transmit.ts",
     code: "if (hasSendable(p, recoveryOf(core, connection))) act(work, W.ACTION_SCHEDULE);",
     what: ["64 > 65"],
