@@ -126,8 +126,8 @@ const BYTES: readonly PlantedBug[] = [
     quick: true,
     what: "one carry of the ones' complement sum is lost",
     file: "assembly/base/checksum.ts",
-    find: "const carried = (wide & 0xffff) + (wide >> 16);",
-    replace: "const carried = wide & 0xffff;",
+    find: "return (words + rotl<u32>(words, 16)) >>> 16;",
+    replace: "return ((words & 0xffff) + (words >>> 16)) & 0xffff;",
   },
   {
     name: "checksum-odd-lane",
