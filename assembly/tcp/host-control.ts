@@ -206,8 +206,8 @@ function configure(core: usize, work: usize, connection: u32, p: usize, opcode: 
     setFlags(p, (flagsOf(p) & ~(high & SETTABLE)) | (low & SETTABLE));
   } else if (opcode == AtxOpcode.SetWindow) {
     const mss: u32 = load<u16>(p, F.PROTOCOL_MSS);
-    if (low != 0) store<u32>(p, max(mss, min(low, CONGESTION_WINDOW_MAX)), F.PROTOCOL_CWND);
     if (high != 0) store<u32>(r, max(2 * mss, high), F.RECOVERY_SSTHRESH);
+    if (low != 0) setWindow(p, r, max(mss, min(low, CONGESTION_WINDOW_MAX)));
   } else if (opcode == AtxOpcode.SetMss) {
     scaleWindow(p, r, low);
     store<u16>(p, <u16>low, F.PROTOCOL_MSS);
@@ -225,11 +225,15 @@ function scaleWindow(p: usize, r: usize, mss: u32): void {
   const before: u32 = load<u16>(p, F.PROTOCOL_MSS);
   const window = windowOf(p, r);
   if (mss >= before || window >= CONGESTION_WINDOW_MAX) return;
-  const scaled = max(<u32>(<u64>window * mss / before), mss);
+  setWindow(p, r, max(<u32>(<u64>window * mss / before), mss));
+}
+
+/** cwnd as windowOf() knows it: in a recovery with a log PROTOCOL_CWND is an allowance. */
+function setWindow(p: usize, r: usize, window: u32): void {
   const mode = (flagsOf(p) & F.FLOW_RECOVERY) != 0 ? modeOf(r) : F.RecoveryMode.NewReno;
-  if (mode == F.RecoveryMode.Timeout) store<u32>(r, scaled, F.RECOVERY_WINDOW);
-  else if (mode == F.RecoveryMode.Reduction) store<u32>(r, scaled, F.RECOVERY_SSTHRESH);
-  else store<u32>(p, scaled, F.PROTOCOL_CWND);
+  if (mode == F.RecoveryMode.Timeout) store<u32>(r, window, F.RECOVERY_WINDOW);
+  else if (mode == F.RecoveryMode.Reduction) store<u32>(r, window, F.RECOVERY_SSTHRESH);
+  else store<u32>(p, window, F.PROTOCOL_CWND);
 }
 
 /** TCP_CONGESTION of a live connection: from window to rate, back, or another window. */

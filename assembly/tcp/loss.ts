@@ -18,7 +18,7 @@ import { protocolOf, recoveryOf } from "../flow/flow-state.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
 import { DUP_ACK_THRESHOLD } from "../../bindings/abi/limits.ts";
 import { CORE_NOW } from "../../bindings/abi/memory-map.ts";
-import { LOG_AGAIN, LOG_LOST, LOG_SACKED } from "../../bindings/abi/send-log.ts";
+import { LOG_AGAIN, LOG_LOST, LOG_REORDER, LOG_SACKED } from "../../bindings/abi/send-log.ts";
 import { seqBefore } from "../../bindings/abi/seq.ts";
 import * as W from "../../bindings/abi/work.ts";
 import { act, announceReduction, flagsOf, hasSendable, sentData, setFlags } from "./state.ts";
@@ -127,6 +127,8 @@ export function noteLossState(p: usize, r: usize): void {
   let wanted = <u32>load<u8>(r, F.RECOVERY_PROBE);
   if (log != 0) {
     wanted |= load<u32>(log, LOG_SACKED) | load<u32>(log, LOG_LOST) | load<u32>(log, LOG_AGAIN);
+    // RFC 8985 6.2, step 5: also of what left before a retransmission that has been acknowledged.
+    wanted |= <u32>(load<u64>(log, LOG_REORDER) != 0);
   }
   const echo = <u32>load<u8>(p, F.PROTOCOL_ECHO) & ~F.ECHO_LOSS;
   store<u8>(p, <u8>(wanted != 0 ? echo | F.ECHO_LOSS : echo), F.PROTOCOL_ECHO);

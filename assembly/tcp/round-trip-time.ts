@@ -121,5 +121,6 @@ export function rtoWithBackoff(recovery: usize): u64 {
   const shift: u64 = load<u8>(recovery, RECOVERY_BACKOFF);
   const rto = load<u64>(recovery, RECOVERY_RTO);
   if (shift == 0) return min(rto, limit);
-  return shift > 63 || rto > limit >> shift ? limit : rto << shift;
+  // At most 63 (host-control.ts).
+  return rto > limit >> shift ? limit : rto << shift;
 }

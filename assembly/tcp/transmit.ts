@@ -73,11 +73,14 @@ function sendAgain(
 
 /** RFC 8985 7.3 (TLP-2): new data if the peer has room, else the segment sent last. */
 function sendProbe(core: usize, work: usize, connection: u32, p: usize, r: usize): bool {
-  forgetProbe(r);
   const sent = load<u32>(p, F.PROTOCOL_TX_SENT);
-  if (sent == 0) return false;
+  if (sent == 0) {
+    forgetProbe(r);
+    return false;
+  }
   needLog(core, p, r);
   const fresh = freshProbeBytes(p);
+  // TLP-5: due until it has left, so that no other probe's timer starts with it.
   if (fresh != 0) {
     sendBytes(core, work, connection, p, fresh, false);
     probeSent(p, r, F.ProbeState.Fresh);
@@ -85,7 +88,10 @@ function sendProbe(core: usize, work: usize, connection: u32, p: usize, r: usize
   }
   const length = min(sent, <u32>load<u16>(p, F.PROTOCOL_MSS));
   const seq = load<u32>(p, F.PROTOCOL_TX_UNA) + sent - length;
-  if (!sendAgain(core, work, connection, p, r, seq, length)) return false;
+  if (!sendAgain(core, work, connection, p, r, seq, length)) {
+    forgetProbe(r);
+    return false;
+  }
   probeSent(p, r, F.ProbeState.Again);
   return true;
 }

@@ -3,22 +3,26 @@ import * as recovery from "./recovery-model.ts";
 import type { SenderModel } from "./sender-model.ts";
 import { WINDOWLESS } from "./sender-settings.ts";
 
-/** Window and threshold; 0 leaves either as it is. */
+/** Window and threshold; 0 leaves either as it is. In a reduction both are the same. */
 export function setWindow(model: SenderModel, window: number, threshold: number): void {
   const { policy, mss } = model;
-  if (window > 0) policy.cwnd = Math.max(mss, Math.min(window, WINDOWLESS));
   if (threshold > 0) policy.ssthresh = Math.max(2 * mss, threshold);
+  if (window > 0) become(model, Math.max(mss, Math.min(window, WINDOWLESS)));
   model.noteSendable();
+}
+
+/** Where the window is kept depends on how a recovery goes on. */
+function become(model: SenderModel, window: number): void {
+  if (model.recovering && model.mode === "timeout") model.window = window;
+  else if (model.recovering && model.mode === "reduction") model.policy.ssthresh = window;
+  else model.policy.cwnd = window;
 }
 
 /** RFC 5681 3.1, RFC 4821 4: with smaller segments the window is as many as before. */
 export function setMss(model: SenderModel, mss: number): void {
   const window = recovery.windowOf(model);
   if (mss < model.mss && window < WINDOWLESS) {
-    const scaled = Math.max(mss, Math.floor((window * mss) / model.mss));
-    if (model.recovering && model.mode === "timeout") model.window = scaled;
-    else if (model.recovering && model.mode === "reduction") model.policy.ssthresh = scaled;
-    else model.policy.cwnd = scaled;
+    become(model, Math.max(mss, Math.floor((window * mss) / model.mss)));
   }
   model.mss = mss;
   model.policy.mss = mss;

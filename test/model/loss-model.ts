@@ -234,7 +234,7 @@ export function recoverLost(model: SenderModel): void {
 export function noteLooks(model: SenderModel): void {
   const { book, probe } = model;
   const has = book?.spans.some(({ sent }) => sent.sacked || sent.lost || sent.again) ?? false;
-  model.looks = has || probe !== "none";
+  model.looks = has || probe !== "none" || (book?.reorder ?? 0) > 0;
 }
 
 /** RFC 8985, 6.2: the reordering window has passed. */

@@ -410,8 +410,11 @@ export class SenderModel {
 
   /** RFC 8985 7.3: new data if the peer has room, else the last segment. */
   #sendProbe(): boolean {
-    this.probe = "none";
-    if (this.sent === 0) return false;
+    if (this.sent === 0) {
+      this.probe = "none";
+      return false;
+    }
+    // TLP-5: due until it has left, for no other probe's timer may start with it.
     recovery.openBook(this);
     const room = Math.max(0, this.peerWindow - this.sent);
     const fresh = Math.min(this.avail, this.mss, room);
@@ -420,8 +423,9 @@ export class SenderModel {
       this.probe = "fresh";
     } else {
       const length = Math.min(this.sent, this.mss);
-      if (!this.#repeat(this.nxt - length, length)) return false;
-      this.probe = "again";
+      const isSent = this.#repeat(this.nxt - length, length);
+      this.probe = isSent ? "again" : "none";
+      if (!isSent) return false;
     }
     this.probeEnd = this.nxt;
     return true;

@@ -42,8 +42,8 @@ export function choose(model: SenderModel): void {
   }
 }
 
-function reorderingDue({ looks, book }: SenderModel): number {
-  return looks && book !== undefined ? book.reorder : 0;
+function reorderingDue({ book }: SenderModel): number {
+  return book?.reorder ?? 0;
 }
 
 /** TLP_calc_PTO(); a FIN alone may have its ACK delayed. */

@@ -167,10 +167,13 @@ export class ConnectionEnd {
     const last = ledger.written + length === plan.bytes;
     this.#context.called();
     const flags = plan.more && !last ? C.MSG_MORE : 0;
+    const before = ledger.written;
+    // Noted first: with MSG_MORE what fills segments may leave within the call.
+    ledger.written = before + length;
     const count = this.#context.toe.send(this.#fd, bytes, 0, length, flags);
+    ledger.written = before + Math.max(0, count);
     this.#refused = count < 0;
-    if (count > 0) ledger.written += count;
-    else if (count < 0 && count !== -ERRNO.EAGAIN) this.#fail(-count);
+    if (count < 0 && count !== -ERRNO.EAGAIN) this.#fail(-count);
     return count > 0;
   }
 

@@ -17,6 +17,7 @@ const HALF = 2 ** 31;
 const PROFILES: readonly ProfileName[] = ["internet", "rfc", "linux", "datacenter", "paper"];
 const PATIENT: readonly ProfileName[] = ["internet", "rfc", "linux"];
 const FRAME_HEADER = 18;
+const IPV6_MTU_MIN = 1280;
 /** Kinds of TCP options that both ends must offer. */
 const WINDOW_SCALE = 3;
 const SACK_PERMITTED = 4;
@@ -100,6 +101,11 @@ function drawLink(prng: Prng, shape: Shape): LinkPlan {
   };
 }
 
+/** RFC 8200, 5: no link of IPv6 takes less than 1280 bytes. */
+function isIpv6(prng: Prng, { mtu }: Shape): boolean {
+  return mtu >= IPV6_MTU_MIN && chance(prng, 3);
+}
+
 /** The plan of a seed. */
 export function drawPlan(seed: number, datapath: DataPath): Plan {
   const prng = new Prng(seed);
@@ -111,5 +117,6 @@ export function drawPlan(seed: number, datapath: DataPath): Plan {
   const links = each(shape.star ? count : 1, "link", (own) => drawLink(own, shape));
   const connections = drawConnections(prng.fork("connections"), shape);
   const timeline = drawTimeline(prng.fork("timeline"), shape, links.length, connections.length);
-  return { seed, datapath, ...rest, hosts, links, connections, timeline };
+  const family = isIpv6(prng.fork("family"), shape) ? 6 : 4;
+  return { seed, datapath, family, ...rest, hosts, links, connections, timeline };
 }

@@ -4,18 +4,29 @@ const TCP = 6;
 const SYN = 2;
 const NOP = 1;
 
-/** Where TCP begins in a frame over IPv4; -1 when it has none. */
+const IPV6 = 40;
+
+const isIpv6 = (frame: Uint8Array, ip: number): boolean => (frame[ip] as number) >>> 4 === 6;
+
+/** Where TCP begins in a frame; -1 when it has none. */
 export function tcpAt(frame: Uint8Array, isEthernet: boolean): number {
   const ip = isEthernet ? ETHERNET : 0;
+  if (isIpv6(frame, ip)) {
+    const isTyped = !isEthernet || (frame[12] === 0x86 && frame[13] === 0xdd);
+    return isTyped && frame.length >= ip + IPV6 && frame[ip + 6] === TCP ? ip + IPV6 : -1;
+  }
   if (isEthernet && (frame[12] !== 8 || frame[13] !== 0)) return -1;
   return frame[ip + 9] === TCP ? ip + ((frame[ip] as number) & 15) * 4 : -1;
 }
 
 /** Sum over TCP and its pseudo-header: 0xffff when the checksum is right, or the lengths lie. */
 function sumOf(view: DataView, ip: number, tcp: number): number {
-  const bytes = Math.min(view.getUint16(ip + 2) - (tcp - ip), view.byteLength - tcp);
+  const isLong = view.getUint8(ip) >>> 4 === 6;
+  const said = isLong ? view.getUint16(ip + 4) : view.getUint16(ip + 2) - (tcp - ip);
+  const bytes = Math.min(said, view.byteLength - tcp);
   let sum = TCP + bytes;
-  for (let at = ip + 12; at < ip + 20; at += 2) sum += view.getUint16(at);
+  const [from, to] = isLong ? [ip + 8, ip + 40] : [ip + 12, ip + 20];
+  for (let at = from; at < to; at += 2) sum += view.getUint16(at);
   for (let at = 0; at < bytes; at += 1) sum += view.getUint8(tcp + at) << (at % 2 === 0 ? 8 : 0);
   while (sum > 0xffff) sum = (sum & 0xffff) + Math.floor(sum / 0x10000);
   return sum;

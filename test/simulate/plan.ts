@@ -101,6 +101,8 @@ export interface Plan {
   /** No faults, and room for everything: nothing may fail. */
   readonly calm: boolean;
   readonly medium: Medium;
+  /** Of all hosts' addresses and connections. */
+  readonly family: 4 | 6;
   readonly mtu: number;
   /** A switch joins the hosts, else they are two on one link. */
   readonly star: boolean;
@@ -110,6 +112,11 @@ export interface Plan {
   readonly timeline: readonly { readonly at: number; readonly event: TimelineEvent }[];
   /** When the faults stop: safety before it, liveness behind it. */
   readonly faultsEnd: number;
+}
+
+/** Address of a host: 10.0.0.n, in IPv6 the same four bytes behind fd00::/96. */
+export function addressOf({ family }: Pick<Plan, "family">, host: number): string {
+  return family === 4 ? `10.0.0.${host + 1}` : `fd00::a00:${(host + 1).toString(16)}`;
 }
 
 /** True when a link may keep a stack from sending: what it has made is not yet on the wire. */

@@ -3,6 +3,7 @@
  * The checkers look at it after each poll.
  */
 import { ERRNO } from "../../host/errors.ts";
+import { AF_INET, AF_INET6 } from "../../host/libtoe/constants.ts";
 import type { LibToe } from "../../host/libtoe/libtoe.ts";
 import type { Stack } from "../../host/stack.ts";
 import type { Host } from "../../host/world.ts";
@@ -14,6 +15,8 @@ export interface SimulatedHostOptions {
   readonly plan: HostPlan;
   readonly stack: Stack;
   readonly context: EndContext;
+  /** Of the host of an index. */
+  addressOf(host: number): string;
   /** Plan of the connection that has come from there. */
   planOf(remote: number, port: number): EndPlan | undefined;
   /** A new end. */
@@ -24,7 +27,10 @@ export interface SimulatedHostOptions {
 function endOf(
   name: { readonly address: string; readonly port: number } | number,
 ): [number, number] {
-  return typeof name === "number" ? [0, 0] : [Number(name.address.split(".")[3]), name.port];
+  if (typeof name === "number") return [0, 0];
+  const isIpv6 = name.address.includes(":");
+  const last = name.address.split(isIpv6 ? ":" : ".").at(-1) ?? "";
+  return [Number.parseInt(last, isIpv6 ? 16 : 10), name.port];
 }
 
 function endsOf(toe: LibToe, fd: number): Ends {
@@ -40,6 +46,7 @@ export class SimulatedHost implements Host {
   hurry = false;
   readonly #options: SimulatedHostOptions;
   readonly #listener: number;
+  readonly #domain: number;
   #wake: () => void = () => undefined;
 
   constructor(options: SimulatedHostOptions) {
@@ -47,19 +54,20 @@ export class SimulatedHost implements Host {
     this.stack = options.stack;
     const { toe } = this.stack;
     const { port, backlog, options: chosen } = options.plan;
-    this.#listener = toe.socket();
+    this.#domain = options.addressOf(0).includes(":") ? AF_INET6 : AF_INET;
+    this.#listener = toe.socket(this.#domain);
     this.#set(this.#listener, chosen);
-    toe.bind(this.#listener, { address: "0.0.0.0", port });
+    toe.bind(this.#listener, { address: this.#domain === AF_INET6 ? "::" : "0.0.0.0", port });
     toe.listen(this.#listener, backlog);
   }
 
   /** Starts a connection to a host; how it goes, its end reports. */
   connect(to: number, port: number, plan: EndPlan, now: number): ConnectionEnd | undefined {
     const { toe } = this.stack;
-    const fd = toe.socket();
+    const fd = toe.socket(this.#domain);
     this.#set(fd, plan.options);
     this.#options.context.called();
-    const answer = toe.connect(fd, { address: `10.0.0.${to + 1}`, port });
+    const answer = toe.connect(fd, { address: this.#options.addressOf(to), port });
     if (answer !== -ERRNO.EINPROGRESS) {
       toe.close(fd);
       return undefined;

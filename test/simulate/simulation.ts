@@ -21,7 +21,7 @@ import { Resets } from "./checkers/resets.ts";
 import { Resources } from "./checkers/resources.ts";
 import { SentSegments } from "./checkers/sent-segments.ts";
 import type { ConnectionEnd } from "./connection-end.ts";
-import type { Plan, TimelineEvent } from "./plan.ts";
+import { addressOf, type Plan, type TimelineEvent } from "./plan.ts";
 import { SimulatedHost } from "./simulated-host.ts";
 import { type Plant, WatchedNetif } from "./watched-netif.ts";
 
@@ -29,6 +29,7 @@ import { type Plant, WatchedNetif } from "./watched-netif.ts";
 const TICK = 10e9;
 /** A segment every RTO of 120 s: nothing that a plan asks for takes so long. */
 const LIVENESS_MAX = 30 * 24 * 3600e9;
+/** Of the safety phase, and between two looks. */
 const STEPS_MAX = 5_000_000;
 
 export interface SimulationOptions {
@@ -134,7 +135,8 @@ class Simulation {
   }
 
   #addStack(module: WebAssembly.Module, index: number): void {
-    const { hosts, star, links } = this.#plan;
+    const { hosts, star, links, family } = this.#plan;
+    const prefix = family === 4 ? 24 : 64;
     const host = hosts[index] as Plan["hosts"][number];
     const link = star ? index : 0;
     const inner = (this.#links[link] as Link).ends[star || index === 0 ? 0 : 1];
@@ -154,7 +156,7 @@ class Simulation {
       new Stack({
         module,
         name: host.name,
-        netifs: [{ netif, addresses: [`10.0.0.${index + 1}/24`] }],
+        netifs: [{ netif, addresses: [`${addressOf(this.#plan, index)}/${prefix}`] }],
         entropy: this.world.entropy(host.name),
         profile: host.profile,
         layout: host.layout,
@@ -175,6 +177,7 @@ class Simulation {
       index,
       plan,
       stack,
+      addressOf: (to) => addressOf(this.#plan, to),
       context: { toe, host: index, inherited: plan.options, ...parts, called },
       planOf: (remote, port) => {
         const connection = this.#clients.get(remote * 65536 + port);
@@ -264,9 +267,10 @@ class Simulation {
   /** Steps until `time`, or until something is wrong. */
   #runUntil(time: number): void {
     const { world } = this;
+    const most = world.steps + STEPS_MAX;
     while (world.nextDeadline() <= time && this.violations.length === 0) {
       world.step();
-      if (world.steps > STEPS_MAX) this.report("I13", `${STEPS_MAX} steps and no end`);
+      if (world.steps > most) this.report("I13", `${STEPS_MAX} steps and no end`);
     }
     if (this.violations.length === 0) world.clock.moveTo(time);
   }

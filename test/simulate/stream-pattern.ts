@@ -10,7 +10,8 @@ const PIECE = 65536;
 
 const TABLE = new Uint8Array(PERIOD + PIECE);
 new Prng(0x7e57).fill(TABLE.subarray(0, PERIOD));
-TABLE.copyWithin(PERIOD, 0, PIECE);
+// One by one: a copy at once would take what has not come round yet.
+for (let at = PERIOD; at < TABLE.length; at += 1) TABLE[at] = TABLE[at - PERIOD] as number;
 
 /** Where in the table a stream begins: from its ends' addresses and ports. */
 export function patternOf(source: number, sourcePort: number, to: number, toPort: number): number {

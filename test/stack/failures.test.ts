@@ -341,11 +341,14 @@ test("a window is closed in one direction: the other is not slowed down", () => 
   closeAll(ends);
 });
 
-test("threats/R06: a closed window of a peer that has vanished ends with R2", () => {
+test("threats/R06: a window closed for a day is probed; of a vanished peer it ends by R2", () => {
   const ends = open();
   const { pair, client } = ends;
   fill(pair, pair.clientToe, client);
-  pair.pass(MINUTE);
+  // RFC 9293 MUST-37: as long as somebody answers.
+  pair.pass(24 * 60 * MINUTE);
+  expect(pair.states()[0]).toEqual(["ESTABLISHED"]);
+  expect(counterOf(pair.client.stack, Counter.Probes)).toBeGreaterThan(100);
   pair.link.down = true;
   const [seconds, error] = failure(pair, pair.clientToe, client);
   expect(error).toBe(ERRNO.ETIMEDOUT);

@@ -151,7 +151,9 @@ export class FlowBook {
     const key = keyOf(from, port, to, toPort);
     this.#ledgers.set(key, ledger);
     const side = this.#sides.get(key);
-    if (side !== undefined && side.ledger === undefined) side.ledger = ledger;
+    if (side === undefined) return;
+    if (side.ledger !== undefined && side.ledger !== ledger) reopen(side);
+    side.ledger = ledger;
   }
 
   /** The sender's side of a segment that is being sent; undefined when it is of none. */
@@ -221,6 +223,16 @@ export class FlowBook {
   }
 }
 
+/**
+ * The ACK of a SYN cookie that is good for some time has opened the same ends once more, after they
+ * were over here: the same numbers, and the stream from its beginning.
+ */
+function reopen(side: Side): void {
+  side.isReborn = true;
+  side.sentEnd = 0;
+  side.finAt = -1;
+}
+
 /** Notes a segment that `side` has sent, after it was checked. */
 export function noteSent(side: Side, s: Segment): void {
   if (s.has(SYN)) {
@@ -231,6 +243,8 @@ export function noteSent(side: Side, s: Segment): void {
   }
   if (s.has(RST)) {
     side.resetSent = true;
+    // What it has promised is over; the ACK of a cookie may open the same ends once more.
+    side.edgeSent = 0;
     return;
   }
   if (!s.has(SYN)) side.isOpen = true;

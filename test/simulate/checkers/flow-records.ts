@@ -86,6 +86,11 @@ function mayProbe(row: FlowRow): boolean {
   return isTail && calm && known && waits === 0 && row.log(S.LOG_SACKED) === 0;
 }
 
+/** When the reordering timer is due; 0 = none is wanted. */
+function reorderingDue(row: FlowRow): number {
+  return (row.p8(F.PROTOCOL_ECHO) & F.ECHO_LOSS) === 0 ? 0 : row.log64(S.LOG_REORDER);
+}
+
 function probeTimeout(row: FlowRow): number {
   const least = row.r64(F.RECOVERY_RTO_MIN);
   const twice = 2 * row.r64(F.RECOVERY_SRTT);
@@ -105,7 +110,7 @@ function timerIsNamed(row: FlowRow, now: number): string {
   const timer = row.r8(F.RECOVERY_TIMER);
   if (timer === F.LossTimer.Timeout) return deadline === rto ? "" : `RTO ${rto} due ${deadline}`;
   if (deadline > rto) return `timer ${timer} due ${deadline} behind the RTO ${rto}`;
-  const reorder = (row.p8(F.PROTOCOL_ECHO) & F.ECHO_LOSS) === 0 ? 0 : row.log64(S.LOG_REORDER);
+  const reorder = reorderingDue(row);
   if (timer === F.LossTimer.Reorder) {
     return reorder === deadline ? "" : `reordering timer due ${deadline}`;
   }
@@ -224,7 +229,9 @@ export class FlowRecords implements Checker {
     const rto = now + backedOff(row);
     if (row.r64(F.RECOVERY_RTO_DEADLINE) !== rto) return `the RTO is not due ${rto}`;
     const timer = row.r8(F.RECOVERY_TIMER);
-    if (timer === F.LossTimer.Timeout && mayProbe(row)) return "no probe's timer";
+    // RFC 8985, 8: the reordering timer comes before the probe's, if due behind the RTO too.
+    const isFree = reorderingDue(row) === 0 && mayProbe(row);
+    if (timer === F.LossTimer.Timeout && isFree) return "no probe's timer";
     if (timer !== F.LossTimer.Probe) return "";
     const expected = Math.min(row.r64(F.RECOVERY_RTO_DEADLINE), now + probeTimeout(row));
     return row.deadline === expected ? "" : `probe due ${row.deadline}, expected ${expected}`;

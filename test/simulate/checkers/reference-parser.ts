@@ -1,11 +1,17 @@
 /**
- * The checkers' own reading of a frame (RFC 9293, 3.1; RFC 791, 3.1): nothing of it comes from the
- * code under test. Invariant: never throws; what is wrong with a frame is said in words.
+ * The checkers' own reading of a frame (RFC 9293, 3.1; RFC 791, 3.1; RFC 8200, 3): nothing of it
+ * comes from the code under test. Invariant: never throws; what is wrong with it is said in words.
  */
 const ETHERNET = 14;
 const ETHER_TYPE_IPV4 = 0x0800;
 const ETHER_TYPE_ARP = 0x0806;
+const ETHER_TYPE_IPV6 = 0x86dd;
+const PROTOCOL_ICMP = 1;
 const PROTOCOL_TCP = 6;
+const PROTOCOL_ICMPV6 = 58;
+const IPV6_HEADER = 40;
+/** fd00::/96: addresses of the simulation, whose last four bytes are those of IPv4. */
+const PREFIX = [0xfd000000, 0, 0];
 
 export const FIN = 1;
 export const SYN = 2;
@@ -16,10 +22,11 @@ const LENGTHS: Readonly<Record<number, number>> = { 2: 4, 3: 3, 4: 2, 8: 10 };
 
 /** A TCP segment as it stands on the wire; one object is used again and again. */
 export class Segment {
-  /** False: no TCP over IPv4, and nothing below counts. */
+  /** False: no TCP, and nothing below counts. */
   isTcp = false;
   /** Why the frame is no legal one; "" when it is. */
   wrong = "";
+  /** Addresses; of an IPv6 one the last four bytes. */
   source = 0;
   destination = 0;
   sourcePort = 0;
@@ -30,6 +37,8 @@ export class Segment {
   window = 0;
   /** Of the IP packet. */
   totalBytes = 0;
+  /** Of IPv6: 0 may arrive (RFC 8200, 3). 1 of IPv4, where 0 is wrong. */
+  hopLimit = 1;
   payloadAt = 0;
   payloadBytes = 0;
   optionBytes = 0;
@@ -66,18 +75,28 @@ function folded(total: number): number {
   return value;
 }
 
-/** Where the IPv4 header begins; -1 when there is none. */
-function ipv4At(view: DataView, at: number, bytes: number, isEthernet: boolean): number {
+/** Where the IP header begins; -1 when there is none. */
+function ipAt(view: DataView, at: number, bytes: number, isEthernet: boolean): number {
   const ip = isEthernet ? at + ETHERNET : at;
   if (at + bytes < ip + 20) return -1;
-  if (isEthernet && view.getUint16(at + 12) !== ETHER_TYPE_IPV4) return -1;
-  return view.getUint8(ip) >>> 4 === 4 ? ip : -1;
+  const version = view.getUint8(ip) >>> 4;
+  if (version !== 4 && version !== 6) return -1;
+  if (version === 6 && at + bytes < ip + IPV6_HEADER) return -1;
+  const type = version === 4 ? ETHER_TYPE_IPV4 : ETHER_TYPE_IPV6;
+  return isEthernet && view.getUint16(at + 12) !== type ? -1 : ip;
 }
 
-/** True for a frame that a stack over IPv4 may send beside TCP: ARP, ICMP. */
+/** What the packet carries; -1 when there is none. */
+function protocolAt(view: DataView, ip: number): number {
+  if (ip < 0) return -1;
+  return view.getUint8(ip + (view.getUint8(ip) >>> 4 === 4 ? 9 : 6));
+}
+
+/** True for a frame that a stack may send beside TCP: ARP, ICMP, ICMPv6. */
 function isOther(view: DataView, at: number, ip: number, isEthernet: boolean): boolean {
-  if (ip >= 0) return view.getUint8(ip + 9) === 1;
-  return isEthernet && view.getUint16(at + 12) === ETHER_TYPE_ARP;
+  const protocol = protocolAt(view, ip);
+  if (ip < 0) return isEthernet && view.getUint16(at + 12) === ETHER_TYPE_ARP;
+  return protocol === (view.getUint8(ip) >>> 4 === 4 ? PROTOCOL_ICMP : PROTOCOL_ICMPV6);
 }
 
 function readOptions(view: DataView, from: number, to: number, out: Segment): void {
@@ -120,6 +139,7 @@ function readOption(view: DataView, at: number, kind: number, bytes: number, out
 function clear(out: Segment): void {
   out.isTcp = false;
   out.wrong = "";
+  out.hopLimit = 1;
   out.mss = -1;
   out.scale = -1;
   out.sackPermitted = false;
@@ -144,7 +164,32 @@ function readIpv4(view: DataView, ip: number, room: number, out: Segment): numbe
   return header;
 }
 
-function readTcp(view: DataView, tcp: number, bytes: number, out: Segment): void {
+/** The same of IPv6's, which has no checksum. */
+function readIpv6(view: DataView, ip: number, room: number, out: Segment): number {
+  out.totalBytes = IPV6_HEADER + view.getUint16(ip + 4);
+  if (out.totalBytes > room) {
+    out.wrong = `IP length ${out.totalBytes} of ${room} bytes`;
+    return 0;
+  }
+  out.hopLimit = view.getUint8(ip + 7);
+  for (const address of [ip + 8, ip + 24]) {
+    const isOurs = PREFIX.every((word, i) => view.getUint32(address + 4 * i) === word);
+    if (!isOurs) out.wrong ||= "an address of no host";
+  }
+  out.source = view.getUint32(ip + 20);
+  out.destination = view.getUint32(ip + 36);
+  return IPV6_HEADER;
+}
+
+/** Sum of the addresses' words, for the pseudo-header. */
+function addressSum(view: DataView, ip: number): number {
+  const isIpv4 = view.getUint8(ip) >>> 4 === 4;
+  return isIpv4 ? sum(view, ip + 12, 8) : sum(view, ip + 8, 32);
+}
+
+function readTcp(view: DataView, ip: number, length: number, out: Segment): void {
+  const tcp = ip + length;
+  const bytes = out.totalBytes - length;
   const header = bytes < 20 ? 0 : (view.getUint8(tcp + 12) >>> 4) * 4;
   if (header < 20 || header > bytes) {
     out.wrong ||= `TCP header of ${header} in ${bytes} bytes`;
@@ -160,17 +205,12 @@ function readTcp(view: DataView, tcp: number, bytes: number, out: Segment): void
   out.optionBytes = header - 20;
   out.payloadAt = tcp + header;
   out.payloadBytes = bytes - header;
-  const pseudo = PROTOCOL_TCP + bytes;
-  const addresses = out.source + out.destination;
-  const parts = Math.floor(addresses / 0x10000) + (addresses % 0x10000);
-  if (folded(pseudo + parts + sum(view, tcp, bytes)) !== 0xffff) out.wrong ||= "TCP checksum";
+  const pseudo = PROTOCOL_TCP + bytes + addressSum(view, ip);
+  if (folded(pseudo + sum(view, tcp, bytes)) !== 0xffff) out.wrong ||= "TCP checksum";
   readOptions(view, tcp + 20, tcp + header, out);
 }
 
-/**
- * Reads the frame of `bytes` bytes at `at` into `out`. IPv6 will stand beside IPv4 here: a frame of
- * neither is "unknown".
- */
+/** Reads the frame of `bytes` bytes at `at` into `out`; one of neither IP nor ARP is "unknown". */
 export function readFrame(
   view: DataView,
   at: number,
@@ -179,11 +219,12 @@ export function readFrame(
   out: Segment,
 ): void {
   clear(out);
-  const ip = ipv4At(view, at, bytes, isEthernet);
-  if (ip < 0 || view.getUint8(ip + 9) !== PROTOCOL_TCP) {
+  const ip = ipAt(view, at, bytes, isEthernet);
+  if (protocolAt(view, ip) !== PROTOCOL_TCP) {
     if (bytes < ETHERNET || !isOther(view, at, ip, isEthernet)) out.wrong = "unknown frame";
     return;
   }
-  const header = readIpv4(view, ip, at + bytes - ip, out);
-  if (header > 0) readTcp(view, ip + header, out.totalBytes - header, out);
+  const read = view.getUint8(ip) >>> 4 === 4 ? readIpv4 : readIpv6;
+  const header = read(view, ip, at + bytes - ip, out);
+  if (header > 0) readTcp(view, ip, header, out);
 }

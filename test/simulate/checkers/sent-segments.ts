@@ -45,6 +45,7 @@ export class SentSegments implements Checker {
     const most = plan.mtu + (plan.medium === "ethernet" ? ETHERNET : 0);
     if (s.wrong !== "") this.#scene.report("I6", `sent a frame with ${s.wrong}`);
     if (bytes.length > most) this.#scene.report("I6", `${bytes.length} bytes with MTU ${plan.mtu}`);
+    if (s.hopLimit === 0) this.#scene.report("I6", "sent with a hop limit of 0");
     if (s.isTcp && s.has(SYN) && s.has(FIN)) this.#scene.report("I6", "SYN and FIN at once");
   }
 

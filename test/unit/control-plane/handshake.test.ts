@@ -432,6 +432,7 @@ test("threats R02: resets to a closed port are rate limited", () => {
   for (let i = 0; i < 50; i += 1) sent += host.feed(host.segment({ flags: SYN, seq: i })).length;
   expect(sent).toBe(4);
   expect(host.drops(DropReason.RateLimited)).toBe(46);
+  expect([host.control.counters.connections, ...host.held()]).toEqual([0, 0, 0]);
   host.now += 1e9;
   expect(host.feed(host.segment({ flags: SYN })).length).toBe(1);
 });

@@ -134,6 +134,30 @@ test("PM-11, PM-21: sent again at once, smaller; new connections start there", (
   expect(host.control.info(open(40001)).mss).toBe(960);
 });
 
+test("threats B07: a flood changes an MTU once in a ms, and only for what is in flight", () => {
+  const c = new Connected({}, {}, 1);
+  c.host.update(1, { append: 600 });
+  const data = c.host.poll()[0] as Sent;
+  // Nothing of these numbers is in flight.
+  for (const seq of [data.seq - 1, data.seq + 601, data.seq + 0x80000000]) {
+    c.host.feed(icmp(3, 4, 300, quote(data, seq >>> 0)));
+  }
+  expect(c.host.control.info(1).mss).toBe(536);
+  expect(c.host.drops(DropReason.IcmpIgnored)).toBe(3);
+  const changes: number[] = [];
+  const start = c.host.now;
+  for (let mtu = 570; mtu > 70; mtu -= 1) {
+    c.host.feed(icmp(3, 4, mtu, quote(data)));
+    const { mss } = c.host.control.info(1);
+    if (mss !== changes.at(-1)) changes.push(mss);
+    c.host.now += 1e5;
+  }
+  // 500 messages within 50 ms: one a ms at most, and the first counts.
+  expect(changes[0]).toBe(530);
+  expect(changes.length).toBeLessThanOrEqual(1 + (c.host.now - start) / 1e6);
+  expect(c.host.events).toEqual([]);
+});
+
 test("threats B05: quotations of nothing, of other protocols, cut short", () => {
   const c = new Connected();
   c.host.update(1, { append: 10 });

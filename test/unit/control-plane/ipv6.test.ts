@@ -215,6 +215,8 @@ describe("extension headers", () => {
     ["nine headers", 60, nine, DropReason.ExtensionLimit, -1, 0],
     ["17 options", 60, many, DropReason.ExtensionLimit, -1, 0],
     ["a first fragment", 44, [6, 0, 0, 1, 0, 0, 0, 1], DropReason.IpFragment, -1, 0],
+    // RFC 2675: not implemented, so that its option asks to be reported (11, to all but groups).
+    ["a jumbo option", 0, [6, 0, 0xc2, 4, 0, 1, 0, 0], DropReason.ExtensionOption, 2, 42],
     ["no next header", 59, [], DropReason.ProtocolUnknown, -1, 0],
     ["an unknown protocol", 60, options(200), DropReason.ProtocolUnknown, 1, 40],
   ];

@@ -106,6 +106,18 @@ describe("closed window", () => {
     c.host.poll();
     silence(c, 3600);
     expect(c.host.events).toEqual([`closed 1 ${ERRNO.ETIMEDOUT}`]);
+    c.host.control.release(1);
+    expect([c.host.control.counters.connections, ...c.host.held()]).toEqual([0, 0, 0]);
+  });
+
+  test("threats R09: data that nobody acknowledges end by R2, and their memory is free", () => {
+    const c = new Connected({ limits: { userTimeout: 100e9 } });
+    c.host.update(1, { append: 2000 });
+    expect(c.host.poll().length).toBeGreaterThan(0);
+    silence(c, 3600);
+    expect(c.host.events.at(-1)).toBe(`closed 1 ${ERRNO.ETIMEDOUT}`);
+    c.host.control.release(1);
+    expect([c.host.control.counters.connections, ...c.host.held()]).toEqual([0, 0, 0]);
   });
 });
 
