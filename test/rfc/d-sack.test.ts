@@ -55,6 +55,16 @@ rule(
       +0 > . 1:1(0) ack 1501 <nop,nop,sack 1:501>`,
     SACK,
   ),
+  // It acknowledges something as well.
+  accepted(
+    `
+      +0 write(4, ..., 100) = 100
+      +0 > P. 1:101(100) ack 1
+      +0 < . 1:501(500) ack 1 win 65535
+      +0 < . 1:1001(1000) ack 101 win 65535
+      +0 > . 101:101(0) ack 1001 <nop,nop,sack 1:501>`,
+    SACK,
+  ),
   ...severalRuns(
     `
       +0 < . 2001:2501(500) ack 1 win 65535

@@ -97,6 +97,20 @@ test("SC-1: below the limit no cookie is sent, and all options are kept", () => 
   expect(c.count(Counter.CookiesSent)).toBe(1);
 });
 
+test("SC-1: who is established, or was reset, is no longer counted as half open", () => {
+  const c = new Crowd({ backlog: 2 });
+  for (const sourcePort of [1000, 1001]) {
+    c.send({ sourcePort, seq: 7001, ack: 1, flags: RST });
+  }
+  for (let sourcePort = 1; sourcePort <= 12; sourcePort += 1) {
+    const answer = c.syn({ sourcePort });
+    c.ack(answer, { sourcePort });
+    c.peer.stack.toe.abort(c.peer.stack.toe.accept(c.listener));
+    c.peer.settle();
+  }
+  expect(c.count(Counter.CookiesSent)).toBe(0);
+});
+
 test("modes are off, on and always", () => {
   const synCookies = "never" as SynCookieMode;
   const message = 'limits: expected synCookies off|on|always, got "never"';

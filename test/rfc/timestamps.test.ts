@@ -206,6 +206,24 @@ rule(
 );
 
 rule(
+  "PAWS-1: old and new are told apart where timestamps wrap (threats Q13)",
+  accepted(
+    `
+      +0 < P. 1:101(100) ack 1 win 65535 <nop,nop,TS val 2147488000 ecr 100>
+      +0~+0.2 > . 1:1(0) ack 101 <nop,nop,TS val 200 ecr 2147488000>
+      +0.1 < P. 101:201(100) ack 1 win 65535 <nop,nop,TS val 4294967295 ecr 100>
+      +0~+0.2 > . 1:1(0) ack 201 <nop,nop,TS val 300 ecr 4294967295>
+      +0.1 < P. 201:301(100) ack 1 win 65535 <nop,nop,TS val 3 ecr 100>
+      +0~+0.2 > . 1:1(0) ack 301 <nop,nop,TS val 400 ecr 3>
+      +0.1 < P. 301:401(100) ack 1 win 65535 <nop,nop,TS val 4294967295 ecr 100>
+      +0 > . 1:1(0) ack 301 <nop,nop,TS val 500 ecr 3>
+      +0.1 < P. 301:401(100) ack 1 win 65535 <nop,nop,TS val 4 ecr 100>
+      +0~+0.2 > . 1:1(0) ack 401 <nop,nop,TS val 600 ecr 4>`,
+    STAMPED,
+  ),
+);
+
+rule(
   "PAWS-2: a RST is not held to it, and its option changes nothing",
   accepted(
     `

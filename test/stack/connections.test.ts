@@ -420,6 +420,32 @@ test("RFC 9293 MUST-10: simultaneous open makes one connection", () => {
   }
 });
 
+test("threats/S02: simultaneous open whose crossing SYN-ACKs are lost makes one connection", () => {
+  const SYN_ACK = 0x12;
+  for (const sides of [[0], [1], [0, 1]] as const) {
+    for (const most of [1, 2]) {
+      const pair = new WorldPair({ seed: most, link: { medium: "ip" } });
+      const lost = [0, 0];
+      for (const side of sides) {
+        const rule = (frame: Uint8Array): boolean => {
+          const isAnswer = ((frame[33] as number) & SYN_ACK) === SYN_ACK;
+          if (!isAnswer || (lost[side] as number) >= most) return false;
+          lost[side] = (lost[side] as number) + 1;
+          return true;
+        };
+        pair.link.setFaults(side, { rule });
+      }
+      const [client, server] = openBoth(pair);
+      pair.pass(MINUTE);
+      expect(pair.states()).toEqual([["ESTABLISHED"], ["ESTABLISHED"]]);
+      expect(sides.map((side) => (lost[side] as number) > 0)).toEqual(sides.map(() => true));
+      exchange(pair, pair.clientToe, client, pair.serverToe, server);
+      exchange(pair, pair.serverToe, server, pair.clientToe, client);
+      closeAll({ pair, listener: -1, client, server });
+    }
+  }
+});
+
 test("RFC 9293 MUST-13: TIME-WAIT lasts 2 MSL; its row comes back with a new generation", () => {
   const pair = new WorldPair({ layout: { connections: 1 } });
   const listener = pair.listen(PORT);

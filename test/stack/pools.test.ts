@@ -3,12 +3,11 @@
  * database, timers, descriptors, sequence numbers of the reorder points, guard strips, and the
  * JavaScript heap.
  */
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { expect, test } from "vitest";
 import { SO_RCVBUF, SO_SNDBUF, SOL_SOCKET } from "../../host/libtoe/constants.ts";
 import type { LibToe } from "../../host/libtoe/libtoe.ts";
 import { buildUnderTest, dataPathUnderTest, seedOf } from "../support/env.ts";
+import { heapBytes } from "../support/heap-bytes.ts";
 import { poolCounts, sequencesAssigned } from "../support/pool-counts.ts";
 import { WorldPair } from "./world-pair.ts";
 
@@ -18,14 +17,6 @@ const SEGMENTS = buildUnderTest() === "debug" ? 100_000 : 1_000_000;
 const BUFFER = 256 * 1024;
 /** Growth of the heap over a run, garbage collected: 2 bytes a segment of release would show. */
 const HEAP_BYTES_MAX = 2e6;
-
-/** Bytes in use after a full collection, for which the engine need not have been started. */
-function heapBytes(): number {
-  setFlagsFromString("--expose-gc");
-  const collect = runInNewContext("gc") as () => void;
-  collect();
-  return process.memoryUsage().heapUsed;
-}
 
 /** Sends whatever fits and reads whatever comes, until told to stop. */
 class Pump {

@@ -27,6 +27,11 @@ export function dataPathUnderTest(): DataPath {
   throw new Error(`TOELOOP_DATAPATH: expected flextoe, laminar or laminar-relaxed, got ${value}`);
 }
 
+/** True in the project `release` alone, where tests whose full count takes long have it. */
+export function hasFullCounts(): boolean {
+  return buildUnderTest() === "release" && dataPathUnderTest() === "flextoe";
+}
+
 /** Bytes of options that each segment of the data path under test carries: timestamps, or none. */
 export function optionBytesUnderTest(): number {
   return dataPathUnderTest() === "laminar" ? 0 : TIMESTAMP_OPTION_BYTES;

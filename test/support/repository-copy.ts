@@ -21,8 +21,11 @@ export interface Change {
   readonly replace: string;
 }
 
-const COPIED =
-  "assembly bindings build host scripts test asconfig.json package.json tsconfig.json".split(" ");
+const COPIED = [
+  ..."assembly bench bindings build examples host scripts test .ci".split(" "),
+  ..."ARCHITECTURE.md LICENSE README.md SECURITY.md".split(" "),
+  ..."asconfig.json package-lock.json package.json tsconfig.json".split(" "),
+];
 /** What a file of these says is compiled into the data path. */
 const COMPILED = /^(assembly|bindings\/abi)\//;
 /** Builds that can be made again: data paths, and single functions for unit tests. */

@@ -46,7 +46,11 @@ describe.each(STARTS)("from ISN %d", (start) => {
     }
   });
 
-  test("threats/C05: without marks that a path has erased, losses still halve", () => {
+  // Marks erased; and forged: an echo that never ends, and packets to us that are all marked.
+  test.each([
+    ["erased", ACK, 0],
+    ["forged", ACK | ECE, 3],
+  ])("threats/C05: where a path has %s marks, losses still reduce", (_what, flags, tos) => {
     const peer = new ScriptedPeer();
     const listener = peer.listen(80);
     const options = [2, 4, 3, 232];
@@ -59,9 +63,16 @@ describe.each(STARTS)("from ISN %d", (start) => {
     toe.send(toe.accept(listener), new Uint8Array(60_000));
     expect(peer.settle()).toHaveLength(10);
     const before = toe.connections()[0]?.cwnd ?? 0;
-    for (let i = 0; i < 3; i += 1) peer.send({ seq, ack, flags: ACK });
-    peer.send({ seq, ack: (ack + 10_000) >>> 0, flags: ACK });
-    expect(toe.connections()[0]?.cwnd).toBeLessThanOrEqual(before * 0.7 + MSS);
+    const again: number[] = [];
+    for (let i = 0; i < 3; i += 1) {
+      again.push(...peer.send({ seq, ack, flags, tos }).map((segment) => segment.seq));
+    }
+    // What is lost is sent again, whatever the marks say.
+    expect(again).toContain(ack);
+    peer.send({ seq, ack: (ack + 10_000) >>> 0, flags, tos });
+    const after = toe.connections()[0]?.cwnd ?? 0;
+    expect(after).toBeLessThanOrEqual(before * 0.7 + MSS);
+    expect(after).toBeGreaterThanOrEqual(MSS);
   });
 
   test("threats/C07: forged blocks of what arrived twice delay no repair for ever", () => {

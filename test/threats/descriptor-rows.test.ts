@@ -1,14 +1,16 @@
 /**
  * Threats D01 to D10 and D13: a hostile application context on the queues. Context 1 is honest
  * and owns connection 1; context 2 is hostile and owns connection 2. Whatever context 2 writes,
- * connection 1 must not feel it, and every refused descriptor must be counted in its context.
+ * connection 1 must not feel it, and every refused descriptor must be counted in its context. In
+ * the project `release` D09 rings 10^7 doorbells and D13 writes 10^8 descriptors, which takes more
+ * than a minute; other builds and data paths do a hundredth.
  */
 import { expect, test } from "vitest";
 import * as D from "../../bindings/abi/descriptor.ts";
 import { DropReason } from "../../bindings/abi/drop-reason.ts";
 import { FLOW_NODELAY } from "../../bindings/abi/flow-state.ts";
 import { ACK, buildFrame, PSH, streamBytes, toHex } from "../support/frames.ts";
-import { seedOf } from "../support/env.ts";
+import { hasFullCounts, seedOf } from "../support/env.ts";
 import { judgeSegment } from "../support/judge-segment.ts";
 import { testCore } from "../support/load-core.ts";
 import { Random } from "../support/random.ts";
@@ -267,29 +269,37 @@ function storm({ raw }: Court): void {
   for (let i = producer - consumer; i < RING; i += 1) raw.post(HOSTILE, { connection: HOSTILE });
 }
 
-test("threats/D09 a storm of doorbells takes no step from an honest connection", () => {
-  const steps = (hostile: boolean): number => {
-    const c = court();
-    const { txUna } = c.raw.inspect(HONEST);
-    let sent = 0;
-    let done = 0;
-    c.raw.fill(c.honest, txUna, streamBytes(txUna, BUFFER));
-    c.raw.post(1, { connection: HONEST, txAppend: BUFFER });
-    while (sent < BUFFER && done < 1000) {
-      if (hostile) storm(c);
-      done += 1;
-      for (const frame of honestFrames(c.raw.step())) sent += payloadOf(frame).length / 2;
-      c.raw.offer([buildFrame({ seq: c.raw.inspect(HONEST).rxNextSeq, ack: txUna + sent })]);
-      for (let i = 0; i < 50 && hostile; i += 1) {
-        storm(c);
-        c.raw.step();
-      }
-    }
-    expect(sent).toBe(BUFFER);
-    return done;
-  };
-  expect(steps(true)).toBeLessThanOrEqual(Math.ceil(steps(false) / 0.8));
-});
+/** Payload bytes that the honest connection sends in so many steps, one beside each full ring. */
+function honestBytes(rounds: number, hostile: boolean): number {
+  const c = court();
+  const { raw, honest } = c;
+  // More of these segments than one step sends: the honest connection always has more to say.
+  raw.post(0, { connection: HONEST, opcode: D.AtxOpcode.SetMss, low: 128 });
+  let { txUna: next } = raw.inspect(HONEST);
+  raw.fill(honest, next, new Uint8Array(BUFFER));
+  raw.post(1, { connection: HONEST, txAppend: BUFFER });
+  const { rxNextSeq: seq } = raw.inspect(HONEST);
+  let sum = 0;
+  for (let round = 0; round < rounds; round += 1) {
+    if (hostile) storm(c);
+    const frames = honestFrames(raw.offer([buildFrame({ seq, ack: next })]));
+    const length = frames.reduce((total, frame) => total + frame.length - 54, 0);
+    sum += length;
+    next = (next + length) >>> 0;
+    raw.post(1, { connection: HONEST, txAppend: length });
+    raw.notifications(1);
+  }
+  const rung = raw.contextWord(HOSTILE, D.CONTEXT_ATX_CONSUMER);
+  expect(rung).toBeGreaterThanOrEqual(hostile ? (rounds - 1) * RING : 0);
+  return sum;
+}
+
+test("threats/D09 10^7 doorbells leave an honest connection four fifths of what it had", () => {
+  const rounds = Math.ceil((hasFullCounts() ? 1e7 : 1e5) / RING) + 1;
+  const quiet = honestBytes(rounds, false);
+  expect(quiet).toBeGreaterThan(rounds * 1000);
+  expect(honestBytes(rounds, true)).toBeGreaterThanOrEqual(0.8 * quiet);
+}, 120_000);
 
 test("threats/D10 notifications that nobody takes block nothing, and none is lost", () => {
   const c = court();
@@ -352,7 +362,8 @@ function exchange(c: Court, round: number): string[] {
   return frames.map(toHex);
 }
 
-test("threats/D13, W4: 10^6 random descriptors do not touch an honest connection", () => {
+test("threats/D13, W4: 10^8 random descriptors do not touch an honest connection", () => {
+  const COUNT = hasFullCounts() ? 1e8 : 1e6;
   const seed = seedOf(0xd13);
   const random = new Random(seed);
   const attacked = court();
@@ -360,7 +371,7 @@ test("threats/D13, W4: 10^6 random descriptors do not touch an honest connection
   const { raw } = attacked;
   const ring = raw.contextWord(HOSTILE, D.CONTEXT_ATX_BASE) / 4;
   let written = 0;
-  for (let round = 0; written < 1e6; round += 1) {
+  for (let round = 0; written < COUNT; round += 1) {
     const producer = raw.contextWord(HOSTILE, D.CONTEXT_ATX_PRODUCER);
     const room = RING - (producer - raw.contextWord(HOSTILE, D.CONTEXT_ATX_CONSUMER));
     for (let i = 0; i < room; i += 1) {
@@ -376,11 +387,11 @@ test("threats/D13, W4: 10^6 random descriptors do not touch an honest connection
     expect(honestState(attacked), what).toEqual(honestState(quiet));
     expect(raw.guards(), what).toEqual([]);
   }
-  expect(written).toBeGreaterThanOrEqual(1e6);
+  expect(written).toBeGreaterThanOrEqual(COUNT);
   expect(raw.contextWord(HOSTILE, D.CONTEXT_ERRORS)).toBe(refusals(raw));
-  expect(refusals(raw), `seed ${seed}`).toBeGreaterThan(500000);
+  expect(refusals(raw), `seed ${seed}`).toBeGreaterThan(COUNT / 2);
   for (const reason of REFUSALS) expect(raw.drop(reason), `reason ${reason}`).toBeGreaterThan(0);
   expect(raw.contextWord(HOSTILE, D.CONTEXT_FENCED)).toBe(0);
   expect(raw.contextWord(1, D.CONTEXT_ERRORS)).toBe(0);
   expect(raw.sequenceFaults()).toBe(0);
-}, 60000);
+}, 600_000);

@@ -1,5 +1,5 @@
 /**
- * Threats H01 to H17: header and length lies (RFC 791, RFC 1122 3.2.1, RFC 9293 3.1 and 3.10.7).
+ * Threats H01 to H16, H18: header and length lies (RFC 791, RFC 1122 3.2.1, RFC 9293 3.1, 3.10.7).
  * Each row offers frames beside an established connection; a refused frame must count for its own
  * reason and for nothing else, and a sound frame must still be taken afterwards.
  */
@@ -118,6 +118,15 @@ test("threats/H06 packets without room for a TCP header are dropped", () => {
       const frame = dataSegment(b, 8, { totalLength });
       expectSilent(b, frame, DropReason.IpTotalLength, `total ${totalLength}`);
     }
+    // IP options leave less of the total length.
+    for (let ihl = 6; ihl <= 15; ihl += 1) {
+      const ipOptions = Array<number>((ihl - 5) * 4).fill(1);
+      for (const totalLength of [ihl * 4, ihl * 4 + 1, ihl * 4 + 19]) {
+        const frame = dataSegment(b, 8, { ipOptions, totalLength });
+        expectSilent(b, frame, DropReason.IpTotalLength, `ihl ${ihl}, total ${totalLength}`);
+      }
+      expectTaken(b, dataSegment(b, 8, { ipOptions }), 8, `ihl ${ihl}`);
+    }
     expectTaken(b, dataSegment(b, 8), 8);
   }
 });
@@ -197,7 +206,7 @@ test("threats/H13 data offsets past the segment are dropped", () => {
     // 8 bytes of payload: header and payload are seven words.
     refuse(
       b,
-      [8, 9, 15].map((dataOffset) => ({ dataOffset })),
+      [8, 9, 10, 11, 12, 13, 14, 15].map((dataOffset) => ({ dataOffset })),
       DropReason.TcpHeaderLength,
     );
     const padded = [8, 15].map((dataOffset) => ({ dataOffset, padding: 64 }));
@@ -221,19 +230,28 @@ function acceptedChecksums(b: Bench, fields: Partial<FrameFields>): number[] {
   return accepted;
 }
 
-test("threats/H14 of all 65,536 TCP checksums one is accepted, or the equal pair", () => {
-  const b = bench();
-  const frame = segment(b);
-  const right = ((frame[14 + 36] as number) << 8) | (frame[14 + 37] as number);
-  expect(acceptedChecksums(b, {})).toEqual([right]);
-  // The urgent pointer without URG is free: with it the rest of the segment sums to 0xffff.
-  const zero = segment(b, { tcpChecksum: 0 });
-  const tcp = zero.subarray(34);
-  const sum = onesSum(tcp, pseudoSum(zero.subarray(26, 34), 6, tcp.length));
-  const urgent = 0xffff - sum;
-  expect(acceptedChecksums(b, { urgent })).toEqual([0, 0xffff]);
-  expectSound(b.raw);
-});
+const IPV6 = { remote: "fd00::2", local: "fd00::1" };
+
+test.each([
+  [4, {}, 26, 34],
+  [6, IPV6, 22, 54],
+])(
+  "threats/H14 of all 65,536 TCP checksums one is accepted, or the equal pair: IPv%d",
+  (...row) => {
+    const [, flow, addresses, at] = row;
+    const b = bench(flow);
+    const frame = segment(b);
+    const right = ((frame[at + 16] as number) << 8) | (frame[at + 17] as number);
+    expect(acceptedChecksums(b, {})).toEqual([right]);
+    // The urgent pointer without URG is free: with it the rest of the segment sums to 0xffff.
+    const zero = segment(b, { tcpChecksum: 0 });
+    const tcp = zero.subarray(at);
+    const sum = onesSum(tcp, pseudoSum(zero.subarray(addresses, at), 6, tcp.length));
+    const urgent = 0xffff - sum;
+    expect(acceptedChecksums(b, { urgent })).toEqual([0, 0xffff]);
+    expectSound(b.raw);
+  },
+);
 
 test("threats/H15 a pseudo header that lies is noticed", () => {
   const b = bench();
@@ -258,6 +276,23 @@ test("threats/H15 a pseudo header that lies is noticed", () => {
   const swapped = dataSegment(b, 8, { source: b.flow.local, destination: b.flow.remote });
   expectRedirected(b, swapped, 0, "swapped");
   expectTaken(b, honest, 8);
+});
+
+test("threats/H18 IPv6 lengths that lie are dropped; a hop limit of 0 has reached its end", () => {
+  for (const medium of MEDIA) {
+    const b = bench(IPV6, medium);
+    // 0: the length stands in a jumbo option, of which there is none (RFC 2675, 3).
+    for (const totalLength of [0, 1, 19]) {
+      const frame = dataSegment(b, 8, { totalLength });
+      expectSilent(b, frame, DropReason.IpTotalLength, `${medium}, length ${totalLength}`);
+    }
+    for (const totalLength of [29, 1500, 0x7fff, 0xffff]) {
+      const frame = dataSegment(b, 8, { totalLength });
+      expectSilent(b, frame, DropReason.IpTotalLength, `${medium}, length ${totalLength}`);
+    }
+    // RFC 8200, 3: where a packet goes to, it is not discarded for its hop limit.
+    expectTaken(b, dataSegment(b, 8, { ttl: 0 }), 8, `${medium}, hop limit 0`);
+  }
 });
 
 test("threats/H16 the four reserved bits are ignored", () => {

@@ -1,17 +1,25 @@
 /**
- * Threats B01 to B12 and S01, S03: who sees nothing of a connection and sends to it all the same;
+ * Threats B01 to B12 and S01 to S05: who sees nothing of a connection and sends to it all the same;
  * and handshakes that nobody means. At whole stacks.
  */
 import { describe, expect, test } from "vitest";
 import { Counter } from "../../bindings/abi/counters.ts";
+import { DROP_REASONS, DropReason } from "../../bindings/abi/drop-reason.ts";
+import { CORE_DROPS } from "../../bindings/abi/memory-map.ts";
 import { InitialSequence } from "../../host/control-plane/initial-sequence.ts";
 import { KeyedHash } from "../../host/control-plane/keyed-hash.ts";
 import { ERRNO } from "../../host/errors.ts";
+import { O_NONBLOCK } from "../../host/libtoe/constants.ts";
 import { RawConnection, STARTS } from "../rfc/raw-connection.ts";
 import { seedOf } from "../support/env.ts";
-import { ACK, type FrameFields, PSH, RST, streamBytes, SYN } from "../support/frames.ts";
+import { ACK, buildFrame, type FrameFields, PSH, RST } from "../support/frames.ts";
+import { streamBytes, SYN } from "../support/frames.ts";
+import { judgeSegment } from "../support/judge-segment.ts";
+import { poolCounts } from "../support/pool-counts.ts";
 import { Random } from "../support/random.ts";
 import { ScriptedPeer } from "../support/scripted-peer.ts";
+
+const F_SETFL = 4;
 
 /** `count` segments, 64 in a burst; the number of answers. */
 function sweep(
@@ -71,6 +79,7 @@ describe.each(STARTS)("from ISN %d", (start) => {
       c.send({ ack: (c.ack + away) >>> 0, payload, flags: ACK | PSH });
     }
     expect(c.read()).toHaveLength(0);
+    expect(c.drops(DropReason.AckOutOfRange)).toBe(5);
     c.data(100);
     expect(c.read()).toHaveLength(100);
   });
@@ -90,6 +99,40 @@ describe.each(STARTS)("from ISN %d", (start) => {
     expect(counts).toEqual([10, 10, 10, 10, 10]);
   });
 
+  test("threats/B11: SYN-ACKs that nobody asked for draw rationed resets, never more bytes", () => {
+    const peer = new ScriptedPeer();
+    peer.listen(80);
+    const before = poolCounts(peer.stack);
+    let [inBytes, outBytes, resets] = [0, 0, 0];
+    for (let at = 0; at < 10_000; at += 64) {
+      const from = peer.now;
+      for (let i = at; i < at + 64; i += 1) {
+        // A closed port, and one where somebody listens.
+        const ports = { sourcePort: 1024 + i, destinationPort: i % 2 === 0 ? 80 : 9 };
+        const packet = buildFrame({ medium: "ip", ...ports, seq: start, ack: i, flags: SYN | ACK });
+        peer.queuePacket(packet);
+        inBytes += packet.length;
+      }
+      for (const frame of peer.settleFrames()) {
+        const { flags, seq, tuple } = judgeSegment(frame, "ip");
+        // RFC 9293 3.10.7.1, 3.10.7.2: its number is what the SYN-ACK acknowledged.
+        expect([flags, seq]).toEqual([RST, tuple.destinationPort - 1024]);
+        resets += 1;
+        outBytes += frame.length;
+      }
+      expect(peer.now).toBe(from);
+      peer.now += 1e6;
+    }
+    expect(resets).toBeGreaterThanOrEqual(256);
+    // 256 at once, then 1,000 a second; 157 ms have passed.
+    expect(resets).toBeLessThanOrEqual(256 + 157 + 1);
+    expect(outBytes).toBeLessThanOrEqual(inBytes);
+    peer.now += 1e10;
+    peer.settle();
+    expect(peer.send({ seq: start, ack: 77, flags: SYN | ACK })).toHaveLength(1);
+    expect(poolCounts(peer.stack)).toEqual(before);
+  });
+
   test("threats/B12: a forged victim gets six SYN-ACKs at most, and none after its RST", () => {
     const peer = new ScriptedPeer();
     peer.listen(80);
@@ -107,6 +150,42 @@ describe.each(STARTS)("from ISN %d", (start) => {
     expect(peer.send({ seq: start, flags: SYN })).toHaveLength(1);
     peer.send({ seq: (start + 1) >>> 0, flags: RST });
     expect(wait(300)).toBe(0);
+  });
+
+  test("threats/S04: data of a SYN are delivered once the connection is established", () => {
+    const peer = new ScriptedPeer();
+    const { toe } = peer.stack;
+    const listener = peer.listen(80);
+    toe.fcntl(listener, F_SETFL, O_NONBLOCK);
+    const payload = streamBytes(start + 1, 100);
+    const [answer] = peer.send({ seq: start, flags: SYN, payload });
+    expect((answer?.flags ?? 0) & (SYN | ACK)).toBe(SYN | ACK);
+    // The SYN alone, or its data as well: the peer sends again what was not taken.
+    expect([(start + 1) >>> 0, (start + 101) >>> 0]).toContain(answer?.ack);
+    expect(peer.state(40000)).toBe("SYN-RECEIVED");
+    expect(toe.accept(listener)).toBe(-ERRNO.EAGAIN);
+    const ack = ((answer?.seq ?? 0) + 1) >>> 0;
+    peer.send({ seq: (start + 1) >>> 0, ack, payload, flags: ACK | PSH });
+    expect(peer.state(40000)).toBe("ESTABLISHED");
+    const got = new Uint8Array(200);
+    const fd = toe.accept(listener);
+    expect(toe.recv(fd, got)).toBe(100);
+    expect(got.slice(0, 100)).toEqual(payload);
+  });
+
+  test("threats/S05: a SYN from our own address and port is dropped and counted", () => {
+    const peer = new ScriptedPeer();
+    peer.listen(80);
+    const before = poolCounts(peer.stack);
+    const land = { source: "10.0.0.1", sourcePort: 80, seq: start };
+    for (const flags of [SYN, SYN | ACK, ACK, RST]) {
+      expect(peer.send({ ...land, flags })).toEqual([]);
+    }
+    const { core } = peer.stack;
+    const drops = ((core.words[(core.address + CORE_DROPS) >>> 2] as number) >>> 2) as number;
+    const all = Array.from(core.words.slice(drops, drops + DROP_REASONS));
+    expect(all.reduce((sum, count) => sum + count, 0)).toBe(4);
+    expect(poolCounts(peer.stack)).toEqual(before);
   });
 
   test("threats/S01: a SYN answered by an ACK, then by a SYN, opens as a simultaneous open", () => {
@@ -187,4 +266,25 @@ test("threats/B10: IP ID and timestamps of one connection say nothing of another
     return sequence.timestampOffset >>> 24;
   });
   expect(new Set(offsets).size).toBeGreaterThan(60);
+});
+
+/** Local ports of connections to one remote port after another. */
+function ports(seed: number, count: number, remote: (i: number) => number): number[] {
+  const peer = new ScriptedPeer({ seed, layout: { connections: count } });
+  const { toe } = peer.stack;
+  return Array.from({ length: count }, (_, i) => {
+    toe.connect(toe.socket(), { address: "10.0.0.2", port: remote(i) });
+    return peer.settle().find(({ flags }) => flags === SYN)?.tuple.sourcePort ?? 0;
+  });
+}
+
+test("threats/B10: ports of one remote end say nothing of another end or stack", () => {
+  const seed = seedOf(0xb10);
+  // Steps of a global counter would be small and the same.
+  const spread = ports(seed, 200, (i) => 1000 + i);
+  const steps = spread.slice(1).map((port, i) => port - (spread[i] as number));
+  expect(steps.filter((step) => Math.abs(step) <= 16).length, `seed ${seed}`).toBeLessThan(20);
+  expect(new Set(steps).size, `seed ${seed}`).toBeGreaterThan(150);
+  const same = spread.filter((port, i) => port === ports(seed + 1, 1, () => 1000 + i)[0]);
+  expect(same.length, `seed ${seed}`).toBeLessThan(5);
 });
