@@ -74,6 +74,14 @@ test.each(CHANGES)("%s", (what, body, [one, other], before, after) => {
   expect(run(mutated(layout, point as Point))(one, other)).toBe(after);
 });
 
+test("the limit of a minimum is no point, its value is", () => {
+  const least = (compare: string) =>
+    layoutWith(`i32.const 9 local.get 0 local.get 0 i32.const 9 i32.${compare} select`);
+  const constants = (compare: string): number =>
+    pointsOf(least(compare)).filter(({ operator }) => operator === "constant").length;
+  expect([constants("ge_u"), constants("gt_u"), constants("le_u")]).toEqual([1, 2, 2]);
+});
+
 test("64 bits: comparisons, zero, sums, constants", () => {
   const layout = layoutWith(
     `${GET} i64.add i64.const 0x7fffffffffffffff i64.and i64.eqz

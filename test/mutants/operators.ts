@@ -62,6 +62,8 @@ const SUMS: readonly (readonly [opcode: number, other: number, what: string])[] 
   [0x7d, 0x7c, "sub > add"],
 ];
 const ANDS = [0x71, 0x83];
+/** ge_s and ge_u of both widths. */
+const GREATER_OR_EQUAL = [0x4e, 0x4f, 0x59, 0x5a];
 
 type Change = Pick<Point, "start" | "end" | "bytes" | "operator" | "what">;
 
@@ -187,6 +189,21 @@ function isOfExtreme(binary: Uint8Array, all: readonly Instruction[], index: num
   return chosen.every((local) => local !== undefined) && (isSame || isSwapped);
 }
 
+/**
+ * True for the constant C of `C, x, x >= C, select`, a minimum: compared with C + 1 it is the same,
+ * as at C itself either side has C.
+ */
+function isOfLeast(binary: Uint8Array, all: readonly Instruction[], index: number): boolean {
+  const [chosen, x, compared, constant, comparison, selection] = all.slice(index - 3, index + 3);
+  if (selection?.opcode !== SELECT || chosen?.opcode !== constant?.opcode) return false;
+  if (!GREATER_OR_EQUAL.includes(comparison?.opcode ?? 0)) return false;
+  const isGet = x?.opcode === LOCAL_GET || x?.opcode === LOCAL_TEE;
+  if (!isGet || compared?.opcode !== LOCAL_GET) return false;
+  const operand = (of: Instruction | undefined): string =>
+    of === undefined ? "" : binary.subarray(of.start + 1, of.end).join();
+  return operand(x) === operand(compared) && operand(chosen) === operand(constant);
+}
+
 function instructionsIn(binary: Uint8Array, body: Body): Instruction[] {
   const reader = new Reader(binary, body.start);
   skipLocals(reader);
@@ -204,7 +221,7 @@ export function pointsIn({ binary }: Layout, body: Body): Point[] {
       ...comparisonChanges(instruction).filter(({ operator }) => {
         return !(isExtreme && operator === "limit");
       }),
-      ...constantChanges(binary, instruction),
+      ...(isOfLeast(binary, instructions, index) ? [] : constantChanges(binary, instruction)),
       ...conditionChanges(instructions[index - 1]?.opcode ?? 0, instruction),
       ...plainChanges(instruction),
     ];

@@ -311,7 +311,7 @@ const CONNECTIONS: readonly PlantedBug[] = [
     file: "host/control-plane/handshake.ts",
     find: "plane.listeners.leave(listener);\n  replayRest(plane, id);",
     replace: "replayRest(plane, id);",
-    tests: ["test/unit/control-plane/handshake.test.ts", "test/threats/exhaustion-rows.test.ts"],
+    tests: ["test/unit/control-plane/handshake.test.ts", "test/rfc/syn-cookies.test.ts"],
   },
   {
     name: "isn-number-skipped",
@@ -334,7 +334,7 @@ const MACHINES: readonly PlantedBug[] = [
   {
     name: "laminar-overlap-offset",
     what: "Laminar places bytes that it has for those behind them",
-    datapath: "laminar-relaxed",
+    datapath: "laminar",
     file: "assembly/laminar/receive.ts",
     find: "store<u32>(work, trim, W.WORK_PLACEMENTS + W.PLACEMENT_OFFSET);",
     replace: "store<u32>(work, 0, W.WORK_PLACEMENTS + W.PLACEMENT_OFFSET);",

@@ -24,13 +24,6 @@ export const EQUIVALENT = "equivalent: ";
 export const REASONS: readonly Reason[] = [
   {
     file: "assembly/tcp/round-trip-time.ts",
-    code: "return shift > 63 || rto > limit >> shift",
-    what: ["63 > 64"],
-    equivalent: true,
-    why: "the backoff is 63 at most, and any RTO is above a limit that is shifted by 63",
-  },
-  {
-    file: "assembly/tcp/round-trip-time.ts",
     code: "return min(rto, limit)",
     what: ["lt_u > le_u"],
     equivalent: true,
@@ -311,6 +304,59 @@ export const REASONS: readonly Reason[] = [
     what: ["1 > 0"],
     equivalent: true,
     why: "each turn takes one of 32 intervals away, and one without any ends the loop by itself",
+  },
+  {
+    file: "assembly/flextoe/protocol-receive.ts",
+    code: "drop(work, seqBefore(seq, next) ? DropReason.Duplicate : DropReason.OutOfWindow);",
+    what: ["31 > 32"],
+    equivalent: true,
+    why: "what is not acceptable and lies ahead has returned above: not the same is before",
+  },
+  {
+    file: "assembly/tcp/window.ts",
+    code: "if (avail < kept || avail - kept < step) {",
+    what: ["sub > add"],
+    within: ["stageHostControl"],
+    equivalent: true,
+    why: "windowUpdate() asks if the edge moves by a step, and avail - kept is less either way",
+  },
+  {
+    file: "assembly/tcp/receive-ack.ts",
+    code: "const recovers = flagsOf(p) & F.FLOW_RECOVERY;",
+    what: ["and > left side"],
+    equivalent: true,
+    why: "isQuiet() spares work: without a log, a probe and blocks the rest does nothing",
+  },
+  {
+    file: "assembly/tcp/state.ts",
+    code: "return distance >>> 31 != 0 ? 0 : distance;",
+    what: ["0 > 1"],
+    within: ["receivePredicted"],
+    equivalent: true,
+    why: "each segment that is predicted comes in order and so sets the edge: never behind una",
+  },
+  {
+    file: "assembly/tcp/retransmit-timer.ts",
+    code: "if (probes && !isReordering(p, r) && mayProbe(p, r)) return;",
+    what: ["if > if not"],
+    within: ["noteDuplicate"],
+    equivalent: true,
+    why: "a duplicate that makes reordering wait has told of something: none may probe then",
+  },
+  {
+    file: "assembly/tcp/state.ts",
+    code: "armTimer(core, connection, TimerKind.DelayedAck, load<u64>(core, CORE_NOW) + delay);",
+    what: ["1 > 0", "le_u > lt_u", "ge_u > gt_u", "9223372036854775807 > -9223372036854775808"],
+    equivalent: true,
+    why: "wheelArm() keeps deadlines from 1 to 2^63 - 1 ns; a delay from now is far from both",
+  },
+  {
+    file: "assembly/tcp/retransmit-timer.ts",
+    code: "if (sent <= <u32>load<u16>(p, F.PROTOCOL_MSS) + 1 && !isFinAlone(p, sent))",
+    what: ["0 > 1"],
+    within: ["transmitPredicted", "sendPredicted", "emit"],
+    equivalent: true,
+    why: "chooseTimer() asks again itself, and of an RTO's timer it makes the same one",
   },
 ];
 

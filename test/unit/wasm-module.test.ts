@@ -4,7 +4,7 @@
  * beyond converting an argument, a declared maximum of memory, exactly the exports of the contract.
  * The judge is tried on planted modules too.
  */
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { beforeAll, expect, test } from "vitest";
 import openWabt from "wabt";
 import { CORE_EXPORT_NAMES } from "../../bindings/core.ts";
@@ -78,7 +78,11 @@ test("the release module exports the contract and nothing else", () => {
 });
 
 test("threats/W3: no build links the allocator, and each declares a maximum of memory", () => {
-  for (const name of ["flextoe.debug.wasm", "testing.wasm", "testing.debug.wasm"]) {
+  const names = readdirSync(`${ROOT}build`).filter((name) => name.endsWith(".wasm"));
+  // FlexTOE, its threads, Laminar's two modes, at least; each with its debug build.
+  expect(names).toEqual(expect.arrayContaining(["flextoe.wasm", "workers.wasm", "laminar.wasm"]));
+  expect(names.length).toBeGreaterThanOrEqual(8);
+  for (const name of names) {
     const text = built(name);
     expect(text, name).not.toMatch(/\(func \S*~lib\/rt/);
     expect(text, name).not.toMatch(/\bmemory\.grow\b/);

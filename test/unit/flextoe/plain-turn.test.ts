@@ -4,6 +4,7 @@
  */
 import { expect, test } from "vitest";
 import { Counter } from "../../../bindings/abi/counters.ts";
+import { FLOW_TIMESTAMPS } from "../../../bindings/abi/flow-state.ts";
 import { RECOVERY_LAST_SEND, RECOVERY_RTT_TIMING } from "../../../bindings/abi/flow-state.ts";
 import { RECOVERY_SIZE } from "../../../bindings/abi/flow-state.ts";
 import * as M from "../../../bindings/abi/memory-map.ts";
@@ -40,3 +41,30 @@ test("a burst that is full to the byte keeps the turn for the next step", () => 
   expect(raw.counter(Counter.PredictedOut) - predicted).toBe(SEGMENTS);
   expect(raw.sequenceFaults()).toBe(0);
 });
+
+for (const [name, flags, header] of [
+  ["plain headers", 0, 54],
+  ["timestamps", FLOW_TIMESTAMPS, 66],
+] as const) {
+  test(`a turn takes what the burst has room for, to the byte: ${name}`, () => {
+    for (const [missing, segments] of [
+      [0, SEGMENTS],
+      [1, SEGMENTS - 1],
+    ] as const) {
+      const raw = new RawCore(testCore({ connections: 2, contexts: 2 }));
+      raw.step();
+      raw.establish({ mss: MSS, cwnd: 10 * MSS, txShift: 13, flags });
+      raw.post(1, { txAppend: SEGMENTS * MSS });
+      const { view, address } = raw.core;
+      const capacity = view.getUint32(address + M.CORE_EGRESS_CAPACITY, true);
+      // Each frame begins at a multiple of 16 bytes.
+      const stride = (header + MSS + 15) & ~15;
+      const room = (SEGMENTS - 1) * stride + header + MSS - missing;
+      view.setUint32(address + M.CORE_EGRESS_BYTES, capacity - room, true);
+      const { frames, drops } = raw.step();
+      expect([frames.length, drops.size]).toEqual([segments, 0]);
+      expect(frames.every(({ length }) => length === header + MSS)).toBe(true);
+      expect(raw.counter(Counter.PredictedOut)).toBe(segments);
+    }
+  });
+}

@@ -27,11 +27,11 @@ class Row {
     this.raw.establish({ generation, mss: MSS, flags: FLOW_NODELAY, ackThreshold: 2 });
   }
 
-  send(): void {
+  send(segments: number): void {
     const flow = { ...FLOW_DEFAULTS, mss: MSS };
-    this.raw.fill(flow, flow.txSeq, streamBytes(flow.txSeq, MSS));
-    this.raw.post(1, { generation: this.#generation, txAppend: MSS });
-    expect(this.raw.step().frames).toHaveLength(1);
+    this.raw.fill(flow, flow.txSeq, streamBytes(flow.txSeq, segments * MSS));
+    this.raw.post(1, { generation: this.#generation, txAppend: segments * MSS });
+    expect(this.raw.step().frames).toHaveLength(segments);
   }
 
   receive(): void {
@@ -54,16 +54,20 @@ class Row {
 const expired = ({ events }: Outcome): boolean => events.length > 0;
 const acknowledged = ({ frames }: Outcome): boolean => frames.length > 0;
 
-test("the retransmission timer of a row's last user is not its next one's", () => {
-  const step = FLOW_DEFAULTS.rtoInitial / 50;
-  const row = new Row();
-  row.next();
-  row.send();
-  row.raw.now += FLOW_DEFAULTS.rtoInitial * 0.8;
-  row.next();
-  row.send();
-  expect(row.until(expired, step)).toBeGreaterThanOrEqual(FLOW_DEFAULTS.rtoInitial);
-});
+// Header prediction starts the timer of a lone segment without a look at it.
+for (const segments of [1, 2]) {
+  const what = `${segments} segment${segments === 1 ? "" : "s"} in flight`;
+  test(`the retransmission timer of a row's last user is not its next one's: ${what}`, () => {
+    const step = FLOW_DEFAULTS.rtoInitial / 50;
+    const row = new Row();
+    row.next();
+    row.send(segments);
+    row.raw.now += FLOW_DEFAULTS.rtoInitial * 0.8;
+    row.next();
+    row.send(segments);
+    expect(row.until(expired, step)).toBeGreaterThanOrEqual(FLOW_DEFAULTS.rtoInitial);
+  });
+}
 
 test("the delayed-ACK timer of a row's last user is not its next one's", () => {
   const step = FLOW_DEFAULTS.delayedAck / 50;
