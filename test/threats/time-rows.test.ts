@@ -1,10 +1,10 @@
 /**
- * Threats T02, T03, T05 and T08: hosts whose time jumps, wraps or comes late. At whole stacks,
- * whose time is what the test says.
+ * Threats T01 to T03, T05, T08 and T09: hosts whose time jumps, wraps or comes late, and rates. At
+ * whole stacks, whose time is what the test says.
  */
 import { expect, test } from "vitest";
 import { IPPROTO_TCP, SHUT_WR, SO_KEEPALIVE, SOL_SOCKET } from "../../host/libtoe/constants.ts";
-import { TCP_KEEPIDLE } from "../../host/libtoe/constants.ts";
+import { SO_MAX_PACING_RATE, TCP_KEEPIDLE, TCP_NODELAY } from "../../host/libtoe/constants.ts";
 import { EVENT_CONNECTION, EVENT_GENERATION } from "../../bindings/abi/descriptor.ts";
 import { EVENT_KIND, EventKind } from "../../bindings/abi/descriptor.ts";
 import { CORE_EVENT_COUNT } from "../../bindings/abi/memory-map.ts";
@@ -26,6 +26,24 @@ function open(peer: ScriptedPeer, sourcePort: number, options: readonly number[]
   peer.send({ sourcePort, seq: 7001, ack, flags: ACK });
   return ack;
 }
+
+test("threats/T01: polled with times an hour back: nothing early, and then all in its time", () => {
+  const c = new RawConnection(7000);
+  c.pass(7200 * SECOND);
+  c.write(100);
+  const start = c.peer.now;
+  const sent: number[] = [];
+  const poll = (at: number): void => {
+    c.peer.now = start + at * SECOND;
+    for (const _ of c.peer.settle()) sent.push(at);
+  };
+  for (let at = -3600; at < -3575; at += 0.5) poll(at);
+  expect(sent).toEqual([]);
+  for (let at = 0.5; at <= 16; at += 0.5) poll(at);
+  // A second, doubled each time, from when the segment was sent.
+  expect(sent).toEqual([1, 3, 7, 15]);
+  expect(c.state).toBe("ESTABLISHED");
+});
 
 test("threats/T02: a day passes between two polls: each timer once, and no storm", () => {
   const peer = new ScriptedPeer();
@@ -151,4 +169,23 @@ test("threats/T08: what the data path tells of an earlier incarnation is ignored
   expect([c.state, c.host.events]).toEqual(["ESTABLISHED", []]);
   tell(EventKind.Reset, current);
   expect(c.host.events).toEqual([`closed ${c.id} ${ERRNO.ECONNRESET}`]);
+});
+
+test("threats/T09: paced at 1 byte a second, at the largest rate and at none: no busy loop", () => {
+  for (const rate of [1, 0xfffffffe, Number.MAX_SAFE_INTEGER, 0]) {
+    const c = new RawConnection(7000);
+    c.toe.setsockopt(c.fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    expect(c.toe.setsockopt(c.fd, SOL_SOCKET, SO_MAX_PACING_RATE, rate)).toBe(0);
+    const start = c.peer.now;
+    let sent = c.write(10).length + c.write(10).length;
+    let polls = 0;
+    for (; sent < 2; polls += 1) {
+      c.peer.now = c.peer.stack.nextDeadline();
+      sent += c.peer.settle().length;
+    }
+    // A packet of 50 bytes; timers that fall in between are a few.
+    expect(Math.round((c.peer.now - start) / SECOND), `rate ${rate}`).toBe(rate === 1 ? 50 : 0);
+    expect(polls, `rate ${rate}`).toBeLessThan(20);
+    expect(c.peer.stack.nextDeadline(), `rate ${rate}`).toBeGreaterThan(c.peer.now);
+  }
 });
