@@ -77,6 +77,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "assembly/nic/stages.ts",
   ],
   "assembly/laminar/connection.ts": [...LAMINAR, "assembly/laminar/grants.ts"],
+  "assembly/laminar/receive.ts": [...LAMINAR, "assembly/laminar/reassembly.ts"],
   // Credits before a segment, its meter behind it.
   "assembly/laminar/push-engine.ts": [
     ...LAMINAR,

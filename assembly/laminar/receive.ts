@@ -1,32 +1,27 @@
 /**
  * A received segment of an installed connection (5.3.1): the stage program reassembles it and takes
- * its acknowledgment; here is what surrounds the pipeline. DMA header and notification are made of
- * the pass's results, the control plane's half in the data path rolls back what did not fit
- * (5.3.1.2) and sees to FIN and RST, which the program does not know, and libTOE's push engine
- * learns what was acknowledged. What TCP decides beyond the program is assembly/tcp's.
- *
- * Invariant: PROTOCOL's receive half is a copy of R1 and R2 after each segment.
+ * its acknowledgment; here is what surrounds the pipeline. What becomes of the payload is
+ * reassembly.ts; the control plane's half in the data path sees to FIN and RST, which the program
+ * does not know, and libTOE's push engine learns what was acknowledged. What TCP decides beyond the
+ * program is assembly/tcp's.
  */
-import { postOf, protocolOf, recoveryOf } from "../flow/flow-state.ts";
-import { acknowledge, countUnacked } from "../tcp/acknowledge.ts";
+import { protocolOf, recoveryOf } from "../flow/flow-state.ts";
+import { acknowledge } from "../tcp/acknowledge.ts";
 import { admitSegment, clearResult, isAcceptable, updateTimestamp } from "../tcp/arrival.ts";
-import { noteMark, noteProbeMark } from "../tcp/congestion-marks.ts";
+import { noteProbeMark } from "../tcp/congestion-marks.ts";
 import { receiveFin } from "../tcp/end-of-stream.ts";
 import { enterRecovery } from "../tcp/loss.ts";
-import { placeOutside } from "../tcp/ooo-interval.ts";
 import { advance, noteDuplicate, oldAck } from "../tcp/receive-ack.ts";
-import { noteHeld, noteRepeated } from "../tcp/repeated-range.ts";
-import { act, drop, flagsOf, noteSendable, setFlags, startDelayedAck } from "../tcp/state.ts";
+import { act, drop, flagsOf, noteSendable } from "../tcp/state.ts";
 import { DropReason } from "../../bindings/abi/drop-reason.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
-import { LAMINAR_READY } from "../../bindings/abi/rmt.ts";
 import { seqAfter, seqAtOrBefore, seqBefore, seqDistance } from "../../bindings/abi/seq.ts";
 import { TCP_FIN } from "../../bindings/abi/tcp.ts";
 import * as W from "../../bindings/abi/work.ts";
 import * as T from "./generated/tcp.ts";
-import { controlPass, isRelaxed, moveSegment, receivePass, receiveRoom } from "./passes.ts";
-import { register, result, segmentPass, writeRoom } from "./passes.ts";
-import { laminarOf } from "./state.ts";
+import { controlPass, isRelaxed, moveSegment, receivePass, register } from "./passes.ts";
+import { result, writeRoom } from "./passes.ts";
+import { reassembled } from "./reassembly.ts";
 
 /** Egress of the segment that ingress has left in the header vector, and all that follows. */
 export function receiveSegment(core: usize, work: usize): void {
@@ -132,156 +127,6 @@ function mayRelaxed(
   const ack = load<u32>(work, W.WORK_ACK);
   if (seqDistance(una, ack) <= load<u32>(p, F.PROTOCOL_TX_MAX)) return true;
   return oldAck(core, work, connection, p, seqDistance(ack, una));
-}
-
-/**
- * R1 to R4 have passed: where the payload goes, whom it is for, and what has to be put right. True
- * when the ACK is due now: `mirror`, as the program says, or by the rule of delayed ACKs.
- */
-function reassembled(
-  core: usize,
-  work: usize,
-  connection: u32,
-  p: usize,
-  mirror: bool,
-): bool {
-  const kind = result(core, T.CLASS);
-  if (isRelaxed()) repeated(core, work, connection, p);
-  const reason = result(core, T.REASON);
-  const merged = result(core, T.MERGE) != 0;
-  if (result(core, T.PLACED) != 0) {
-    place(core, work, connection, kind);
-    if (kind == T.C_OUT_OF_ORDER) act(work, W.ACTION_OUT_OF_ORDER);
-  } else {
-    drop(work, dropReason(work, p, kind, reason));
-  }
-  if (reason == T.C_OUT_OF_WINDOW) rollBack(core, connection);
-  else if (merged) merge(core, connection);
-  copyRegisters(core, connection, p);
-  if ((load<u32>(work, W.WORK_ACTIONS) & W.ACTION_PLACE) == 0) return mirror;
-  if (noteMark(core, work, connection, p, load<u32>(work, W.WORK_FLAGS))) return false;
-  const waits = (flagsOf(p) & F.FLOW_OUT_OF_ORDER) != 0;
-  if (!isRelaxed() || kind != T.C_IN_ORDER || waits || merged) return mirror;
-  if (countUnacked(p)) return true;
-  startDelayedAck(core, connection);
-  return false;
-}
-
-/** What R1 has seen before, or the run behind a gap holds: the copies are those before the pass. */
-function repeated(core: usize, work: usize, connection: u32, p: usize): void {
-  const next = load<u32>(p, F.PROTOCOL_RX_NEXT_SEQ);
-  const seq = load<u32>(work, W.WORK_SEQ);
-  const end = seq + load<u32>(work, W.WORK_PAYLOAD_LENGTH);
-  if (seqBefore(seq, next)) noteRepeated(work, seq, seqBefore(end, next) ? end : next);
-  if ((flagsOf(p) & F.FLOW_OUT_OF_ORDER) == 0) return;
-  noteHeld(work, recoveryOf(core, connection), seqBefore(seq, next) ? next : seq, end);
-}
-
-function dropReason(work: usize, p: usize, kind: u32, reason: u32): u32 {
-  if (kind == T.C_DUPLICATE) {
-    const end = load<u32>(work, W.WORK_SEQ) + load<u32>(work, W.WORK_PAYLOAD_LENGTH);
-    const ahead = seqAfter(end, load<u32>(p, F.PROTOCOL_RX_NEXT_SEQ));
-    return ahead ? DropReason.AfterFin : DropReason.Duplicate;
-  }
-  return reason == T.C_NO_INTERVAL ? DropReason.IntervalLimit : DropReason.OutOfWindow;
-}
-
-/** DMA header: the address that ingress has translated, without what came before (5.2, step 3). */
-function place(core: usize, work: usize, connection: u32, kind: u32): void {
-  const seq = load<u32>(work, W.WORK_SEQ);
-  const inOrder = kind == T.C_IN_ORDER;
-  const trim: u32 = inOrder ? seqDistance(seq, result(core, T.BEFORE)) : 0;
-  const length = placedBytes(core, work, inOrder);
-  const origin = load<u32>(postOf(core, connection), F.POST_RX_ORIGIN);
-  const at = origin + result(core, T.ADDRESS);
-  if (isRelaxed()) {
-    placeAround(work, recoveryOf(core, connection), at - seq, seq, seq + trim, length);
-  } else {
-    store<u32>(work, 1, W.WORK_PLACEMENT_COUNT);
-    store<u32>(work, at + trim, W.WORK_PLACEMENTS + W.PLACEMENT_SEQ);
-    store<u32>(work, trim, W.WORK_PLACEMENTS + W.PLACEMENT_OFFSET);
-    store<u32>(work, length, W.WORK_PLACEMENTS + W.PLACEMENT_LENGTH);
-  }
-  act(work, W.ACTION_PLACE);
-  if (inOrder) notifyReady(core, work, connection);
-}
-
-/**
- * The parts of [start, start + length) that do not wait behind the gap already: bytes once taken
- * do not change (threats Q06). The copies are those before the pass; `shift` goes from a sequence
- * number to the buffer's.
- */
-function placeAround(
-  work: usize,
-  recovery: usize,
-  shift: u32,
-  seq: u32,
-  start: u32,
-  length: u32,
-): void {
-  const placements = work + W.WORK_PLACEMENTS;
-  placeOutside(recovery, seq, start, start + length, placements, work + W.WORK_PLACEMENT_COUNT);
-  const count = load<u32>(work, W.WORK_PLACEMENT_COUNT);
-  for (let i: u32 = 0; i < count; i++) {
-    const placement = placements + i * W.PLACEMENT_SIZE;
-    store<u32>(placement, load<u32>(placement, W.PLACEMENT_SEQ) + shift, W.PLACEMENT_SEQ);
-  }
-}
-
-// @ts-ignore: decorator
-@inline
-function placedBytes(core: usize, work: usize, inOrder: bool): u32 {
-  if (isDefined(T.BYTES)) {
-    return result(core, T.BYTES);
-  } else {
-    return inOrder ? result(core, T.HI) : load<u32>(work, W.WORK_PAYLOAD_LENGTH);
-  }
-}
-
-/** libTOE hears of bytes ahead of their merge (5.3.1.4), and of each once. */
-function notifyReady(core: usize, work: usize, connection: u32): void {
-  const record = laminarOf(core, connection);
-  const ready = result(core, T.READY);
-  const told = load<u32>(record, LAMINAR_READY);
-  if (!seqAfter(ready, told)) return;
-  store<u32>(work, seqDistance(told, ready), W.WORK_RX_BUMP);
-  store<u32>(record, ready, LAMINAR_READY);
-  act(work, W.ACTION_NOTIFY);
-}
-
-/** The pseudo segment that the mirrored ACK is: covers the interval, and becomes the ACK (⑧). */
-function merge(core: usize, connection: u32): void {
-  const seq = result(core, T.ACKNOWLEDGMENT);
-  const span = result(core, T.SPAN);
-  segmentPass(core, T.C_PSEUDO, connection, seq, span, span);
-}
-
-/** The control plane puts rx_next_seq back to where it was, the window with it (5.3.1.2). */
-function rollBack(core: usize, connection: u32): void {
-  const before = result(core, T.BEFORE);
-  const avail = result(core, T.AVAIL);
-  controlPass(core, connection, T.C_RX_NEXT_SEQ, before);
-  controlPass(core, connection, T.C_RX_OOO_TAIL, 0);
-  controlPass(core, connection, T.C_RX_OOO_HEAD, 0);
-  writeRoom(core, connection, before, avail);
-}
-
-/** What the control plane and ACKs know of the registers. */
-export function copyRegisters(core: usize, connection: u32, p: usize): void {
-  const tail = register(core, connection, T.R_RX_OOO_TAIL);
-  const next = register(core, connection, T.R_RX_NEXT_SEQ);
-  const flags = flagsOf(p);
-  store<u32>(p, next, F.PROTOCOL_RX_NEXT_SEQ);
-  store<u32>(p, receiveRoom(core, connection), F.PROTOCOL_RX_AVAIL);
-  if (tail == 0 && (flags & F.FLOW_OUT_OF_ORDER) == 0) return;
-  const recovery = recoveryOf(core, connection);
-  const waits = tail != 0 ? F.FLOW_OUT_OF_ORDER : 0;
-  store<u8>(recovery, tail != 0 ? 1 : 0, F.RECOVERY_INTERVAL_COUNT);
-  setFlags(p, (flags & ~F.FLOW_OUT_OF_ORDER) | waits);
-  // The only block of SACK (5.5.4.3).
-  const head = register(core, connection, T.R_RX_OOO_HEAD);
-  store<u32>(recovery, next + head, F.RECOVERY_INTERVALS);
-  store<u32>(recovery, next + tail, F.RECOVERY_INTERVALS + 4);
 }
 
 /** T1 to T5 have passed: what libTOE's push engine is told of the acknowledgment. */

@@ -16,6 +16,60 @@ import type { Outcome } from "../support/raw-core.ts";
 const acks = ({ frames }: Outcome, rxSeq: number): number[] =>
   frames.map((frame) => (judgeSegment(frame).ack - rxSeq) >>> 0);
 
+test.each([5000, 0xfffffc00])(
+  "relaxed, %d: R3 and R4 hold the nearest of all gaps' runs",
+  (rxSeq) => {
+    const one = new LaminarFlow("laminar-relaxed", { rxSeq });
+    const registers = (): number[] => {
+      return [
+        (one.register("rxNextSeq") - rxSeq) >>> 0,
+        one.register("head"),
+        one.register("tail"),
+      ];
+    };
+    const steps: [from: number, length: number, expected: number[]][] = [
+      [3000, 500, [0, 3000, 3500]],
+      [5000, 500, [0, 3000, 3500]],
+      [1000, 500, [0, 1000, 1500]],
+      // From both sides, and over what is there.
+      [1500, 100, [0, 1000, 1600]],
+      [800, 400, [0, 800, 1600]],
+      // The first gap closes: the next run is in the registers, from where R1 is now.
+      [0, 800, [1600, 1400, 1900]],
+      [1600, 200, [1800, 1200, 1700]],
+      // Over two runs and the gap between them; beyond the second.
+      [1800, 3300, [5500, 0, 0]],
+      [5400, 200, [5600, 0, 0]],
+    ];
+    for (const [from, length, expected] of steps) {
+      one.offer(one.data(from, length));
+      expect(registers(), `${from}, ${length}`).toEqual(expected);
+    }
+    const told = one.raw.notifications(1).map(({ rxBump }) => rxBump);
+    expect(told.reduce((sum, bump) => sum + bump, 0)).toBe(5600);
+    expect(one.raw.received(one.flow, rxSeq, 5600)).toEqual(streamBytes(rxSeq, 5600));
+    expect(one.room).toBe(2 ** 14 - 5600);
+  },
+);
+
+test("relaxed: a segment over more gaps than a pass places is taken up to the fourth", () => {
+  const one = new LaminarFlow("laminar-relaxed", { rxSeq: 0xfffffe00 });
+  for (const from of [100, 300, 500, 700]) one.offer(one.data(from, 100));
+  expect(acks(one.offer(one.data(0, 1000)), one.flow.rxSeq)).toEqual([600]);
+  expect([one.register("head"), one.register("tail")]).toEqual([100, 200]);
+  expect(acks(one.offer(one.data(0, 1000)), one.flow.rxSeq)).toEqual([1000]);
+  expect(one.raw.received(one.flow, 0xfffffe00, 1000)).toEqual(streamBytes(0xfffffe00, 1000));
+});
+
+test("relaxed: a run too many is dropped, and R3 and R4 do not keep it", () => {
+  const one = new LaminarFlow("laminar-relaxed", { intervals: 2 });
+  for (const from of [4000, 3000]) one.offer(one.data(from, 100));
+  const { drops } = one.offer(one.data(1000, 100));
+  expect(drops.get(DropReason.IntervalLimit)).toBe(1);
+  expect([one.register("head"), one.register("tail")]).toEqual([3000, 3100]);
+  expect(acks(one.offer(one.data(0, 1000)), one.flow.rxSeq)).toEqual([1000]);
+});
+
 for (const mode of MODES) {
   for (const rxSeq of [5000, 0xffffff00]) {
     test(`${mode}, ${rxSeq}: one pseudo segment closes a gap, libTOE hears it at once`, () => {

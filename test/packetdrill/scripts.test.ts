@@ -32,8 +32,8 @@ function run(path: string, options: Readonly<Record<string, string>> = {}): stri
   return runScript(script, { module: loadModule(), options })?.message ?? "passed";
 }
 
-const own = dataPathUnderTest() === "flextoe" ? scriptsIn(`${FOLDER}flextoe`) : [];
-const names = [...scriptsIn(FOLDER), ...own.map((name) => `flextoe/${name}`)];
+const several = dataPathUnderTest() === "laminar" ? [] : scriptsIn(`${FOLDER}several-intervals`);
+const names = [...scriptsIn(FOLDER), ...several.map((name) => `several-intervals/${name}`)];
 
 describe("packetdrill scripts", () => {
   test.each(names.map((name) => [titled(name), name]))("%s", (_, name) => {
