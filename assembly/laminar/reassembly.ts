@@ -1,8 +1,8 @@
 /**
  * Payload of a received segment behind R1 to R4 (5.3.1): DMA header, notification and merge are
  * made of the pass's results, and the control plane's half in the data path rolls back what did not
- * fit (5.3.1.2). The faithful mode has the one interval of R3 and R4. Relaxed mode keeps the list of
- * FlexTOE (tcp/ooo-interval.ts), and R3 and R4 hold of it the interval nearest to rx_next_seq: the
+ * fit (5.3.1.2). The faithful mode has the one interval of R3 and R4. Relaxed mode keeps a list as
+ * FlexTOE does (tcp/ooo-interval.ts), and R3 and R4 hold of it the interval nearest to R1: the
  * program merges what a segment closes, and the next interval takes its place in the registers.
  *
  * Invariant: PROTOCOL's receive half is a copy of R1 and R2 after each segment.

@@ -82,10 +82,12 @@ export class Resets implements Checker {
   #checkReset(frame: Frame, side: Side, fate: Fate): void {
     const { segment: s } = frame;
     const at = side.place(s.seq);
-    const isOwn = side.iss >= 0 && at >= Math.max(side.acked, 0) && at <= side.sentSpan;
+    // Nothing is left of what was reset: the ACK of a SYN cookie opens it as often as it comes.
+    const mayOpenAgain = side.resetSent && side.peer.answers.includes(side);
+    const least = mayOpenAgain ? 0 : Math.max(side.acked, 0);
+    const isOwn = side.iss >= 0 && at >= least && at <= side.sentSpan;
     const isAnswer = fate.answers.includes(s.has(ACK) ? s.ack : s.seq);
     if (!isOwn && !isAnswer) this.#scene.report("I12", `${describe(frame)}: a RST out of place`);
-    // Nothing is left of what was reset: the ACK of a SYN cookie opens it as often as it comes.
     const isOpenedAgain = isOwn && at === 0 && side.peer.answers.includes(side);
     if ((isAnswer || isOpenedAgain) && fate.unanswered > 0) {
       fate.unanswered -= 1;
