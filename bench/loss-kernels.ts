@@ -155,10 +155,15 @@ async function iperf(places: readonly Namespace[], seconds: number): Promise<Ipe
   }
 }
 
+/** Runs of this process, for names of their own: several may be on at once. */
+let runs = 0;
+
 /** One run. Throws Error when iperf3 did not get through, or ran without CUBIC. */
 export async function runKernels({ wire, seconds, seed }: KernelsRun): Promise<KernelsResult> {
-  const names = [0, 1].map((side) => `loss-${process.pid}-${side}`);
-  const devices = [`loss${process.pid % 1e6}a`, `loss${process.pid % 1e6}b`] as const;
+  const own = `${process.pid % 1e6}-${runs % 100}`;
+  runs += 1;
+  const names = [0, 1].map((side) => `loss-${own}-${side}`);
+  const devices = [`l${own}a`, `l${own}b`] as const;
   const wireProcess = new WireProcess({ devices, seed, ...(wire === undefined ? {} : { wire }) });
   const places: Namespace[] = [];
   try {

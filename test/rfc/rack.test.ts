@@ -162,8 +162,8 @@ describe.each(ORIGINS)("RFC 8985 from sequence number %d", (origin) => {
     const one = measured(origin, 10);
     expect(one.wait(2 * RTT + MS)).toEqual([9]);
     one.raw.now += RTT;
-    // Karn: what the probe repeated is no sample.
-    one.ack(10);
+    // Karn: what the probe repeated is no sample. Its second copy has arrived: it is over (7.4.2).
+    one.blocks(10, [one.at(9), one.at(10)]);
     one.raw.post(1, { txAppend: 2 * MSS });
     expect(one.wait(0)).toEqual([10, 11]);
     expect(one.wait(3 * RTT)).toEqual([]);

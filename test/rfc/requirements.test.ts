@@ -40,6 +40,13 @@ test("each id is named in a test, or has an exception, or is open", () => {
   expect(Object.keys(OPEN).filter((id) => !known.has(id))).toEqual([]);
 });
 
+test("each id that FlexTOE keeps has a mutant", () => {
+  const kept = all.filter(({ deviations }) => {
+    return !deviations.some(({ kind, column }) => kind === "exception" && column !== "laminar");
+  });
+  expect(kept.filter(({ mutant }) => mutant === undefined).map(({ id }) => id)).toEqual([]);
+});
+
 test("each mutant changes one line that is there once", () => {
   const bad = all.filter(({ mutant }) => {
     if (mutant === undefined) return false;
