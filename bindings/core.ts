@@ -5,6 +5,7 @@
 import { layout, PAGE, writeHeader, type DataPath, type Layout } from "./layout.ts";
 import type { LayoutOptions } from "./layout.ts";
 import { LAYOUT_HASH } from "./abi/layout-hash.ts";
+import { CoreAssertion, Fence, guarded } from "./trap.ts";
 
 /** The exports of every build of the data path (assembly/index.ts). Addresses are bytes. */
 export interface CoreExports {
@@ -104,6 +105,24 @@ export const CORE_EXPORT_NAMES: readonly (keyof CoreExports)[] = [
   "carry",
 ];
 
+/** Called once or more for each burst or call of an application: who calls them sees to traps. */
+const HOT: ReadonlySet<string> = new Set<keyof CoreExports>([
+  "step",
+  "turn",
+  "flush",
+  "take",
+  "nextReady",
+  "open",
+  "forget",
+  "put",
+  "append",
+  "consume",
+  "transmit",
+  "receive",
+  "release",
+  "spare",
+]);
+
 /** One data path with its memory. Views stay valid: the memory never grows. */
 export interface Core extends CoreExtras {
   readonly exports: CoreExports;
@@ -121,6 +140,8 @@ export interface Core extends CoreExtras {
 
 /** What an executor with buffers of its own adds to a core. */
 interface CoreExtras {
+  /** Raised by a trap; an executor with threads has one of its own. */
+  readonly fence?: Fence;
   /**
    * Takes the ingress burst although frames wait to leave, so that two stacks that wait for each
    * other's room go on.
@@ -157,6 +178,7 @@ export interface CoreOptions {
  */
 export class CoreGroup {
   readonly exports: CoreExports;
+  readonly fence: Fence;
   readonly memory: WebAssembly.Memory;
   readonly #maps: readonly Layout[];
   #placed = 0;
@@ -170,7 +192,8 @@ export class CoreGroup {
     this.#maps = maps;
     const pages = maps.at(-1)?.pages as number;
     this.memory = new WebAssembly.Memory({ initial: pages, maximum: 65535 });
-    this.exports = instantiate(module, this.memory);
+    this.exports = instantiate(module, this.memory, () => this.fence);
+    this.fence = new Fence(this.exports);
   }
 
   /** The next place. Throws RangeError when all are taken. */
@@ -199,14 +222,23 @@ function endOf(map: Layout | undefined): number | undefined {
   return map === undefined ? undefined : map.pages * PAGE;
 }
 
-function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory): CoreExports {
+function instantiate(
+  module: WebAssembly.Module,
+  memory: WebAssembly.Memory,
+  fence: () => Fence,
+): CoreExports {
   const table = new WebAssembly.Table({ initial: 16, element: "anyfunc" });
   const abort = (): never => {
-    throw new Error("core: assertion failed in the debug build");
+    throw new CoreAssertion("core: assertion failed in the debug build");
   };
   const instance = new WebAssembly.Instance(module, { env: { memory, table, abort } });
   // A plain object: the exports object itself is a dictionary and costs a slow load each call.
-  const exports = { ...instance.exports } as unknown as CoreExports;
+  const plain = { ...instance.exports } as Record<string, unknown>;
+  for (const name of CORE_EXPORT_NAMES) {
+    const call = plain[name] as Parameters<typeof guarded>[0];
+    if (!HOT.has(name)) plain[name] = guarded(call, fence);
+  }
+  const exports = plain as unknown as CoreExports;
   const built = exports.layoutHash() >>> 0;
   if (built !== LAYOUT_HASH) {
     const expected = LAYOUT_HASH.toString(16);
@@ -225,12 +257,13 @@ export function createCore(options: CoreOptions): Core {
   const group =
     module instanceof CoreGroup ? module : new CoreGroup(module, [options.layout ?? {}]);
   const map = group.take();
-  const { exports, memory } = group;
+  const { exports, fence, memory } = group;
   const view = new DataView(memory.buffer);
   writeHeader(view, map, options.hashKey);
   exports.initialize(map.core);
   return {
     exports,
+    fence,
     address: map.core,
     map,
     memory,

@@ -36,7 +36,10 @@ export interface DriverPlatform {
 export interface DriverOptions {
   readonly pollsPerTurn?: number;
   readonly turnNs?: number;
-  /** Called when poll() threw (a bug of ours), the driver having stopped. Default: rethrow. */
+  /**
+   * Called when poll() threw (a bug of ours). A host that is fenced by it goes on, so that its
+   * sockets are told; otherwise the driver has stopped, and rethrows without this.
+   */
   readonly onError?: (error: unknown) => void;
 }
 
@@ -53,6 +56,7 @@ export class Driver {
   #woken = false;
   /** Counts starts, so that a turn deferred before a stop() does not run after the next start. */
   #run = 0;
+  #sawFence = false;
   #cancelTimer: (() => void) | undefined;
   /** When the timer fires, ns. */
   #timerAt = 0;
@@ -119,9 +123,10 @@ export class Driver {
     try {
       deadline = this.#pollWithinBudget();
     } catch (error) {
-      this.stop();
-      if (this.#options.onError === undefined) throw error;
-      this.#options.onError(error);
+      if (!this.#goesOn()) this.stop();
+      if (this.running) this.#schedule();
+      else if (this.#options.onError === undefined) throw error;
+      this.#options.onError?.(error);
       return;
     }
     // stop() may have been called from within poll().
@@ -129,6 +134,13 @@ export class Driver {
     this.#phase = "idle";
     if (deadline === 0) this.#schedule();
     else this.#sleep(deadline);
+  }
+
+  /** True once: what a fenced host throws after its trap is another bug. */
+  #goesOn(): boolean {
+    if (this.#host.fenced === undefined || this.#sawFence) return false;
+    this.#sawFence = true;
+    return true;
   }
 
   /** When the host has something to do next, ns; 0 when at once. */

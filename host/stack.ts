@@ -10,12 +10,10 @@ import { ETHERNET_SIZE } from "../bindings/abi/ethernet.ts";
 import { BATCH_MAX, EGRESS_FRAMES_MAX, FRAME_HEADROOM } from "../bindings/abi/limits.ts";
 import { NETIFS_MAX } from "../bindings/abi/limits.ts";
 import * as M from "../bindings/abi/memory-map.ts";
-import { type Core, type CoreGroup, type CoreSource, createCore } from "../bindings/core.ts";
-import type { LayoutOptions } from "../bindings/layout.ts";
+import { type Core, createCore } from "../bindings/core.ts";
+import type { Fence } from "../bindings/trap.ts";
 import { ControlPlane } from "./control-plane/control-plane.ts";
-import type { ControlPlaneLimits } from "./control-plane/plane.ts";
 import { profile as profileNamed } from "./control-plane/profile.ts";
-import type { Profile, ProfileName } from "./control-plane/profile.ts";
 import type { ConnectionInfo } from "./control-plane/interface.ts";
 import { LibToe } from "./libtoe/libtoe.ts";
 import { type CloseOptions, type Connection, connect } from "./libtoe/web-streams.ts";
@@ -24,7 +22,7 @@ import type { ListenOptions } from "./libtoe/web-streams.ts";
 import { Burst, type Netif } from "./netif/netif.ts";
 import { BatchMeter } from "./pcie/batch-meter.ts";
 import { CountedInterconnect, type Interconnect } from "./pcie/interconnect.ts";
-import type { InterconnectDescription } from "./pcie/interconnect.ts";
+import type { StackNetif, StackOptions } from "./stack-options.ts";
 
 /** Rounds of one poll: step, control plane, sockets, carriers. */
 const ROUNDS_MAX = 16;
@@ -35,36 +33,6 @@ const INGRESS = M.CORE_INGRESS_COUNT >>> 2;
 const INTERRUPTS = M.CORE_INTERRUPTS >>> 2;
 /** Results of a step that few steps have. */
 const UNUSUAL = M.STEP_EVENTS | M.STEP_INTERRUPTS;
-
-export interface StackNetif {
-  readonly netif: Netif;
-  /** With prefix length: "10.0.0.1/24", "fd00::1/64". */
-  readonly addresses: readonly string[];
-  /** `accept`: addresses, routers and MTU from router advertisements; off unless asked for. */
-  readonly ipv6?: { readonly accept: boolean };
-  /** Next hop of all else; one of each family as a list. */
-  readonly gateway?: string | readonly string[];
-}
-
-export interface StackOptions {
-  /**
-   * A build of the data path: `await platform.loadCore()`; a group of cores in one memory; an
-   * executor with threads: `await platform.startWorkers(...)`; or one on a modelled machine.
-   */
-  readonly module: WebAssembly.Module | CoreGroup | CoreSource;
-  readonly netifs: readonly StackNetif[];
-  /** Fills a buffer with random bytes: keys, sequence numbers, ports. Seeded in a world. */
-  readonly entropy: (bytes: Uint8Array) => void;
-  readonly profile?: ProfileName | Profile;
-  readonly layout?: Partial<LayoutOptions>;
-  readonly name?: string;
-  /** What the control plane is bounded by; each has a default (host/control-plane/limits.ts). */
-  readonly limits?: Partial<ControlPlaneLimits>;
-  /** Counts what host and data path would exchange over it, as `contextQueuePairs()`. */
-  readonly interconnect?: InterconnectDescription;
-  /** Trusted test seam: chooses every ISN (u32) in place of RFC 6528's hash. */
-  readonly initialSequence?: () => number;
-}
 
 function hashKey(entropy: (bytes: Uint8Array) => void): [bigint, bigint] {
   const bytes = new Uint8Array(16);
@@ -114,6 +82,9 @@ export class Stack {
   #drainWaiters: (() => void)[] = [];
   #drained = 0;
   #now = 0;
+  readonly #fence: Fence | undefined;
+  /** Sockets have been told of it. */
+  #isFenced = false;
 
   constructor(options: StackOptions) {
     if (options.netifs.length < 1 || options.netifs.length > NETIFS_MAX) {
@@ -128,6 +99,7 @@ export class Stack {
     this.#words = this.core.words;
     this.#credit = this.#header + (M.CORE_NETIF_CREDIT >>> 2);
     this.#turn = this.core.exports.turn;
+    this.#fence = this.core.fence;
     this.#link = this.#header + (M.CORE_LINK >>> 2);
     this.#commands = (this.core.map.base.contextTable as number) >>> 2;
     this.#ingress = this.#burst("ingress", "ingressTable", BATCH_MAX, INGRESS);
@@ -251,15 +223,25 @@ export class Stack {
     const first = this.#wake === undefined;
     this.#wake = wake;
     this.core.onWake?.(() => this.#wake?.());
+    if (first) this.#fence?.onRaised(() => this.#wake?.());
     this.toe.onDoorbell = wake;
     if (!first) return;
     // Not before: a stack that is polled in a loop needs no telling, and each costs a call.
     for (const netif of this.netifs) netif.onReadable?.(() => this.#wake?.());
   }
 
-  /** Does bounded work; true when there is more to do at this very time. */
+  /**
+   * Why the data path does nothing any more: it has trapped, which is a bug of ours, and threw on
+   * that call. The polls after it end every connection with ECONNRESET; undefined while it runs.
+   */
+  get fenced(): string | undefined {
+    return this.#fence?.reason;
+  }
+
+  /** Does bounded work; true when there is more to do at this very time. Throws a trap once. */
   poll(now: number): boolean {
     this.#now = now;
+    if (this.fenced !== undefined) return this.#pollFenced(now);
     this.control.setNow(now);
     if (this.#waiting !== 0 && !this.#drain(now) && !this.#mayAnswer()) {
       this.core.admit?.(this.#library, now);
@@ -273,6 +255,25 @@ export class Stack {
     if (this.#waiting !== 0) return false;
     if (this.#drainWaiters.length > 0) this.#tellDrained();
     return more;
+  }
+
+  /** The host alone: what was open is told, and frames go nowhere (threats W7). */
+  #pollFenced(now: number): boolean {
+    const sockets = this.#sockets;
+    if (!this.#isFenced) {
+      this.#isFenced = true;
+      this.#taken = 0;
+      this.#waiting = 0;
+      this.#egress.clear();
+      this.control.setNow(now);
+      sockets.fenced();
+      this.control.fenced();
+    }
+    this.#ingress.clear();
+    sockets.beforeTurn();
+    sockets.afterTurn(now);
+    if (this.#drainWaiters.length > 0) this.#tellDrained();
+    return sockets.hasWork();
   }
 
   /**
@@ -324,9 +325,13 @@ export class Stack {
     // A coupled carrier's credit is taken inside.
     else if (words[this.#link] === 0) this.#takeOnlyCredit(now, only);
     this.#shown = words[this.#commands + (CONTEXT_ATX_PRODUCER >>> 2)] as number;
-    const result = this.#turn(this.#library, now) | 0;
-    this.#waiting = result >>> M.STEP_EGRESS_SHIFT;
-    return result;
+    try {
+      const result = this.#turn(this.#library, now) | 0;
+      this.#waiting = result >>> M.STEP_EGRESS_SHIFT;
+      return result;
+    } catch (error) {
+      throw this.#fence === undefined ? error : this.#fence.trapped(error);
+    }
   }
 
   /** True when the application has asked something of a socket or of the control plane. */
@@ -422,12 +427,17 @@ export class Stack {
 
   /** When poll() has something to do without input: ns; Infinity when never. */
   nextDeadline(): number {
+    if (this.fenced !== undefined) return this.#fencedDeadline();
     // poll() does nothing until a carrier takes what is held back: no other time counts.
     if (this.#waiting !== 0) return this.#creditDeadline();
     if (this.#sockets.hasWork() || this.#commanded() || this.control.pending) return this.#now;
     let next = this.core.exports.nextDeadline(this.core.address);
     for (const netif of this.netifs) next = Math.min(next, netif.nextDeadline());
     return Math.min(next, this.toe.nextDeadline());
+  }
+
+  #fencedDeadline(): number {
+    return this.#isFenced && !this.#sockets.hasWork() ? this.toe.nextDeadline() : this.#now;
   }
 
   #creditDeadline(): number {

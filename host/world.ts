@@ -45,6 +45,8 @@ export interface Host {
    * run; a host without it is polled by its deadlines only.
    */
   onWake?(wake: () => void): void;
+  /** Set when a poll() that threw was the last to do anything, and later ones only tell: why. */
+  readonly fenced?: string | undefined;
   /**
    * Counts what the host has told its application (promises resolved, callbacks run). A world
    * waits for promises only after a step that has moved it; unset: after every step.

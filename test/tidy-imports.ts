@@ -16,7 +16,7 @@ const LEAVES = [
   "host/work-list.ts",
 ];
 
-const CORE = ["bindings/abi/", "bindings/core.ts", "bindings/layout.ts"];
+const CORE = ["bindings/abi/", "bindings/core.ts", "bindings/layout.ts", "bindings/trap.ts"];
 const DATA_PATH = ["assembly/base/", "assembly/wire/", "assembly/flow/", "assembly/tcp/"];
 const STAGE = [...DATA_PATH, "bindings/abi/"];
 /** Parts of the machine see the program, its registers and its tables. */
@@ -33,7 +33,8 @@ const ANY = [""];
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "bindings/abi/": ["bindings/abi/"],
   "bindings/layout.ts": ["bindings/abi/"],
-  "bindings/core.ts": ["bindings/abi/", "bindings/layout.ts"],
+  "bindings/core.ts": ["bindings/abi/", "bindings/layout.ts", "bindings/trap.ts"],
+  "bindings/trap.ts": ["bindings/abi/"],
   "bindings/": [...CORE, "bindings/", "node:"],
   "assembly/base/": ["assembly/base/", "bindings/abi/"],
   "assembly/wire/": ["assembly/base/", "assembly/wire/", "bindings/abi/"],

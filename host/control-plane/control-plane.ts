@@ -330,6 +330,14 @@ export class ControlPlane implements C.ControlPlaneApi {
     return found;
   }
 
+  /** The data path has trapped: every connection ends with ECONNRESET, listeners stay. */
+  fenced(): void {
+    const { rows } = this.#plane;
+    for (let id = 1; id < rows.count; id += 1) {
+      if (rows.has(id, R.ROW_IS_USED)) Teardown.loseConnection(this.#plane, id);
+    }
+  }
+
   #request(netif: number, address: IpAddress, known: Neighbor | undefined): void {
     const via = this.#plane.routes.at(netif);
     if (via === undefined) return;

@@ -223,6 +223,13 @@ export function refuseData(plane: Plane, id: number): void {
   settle(plane, id, LATE_DATA_ERROR);
 }
 
+/** The data path is gone (threats W7), and nobody can tell the peer. */
+export function loseConnection(plane: Plane, id: number): void {
+  const error = ERRNO.ECONNRESET;
+  leave(plane, id, ConnectionEvent.Abort, false);
+  settle(plane, id, error);
+}
+
 /** The application aborts: RST, and nothing of the row stays. */
 export function abortRow(plane: Plane, id: number): void {
   const { rows } = plane;

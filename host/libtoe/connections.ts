@@ -149,6 +149,11 @@ export class Connections implements ConnectionEvents {
     return ending.length - this.#outbox.ending.length;
   }
 
+  /** The data path is fenced (threats W7): none of it has news or takes any. */
+  fenced(): void {
+    this.rows.clear();
+  }
+
   /** Puts the descriptor with the socket's ATX_* flags now, or leaves it for flush(). */
   putNow(socket: Socket): void {
     this.#putEnd(socket);

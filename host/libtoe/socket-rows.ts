@@ -7,6 +7,7 @@ import { LIBTOE_CAUSE, LIBTOE_DIRTY_COUNT, LIBTOE_READY_COUNT } from "../../bind
 import { LIBTOE_READY, LIBTOE_STARVED, LIBTOE_TAKEN } from "../../bindings/abi/socket.ts";
 import { SOCKET_SIZE, SOCKET_STATE } from "../../bindings/abi/socket.ts";
 import type { Core, CoreExports } from "../../bindings/core.ts";
+import type { Fence } from "../../bindings/trap.ts";
 
 const STATE = SOCKET_STATE >>> 2;
 const ROW_SHIFT = Math.log2(SOCKET_SIZE / 4);
@@ -14,6 +15,7 @@ const ROW_SHIFT = Math.log2(SOCKET_SIZE / 4);
 export class SocketRows {
   readonly ints: Int32Array;
   readonly #exports: CoreExports;
+  readonly #fence: Fence | undefined;
   /** Address of the context's LIBTOE record. */
   readonly #library: number;
   readonly #base: number;
@@ -27,6 +29,7 @@ export class SocketRows {
   constructor(core: Core, library: number) {
     this.ints = core.ints;
     this.#exports = core.exports;
+    this.#fence = core.fence;
     this.#library = library;
     this.#base = (core.words[(core.address + CORE_SOCKETS) >>> 2] as number) >>> 2;
     this.#dirty = (library + LIBTOE_DIRTY_COUNT) >>> 2;
@@ -54,7 +57,11 @@ export class SocketRows {
 
   /** Takes out the first socket with news: its connection, 0 without one. `cause` is then its. */
   nextReady(): number {
-    return this.#exports.nextReady(this.#library) | 0;
+    try {
+      return this.#exports.nextReady(this.#library) | 0;
+    } catch (error) {
+      throw this.#trapped(error);
+    }
   }
 
   /** One of the connections with news; index < ready. */
@@ -77,7 +84,11 @@ export class SocketRows {
    * connection.
    */
   open(connection: number, generation: number): boolean {
-    return this.#exports.open(this.#library, connection, generation) !== 0;
+    try {
+      return this.#exports.open(this.#library, connection, generation) !== 0;
+    } catch (error) {
+      throw this.#trapped(error);
+    }
   }
 
   /** SOCKET_STATE bits to set and to clear; nothing for row 0, which is no row. */
@@ -87,7 +98,11 @@ export class SocketRows {
 
   /** Takes free bytes of the transmit buffer; where they are, or 0 when in several places. */
   append(connection: number, length: number, held: boolean): number {
-    return this.#exports.append(this.#library, connection, length, held === true ? 1 : 0) >>> 0;
+    try {
+      return this.#exports.append(this.#library, connection, length, held === true ? 1 : 0) >>> 0;
+    } catch (error) {
+      throw this.#trapped(error);
+    }
   }
 
   /** Bytes that the last append() took which answered 0. */
@@ -102,46 +117,94 @@ export class SocketRows {
 
   /** Chunks that a connection may append to now; of 0, one whose buffer has a list. */
   spare(connection: number): number {
-    return this.#exports.spare(this.#library, connection) >>> 0;
+    try {
+      return this.#exports.spare(this.#library, connection) >>> 0;
+    } catch (error) {
+      throw this.#trapped(error);
+    }
   }
 
   /** Takes readable bytes; where they are, or 0 when in several places. */
   consume(connection: number, length: number): number {
-    return this.#exports.consume(this.#library, connection, length) >>> 0;
+    try {
+      return this.#exports.consume(this.#library, connection, length) >>> 0;
+    } catch (error) {
+      throw this.#trapped(error);
+    }
   }
 
   /** send() out of a registered buffer: bytes, 0 when none were taken. */
   transmit(connection: number, address: number, length: number): number {
-    return this.#exports.transmit(this.#library, connection, address, length) | 0;
+    try {
+      return this.#exports.transmit(this.#library, connection, address, length) | 0;
+    } catch (error) {
+      throw this.#trapped(error);
+    }
   }
 
   /** recv() into a registered buffer: bytes, 0 when none were taken. */
   receive(connection: number, address: number, length: number): number {
-    return this.#exports.receive(this.#library, connection, address, length) | 0;
+    try {
+      return this.#exports.receive(this.#library, connection, address, length) | 0;
+    } catch (error) {
+      throw this.#trapped(error);
+    }
   }
 
   /** The row is nobody's from here on, and in no list. */
   forget(connection: number): void {
-    this.#exports.forget(this.#library, connection);
+    try {
+      this.#exports.forget(this.#library, connection);
+    } catch (error) {
+      throw this.#trapped(error);
+    }
   }
 
   /** Puts the connection in the next flush(). */
   release(connection: number): void {
-    this.#exports.release(this.#library, connection);
+    try {
+      this.#exports.release(this.#library, connection);
+    } catch (error) {
+      throw this.#trapped(error);
+    }
   }
 
   /** One descriptor with ATX_* flags, now; false when the ring is full. */
   put(connection: number, flags: number): boolean {
-    return this.#exports.put(this.#library, connection, flags) !== 0;
+    try {
+      return this.#exports.put(this.#library, connection, flags) !== 0;
+    } catch (error) {
+      throw this.#trapped(error);
+    }
   }
 
   /** A descriptor for each dirty socket; how many. */
   flush(): number {
-    return this.#exports.flush(this.#library);
+    try {
+      return this.#exports.flush(this.#library);
+    } catch (error) {
+      throw this.#trapped(error);
+    }
   }
 
   /** Waiting notifications into the rows, as many as the array takes; how many. */
   take(): number {
-    return this.#exports.take(this.#library);
+    try {
+      return this.#exports.take(this.#library);
+    } catch (error) {
+      throw this.#trapped(error);
+    }
+  }
+
+  /** A trap ends the instance, within whatever call it happens (threats W7). */
+  #trapped(error: unknown): unknown {
+    return this.#fence === undefined ? error : this.#fence.trapped(error);
+  }
+
+  /** The instance is fenced: no news comes and nothing goes. */
+  clear(): void {
+    this.ints[this.#dirty] = 0;
+    this.ints[this.#ready] = 0;
+    this.ints[this.#starved] = 0;
   }
 }

@@ -7,7 +7,8 @@ import { expect, test } from "vitest";
 import { platform } from "../../bindings/node.ts";
 import type { Connection } from "../../host/libtoe/web-streams.ts";
 import type { Link } from "../../host/netif/link.ts";
-import { Stack, type StackNetif } from "../../host/stack.ts";
+import { Stack } from "../../host/stack.ts";
+import type { StackNetif } from "../../host/stack-options.ts";
 import { World } from "../../host/world.ts";
 import { loadModule, TEST_LAYOUT } from "../support/load-core.ts";
 
