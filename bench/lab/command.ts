@@ -7,13 +7,14 @@ import { integer, readArguments } from "../../examples/arguments.ts";
 import type { Experiment } from "./experiment.ts";
 import { renderSvg } from "./plot.ts";
 import { EXPERIMENTS, experiment } from "./registry.ts";
-import { reportLines, reportValues } from "./report.ts";
+import { hasMetAll, reportLines, reportValues } from "./report.ts";
 
 const READERS = {
   seed: integer(0, 0xffffffff),
   svg: (text: string): string => text,
   json: "flag",
   quick: "flag",
+  bar: "flag",
   help: "flag",
 } as const;
 
@@ -30,6 +31,7 @@ interface Choice {
   readonly svg: string | undefined;
   readonly json: boolean;
   readonly quick: boolean;
+  readonly bar: boolean;
 }
 
 function choose(args: readonly string[]): Choice | undefined {
@@ -42,20 +44,21 @@ function choose(args: readonly string[]): Choice | undefined {
     svg: values.svg,
     json: values.json === true,
     quick: values.quick === true,
+    bar: values.bar === true,
   };
 }
 
 function help(): string[] {
   const width = Math.max(...EXPERIMENTS.map(({ name }) => name.length));
   return [
-    "npm run lab -- EXPERIMENT [--json] [--quick] [--seed S] [--svg FILE]",
+    "npm run lab -- EXPERIMENT [--json] [--quick] [--bar] [--seed S] [--svg FILE]",
     ...EXPERIMENTS.map(
       ({ name, title, section }) => `  ${name.padEnd(width)}  ${title} (${section})`,
     ),
   ];
 }
 
-/** Runs the command line's experiment; the exit status. */
+/** Runs the command line's experiment; the exit status: with --bar 1 when a bar is missed. */
 export async function main(args: readonly string[], output: LabOutput): Promise<number> {
   let choice: Choice | undefined;
   try {
@@ -76,5 +79,5 @@ export async function main(args: readonly string[], output: LabOutput): Promise<
     output.print(`plot: ${choice.svg}`);
   }
   if (choice.json) output.print(JSON.stringify(reportValues(chosen, report, seed, quick)));
-  return 0;
+  return choice.bar && !hasMetAll(report) ? 1 : 0;
 }

@@ -49,6 +49,11 @@ function isMet({ ours, relation, bound }: LabBar): boolean {
   return relation === "at-least" ? ours >= bound : ours <= bound;
 }
 
+/** True when no bar is missed: what --bar asks for. */
+export function hasMetAll({ bars = [] }: LabReport): boolean {
+  return bars.every(isMet);
+}
+
 function barLine(bar: LabBar): string {
   const relation = bar.relation === "at-least" ? "at least" : "at most";
   const met = isMet(bar) ? "met" : "missed";

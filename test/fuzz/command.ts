@@ -15,6 +15,8 @@ interface Arguments {
   readonly target: FuzzTarget;
   readonly runs: number;
   readonly seed: number;
+  /** Executions per second of processor time; fewer end with status 1. */
+  readonly least: number;
   readonly replay?: Uint8Array;
   readonly datapath: DataPath;
   readonly debug: boolean;
@@ -39,6 +41,7 @@ targets:
 ${TARGETS.map(({ name, description }) => `  ${name.padEnd(10)} ${description}`).join("\n")}
 options:
   --runs N       inputs to try (default 100000)
+  --least N      fail below N executions per second of processor time
   --seed S       0..4294967295 (default: from the clock; printed)
   --replay HEX   one input, as a failing run prints it
   --datapath D   flextoe|laminar|laminar-relaxed (default flextoe)
@@ -73,7 +76,7 @@ function readArguments(words: readonly string[], clock: number): Arguments {
   const [name = "nothing", ...rest] = words;
   const target = targetOf(name);
   const flags = { debug: false, unguided: false, minimise: false, json: false };
-  let [runs, seed] = [DEFAULT_RUNS, clock >>> 0];
+  let [runs, seed, least] = [DEFAULT_RUNS, clock >>> 0, 0];
   let datapath: DataPath = "flextoe";
   let replay: Uint8Array | undefined;
   for (let i = 0; i < rest.length; i += 1) {
@@ -81,6 +84,7 @@ function readArguments(words: readonly string[], clock: number): Arguments {
     const flag = FLAGS.find((one) => option === `--${one}`);
     if (flag !== undefined) flags[flag] = true;
     else if (option === "--runs") runs = integer(option, rest[++i], 1, RUNS_MAX);
+    else if (option === "--least") least = integer(option, rest[++i], 1, RUNS_MAX);
     else if (option === "--seed") seed = integer(option, rest[++i], 0, 0xffffffff);
     else if (option === "--replay") replay = hex(rest[++i]);
     else if (option === "--datapath") datapath = dataPath(rest[++i]);
@@ -89,7 +93,7 @@ function readArguments(words: readonly string[], clock: number): Arguments {
   if (flags.minimise && (flags.debug || flags.unguided)) {
     throw new UsageError("fuzz: expected --minimise with guided inputs, got --debug or --unguided");
   }
-  return { target, runs, seed, ...flags, datapath, replay };
+  return { target, runs, seed, least, ...flags, datapath, replay };
 }
 
 function dataPath(text: string | undefined): DataPath {
@@ -207,7 +211,9 @@ export function main(words: readonly string[], clock: number): number {
     const report = fuzz(args);
     if (args.json) printJson(args, report);
     else printText(args, report);
-    return report.disagreement === undefined ? 0 : 1;
+    const isFast = ratesOf(report).perCpuSecond >= args.least;
+    if (!isFast) console.log(`expected at least ${args.least} per second of processor time`);
+    return report.disagreement === undefined && isFast ? 0 : 1;
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
     console.error(error.message);

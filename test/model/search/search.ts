@@ -400,9 +400,10 @@ export function search(
 ): Found {
   const rows = new Set<number>();
   const found = { states: 0, transitions: 0, isComplete: true, violations: [] as Violation[] };
-  for (const scenario of scenarios) {
+  for (const [at, scenario] of scenarios.entries()) {
     const one = new Search(scenario, fault);
-    one.run(Math.floor(limit / scenarios.length));
+    // What the ones before did not need is for the others.
+    one.run(Math.floor((limit - found.states) / (scenarios.length - at)));
     found.states += one.keys.length;
     found.transitions += one.transitions;
     found.isComplete &&= one.expanded === one.keys.length;

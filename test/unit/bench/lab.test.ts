@@ -9,7 +9,8 @@ import { anchor, anchors, parseAnchors } from "../../../bench/lab/anchors.ts";
 import { main } from "../../../bench/lab/command.ts";
 import { renderSvg } from "../../../bench/lab/plot.ts";
 import { EXPERIMENTS, experiment } from "../../../bench/lab/registry.ts";
-import { figure, NOT_PUBLISHED, reportLines, reportValues } from "../../../bench/lab/report.ts";
+import { figure, hasMetAll, NOT_PUBLISHED } from "../../../bench/lab/report.ts";
+import { reportLines, reportValues } from "../../../bench/lab/report.ts";
 import { parseRecords } from "../../../bench/lab/state-fields.ts";
 import { differences, jainIndex, percentile } from "../../../bench/lab/statistics.ts";
 import { compareStates } from "../../../bench/lab/table-4-1.ts";
@@ -248,6 +249,9 @@ test("a bar is met at its bound and missed beyond it", () => {
     "bar: b: 1.6, at least 1.5: met",
     "bar: b: 1.6, at most 1.5: missed",
   ]);
+  expect(hasMetAll(report)).toBe(false);
+  expect(hasMetAll({ ...report, bars: bars.slice(1, 5) })).toBe(true);
+  expect(hasMetAll({ ...report, bars: undefined })).toBe(true);
   const { bars: judged } = reportValues(first, report, 1, true);
   expect((judged as { met: boolean }[]).map(({ met }) => met)).toEqual(
     lines.map((line) => line.endsWith(": met")),
