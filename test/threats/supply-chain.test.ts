@@ -1,6 +1,8 @@
 /** Threats L1 to L11: what is installed, what is shipped, and from where. */
 import { execFileSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { ROOT } from "../support/env.ts";
 
@@ -91,6 +93,29 @@ test("threats/L6: a bill of materials can be made from the lockfile alone", () =
     expect(names, name).toContain(`pkg:npm/${name}@${version}`);
   }
 });
+
+/** What the package carries, by the file that has it as base64. */
+const SHIPPED = [
+  ["assembly/index.ts", "release", "bindings/wasm-bytes.ts"],
+  ["assembly/laminar.ts", "release", "bindings/laminar-bytes.ts"],
+  ["build/relaxed/assembly/laminar.ts", "release", "bindings/relaxed-bytes.ts"],
+  ["assembly/workers.ts", "threads", "bindings/workers-bytes.ts"],
+] as const;
+
+test.each(SHIPPED)("threats/L5: what is shipped of %s is built again byte by byte", (...names) => {
+  const [entry, target, path] = names;
+  const folder = mkdtempSync(join(tmpdir(), "toeloop-again-"));
+  try {
+    const again = join(folder, "again.wasm");
+    const args = [entry, "--target", target, "--outFile", again];
+    const asc = ["node_modules/assemblyscript/bin/asc.js", ...args];
+    execFileSync(process.execPath, asc, { cwd: ROOT, stdio: "ignore" });
+    const [, base64 = ""] = /"([A-Za-z0-9+/=]{100,})"/.exec(read(path)) ?? [];
+    expect(Buffer.from(base64, "base64").equals(readFileSync(again))).toBe(true);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}, 180_000);
 
 test("threats/L8: what CI runs is in the repository: no actions of others, no secrets", () => {
   expect(existsSync(`${ROOT}.github`)).toBe(false);

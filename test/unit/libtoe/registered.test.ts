@@ -216,7 +216,7 @@ test("the last bytes of a region that is no multiple of 16 are given once", () =
   expect(codeOf(() => none.allocate(1))).toBe("ENOMEM");
 });
 
-test("buffers of two contexts are aligned, zeroed, in the region, and never overlap", () => {
+test("threats/D11: buffers of two contexts are aligned, zeroed, in the region, and never overlap", () => {
   const { path, toe } = new End();
   const toes = [toe, new LibToe(path.core, 2, idleControlPlane(ID))];
   const first = path.core.map.base.buffers as number;
@@ -306,7 +306,7 @@ test("MSG_MORE holds, MSG_PEEK leaves and MSG_TRUNC drops", () => {
   expect(pair.recv(0, 1, C.MSG_PEEK)).toBe(-ERRNO.EAGAIN);
 });
 
-test("a range beyond the buffer is refused, though it may be within the region", () => {
+test("threats/D11: a range beyond the buffer is refused, though it may be within the region", () => {
   const pair = new Pair(100).warm();
   pair.arrive(pair.random.bytes(200));
   const { EFAULT, EINVAL } = ERRNO;
@@ -397,7 +397,7 @@ function rewind(end: End, at: number, available: number, free: number): void {
   end.set(S.SOCKET_TX_FREE, free);
 }
 
-test("transmit and receive refuse addresses outside the registered region", () => {
+test("threats/D11: transmit and receive refuse addresses outside the registered region", () => {
   const end = new End();
   rewind(end, 0, BUFFER, BUFFER);
   const { bytes, map } = end.path.core;
