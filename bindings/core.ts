@@ -5,7 +5,7 @@
 import { layout, PAGE, writeHeader, type DataPath, type Layout } from "./layout.ts";
 import type { LayoutOptions } from "./layout.ts";
 import { LAYOUT_HASH } from "./abi/layout-hash.ts";
-import { CoreAssertion, Fence, guarded } from "./trap.ts";
+import { CoreAssertion, Fence } from "./trap.ts";
 
 /** The exports of every build of the data path (assembly/index.ts). Addresses are bytes. */
 export interface CoreExports {
@@ -105,24 +105,6 @@ export const CORE_EXPORT_NAMES: readonly (keyof CoreExports)[] = [
   "carry",
 ];
 
-/** Called once or more for each burst or call of an application: who calls them sees to traps. */
-const HOT: ReadonlySet<string> = new Set<keyof CoreExports>([
-  "step",
-  "turn",
-  "flush",
-  "take",
-  "nextReady",
-  "open",
-  "forget",
-  "put",
-  "append",
-  "consume",
-  "transmit",
-  "receive",
-  "release",
-  "spare",
-]);
-
 /** One data path with its memory. Views stay valid: the memory never grows. */
 export interface Core extends CoreExtras {
   readonly exports: CoreExports;
@@ -192,7 +174,7 @@ export class CoreGroup {
     this.#maps = maps;
     const pages = maps.at(-1)?.pages as number;
     this.memory = new WebAssembly.Memory({ initial: pages, maximum: 65535 });
-    this.exports = instantiate(module, this.memory, () => this.fence);
+    this.exports = instantiate(module, this.memory);
     this.fence = new Fence(this.exports);
   }
 
@@ -222,23 +204,14 @@ function endOf(map: Layout | undefined): number | undefined {
   return map === undefined ? undefined : map.pages * PAGE;
 }
 
-function instantiate(
-  module: WebAssembly.Module,
-  memory: WebAssembly.Memory,
-  fence: () => Fence,
-): CoreExports {
+function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory): CoreExports {
   const table = new WebAssembly.Table({ initial: 16, element: "anyfunc" });
   const abort = (): never => {
     throw new CoreAssertion("core: assertion failed in the debug build");
   };
   const instance = new WebAssembly.Instance(module, { env: { memory, table, abort } });
   // A plain object: the exports object itself is a dictionary and costs a slow load each call.
-  const plain = { ...instance.exports } as Record<string, unknown>;
-  for (const name of CORE_EXPORT_NAMES) {
-    const call = plain[name] as Parameters<typeof guarded>[0];
-    if (!HOT.has(name)) plain[name] = guarded(call, fence);
-  }
-  const exports = plain as unknown as CoreExports;
+  const exports = { ...instance.exports } as unknown as CoreExports;
   const built = exports.layoutHash() >>> 0;
   if (built !== LAYOUT_HASH) {
     const expected = LAYOUT_HASH.toString(16);

@@ -5,7 +5,12 @@ import type { Socket } from "./socket.ts";
 
 /** Address of the connection's INFO record, 0 when the data path does not have it. */
 function infoOf(core: Core, socket: Socket): number {
-  if (socket.row === 0 || core.exports.inspect(core.address, socket.connection) === 0) return 0;
+  if (socket.row === 0) return 0;
+  try {
+    if (core.exports.inspect(core.address, socket.connection) === 0) return 0;
+  } catch (error) {
+    throw core.fence === undefined ? error : core.fence.trapped(error);
+  }
   return core.words[(core.address + CORE_INFO) >>> 2] as number;
 }
 
