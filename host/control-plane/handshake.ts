@@ -175,7 +175,7 @@ function establish(plane: Plane, id: number, via: Interface, event: ConnectionEv
   // RFC 6298, 3 (Karn): no sample when the SYN was sent more than once, or nobody knows when.
   const sent = rows.time(id, R.TIME_SENT);
   rows.setTime(id, R.TIME_RTT, isFirst && sent > 0 ? Math.max(1, now - sent) : 0);
-  beginSearch(plane, id);
+  beginSearch(plane, id, via);
   if (installRow(plane, id, via) !== InstallStatus.Ok) return false;
   change(plane, id, event);
   // The peer's answer has overtaken that of ARP: no SYN has to wait for it any more.

@@ -67,5 +67,5 @@ function heed(plane: Plane, id: number, mtu: number): void {
   if (seen === undefined || mtu >= most) return;
   if (changed && recent < Math.max(MTU_CHANGE_NS, seen.srtt)) return;
   plane.pathMtu.lower(rows.address(id, R.ROW_REMOTE), mtu, now);
-  lowerMtu(plane, id, mtu, true);
+  lowerMtu(plane, id, mtu);
 }

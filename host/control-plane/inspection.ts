@@ -16,6 +16,8 @@ export interface Inspection {
   txAvail: number;
   /** Highest ever sent, from una: SND.NXT also after going back. */
   txMax: number;
+  /** Bytes; in a recovery an allowance. */
+  cwnd: number;
   tsRecent: number;
   /** FLOW_* bits. */
   flags: number;
@@ -38,6 +40,7 @@ const SEEN: Inspection = {
   txSent: 0,
   txAvail: 0,
   txMax: 0,
+  cwnd: 0,
   tsRecent: 0,
   flags: 0,
   ackedBytes: 0,
@@ -67,6 +70,7 @@ export function inspect(plane: Plane, id: number): Inspection | undefined {
   SEEN.txSent = words[(at + D.INFO_TX_SENT) >>> 2] as number;
   SEEN.txAvail = words[(at + D.INFO_TX_AVAIL) >>> 2] as number;
   SEEN.txMax = words[(at + D.INFO_TX_MAX) >>> 2] as number;
+  SEEN.cwnd = words[(at + D.INFO_CWND) >>> 2] as number;
   SEEN.tsRecent = words[(at + D.INFO_TS_RECENT) >>> 2] as number;
   SEEN.flags = words[(at + D.INFO_FLAGS) >>> 2] as number;
   SEEN.ackedBytes = words[(at + D.INFO_ACKED_BYTES) >>> 2] as number;

@@ -53,11 +53,12 @@ export const ROW_RX_LIMIT = 48; // log2 of the largest receive buffer; 0 = no au
 export const ROW_RATE_ACKED = 49; // acknowledged bytes at the start of the policy's interval
 export const ROW_FLOW_LABEL = 50; // of IPv6 (RFC 6437), 20 bits
 export const ROW_MTU_GOOD = 51; // while ROW_MTU is on trial: what it was; 0 = no trial
-export const ROW_TRIAL_EDGE = 52; // SND.NXT when the trial began
 // Challenge ACKs before there is data to try with: 16 times the interval's number, and their count.
 export const ROW_CHALLENGES = 52;
 export const ROW_ADOPTED = 53; // user timeout by the peer's option (RFC 5482), s; 0 = none
-const ROW_WORDS = 54;
+export const ROW_MTU_HIGH = 54; // search_high (RFC 4821, 7.1) and one more; 0 = the link's
+export const ROW_TRIAL_EDGE = 55; // SND.NXT when the trial began
+const ROW_WORDS = 56;
 
 // Floats of a row (f64). Times are ns; Infinity = no deadline.
 export const TIME_SENT = 0; // our SYN or SYN-ACK left; then the last retransmission or probe
@@ -73,7 +74,7 @@ export const TIME_KEEP_INTERVAL = 9; // keep-alive: between probes
 export const TIME_USER_TIMEOUT = 10; // 0 = the profile's R2
 export const TIME_LINGER2 = 11; // FIN-WAIT-2 of an orphan
 export const TIME_RTT = 12; // sample of the handshake; 0 = none
-export const TIME_MTU_CHANGED = 13;
+export const TIME_MTU_CHANGED = 13; // when it was lowered last; 0 = it is the link's
 export const RATE_PACING = 14; // SO_MAX_PACING_RATE, bytes per second; 0 = none
 export const RATE_NOW = 15; // of the congestion policy, bytes per second
 export const RATE_KEPT = 16; // of the congestion policy: what it keeps (RatePolicy.keeps)
@@ -81,7 +82,8 @@ export const RATE_KEPT_TOO = 17; // likewise
 export const RATE_SINCE = 18; // start of the congestion policy's interval
 /** Of the acknowledged bytes, with ECN-echo: the data path has the handshake's sample by then. */
 export const RATE_ECHOED = TIME_RTT;
-const ROW_TIMES = 19;
+export const TIME_MTU_NEXT = 19; // when the search for the MTU goes on; 0 = there is none
+const ROW_TIMES = 20;
 /** A row is one record: its words, then its times. */
 const ROW_DOUBLES = ROW_WORDS / 2 + ROW_TIMES;
 const WORDS_STRIDE = ROW_DOUBLES * 2;

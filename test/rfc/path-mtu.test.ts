@@ -125,6 +125,55 @@ rule(
   ),
 );
 
+/** A connection whose MTU a message has lowered to 1,040; its trial of 1,500 has begun. */
+const TRIED = `${NARROWED}
+      ${ACKED}
+      +603 ${mss(1400).slice(3)}`;
+/** So many bytes are written from `from` on, and leave in one segment. */
+const sent = (from: number, bytes: number): string => `+0 write(4, ..., ${bytes}) = ${bytes}
+      +0 > P. ${from}:${from + bytes}(${bytes}) ack 1`;
+const INTERNET = { ...WIDE, before: "--profile=internet" };
+
+rule(
+  "PM-6, PM-10, PM-15: half of the range at each trial, and a while after one that failed",
+  accepted(
+    `${TRIED}
+      ${sent(2801, 1400)}
+      +0.3~+2 > . 2801:3801(1000) ack 1
+      +0 > P. 3801:4201(400) ack 1
+      +0 %{ assert tcpi_snd_mss == 1000 and tcpi_snd_cwnd >= 7, tcpi_snd_cwnd }%
+      +0.1 < . 1:1(0) ack 4201 win 65535
+      +2.5 ${mss(1000).slice(3)}
+      +8 ${mss(1230).slice(3)}
+      ${sent(4201, 1230)}
+      +0.1 < . 1:1(0) ack 5431 win 65535
+      +59 ${mss(1230).slice(3)}
+      +12 ${mss(1345).slice(3)}`,
+    INTERNET,
+  ),
+);
+
+rule(
+  "RFC 4821, 7.6.4: what left before a trial is lost too: congestion, and the same size again",
+  accepted(
+    `${NARROWED}
+      ${ACKED}
+      +599.85 write(4, ..., 1000) = 1000
+      +0 > P. 2801:3801(1000) ack 1
+      +0.1 ${mss(1400).slice(3)}
+      ${sent(3801, 1400)}
+      +0~+2 > . 2801:3801(1000) ack 1
+      ${mss(1000)}
+      +0 %{ assert tcpi_snd_cwnd == 1, tcpi_snd_cwnd }%
+      +0.1 < . 1:1(0) ack 3801 win 65535
+      +0 > . 3801:4801(1000) ack 1
+      +0 > P. 4801:5201(400) ack 1
+      +0.1 < . 1:1(0) ack 5201 win 65535
+      +2 ${mss(1400).slice(3)}`,
+    INTERNET,
+  ),
+);
+
 rule(
   "PM-13: no segment is larger than the peer's MSS, whatever the path takes",
   accepted(
@@ -157,7 +206,8 @@ rule(
       +598 write(4, ..., 1000) = 1000
       +0 > P. 2801:3801(1000) ack 1
       +1 > P. 2801:3801(1000) ack 1
-      +2 > P. 2801:3801(1000) ack 1
+      +1.5 ${mss(1000).slice(3)}
+      +0.5 > P. 2801:3801(1000) ack 1
       ${mss(1000)}
       +1 %{ assert tcpi_snd_mss == 1000 }%
       +0 < . 1:1(0) ack 3801 win 65535

@@ -68,6 +68,28 @@ function expectMss(run: Upload, bytes: number): void {
   expect([bytes, bytes - 12]).toContain(mss(run));
 }
 
+/** What a search leaves between what passes and what does not (RFC 4821, 7.3). */
+const CLOSE = 32;
+/** As long as one takes: over IPv4 a minute after each size that passes (RFC 1191, 6.3). */
+const SEARCH = 6 * MINUTE;
+
+/** Sends a window's worth every second, all of which has to arrive. */
+function talk({ pair, fds }: Upload, time: number): void {
+  for (let passed = 0; passed < time; passed += SECOND) {
+    pair.clientToe.send(fds.client, new Uint8Array(20_000));
+    pair.pass(SECOND);
+    while (pair.serverToe.recv(fds.server, TAKEN) > 0);
+  }
+}
+const TAKEN = new Uint8Array(32_768);
+
+/** A search has ended a little below the `most` bytes that packets may have. */
+function expectFound(run: Upload, most: number, headers: number): void {
+  const found = Number(mss(run)) + headers;
+  expect(found).toBeLessThanOrEqual(most);
+  expect(found).toBeGreaterThan(most - CLOSE - 12);
+}
+
 describe.each(FAMILIES)("%s: an interface's MTU", (_name, ipv6) => {
   const headers = ipv6 ? 60 : 40;
 
@@ -120,12 +142,13 @@ describe.each(FAMILIES)("%s: a black hole", (_name, ipv6) => {
   test("PM-6, RFC 1191, 6.3; RFC 8201, 4: after ten minutes a larger size is tried", () => {
     const hole = new Hole();
     const run = open({ ipv6, link: { faults: hole.faults } });
-    hole.most = 1290;
-    run.pair.clientToe.send(run.fds.client, new Uint8Array(20_000));
-    run.pair.pass(MINUTE);
-    expectMss(run, base);
+    hole.most = 1400;
+    talk(run, SEARCH);
+    expectFound(run, 1400, headers);
     hole.most = Infinity;
-    run.pair.pass(10 * MINUTE);
+    talk(run, 3 * MINUTE);
+    expectFound(run, 1400, headers);
+    talk(run, 8 * MINUTE);
     expectMss(run, 1500 - headers);
   });
 
@@ -135,7 +158,8 @@ describe.each(FAMILIES)("%s: a black hole", (_name, ipv6) => {
     const { pair, fds } = run;
     hole.most = 1290;
     pair.clientToe.send(fds.client, new Uint8Array(20_000));
-    pair.pass(11 * MINUTE);
+    // Three timeouts and the window's data; a second later a trial begins, with nothing to send.
+    pair.pass(10 * SECOND);
     expectMss(run, 1500 - headers);
     const before = hole.lost;
     const cwnd = pair.clientToe.connections()[0]?.cwnd ?? 0;
@@ -146,8 +170,38 @@ describe.each(FAMILIES)("%s: a black hole", (_name, ipv6) => {
     expectMss(run, base);
     // No sign of congestion: the window was cut with the size of segments alone.
     expect(pair.clientToe.connections()[0]?.cwnd).toBeGreaterThan(0.6 * cwnd);
-    pair.pass(SECOND);
+    pair.pass(0.4 * SECOND);
     expect(pair.clientToe.connections()[0]?.txSent).toBe(0);
+  });
+
+  const WIDTHS = [1290, 1400, 1492, 1499];
+  test.each(WIDTHS)("PM-6, RFC 4821, 7.3: a path of %i bytes is found and kept", (most) => {
+    const hole = new Hole();
+    const run = open({ ipv6, link: { faults: hole.faults } });
+    hole.most = most;
+    talk(run, SEARCH);
+    expectFound(run, most, headers);
+    const before = hole.lost;
+    talk(run, 4 * MINUTE);
+    expect(hole.lost).toBe(before);
+    expectFound(run, most, headers);
+    expect(run.pair.clientToe.connections()[0]?.txSent).toBe(0);
+  });
+
+  test("PM-6: who comes later begins with what was found, and tries more as well", () => {
+    const hole = new Hole();
+    const run = open({ ipv6, link: { faults: hole.faults } });
+    hole.most = 1400;
+    talk(run, SEARCH);
+    const fds = run.pair.establish(run.pair.listen(81), 81);
+    const later = { ...run, fds };
+    expectFound(later, 1400, headers);
+    const before = hole.lost;
+    hole.most = Infinity;
+    talk(later, MINUTE);
+    expect(hole.lost).toBe(before);
+    talk(later, 10 * MINUTE);
+    expectMss(later, 1500 - headers);
   });
 
   test("profile value 2 starts small and goes up after a second", () => {

@@ -216,7 +216,7 @@ test("the last bytes of a region that is no multiple of 16 are given once", () =
   expect(codeOf(() => none.allocate(1))).toBe("ENOMEM");
 });
 
-test("threats/D11: buffers of two contexts are aligned, zeroed, in the region, and never overlap", () => {
+test("threats/D11: two contexts: buffers aligned, zeroed, in the region, never overlapping", () => {
   const { path, toe } = new End();
   const toes = [toe, new LibToe(path.core, 2, idleControlPlane(ID))];
   const first = path.core.map.base.buffers as number;
@@ -306,7 +306,7 @@ test("MSG_MORE holds, MSG_PEEK leaves and MSG_TRUNC drops", () => {
   expect(pair.recv(0, 1, C.MSG_PEEK)).toBe(-ERRNO.EAGAIN);
 });
 
-test("threats/D11: a range beyond the buffer is refused, though it may be within the region", () => {
+test("threats/D11: a range beyond the buffer is refused, though within the region", () => {
   const pair = new Pair(100).warm();
   pair.arrive(pair.random.bytes(200));
   const { EFAULT, EINVAL } = ERRNO;
