@@ -21,6 +21,13 @@ import { sendAcknowledgment } from "./transmit.ts";
 /**
  * A fresh row; the oldest TIME-WAIT makes room when there is none, `kept` after all others. 0 when
  * all are in use.
+ *
+ * What keeps old duplicates out of the tuple's next incarnation, which may come at once:
+ * - with timestamps their clock, whose offset is the tuple's (RFC 7323, 7.1): PAWS drops what is
+ *   older than the new handshake, at either end;
+ * - without them our ISN, beyond every number that is forgotten here (outrun());
+ * - the peer's numbers are the peer's to choose so: it has its own TIME-WAIT, or an ISN by a clock.
+ * An old SYN opens no more than it would in LISTEN: the peer's RST ends it.
  */
 export function allocateRow(plane: Plane, kept = 0): number {
   const { rows, timeWait } = plane;
@@ -29,8 +36,16 @@ export function allocateRow(plane: Plane, kept = 0): number {
   const { first } = timeWait;
   if (first === 0) return 0;
   const oldest = first === kept && timeWait.length > 1 ? rows.get(first, R.ROW_NEXT) : first;
+  if (!rows.has(oldest, R.ROW_HAS_TIMESTAMPS)) outrun(plane, oldest);
   timeWaitExpired(plane, oldest);
   return rows.allocate();
+}
+
+// RFC 6528's clock does 250 kB a second: a connection may have been faster.
+function outrun({ rows, sequence, now }: Plane, id: number): void {
+  const ports = ((rows.get(id, R.ROW_LOCAL_PORT) << 16) | rows.get(id, R.ROW_REMOTE_PORT)) >>> 0;
+  const [local, remote] = [rows.address(id, R.ROW_LOCAL), rows.address(id, R.ROW_REMOTE)];
+  sequence.outrun(local, remote, ports, now, rows.get(id, R.ROW_SND_NXT));
 }
 
 /** A row leaves its listener's count of half-open connections. */
