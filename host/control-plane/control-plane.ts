@@ -325,7 +325,8 @@ export class ControlPlane implements C.ControlPlaneApi {
     const { rows } = this.#plane;
     const found: C.ConnectionInfo[] = [];
     for (let id = 1; id < rows.count; id += 1) {
-      if (rows.has(id, R.ROW_IS_USED)) found.push(connectionInfo(this.#plane, id));
+      if (!rows.has(id, R.ROW_IS_USED) || Teardown.hasSteppedAside(this.#plane, id)) continue;
+      found.push(connectionInfo(this.#plane, id));
     }
     return found;
   }

@@ -25,7 +25,7 @@ import { R1 } from "./retransmission-policy.ts";
 import * as R from "./row-table.ts";
 import { beginSearch } from "./segment-size.ts";
 import { isAcceptable } from "./sequence-check.ts";
-import { dropConnection, leaveSynQueue, settle } from "./teardown.ts";
+import { dropConnection, leaveSynQueue, replacePredecessor, settle } from "./teardown.ts";
 import { linkMtu, sendAcknowledgment, sendResetTo, sendSyn } from "./transmit.ts";
 
 /** Longest wait between two SYNs. */
@@ -178,6 +178,7 @@ function establish(plane: Plane, id: number, via: Interface, event: ConnectionEv
   beginSearch(plane, id, via);
   if (installRow(plane, id, via) !== InstallStatus.Ok) return false;
   change(plane, id, event);
+  replacePredecessor(plane, id);
   // The peer's answer has overtaken that of ARP: no SYN has to wait for it any more.
   rows.lower(id, R.ROW_IS_RESOLVING);
   confirmNextHop(plane, id);

@@ -4,6 +4,7 @@
  * tuple keeps its offset over incarnations (RFC 7323, 7.1 and appendix H; RFC 6191, 3).
  */
 import { TICK_NS as TIMESTAMP_TICK_NS } from "../../bindings/abi/memory-map.ts";
+import { seqAfter } from "../../bindings/abi/seq.ts";
 import type { IpAddress } from "../address.ts";
 import { putAddress, type KeyedHash } from "./keyed-hash.ts";
 
@@ -18,6 +19,8 @@ export class InitialSequence {
   readonly #fixed: (() => number) | undefined;
   readonly #words = new Uint32Array(WORDS);
   #timestampOffset = 0;
+  /** How far the clock is set ahead, in numbers. */
+  #lead = 0;
 
   /** `fixed` replaces the ISN, never the timestamp offset: see ControlPlaneOptions. */
   constructor(hash: KeyedHash, fixed?: () => number) {
@@ -38,7 +41,18 @@ export class InitialSequence {
     this.#hash.hash(words, next + 1);
     this.#timestampOffset = this.#hash.high;
     if (this.#fixed !== undefined) return this.#fixed() >>> 0;
-    return (this.#hash.low + Math.floor(now / TICK_NS)) >>> 0;
+    return (this.#hash.low + this.#lead + Math.floor(now / TICK_NS)) >>> 0;
+  }
+
+  /**
+   * The tuple's next ISN is to lie beyond `last`, the last number of an incarnation that nothing
+   * else remembers. The clock of all tuples is set ahead, at most as far as that one was faster
+   * than it: a mark for each tuple would be the memory that there was no room for.
+   */
+  outrun(local: IpAddress, remote: IpAddress, ports: number, now: number, last: number): void {
+    if (this.#fixed !== undefined) return;
+    const next = this.choose(local, remote, ports, now);
+    if (!seqAfter(next, last)) this.#lead = (this.#lead + last - next + 1) >>> 0;
   }
 }
 

@@ -22,7 +22,7 @@ import { change, countDrop, countEvent, stateOf, type Plane } from "./plane.ts";
 import type { Interface } from "./route.ts";
 import * as R from "./row-table.ts";
 import { COOKIE_LIFE_NS, cookieOffer, stampOffer } from "./syn-cookie.ts";
-import { allocateRow, freeRow } from "./teardown.ts";
+import { allocateRow, comeBack, freeRow, stepAside } from "./teardown.ts";
 import { announcedMss, beginAnswer, sendAnswer, sendResetTo } from "./transmit.ts";
 
 /** Who listens where the segment at hand goes. */
@@ -39,14 +39,19 @@ function isCrowded({ listeners, rows }: Plane, listener: Listener): boolean {
   return listener.half >= listener.backlog || listeners.half * 2 >= rows.count - 1;
 }
 
-/** A bound row of the listener's for the tuple of the segment at hand; 0: counted, or `status`. */
-function openRow(plane: Plane, listener: Listener, via: Interface): number {
+/**
+ * A bound row of the listener's for the tuple of the segment at hand; 0: counted, or `status`.
+ * `old` is the row in TIME-WAIT that has the tuple, or 0.
+ */
+function openRow(plane: Plane, listener: Listener, via: Interface, old: number): number {
   const { rows, segment, core } = plane;
-  const id = allocateRow(plane);
+  const generation = rows.get(old, R.ROW_GENERATION);
+  const id = allocateRow(plane, old);
   if (id === 0) {
     countDrop(core, DropReason.BacklogFull);
     return 0;
   }
+  if (old !== 0) stepAside(plane, id, old, generation);
   H.writeEndpoints(plane, id, via, segment.destination, segment.source);
   rows.set(id, R.ROW_LOCAL_PORT, segment.destinationPort);
   rows.set(id, R.ROW_REMOTE_PORT, segment.sourcePort);
@@ -60,6 +65,7 @@ function openRow(plane: Plane, listener: Listener, via: Interface): number {
     return id;
   }
   unbindRow(plane, id);
+  comeBack(plane, id);
   freeRow(plane, id);
   if (status !== InstallStatus.Exists) countDrop(core, DropReason.BacklogFull);
   return 0;
@@ -72,22 +78,18 @@ function enterSynReceived(plane: Plane, id: number, listener: Listener): void {
 }
 
 /**
- * A SYN for a listener (RFC 9293, 3.10.7.2). `beyond` is the last number that an incarnation in
- * TIME-WAIT used. The connection that has the tuple already, or 0.
+ * A SYN for a listener (RFC 9293, 3.10.7.2). `old` is the row in TIME-WAIT that it reopens, or 0:
+ * without room for one more nothing happens to it. The connection that has the tuple already, or 0.
  */
-export function receiveListen(
-  plane: Plane,
-  listener: Listener,
-  via: Interface,
-  beyond?: number,
-): number {
-  const { limits, core } = plane;
+export function receiveListen(plane: Plane, listener: Listener, via: Interface, old = 0): number {
+  const { limits, core, rows } = plane;
   const isFull = listener.accepts.length >= listener.backlog;
   const crowded = isCrowded(plane, listener);
   const { synCookies } = limits;
   const bakes = synCookies === "always" || (crowded && synCookies === "on");
-  // The next incarnation of a connection in TIME-WAIT takes over its row.
-  if (bakes && !isFull && beyond === undefined) {
+  // Never in TIME-WAIT: a cookie's number need not be beyond the old ones, and what acknowledges
+  // it would meet TIME-WAIT. Such a SYN waits for room, or for the end of 2 MSL.
+  if (bakes && !isFull && old === 0) {
     answerWithCookie(plane, listener, via);
     return 0;
   }
@@ -95,7 +97,9 @@ export function receiveListen(
     countDrop(core, DropReason.BacklogFull);
     return 0;
   }
-  const id = openRow(plane, listener, via);
+  // Read first: the row itself may be what makes room.
+  const beyond = old === 0 ? undefined : rows.get(old, R.ROW_SND_NXT);
+  const id = openRow(plane, listener, via, old);
   if (id === 0) return H.lookupSegment(plane);
   H.chooseSequence(plane, id, beyond);
   negotiate(plane, id, false);
@@ -181,7 +185,7 @@ function openByCookie(plane: Plane, listener: Listener, via: Interface): void {
     countDrop(plane.core, DropReason.BacklogFull);
     return;
   }
-  const id = openRow(plane, listener, via);
+  const id = openRow(plane, listener, via, 0);
   if (id === 0) return;
   H.chooseSequence(plane, id);
   adoptTerms(plane, id);
@@ -228,6 +232,8 @@ export function receiveOtherCookie(plane: Plane, id: number, via: Interface): bo
   const { rows, segment, listeners } = plane;
   const isAck = (segment.flags & (TCP_SYN | TCP_ACK_FLAG | TCP_RST)) === TCP_ACK_FLAG;
   if (!isAck || segment.ack === rows.get(id, R.ROW_SND_NXT)) return false;
+  // What was opened in TIME-WAIT has had no cookie: the old connection's handshake may have.
+  if (rows.has(id, R.ROW_IS_SUCCESSOR)) return false;
   const listener = listeners.get(rows.get(id, R.ROW_LISTENER));
   if (listener === undefined || !bakedLately(plane, listener)) return false;
   if (!isCookie(plane, listener)) return false;

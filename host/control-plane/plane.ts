@@ -66,6 +66,7 @@ export interface ControlPlaneLimits {
 export interface ControlPlaneCounters {
   /** Rows in use, TIME-WAIT included. */
   readonly connections: number;
+  /** Of them, those that a half-open connection may end included. */
   readonly timeWait: number;
   /** Connections that nobody holds and that still close. */
   readonly orphans: number;

@@ -18,7 +18,7 @@ import { countDrop, stateOf, type Plane } from "./plane.ts";
 import type { Interface } from "./route.ts";
 import * as R from "./row-table.ts";
 import { receiveIpv6 } from "./receive-ipv6.ts";
-import { mayReopen, receiveTimeWait, timeWaitExpired } from "./teardown.ts";
+import { mayReopen, receiveTimeWait } from "./teardown.ts";
 import { sendResetTo } from "./transmit.ts";
 import { receiveUnclaimed } from "./unreachable.ts";
 
@@ -114,16 +114,15 @@ function receiveConnected(plane: Plane, id: number, via: Interface): void {
   }
 }
 
-// RFC 9293 MAY-2: a SYN that RFC 6191 trusts starts over; our ISN goes beyond the old numbers.
+// RFC 9293 MAY-2: a SYN that RFC 6191 trusts starts over; our ISN goes beyond the old numbers, and
+// TIME-WAIT is there again should nothing come of it.
 function reopen(plane: Plane, id: number, via: Interface): boolean {
-  const { rows, segment } = plane;
+  const { segment } = plane;
   const isSyn = (segment.flags & (TCP_SYN | TCP_ACK_FLAG | TCP_RST)) === TCP_SYN;
   if (!isSyn || !mayReopen(plane, id)) return false;
   const listener = findListener(plane);
-  if (listener === undefined || listener.half >= listener.backlog) return false;
-  const beyond = rows.get(id, R.ROW_SND_NXT);
-  timeWaitExpired(plane, id);
-  receiveListen(plane, listener, via, beyond);
+  if (listener === undefined) return false;
+  receiveListen(plane, listener, via, id);
   return true;
 }
 

@@ -34,6 +34,9 @@ export const ROW_LINK_HIGH = 29; // next hop's hardware address
 export const ROW_LINK_LOW = 30;
 export const ROW_NEXT = 31; // accept queue, orphans or TIME-WAIT in order of age
 export const ROW_PREVIOUS = 32;
+// While a connection is half open and in no list: the row in TIME-WAIT whose tuple it has.
+export const ROW_PREDECESSOR = 31;
+export const ROW_PREDECESSOR_GENERATION = 32;
 export const ROW_RX_SHIFT = 33;
 export const ROW_TX_SHIFT = 34;
 export const ROW_OPTIONS = 35; // OPTION_*
@@ -123,6 +126,8 @@ export const ROW_WARNED = 0x8000;
 export const ROW_IS_IPV6 = 0x10000;
 /** In the list of orphans. */
 export const ROW_IS_ORPHAN = 0x20000;
+/** Half open, by a SYN that reopened TIME-WAIT: ROW_PREDECESSOR_* are valid. */
+export const ROW_IS_SUCCESSOR = 0x40000;
 
 // ROW_OPTIONS.
 export const OPTION_NO_DELAY = 1;

@@ -10,22 +10,42 @@ import { seqAfter, seqBefore } from "../../bindings/abi/seq.ts";
 import { TCP_ACK_FLAG, TCP_FIN, TCP_RST, TCP_SYN } from "../../bindings/abi/tcp.ts";
 import { ERRNO } from "../errors.ts";
 import { ConnectionEvent, ConnectionState } from "./connection-state.ts";
-import { clearDeadlines, setDeadline, setOnlyDeadline } from "./deadlines.ts";
+import { arm, clearDeadlines, setDeadline, setOnlyDeadline, timerFired } from "./deadlines.ts";
 import { inspect, sendNext } from "./inspection.ts";
-import { uninstallRow, unbindRow } from "./install.ts";
+import { bindRow, uninstallRow, unbindRow } from "./install.ts";
 import { change, countDrop, countEvent, stateOf, type Plane } from "./plane.ts";
 import * as R from "./row-table.ts";
 import { isAcceptable } from "./sequence-check.ts";
 import { sendAcknowledgment } from "./transmit.ts";
 
-/** A fresh row; the oldest TIME-WAIT makes room when there is none. 0 when all are in use. */
-export function allocateRow(plane: Plane): number {
-  const id = plane.rows.allocate();
+/**
+ * A fresh row; the oldest TIME-WAIT makes room when there is none, `kept` after all others. 0 when
+ * all are in use.
+ *
+ * What keeps old duplicates out of the tuple's next incarnation, which may come at once:
+ * - with timestamps their clock, whose offset is the tuple's (RFC 7323, 7.1): PAWS drops what is
+ *   older than the new handshake, at either end;
+ * - without them our ISN, beyond every number that is forgotten here (outrun());
+ * - the peer's numbers are the peer's to choose so: it has its own TIME-WAIT, or an ISN by a clock.
+ * An old SYN opens no more than it would in LISTEN: the peer's RST ends it.
+ */
+export function allocateRow(plane: Plane, kept = 0): number {
+  const { rows, timeWait } = plane;
+  const id = rows.allocate();
   if (id !== 0) return id;
-  const oldest = plane.timeWait.first;
-  if (oldest === 0) return 0;
+  const { first } = timeWait;
+  if (first === 0) return 0;
+  const oldest = first === kept && timeWait.length > 1 ? rows.get(first, R.ROW_NEXT) : first;
+  if (!rows.has(oldest, R.ROW_HAS_TIMESTAMPS)) outrun(plane, oldest);
   timeWaitExpired(plane, oldest);
-  return plane.rows.allocate();
+  return rows.allocate();
+}
+
+// RFC 6528's clock does 250 kB a second: a connection may have been faster.
+function outrun({ rows, sequence, now }: Plane, id: number): void {
+  const ports = ((rows.get(id, R.ROW_LOCAL_PORT) << 16) | rows.get(id, R.ROW_REMOTE_PORT)) >>> 0;
+  const [local, remote] = [rows.address(id, R.ROW_LOCAL), rows.address(id, R.ROW_REMOTE)];
+  sequence.outrun(local, remote, ports, now, rows.get(id, R.ROW_SND_NXT));
 }
 
 /** A row leaves its listener's count of half-open connections. */
@@ -70,7 +90,50 @@ export function settle(plane: Plane, id: number, error: number): void {
   // The callback may have released the row, and even opened another connection in it.
   if (!rows.isUsed(id) || rows.get(id, R.ROW_GENERATION) !== generation) return;
   detach(plane, id);
+  comeBack(plane, id);
   freeRow(plane, id);
+}
+
+/**
+ * RFC 9293 MAY-2: while a SYN that reopens TIME-WAIT is half open in the row `id`, the row `old`
+ * lends it the 4-tuple; its numbers and its deadline stay, and so does its place among those that
+ * give way, so that a flood of such SYNs keeps no row from anybody. `generation` is the old row's
+ * before `id` was allocated, which may have cost it its row.
+ */
+export function stepAside(plane: Plane, id: number, old: number, generation: number): void {
+  const { rows } = plane;
+  rows.raise(id, R.ROW_IS_SUCCESSOR);
+  rows.set(id, R.ROW_PREDECESSOR, old);
+  rows.set(id, R.ROW_PREDECESSOR_GENERATION, generation);
+  if (!isPredecessor(plane, id)) return;
+  unbindRow(plane, old);
+  // The core has cancelled its timer with the tuple.
+  timerFired(plane, old);
+  arm(plane, old);
+}
+
+// Not when its 2 MSL are over or its row was needed.
+function isPredecessor({ rows }: Plane, id: number): boolean {
+  const old = rows.get(id, R.ROW_PREDECESSOR);
+  if (!rows.has(id, R.ROW_IS_SUCCESSOR) || !rows.isUsed(old)) return false;
+  return rows.get(old, R.ROW_GENERATION) === rows.get(id, R.ROW_PREDECESSOR_GENERATION);
+}
+
+/** RFC 9293 MAY-2: the SYN came to nothing, as an old duplicate's does; TIME-WAIT goes on. */
+export function comeBack(plane: Plane, id: number): void {
+  if (isPredecessor(plane, id)) bindRow(plane, plane.rows.get(id, R.ROW_PREDECESSOR));
+  plane.rows.lower(id, R.ROW_IS_SUCCESSOR);
+}
+
+/** The SYN was a new one: the connection is ESTABLISHED, and TIME-WAIT over. */
+export function replacePredecessor(plane: Plane, id: number): void {
+  if (isPredecessor(plane, id)) timeWaitExpired(plane, plane.rows.get(id, R.ROW_PREDECESSOR));
+  plane.rows.lower(id, R.ROW_IS_SUCCESSOR);
+}
+
+/** In TIME-WAIT, with its 4-tuple lent to a half-open connection. */
+export function hasSteppedAside({ rows }: Plane, id: number): boolean {
+  return rows.has(id, R.ROW_IS_LISTED) && !rows.has(id, R.ROW_IS_BOUND);
 }
 
 // The application may still read what has arrived: buffers stay until release().

@@ -318,9 +318,10 @@ async function expiring(
 }
 
 /**
- * Ends the sending side, waits until the peer has acknowledged everything, and closes. SO_LINGER
- * bounds the wait in seconds, then the connection is closed all the same (POSIX). What arrives
- * meanwhile is dropped.
+ * Ends the sending side, waits until the peer has acknowledged everything, FIN included, and
+ * closes. SO_LINGER bounds the wait in seconds (POSIX). Then the descriptor is closed all the
+ * same, without an error, and the connection goes on by itself: an orphan that delivers what was
+ * written, as Linux has it. BSD drops the rest. What arrives meanwhile is dropped.
  */
 export async function closeAsync(
   calls: SocketCalls,

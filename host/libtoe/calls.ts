@@ -243,6 +243,10 @@ export class SocketCalls {
   /**
    * 0 or -EBADF. FIN after what was appended; RST instead when bytes were left unread (RFC 9293
    * SHLD-3) or SO_LINGER is {1, 0}. The control plane brings the connection to its end.
+   *
+   * SO_LINGER {1, n > 0} changes nothing here: no call of these ever waits, as if O_NONBLOCK were
+   * set on every descriptor, and what was written is delivered by the orphan. Differs from Linux,
+   * whose close() lingers with O_NONBLOCK too; who wants to wait has closeAsync().
    */
   close(fd: number): number {
     const socket = this.#table.get(fd);

@@ -192,18 +192,29 @@ test("closeAsync resolves when everything was acknowledged", async () => {
   expect([total, toe.close(client)]).toEqual([8192, -ERRNO.EBADF]);
 });
 
-test("closeAsync gives up after SO_LINGER's seconds, and closes all the same", async () => {
+test("closeAsync gives up at SO_LINGER's second, not before, and closes", async () => {
   const { stack, toe, client } = await pair();
   toe.setsockopt(client, C.SOL_SOCKET, C.SO_LINGER, { onoff: 1, linger: 1 });
   while (toe.send(client, new Uint8Array(1000)) > 0);
   stack.settle();
   while (toe.send(client, new Uint8Array(1000)) > 0);
-  const closing = toe.closeAsync(client);
-  for (let i = 0; i < 2100; i += 100) {
-    stack.now += 100 * MS;
+  let closed = false;
+  const closing = toe.closeAsync(client).then(() => {
+    closed = true;
+  });
+  const pass = async (ms: number): Promise<void> => {
+    stack.now += ms * MS;
     stack.poll();
-  }
-  await stack.run(closing);
+    for (let i = 0; i < 10; i += 1) await Promise.resolve();
+  };
+  // A timeout starts with the next poll.
+  await pass(0);
+  for (let i = 0; i < 9; i += 1) await pass(100);
+  await pass(99);
+  expect(closed).toBe(false);
+  await pass(1);
+  expect(closed).toBe(true);
+  await closing;
   expect(toe.close(client)).toBe(-ERRNO.EBADF);
 });
 
