@@ -26,6 +26,7 @@ export const DIFFERENCES: readonly Difference[] = [
       ["threats/congestion-rows.test.ts", /^threats\/C07: /],
       ["rfc/rack.test.ts", /^(RACK-([2379]|1[034567])|TLP-([126]|3: a tail|3, RACK))/],
       ["rfc/d-sack.test.ts", /./],
+      ["rfc/spurious-timeout.test.ts", /^SP-1, SP-2: /],
       ["rfc/sack-receiver.test.ts", /^SK-([1345]|18|19|22): /],
       ["rfc/numbers-and-ports.test.ts", /^SK-23: /],
       ["rfc/timestamps.test.ts", /^(TS-([2-8]|1[1-4])|PAWS-[1-8]): /],
