@@ -21,10 +21,7 @@ const HEADROOM = 1.1;
 const CEILING_SECONDS = 3;
 const KERNELS_AT_ONCE = 3;
 
-/**
- * The issue's. `kernelsAtOnce`: pairs of kernels with a wire each, as many as leave a core idle; what
- * a wire was late by is printed.
- */
+/** The issue's. `kernelsAtOnce`: pairs of kernels with a wire each; how late it was is printed. */
 const LINKS = [
   { name: "100 Mbit/s, 10 ms", rate: 100e6, delay: 10e6, kernelsAtOnce: KERNELS_AT_ONCE },
   { name: "1 Gbit/s, 1 ms", rate: 1e9, delay: 1e6, kernelsAtOnce: 1 },
