@@ -17,14 +17,14 @@ import { ATX_FIN, ATX_RX_SHUT, AtxOpcode } from "../../bindings/abi/descriptor.t
 import { DropReason } from "../../bindings/abi/drop-reason.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
 import { CORE_NOW } from "../../bindings/abi/memory-map.ts";
-import { seqDistance } from "../../bindings/abi/seq.ts";
+import { seqBefore, seqDistance } from "../../bindings/abi/seq.ts";
 import * as W from "../../bindings/abi/work.ts";
 import { acknowledge, edgeAfter, windowField } from "./acknowledge.ts";
 import { goBack, noteLossState, recoverWithWindow } from "./loss.ts";
 import { restartRetransmit } from "./retransmit-timer.ts";
 import { enterTimeout, modeOf, windowOf } from "./sack-recovery.ts";
 import { needLog } from "./send-log.ts";
-import { rememberWindow } from "./spurious.ts";
+import { doubtTimeout, endDoubt, rememberWindow } from "./spurious.ts";
 import { forgetProbe } from "./tail-loss-probe.ts";
 import { act, announceReduction, drop, flagsOf, noteSendable, peerWindow } from "./state.ts";
 import { sentData, setFlags } from "./state.ts";
@@ -100,16 +100,21 @@ function timeout(core: usize, work: usize, connection: u32, p: usize): void {
   const expired = load<u32>(work, W.WORK_ARGUMENT_LOW) != 0;
   if (expired) release(p);
   if (load<u32>(p, F.PROTOCOL_TX_SENT) == 0) return noteSendable(core, work, connection, p);
+  const una = load<u32>(p, F.PROTOCOL_TX_UNA);
+  const calm = !seqBefore(una, load<u32>(r, F.RECOVERY_RECOVER));
+  const repeats = expired && (load<u8>(p, F.PROTOCOL_ECHO) & <u8>F.ECHO_TIMED_OUT) != 0;
   if (expired) {
     addShared(postOf(core, connection) + F.POST_TIMEOUTS, 1);
     collapse(core, p, r);
   } else endReductions(core, p, r);
-  const end = load<u32>(p, F.PROTOCOL_TX_UNA) + load<u32>(p, F.PROTOCOL_TX_MAX);
-  store<u32>(r, end, F.RECOVERY_RECOVER);
+  store<u32>(r, una + load<u32>(p, F.PROTOCOL_TX_MAX), F.RECOVERY_RECOVER);
   rttAbandon(r);
   forgetProbe(r);
   store<u8>(p, 0, F.PROTOCOL_DUP_ACKS);
-  if (needLog(core, p, r) == 0) {
+  const log = needLog(core, p, r);
+  // RFC 5682 2.2: another timeout of the same segment leaves the question as it is.
+  if (!repeats) doubtTimeout(p, r, log, calm && expired);
+  if (log == 0) {
     goBack(p);
     setFlags(p, flagsOf(p) & ~F.FLOW_RECOVERY);
   } else {
@@ -238,6 +243,7 @@ function setWindow(p: usize, r: usize, window: u32): void {
 
 /** TCP_CONGESTION of a live connection: from window to rate, back, or another window. */
 function setAlgorithm(core: usize, p: usize, r: usize, choice: u32): void {
+  endDoubt(core, p, r);
   const before: u32 = load<u8>(r, F.RECOVERY_ALGORITHM);
   congestionInitialize(p, r, choice, load<u64>(core, CORE_NOW));
   const after: u32 = load<u8>(r, F.RECOVERY_ALGORITHM);

@@ -12,7 +12,7 @@ import { rttAbandon } from "./round-trip-time.ts";
 import { enterReduction, findLost } from "./sack-recovery.ts";
 import { modeOf, refreshAllowance, resumeRecovery } from "./sack-recovery.ts";
 import { logOf, needLog } from "./send-log.ts";
-import { rememberWindow } from "./spurious.ts";
+import { doubtOf, endDoubt, rememberWindow, settleByDuplicate } from "./spurious.ts";
 import { forgetProbe, probeDue } from "./tail-loss-probe.ts";
 import { protocolOf, recoveryOf } from "../flow/flow-state.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
@@ -41,6 +41,10 @@ export function countDuplicate(
   act(work, W.ACTION_DUP_ACK);
   const flags = flagsOf(p);
   const mss: u32 = load<u16>(p, F.PROTOCOL_MSS);
+  const doubt = doubtOf(r);
+  if (doubt == F.Doubt.Tested) return settleByDuplicate(core, p, r, delivered);
+  // RFC 5682 2.1, step 2 a); with blocks of SACK it is 3.1's step 2, which waits.
+  if (doubt != F.Doubt.None && logOf(r) == 0) endDoubt(core, p, r);
   if ((flags & F.FLOW_RECOVERY) != 0) {
     if (modeOf(r) != F.RecoveryMode.NewReno) return refreshAllowance(core, p, r, delivered);
     // Each one says that a segment has left the network (RFC 6582, 3.2 step 4); no more of them
@@ -158,6 +162,7 @@ function reorderTimer(core: usize, work: usize, p: usize, r: usize): void {
   const inRecovery = (flagsOf(p) & F.FLOW_RECOVERY) != 0;
   findLost(core, p, r);
   if (!inRecovery) recoverLost(core, work, p, r);
+  else if (doubtOf(r) == F.Doubt.Tested) return;
   else if (modeOf(r) != F.RecoveryMode.NewReno) refreshAllowance(core, p, r, 0);
   if (hasSendable(p, r)) act(work, W.ACTION_SCHEDULE);
 }

@@ -26,7 +26,7 @@ import { acknowledgeAfterTimeout, acknowledgeInReduction, findLost } from "./sac
 import { modeOf } from "./sack-recovery.ts";
 import { saysTwice, updateScoreboard } from "./scoreboard.ts";
 import { closeLog, logOf, needLog } from "./send-log.ts";
-import { isSpurious } from "./spurious.ts";
+import { doubtOf, isSpurious, settleTimeout, testTimeout } from "./spurious.ts";
 import { noteProbeAck } from "./tail-loss-probe.ts";
 import { act, drop, flagsOf, isArmed, peerWindow, sentData, setFlags } from "./state.ts";
 
@@ -184,8 +184,12 @@ function growWindow(
   const echo = noteEcho(core, work, p);
   const quiet = isQuiet(work, p, r);
   const sacked = quiet ? 0 : noteLog(core, work, p, r, acked);
+  const doubt = quiet ? F.Doubt.None : doubtOf(r);
+  if (doubt == F.Doubt.Tested && settleTimeout(core, p, r, acked, sacked, echo)) {
+    return noteLossState(p, r);
+  }
   if (!quiet && (flagsOf(p) & F.FLOW_RECOVERY) != 0) {
-    if (!isSpurious(core, work, p, r, acked, echo)) {
+    if (doubt != F.Doubt.None || !isSpurious(core, work, p, r, acked, echo)) {
       growInRecovery(core, p, r, acked, freed, before, sacked, echo);
     }
   } else {
@@ -195,6 +199,7 @@ function growWindow(
     if (quiet) return;
     recoverLost(core, work, p, r);
   }
+  if (doubt == F.Doubt.Asked) testTimeout(p, r, acked, before, echo);
   noteLossState(p, r);
 }
 
@@ -205,7 +210,7 @@ function isQuiet(work: usize, p: usize, r: usize): bool {
   const recovers = flagsOf(p) & F.FLOW_RECOVERY;
   const tells = load<u32>(work, W.WORK_OPTIONS) & W.OPTION_HAS_SACK;
   const looks = <u32>load<u8>(p, F.PROTOCOL_ECHO) & F.ECHO_LOSS;
-  return (recovers | tells | looks | <u32>logOf(r)) == 0;
+  return (recovers | tells | looks | <u32>logOf(r) | doubtOf(r)) == 0;
 }
 
 function growInRecovery(

@@ -59,7 +59,7 @@ export const enum Counter {
   BuffersReclaimed = 44,
   /** Laminar: SYNCs that gave transmission credits. */
   Grants = 45,
-  /** Tail loss probes (RFC 8985, 7), and recoveries that proved to be for nothing (RFC 3522). */
+  /** Tail loss probes (RFC 8985, 7), and recoveries that were for nothing (RFC 3522, 5682). */
   TailLossProbes = 46,
   SpuriousRecoveries = 47,
   /** SYN-ACKs that were cookies, and connections that began with one (RFC 4987, 3.6). */

@@ -188,6 +188,7 @@ export const RECOVERY_REORDER_MORE: u32 = 240; // u8
 export const RECOVERY_REORDER_PERSIST: u32 = 241; // u8
 /** Ticks by which what fills a hole may be older than TS.Recent; 0 is PAWS as it is written. */
 export const RECOVERY_STAMP_SLACK: u32 = 242; // u8
+export const RECOVERY_DOUBT: u32 = 243; // u8: Doubt
 // Proportional rate reduction (RFC 6937, 2), bytes since this recovery began.
 export const RECOVERY_PRR_DELIVERED: u32 = 244; // u32
 /** What was sent and what still may be. */
@@ -214,6 +215,16 @@ export const enum LossTimer {
   Probe = 1,
   /** RACK's reordering timer. */
   Reorder = 2,
+}
+
+/** Whether the last timeout was for something (RFC 5682). */
+export const enum Doubt {
+  /** It was, or nothing will tell. */
+  None = 0,
+  /** Step 2: what was at una has gone again; the ACK of it is awaited. */
+  Asked = 1,
+  /** Step 3: new segments went next, and the ACK after that decides. */
+  Tested = 2,
 }
 
 /** A tail loss probe (RFC 8985, 7.3). */

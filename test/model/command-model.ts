@@ -1,4 +1,5 @@
 /** What the control plane asks of a sender: a part of the model of sender-model.ts. */
+import * as doubt from "./doubt-model.ts";
 import * as recovery from "./recovery-model.ts";
 import type { SenderModel } from "./sender-model.ts";
 import { WINDOWLESS } from "./sender-settings.ts";
@@ -32,6 +33,7 @@ export function setMss(model: SenderModel, mss: number): void {
 /** From a window to a rate, or back. */
 export function setWindowed(model: SenderModel, hasWindow: boolean): void {
   const had = !model.policy.isWindowless;
+  doubt.end(model);
   model.policy.choose(hasWindow, model.now);
   if (!hasWindow) model.window = model.policy.cwnd;
   else if (!had) recovery.beginWindow(model);

@@ -3,6 +3,7 @@
  * 2018, 2883, 6675), time (RFC 8985, 6), probes (7.4) and recoveries that were for nothing (RFC
  * 3522, 4015). A part of the model of sender-model.ts.
  */
+import * as doubt from "./doubt-model.ts";
 import type { FlightBook, Span } from "./flight-book.ts";
 import * as recovery from "./recovery-model.ts";
 import type { SenderModel } from "./sender-model.ts";
@@ -48,18 +49,25 @@ export function acknowledged(model: SenderModel, segment: Ack, moved: Moved): vo
     model.policy.ack(freed, before, marked, model.now, told);
     if (marked) answerMark(model);
   };
-  const isCalm = !model.recovering && segment.sack === undefined && !model.looks;
+  const isCalm =
+    !model.recovering && segment.sack === undefined && !model.looks && model.doubt === "none";
   if (model.expected || (isCalm && model.book === undefined)) {
     grow();
     return;
   }
   const sacked = takeNews(model, segment, acked);
+  const { doubt: asked } = model;
+  if (asked === "tested" && doubt.settle(model, acked + sacked, marked)) {
+    noteLooks(model);
+    return;
+  }
   if (!model.recovering) {
     grow();
     recoverLost(model);
-  } else if (!wasForNothing(model, segment, acked, marked)) {
+  } else if (asked !== "none" || !wasForNothing(model, segment, acked, marked)) {
     recovery.advance(model, moved, sacked, marked);
   }
+  if (asked === "asked") doubt.test(model, moved, marked);
   noteLooks(model);
 }
 
@@ -209,6 +217,12 @@ function noteProbe(model: SenderModel, segment: Ack, acked: number): void {
 function countDuplicate(model: SenderModel, sacked: number): void {
   const { policy, settings } = model;
   model.counts.duplicates += 1;
+  if (model.doubt === "tested") {
+    doubt.settleByDuplicate(model, sacked);
+    return;
+  }
+  // RFC 5682 2.1, step 2 a); 3.1 waits for what moves una.
+  if (model.book === undefined) doubt.end(model);
   if (model.recovering) {
     if (model.mode !== "newreno") {
       recovery.refresh(model, sacked);
@@ -245,7 +259,7 @@ export function reorderExpired(model: SenderModel): void {
     const wasRecovering = model.recovering;
     findLost(model, book);
     if (!wasRecovering) recoverLost(model);
-    else if (model.mode !== "newreno") recovery.refresh(model, 0);
+    else if (model.mode !== "newreno" && model.doubt !== "tested") recovery.refresh(model, 0);
   }
   // Counted of segments alone.
   counts.recoveries = recoveries;
@@ -254,16 +268,11 @@ export function reorderExpired(model: SenderModel): void {
 
 /** RFC 3522, RFC 4015: the first ACK of a recovery answers what left before it. */
 function wasForNothing(model: SenderModel, segment: Ack, acked: number, marked: boolean): boolean {
-  const { prior, book, policy } = model;
+  const { prior, book } = model;
   if (acked === 0 || prior.cwnd === 0 || book === undefined) return false;
-  const { cwnd, ssthresh, tick } = prior;
   model.prior = { ...prior, cwnd: 0 };
-  if (marked || !model.echoesOlder(segment, tick * TICK)) return false;
-  model.counts.spurious += 1;
-  for (const { sent } of book.spans) sent.lost = false;
-  recovery.leave(model);
-  model.recover = model.una;
-  const room = model.sent + Math.min(acked, model.settings.initialWindow);
-  policy.undo(Math.min(cwnd, room), Math.max(cwnd, ssthresh));
+  if (marked || !model.echoesOlder(segment, prior.tick * TICK)) return false;
+  doubt.spurious(model);
+  doubt.takeBack(model, prior, acked);
   return true;
 }

@@ -3,6 +3,7 @@
  * after a timeout by slow start (RFC 6675, 5.1). A part of the model of sender-model.ts. In the
  * latter two the policy's cwnd is what is in flight and what may leave now.
  */
+import * as doubt from "./doubt-model.ts";
 import { FlightBook } from "./flight-book.ts";
 import { loseOld, type Moved, noteLooks } from "./loss-model.ts";
 import type { SenderModel } from "./sender-model.ts";
@@ -72,7 +73,7 @@ export function enter(model: SenderModel, threshold: number): void {
 }
 
 /** Everything in flight is unsent. */
-function goBack(model: SenderModel): void {
+export function goBack(model: SenderModel): void {
   model.nxt = model.una;
   model.finSent = false;
   model.again = false;
@@ -256,6 +257,8 @@ export function sentAgain(model: SenderModel, seq: number, to: number, length: n
 export function timeout(model: SenderModel, expired: boolean): void {
   if (expired) model.held = false;
   if (model.sent === 0) return;
+  const calm = model.una >= model.recover;
+  const repeats = expired && model.timedOut;
   if (expired) collapse(model);
   else endReductions(model);
   model.recover = model.max;
@@ -264,6 +267,8 @@ export function timeout(model: SenderModel, expired: boolean): void {
   model.duplicates = 0;
   openBook(model);
   const { book } = model;
+  // RFC 5682 2.2: for the same segment once more.
+  if (!repeats) doubt.begin(model, calm && expired);
   if (book === undefined) {
     goBack(model);
     model.recovering = false;

@@ -10,7 +10,7 @@ import * as loss from "./loss-model.ts";
 import * as recovery from "./recovery-model.ts";
 import { RoundTrips } from "./round-trip-model.ts";
 import { DUPLICATES } from "./sender-settings.ts";
-import type { Ack, Expiry, Mode, Policy, Probe, SenderCounts } from "./sender-settings.ts";
+import type { Ack, Doubt, Expiry, Mode, Policy, Probe, SenderCounts } from "./sender-settings.ts";
 import type { SenderDrop, SenderSettings, Sent, Timer } from "./sender-settings.ts";
 import * as timers from "./timer-model.ts";
 
@@ -62,6 +62,7 @@ export class SenderModel {
   flight = 0;
   prior = { cwnd: 0, ssthresh: 0, tick: 0 };
   timedOut = false;
+  doubt: Doubt = "none";
   /** Losses are looked for with each acknowledgment. */
   looks = false;
   reordered = false;

@@ -5,6 +5,7 @@ export interface SenderSettings extends RoundTripSettings {
   /** Payload bytes of a full segment. */
   readonly mss: number;
   readonly sack: boolean;
+  readonly timestamps: boolean;
   readonly nodelay: boolean;
   readonly cork: boolean;
   /** ECN was agreed on (RFC 3168), and everything is ECN-capable (RFC 8257, 4.1). */
@@ -112,6 +113,8 @@ export interface Policy {
 /** How a recovery goes on: RFC 6582; RFC 6937; slow start after a timeout. */
 export type Mode = "newreno" | "reduction" | "timeout";
 export type Timer = "timeout" | "probe" | "reorder";
+/** Of a timeout (RFC 5682): was it for something? */
+export type Doubt = "none" | "asked" | "tested";
 /** A tail loss probe (RFC 8985, 7.3). */
 export type Probe = "none" | "due" | "fresh" | "again";
 

@@ -130,13 +130,14 @@ describe.each(ORIGINS)("from sequence number %d", (origin) => {
   });
 
   test("CC-34: after a timeout nothing of before starts fast retransmit", () => {
-    const one = plain(origin);
+    const one = plain(origin, { segments: 10 });
     expect(one.timeout()).toEqual([0]);
     one.ack(2);
     const before = one.ssthresh;
     expect(one.repeat(2, 4)).not.toContain(2);
     expect([one.ssthresh, one.raw.inspect().txUna]).toEqual([before, one.at(2)]);
     // What was sent since does.
+    one.raw.post(1, { txAppend: 10 * MSS });
     one.ack(10);
     const left = one.raw.inspect().txSent / MSS;
     expect(left).toBeGreaterThan(1);

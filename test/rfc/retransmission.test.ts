@@ -25,14 +25,15 @@ rule(
 rule(
   "RFC 9293 MUST-19: slow start, a window of one segment after a timeout, and backing off",
   accepted(`
-      +0 write(4, ..., 14000) = 14000
-      ${leaving(1, 10)}
+      +0 write(4, ..., 10000) = 10000
+      ${leaving(1, 10, "", true)}
       +1 > . 1:1001(1000) ack 1
       +2 > . 1:1001(1000) ack 1
       +0.1 < . 1:1(0) ack 1001 win 65535
       +0 > . 1001:2001(1000) ack 1
       +0 > . 2001:3001(1000) ack 1
       +0.1 < . 1:1(0) ack 10001 win 65535
+      +0 write(4, ..., 4000) = 4000
       +0 > . 10001:11001(1000) ack 1
       +0 > . 11001:12001(1000) ack 1
       +0 > . 12001:13001(1000) ack 1

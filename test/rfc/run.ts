@@ -83,11 +83,19 @@ function printCounts(verdicts: readonly Verdict[]): void {
 
 function summary(verdicts: readonly Verdict[]): string[] {
   const first = verdicts.filter(({ requirement }) => requirement.table === "rfc9293");
-  return [line("RFC 9293", counts(first)), line("the others", counts(partTwo(verdicts)))];
+  const besides = verdicts.filter(({ requirement }) => requirement.table === BESIDES);
+  return [
+    line("RFC 9293", counts(first)),
+    line("the others", counts(partTwo(verdicts))),
+    line("besides", counts(besides)),
+  ];
 }
 
+/** Ids that came after the two lists: RFC 5682, 3522 and 4015. */
+const BESIDES = "spurious";
+
 const partTwo = (verdicts: readonly Verdict[]): Verdict[] =>
-  verdicts.filter(({ requirement }) => requirement.table !== "rfc9293");
+  verdicts.filter(({ requirement: { table } }) => table !== "rfc9293" && table !== BESIDES);
 
 function tell({ ids, mutant, outcome, survivors, seconds }: MutantVerdict): void {
   const which = survivors.length > 0 ? ` (${survivors.join(" ")})` : "";

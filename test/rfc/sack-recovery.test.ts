@@ -4,6 +4,7 @@
  * segments; what left is told by numbers of segments from the first on.
  */
 import { describe, expect, test } from "vitest";
+import { Counter } from "../../bindings/abi/counters.ts";
 import { CongestionAlgorithm, DUP_BY_SACK, LOSS_AT_FIRST } from "../../bindings/abi/flow-state.ts";
 import { seedOf } from "../support/env.ts";
 import { Random } from "../support/random.ts";
@@ -89,6 +90,22 @@ describe.each(ORIGINS)("RFC 6675 from sequence number %d", (origin) => {
     // SK-15: nothing new is left, so a hole goes that is not known to be lost.
     expect(one.ack(0, [5, 6], [1, 4])).toEqual([4]);
     expect(one.ack(0, [5, 9], [1, 4])).toEqual([]);
+  });
+
+  test.each([
+    ["by counting", false],
+    ["by time", true],
+  ])("SK-15: a lost tail goes with the partial ACK, without a timeout; losses %s", (_, rack) => {
+    const one = new Sender(origin, { segments: 10, rack });
+    one.raw.now += 40e6;
+    const after = [...one.ack(0, [1, 4]), ...one.ack(0, [1, 8])];
+    // Rule 4 would send 9 here.
+    expect(after).toEqual([0]);
+    one.raw.now += 40e6;
+    expect(one.ack(8)).toContain(8);
+    one.raw.now += 40e6;
+    expect([...one.ack(9), ...one.ack(10)]).toEqual(rack ? [] : [9]);
+    expect(one.raw.counter(Counter.Timeouts)).toBe(0);
   });
 
   test("SK-13, SK-14: the next lost hole goes before new data, each once", () => {

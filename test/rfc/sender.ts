@@ -9,6 +9,7 @@ import {
   FLOW_ECN,
   FLOW_NODELAY,
   FLOW_SACK,
+  FLOW_TIMESTAMPS,
 } from "../../bindings/abi/flow-state.ts";
 import { ACK, buildFrame, type FrameFields, sackOption } from "../support/frames.ts";
 import { judgeSegment } from "../support/judge-segment.ts";
@@ -33,6 +34,7 @@ export interface SenderChoice {
   /** Bytes. */
   readonly ssthresh?: number;
   readonly ecn?: boolean;
+  readonly timestamps?: boolean;
 }
 
 /** A connection with much to send; blocks and acknowledgments in segments. */
@@ -46,9 +48,10 @@ export class Sender {
     const { window = 10, segments = 40, algorithm = CongestionAlgorithm.NewReno } = choice;
     const rack = (choice.rack === true ? 1 : 0) | (choice.rules ?? 0);
     const sack = choice.sack === false ? 0 : FLOW_SACK;
+    const stamps = choice.timestamps === true ? FLOW_TIMESTAMPS : 0;
     this.raw = new RawCore(testCore());
     this.flow = this.raw.establish({
-      flags: sack | FLOW_NODELAY | (choice.ecn === true ? FLOW_ECN : 0),
+      flags: sack | stamps | FLOW_NODELAY | (choice.ecn === true ? FLOW_ECN : 0),
       algorithm,
       rack,
       mss: MSS,

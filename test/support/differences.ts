@@ -22,10 +22,11 @@ export const DIFFERENCES: readonly Difference[] = [
     section: "5.3.1, 5.5.3",
     reason: "no timestamps and no SACK: they are extensions of the program",
     tests: [
-      ["rfc/sack-recovery.test.ts", /^(SK-(9|1[123467]|2[46])|RACK-18)[:,]/],
+      ["rfc/sack-recovery.test.ts", /^(SK-(9|1[1234567]|2[46])|RACK-18)[:,]/],
       ["threats/congestion-rows.test.ts", /^threats\/C07: /],
       ["rfc/rack.test.ts", /^(RACK-([2379]|1[034567])|TLP-([126]|3: a tail|3, RACK))/],
       ["rfc/d-sack.test.ts", /./],
+      ["rfc/spurious-timeout.test.ts", /^SP-1, SP-2: /],
       ["rfc/sack-receiver.test.ts", /^SK-([1345]|18|19|22): /],
       ["rfc/numbers-and-ports.test.ts", /^SK-23: /],
       ["rfc/timestamps.test.ts", /^(TS-([2-8]|1[1-4])|PAWS-[1-8]): /],
@@ -65,6 +66,7 @@ export const DIFFERENCES: readonly Difference[] = [
     tests: [
       scripts("fast-retransmit limited-transmit linux-limited-transmit newreno-partial-ack"),
       ["rfc/windows.test.ts", /^RFC 9293 SHLD-16: with SACK /],
+      ["rfc/spurious-timeout.test.ts", /^SP-(5, SP-6|6, SP-8|9: two)/],
       ["rfc/fast-recovery.test.ts", /^CC-(9: nor|13, CC-23|1[457]|2[45]|3[12])/],
     ],
   },

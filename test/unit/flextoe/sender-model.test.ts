@@ -31,6 +31,7 @@ const ECHO_MAX = 120_000;
 const SETTINGS: SenderSettings = {
   mss: MSS,
   sack: true,
+  timestamps: false,
   nodelay: true,
   cork: false,
   ecn: false,

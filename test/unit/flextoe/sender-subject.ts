@@ -13,7 +13,7 @@ import * as S from "../../../bindings/abi/send-log.ts";
 import { TimerKind } from "../../../bindings/abi/timer.ts";
 import type { Span } from "../../model/flight-book.ts";
 import { SenderModel } from "../../model/sender-model.ts";
-import type { Ack, Policy, Probe, SenderDrop } from "../../model/sender-settings.ts";
+import type { Ack, Doubt, Policy, Probe, SenderDrop } from "../../model/sender-settings.ts";
 import type { SenderSettings } from "../../model/sender-settings.ts";
 import { WINDOWLESS } from "../../model/sender-settings.ts";
 import { FlowRow } from "../../simulate/checkers/flow-row.ts";
@@ -40,6 +40,7 @@ const TOS_AT = 15;
 const MODES = ["newreno", "reduction", "timeout"] as const;
 const TIMERS = ["timeout", "probe", "reorder"] as const;
 const PROBES: readonly Probe[] = ["none", "due", "fresh", "again"];
+const DOUBTS: readonly Doubt[] = ["none", "asked", "tested"];
 const REASONS: Readonly<Record<SenderDrop, DropReason>> = {
   append: DropReason.DescriptorAppend,
   ack: DropReason.AckOutOfRange,
@@ -205,7 +206,7 @@ export class SenderSubject {
     const challenges = word(M.CORE_CHALLENGE_ACKS);
     const challengeShift = word(M.CORE_CHALLENGE_SHIFT);
     this.model = new SenderModel(
-      { ...settings, challenges, challengeShift },
+      { ...settings, timestamps: choice.timestamps, challenges, challengeShift },
       this.#policy,
       this.raw.now,
     );
@@ -412,6 +413,7 @@ export class SenderSubject {
       ["reorderMore", model.reorderMore, row.r8(F.RECOVERY_REORDER_MORE)],
       ["reorderPersist", model.reorderPersist, row.r8(F.RECOVERY_REORDER_PERSIST)],
       ["probe", PROBES.indexOf(model.probe), row.r8(F.RECOVERY_PROBE)],
+      ["doubt", DOUBTS.indexOf(model.doubt), row.r8(F.RECOVERY_DOUBT)],
       ["delivered", model.delivered, row.r(F.RECOVERY_PRR_DELIVERED)],
       ["allowed", model.allowed >>> 0, row.r(F.RECOVERY_PRR_ALLOWED)],
       ["flight", model.flight, row.r(F.RECOVERY_PRR_FLIGHT)],
