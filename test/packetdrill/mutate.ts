@@ -17,6 +17,7 @@ interface Change {
 
 const OUTBOUND =
   /^(\S+) > (\[[^\]]*\] )?([SFRP.UEW]+|-) (\d+):(\d+)\((\d+)\)( ack \d+)?( win \d+)?( <.*>)?\s*$/;
+const OUTBOUND_ICMP = /^(\S+) > (\[udp \((\d+)\)\]) icmp (\S+) (\S+)$/;
 const CALL = /^(\S+) ([a-z_0-9]+)\((.*)\) = (-?\d+|0x[0-9a-f]+)( E[A-Z]+)?( .*)?$/;
 /** Results that name a descriptor. */
 const NAMES = ["socket", "accept", "epoll_create1"];
@@ -135,6 +136,24 @@ function packetChanges(line: string): Change[] {
   ];
 }
 
+function icmpChanges(line: string): Change[] {
+  const found = OUTBOUND_ICMP.exec(line);
+  if (found === null) return [];
+  const [, time = "", quoted = "", bytes, type, code] = found;
+  return [
+    ...timeChanges(line, time),
+    { what: "ICMP quoted bytes", line: line.replace(quoted, `[udp (${Number(bytes) + 1})]`) },
+    {
+      what: "ICMP quoted protocol",
+      line: line.replace(quoted, `[1:${Number(bytes) + 1}(${bytes})]`),
+    },
+    { what: "ICMP type", line: line.replace(`${type} ${code}`, "time_exceeded") },
+    { what: "ICMP code", line: line.replace(` ${code}`, " host_unreachable") },
+    { what: "ICMP mtu", line: `${line} mtu 1280` },
+    { what: "ICMP for a segment", line: `${time} > . 1:1(0) ack 1` },
+  ];
+}
+
 function callChanges(line: string): Change[] {
   const found = CALL.exec(line);
   if (found === null) return [];
@@ -186,7 +205,9 @@ export function mutants(script: string): Mutant[] {
   // The stack's first TSval is what the others count from.
   const origin = lines.findIndex((line) => OUTBOUND.test(line) && line.includes("TS val"));
   return lines.flatMap((line, at) => {
-    const changes = [...packetChanges(line), ...callChanges(line), ...assertionChanges(line)];
+    const changes = [packetChanges, icmpChanges, callChanges, assertionChanges].flatMap((of) =>
+      of(line),
+    );
     const counting = changes.filter(({ what }) => at !== origin || !/^option TS .* as /.test(what));
     return counting.map((change) => {
       const text = lines.map((one, i) => (i === at ? change.line : one)).join("\n");
