@@ -65,6 +65,13 @@ describe("what is refused, with its line", () => {
     ["0 listen(3) = 0", "x.pkt:1: listen: expected 2 arguments, got 1"],
     ["0 %{ tcpi_state == 1 }%", 'x.pkt:1: expected assert, got "tcpi_state == 1"'],
     ["0 %{ assert unknown == 1 }%", "x.pkt:1: assertion: unknown: the stack has no such figure"],
+    ["0 %{ assert tcpi_reordering == 3 }%", "tcpi_reordering: the stack does not count it"],
+    ["0 %{ assert tcpi_delivered == 1 }%", "tcpi_delivered: the stack does not count it"],
+    ["0 %{ assert tcpi_delivered_ce == 1 }%", "tcpi_delivered_ce: the stack does not count it"],
+    ["0 %{ assert tcpi_probes == 1 }%", "tcpi_probes: the stack does not count it"],
+    ["0 %{ assert tcpi_busy_time == 1 }%", "tcpi_busy_time: the stack does not count it"],
+    ["0 %{ assert tcpi_rwnd_limited == 1 }%", "tcpi_rwnd_limited: the stack does not count it"],
+    ["0 %{ assert tcpi_sndbuf_limited == 1 }%", "tcpi_sndbuf_limited: the stack does not count"],
     ["0 %{ x = 1 +\n}%", "x.pkt:1: expected a number, a name or ("],
     ["0 %{\nprint(1) 2 }%", "x.pkt:2: expected the end of print(), got"],
     ["0 %{\nassert tcpi_none == 1 }%", "x.pkt:2: assertion: tcpi_none: the stack has no such"],
@@ -183,6 +190,8 @@ describe("what a failure says", () => {
       "+0 write(4, ..., 10) = 10",
       "x.pkt:1: expected no packet behind the last event, got one\n  actual   > P. 1:11(10) ack 1",
     ],
+    ["+0 %{ assert tcpi_lost == 0 }%", "x.pkt:1: assertion: tcpi_lost: the stack counts it with"],
+    ["+0 %{ assert tcpi_retrans == 0 }%", "tcpi_retrans: the stack counts it with SACK only"],
     [
       "+0 write(4, ..., 10) = 10\n+0 > S. 5:14(9) ack 2 win 7 <nop>",
       "x.pkt:2: outbound packet: flags: expected S., got P.; sequence: expected 5, got 1; " +
