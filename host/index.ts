@@ -9,7 +9,11 @@
 export { address, formatAddress, parseAddress } from "./address.ts";
 export { ERRNO, errnoName, SocketError } from "./errors.ts";
 export type { ConnectionInfo, ConnectionOptions, Endpoint } from "./control-plane/interface.ts";
-export type { Profile, ProfileName } from "./control-plane/profile.ts";
+export {
+  type Profile,
+  type ProfileName,
+  profile as profileNamed,
+} from "./control-plane/profile.ts";
 export { Driver } from "./driver.ts";
 export * from "./libtoe/constants.ts";
 export { Connection, type CloseOptions, Listener } from "./libtoe/web-streams.ts";

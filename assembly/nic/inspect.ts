@@ -11,7 +11,10 @@ import * as D from "../../bindings/abi/descriptor.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
 import { CORE_INFO } from "../../bindings/abi/memory-map.ts";
 import { seqDistance } from "../../bindings/abi/seq.ts";
+import { LOG_AGAIN, LOG_LOST, RUN_AGAIN, RUN_LOST } from "../../bindings/abi/send-log.ts";
+import { RUN_TWICE } from "../../bindings/abi/send-log.ts";
 import { modeOf } from "../tcp/sack-recovery.ts";
+import { logOf, runAt, runCount, runEnd, runFlags, runStart } from "../tcp/send-log.ts";
 import { sackedBytes } from "../tcp/send-log.ts";
 import { flagsOf, peerWindow } from "../tcp/state.ts";
 
@@ -80,6 +83,27 @@ function inspectLoss(info: usize, p: usize, r: usize): void {
   const state = modeOf(r) | (duplicates << 8) | (backoff << 16) | (cut << 24);
   store<u32>(info, state, D.INFO_LOSS_STATE);
   store<u32>(info, sackedBytes(r), D.INFO_SACKED);
+  store<u64>(info, 0, D.INFO_LOST);
+  const log = logOf(r);
+  if (log != 0 && (load<u32>(log, LOG_LOST) | load<u32>(log, LOG_AGAIN)) != 0) {
+    inspectLog(info, log);
+  }
+}
+
+/** Looked up in the runs when it is asked for: the log counts no runs that are both. */
+function inspectLog(info: usize, log: usize): void {
+  let lost: u32 = 0;
+  let again: u32 = 0;
+  for (let i: u32 = 0; i < runCount(log); i++) {
+    const flags = runFlags(runAt(log, i));
+    const bytes = seqDistance(runStart(log, i), runEnd(runAt(log, i)));
+    const isAgain = (flags & (RUN_AGAIN | RUN_LOST)) == RUN_AGAIN;
+    if (isAgain) again += bytes;
+    // What is sent again stays lost until it is acknowledged, a probe of the tail was never lost.
+    if ((flags & RUN_LOST) != 0 || (isAgain && (flags & RUN_TWICE) == 0)) lost += bytes;
+  }
+  store<u32>(info, lost, D.INFO_LOST);
+  store<u32>(info, again, D.INFO_AGAIN);
 }
 
 function inspectPost(info: usize, post: usize): void {

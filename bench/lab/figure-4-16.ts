@@ -287,7 +287,7 @@ function given(): Given[] {
 const NOTES: readonly string[] = [
   "paper: one interval, go-back-N, an ACK per segment, DCTCP inline; paper, rate: the same with",
   "the control plane's rate-based DCTCP; no interval: paper with none; TAS-like: paper, run to",
-  "completion. datacenter and internet: four intervals, NewReno recovery.",
+  "completion. datacenter and internet: 32 intervals, losses found by RACK-TLP.",
   "Loss and what follows from it are predicted; service times and delays are given. All points of",
   "the figure but those with an anchor were published as a picture. internet has a minimum RTO of",
   "200 ms: a run of a stalled stream is cut after 2 s of virtual time. Rates of the control plane",

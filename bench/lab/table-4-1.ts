@@ -35,7 +35,7 @@ const COUNTERPARTS: readonly (readonly [id: string, ours: readonly string[], not
   [
     "t4.1.proto.ooo_start_len",
     ["RECOVERY_INTERVALS", "RECOVERY_INTERVAL_COUNT", "RECOVERY_INTERVAL_LIMIT"],
-    "up to four intervals; profile `paper` uses one",
+    "up to 32 intervals, beyond four in a record of their own; profile `paper` uses one",
   ],
   ["t4.1.proto.dupack_cnt", ["PROTOCOL_DUP_ACKS"], "a whole byte"],
   ["t4.1.proto.next_ts", ["PROTOCOL_TS_RECENT"]],

@@ -213,7 +213,10 @@ export const INFO_RTT: u32 = 176; // f64: of late, without congestion window; 0 
 /** Bytes: RecoveryMode, duplicate ACKs in a row, timeouts in a row, 1 after a cut for ECN. */
 export const INFO_LOSS_STATE: u32 = 184; // u32
 export const INFO_SACKED: u32 = 188; // u32: bytes in flight that are selectively acknowledged
-export const INFO_SIZE: u32 = 192;
+/** With SACK, bytes in flight: lost until acknowledged; sent again, and not lost again since. */
+export const INFO_LOST: u32 = 192; // u32
+export const INFO_AGAIN: u32 = 196; // u32
+export const INFO_SIZE: u32 = 200;
 
 // Frame table of a burst: frame i starts at span + offset.
 export const FRAME_OFFSET: u32 = 0; // u32

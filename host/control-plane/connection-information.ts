@@ -86,6 +86,8 @@ export function connectionInfo(plane: Plane, id: number): ConnectionInfo {
     backoff: (word(D.INFO_LOSS_STATE) >>> 16) & 255,
     lossState: lossState(word),
     sacked: word(D.INFO_SACKED),
+    lost: word(D.INFO_LOST),
+    sentAgain: word(D.INFO_AGAIN),
     outOfOrder: word(D.INFO_OUT_OF_ORDER),
     sinceReceive: isLive ? plane.now / MILLISECOND - time(D.INFO_LAST_RECEIVE) : 0,
     announcedMss:

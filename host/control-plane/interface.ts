@@ -98,6 +98,10 @@ export interface ConnectionInfo {
   readonly lossState: "open" | "disorder" | "reduced" | "recovery" | "timeout";
   /** Bytes in flight that are selectively acknowledged. */
   readonly sacked: number;
+  /** Bytes in flight that are lost, until they are acknowledged; 0 without SACK. */
+  readonly lost: number;
+  /** Bytes in flight that were sent again, and are not lost again since; 0 without SACK. */
+  readonly sentAgain: number;
   readonly outOfOrder: number;
   /** ms since a segment arrived. */
   readonly sinceReceive: number;

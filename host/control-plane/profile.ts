@@ -74,9 +74,17 @@ export interface Profile {
   readonly timeWait: number;
 }
 
-export type ProfileName = "internet" | "rfc" | "linux" | "datacenter" | "paper";
+/** Names of all profiles. */
+export const PROFILE_NAMES = [
+  "internet",
+  "rfc",
+  "linux",
+  "datacenter",
+  "paper",
+  "paper-sack",
+] as const;
 
-const NAMES: readonly ProfileName[] = ["internet", "rfc", "linux", "datacenter", "paper"];
+export type ProfileName = (typeof PROFILE_NAMES)[number];
 
 /** RFC 6298, 2.5: a ceiling of at least 60 s. */
 const RTO_MAX = 120e9;
@@ -86,7 +94,8 @@ const MICROSECOND = 1000;
 
 function read(name: ProfileName): Profile {
   const constants = P as unknown as Readonly<Record<string, number>>;
-  const value = (field: string): number => constants[`${name.toUpperCase()}_${field}`] as number;
+  const prefix = name.toUpperCase().replace("-", "_");
+  const value = (field: string): number => constants[`${prefix}_${field}`] as number;
   return {
     name,
     rtoMin: value("RTO_MIN") * MICROSECOND,
@@ -128,13 +137,18 @@ export const PROFILES: Readonly<Record<ProfileName, Profile>> = {
   linux: read("linux"),
   datacenter: read("datacenter"),
   paper: read("paper"),
+  "paper-sack": read("paper-sack"),
 };
 
-/** The profile of a name. Throws RangeError when there is none. */
+/**
+ * The profile of a name, to use or to change: `{ ...profileNamed("internet"), intervals: 1 }`.
+ * Throws RangeError when there is none.
+ */
 export function profile(name: string): Profile {
-  const known = NAMES.find((candidate) => candidate === name);
+  const known = PROFILE_NAMES.find((candidate) => candidate === name);
   if (known === undefined) {
-    throw new RangeError(`profile: expected ${NAMES.join("|")}, got ${JSON.stringify(name)}`);
+    const names = PROFILE_NAMES.join("|");
+    throw new RangeError(`profile: expected ${names}, got ${JSON.stringify(name)}`);
   }
   return PROFILES[known];
 }

@@ -1,5 +1,6 @@
 /** Computes the expressions of assertions (parse-assertion.ts) from named numbers. */
 import { type Assertion, type Expression, ScriptError, type Statement } from "./script.ts";
+import { missingFigure } from "./tcp-figures.ts";
 
 type Result = number | string;
 
@@ -78,7 +79,7 @@ class Evaluation {
     if (name === "True") return 1;
     if (name === "False") return 0;
     const value = this.#names(name);
-    if (value === undefined) throw new RangeError(`${name}: the stack has no such figure`);
+    if (value === undefined) throw new RangeError(`${name}: ${missingFigure(name)}`);
     return value;
   }
 

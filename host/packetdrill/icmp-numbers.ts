@@ -55,3 +55,16 @@ export function icmpNumbers(
   const name = `icmp ${type} ${code}`.trim();
   throw new RangeError(`${name}: expected an error of ICMP${isIpv6 ? "v6" : " for IPv4"}`);
 }
+
+function nameOf(numbers: ReadonlyMap<string, Numbers>, at: 0 | 1, number: number): string {
+  for (const [name, one] of numbers) if (one[at] === number) return name;
+  return `${number}`;
+}
+
+/** The names of an error as a script has them; a number that has none stands for itself. */
+export function icmpNames(isIpv6: boolean, type: number, code: number): string {
+  const at = isIpv6 ? 1 : 0;
+  const name = nameOf(TYPES, at, type);
+  if (name === "unreachable") return `${name} ${nameOf(CODES, at, code)}`;
+  return code === 0 ? name : `${name} ${code}`;
+}

@@ -35,8 +35,11 @@ function optionText(option: OptionPattern): string {
   if (option.kind === "sack") {
     return `sack ${option.blocks.map(([left, right]) => `${left}:${right}`).join(" ")}`;
   }
-  if (option.kind !== "raw") return option.kind;
   const hex = (byte: number): string => byte.toString(16).padStart(2, "0");
+  if (option.kind === "FO" || option.kind === "FOEXP") {
+    return `${option.kind} ${option.cookie.map(hex).join("")}`.trim();
+  }
+  if (option.kind !== "raw") return option.kind;
   return `0x${hex(option.number)}:${option.bytes.map(hex).join("")}`;
 }
 

@@ -1,16 +1,11 @@
 /**
- * Packets as bytes: IPv4 or IPv6 with TCP (RFC 9293, 3.1) or an ICMP error (RFC 792, RFC 4443),
- * written for the stack, and read from it. Invariant: what is read is sound (lengths, checksums,
- * options), or an error says what is not.
+ * Segments as bytes: IPv4 or IPv6 with TCP (RFC 9293, 3.1), written for the stack, and read from
+ * it. Invariant: what is read is sound (lengths, checksums, options), or an error says what is not.
  */
-import { ICMP_CHECKSUM, ICMP_CODE, ICMP_NEXT_HOP_MTU } from "../../bindings/abi/icmp.ts";
-import { ICMP_SIZE, ICMP_TYPE } from "../../bindings/abi/icmp.ts";
-import { ICMPV6_CODE, ICMPV6_PARAMETER, ICMPV6_TYPE } from "../../bindings/abi/icmpv6.ts";
 import * as IP from "../../bindings/abi/ip.ts";
 import * as T from "../../bindings/abi/tcp.ts";
 import type { IpAddress } from "../address.ts";
 import { checksumAdd, checksumFinish, checksumHolds } from "../wire/checksum.ts";
-import { finishIcmpv6 } from "../wire/icmpv6.ts";
 import * as V4 from "../wire/ipv4.ts";
 import * as V6 from "../wire/ipv6.ts";
 import { pseudoSum } from "../wire/tcp.ts";
@@ -33,20 +28,15 @@ export interface Segment {
   readonly payload: Uint8Array;
 }
 
-/** An ICMP error and the segment that it quotes. */
-export interface IcmpError {
-  readonly source: IpAddress;
-  readonly destination: IpAddress;
-  readonly type: number;
-  readonly code: number;
-  readonly mtu: number;
-  readonly quoted: Segment;
-}
-
 const NO_PAYLOAD = new Uint8Array(0);
-/** RFC 792: 8 bytes behind the header; of RFC 4443's as much as fits, which a script is. */
-const QUOTED_BYTES = 8;
 const OPTION_BYTES_MAX = T.TCP_HEADER_MAX - T.TCP_SIZE;
+
+/** Options that the stack does not have: RFC 7413, 4.1.1; RFC 6994 with IANA's ExID; RFC 2385. */
+const OPTION_FAST_OPEN = 34;
+const OPTION_EXPERIMENT = 254;
+const FAST_OPEN_EXPERIMENT: readonly number[] = [0xf9, 0x89];
+const OPTION_MD5 = 19;
+const MD5_BYTES = 16;
 
 function wordBytes(value: number): number[] {
   return [value >>> 24, (value >>> 16) & 255, (value >>> 8) & 255, value & 255];
@@ -64,6 +54,14 @@ function optionBytes(option: OptionPattern): number[] {
       return [T.OPTION_MSS, 4, option.value >>> 8, option.value & 255];
     case "wscale":
       return [T.OPTION_WINDOW_SCALE, 3, option.value];
+    case "FO":
+      return [OPTION_FAST_OPEN, 2 + option.cookie.length, ...option.cookie];
+    case "FOEXP": {
+      const length = 2 + FAST_OPEN_EXPERIMENT.length + option.cookie.length;
+      return [OPTION_EXPERIMENT, length, ...FAST_OPEN_EXPERIMENT, ...option.cookie];
+    }
+    case "md5":
+      return [OPTION_MD5, 2 + MD5_BYTES, ...new Uint8Array(MD5_BYTES)];
     case "raw":
       return [option.number, 2 + option.bytes.length, ...option.bytes];
     case "TS":
@@ -83,7 +81,8 @@ export function optionsBytes(options: readonly OptionPattern[]): number[] {
   throw new RangeError(`options: expected at most ${OPTION_BYTES_MAX} bytes, got ${bytes.length}`);
 }
 
-function ipBytes(address: IpAddress): number {
+/** Bytes of the IP header of the address's family. */
+export function ipBytes(address: IpAddress): number {
   return typeof address === "bigint" ? IP.IPV6_SIZE : IP.IPV4_SIZE;
 }
 
@@ -96,7 +95,7 @@ interface IpFields {
 }
 
 /** Writes the header of a packet that is as long as `view`. */
-function writeIp(view: DataView, fields: IpFields): void {
+export function writeIp(view: DataView, fields: IpFields): void {
   const { source, destination } = fields;
   if (typeof source === "bigint" && typeof destination === "bigint") {
     const payload = view.byteLength - IP.IPV6_SIZE;
@@ -131,32 +130,6 @@ export function buildSegment(segment: Segment): Uint8Array {
   return packet;
 }
 
-/** An IP packet with the error; it quotes the first bytes of the segment. */
-export function buildIcmp(error: IcmpError): Uint8Array {
-  const { source, destination } = error;
-  const at = ipBytes(source);
-  const quoted = buildSegment(error.quoted).subarray(0, at + QUOTED_BYTES);
-  const packet = new Uint8Array(at + ICMP_SIZE + quoted.length);
-  const view = new DataView(packet.buffer);
-  packet.set(quoted, at + ICMP_SIZE);
-  const length = packet.length - at;
-  if (typeof source === "bigint") {
-    writeIp(view, { source, destination, tos: 0, ttl: 64, protocol: IP.PROTOCOL_ICMPV6 });
-    view.setUint8(at + ICMPV6_TYPE, error.type);
-    view.setUint8(at + ICMPV6_CODE, error.code);
-    view.setUint32(at + ICMPV6_PARAMETER, error.mtu);
-    finishIcmpv6(view, at, length, source, destination as bigint);
-    return packet;
-  }
-  writeIp(view, { source, destination, tos: 0, ttl: 64, protocol: IP.PROTOCOL_ICMP });
-  view.setUint8(at + ICMP_TYPE, error.type);
-  view.setUint8(at + ICMP_CODE, error.code);
-  view.setUint16(at + ICMP_NEXT_HOP_MTU, error.mtu);
-  const sum = checksumAdd(0, view, at, length);
-  view.setUint16(at + ICMP_CHECKSUM, checksumFinish(sum));
-  return packet;
-}
-
 /** Blocks of a SACK option (RFC 2018, section 3). */
 function readBlocks(view: DataView, from: number, end: number): [number, number][] {
   const blocks: [number, number][] = [];
@@ -181,6 +154,11 @@ function readOption(view: DataView, at: number, length: number): OptionPattern {
     return { kind: "sack", blocks: readBlocks(view, at + 2, at + length) };
   }
   const bytes = Array.from({ length: length - 2 }, (_, i) => view.getUint8(at + 2 + i));
+  if (number === OPTION_FAST_OPEN) return { kind: "FO", cookie: bytes };
+  if (number === OPTION_EXPERIMENT && FAST_OPEN_EXPERIMENT.every((one, i) => one === bytes[i])) {
+    return { kind: "FOEXP", cookie: bytes.slice(FAST_OPEN_EXPERIMENT.length) };
+  }
+  if (number === OPTION_MD5 && bytes.length === MD5_BYTES) return { kind: "md5" };
   return { kind: "raw", number, bytes };
 }
 
@@ -206,37 +184,45 @@ function refuse(what: string): never {
   throw new RangeError(`expected a sound TCP segment, got ${what}`);
 }
 
-type IpHeader = Pick<Segment, "source" | "destination" | "tos" | "ttl">;
+/** What an IP header says, and where what it carries begins. */
+export interface IpHeader extends Pick<Segment, "source" | "destination" | "tos" | "ttl"> {
+  readonly protocol: number;
+  readonly payloadAt: number;
+}
 
 function readIpv4(view: DataView): IpHeader {
   if (view.getUint8(IP.IPV4_VERSION_IHL) !== 0x45) refuse("another IP header");
   if (!checksumHolds(checksumAdd(0, view, 0, IP.IPV4_SIZE))) refuse("a wrong IP checksum");
   if (V4.ipv4TotalLength(view, 0) !== view.byteLength) refuse("a wrong IP length");
   const protocol = V4.ipv4Protocol(view, 0);
-  if (protocol !== IP.PROTOCOL_TCP) refuse(`IP protocol ${protocol}`);
   const [source, destination] = [V4.ipv4Source(view, 0), V4.ipv4Destination(view, 0)];
   const [tos, ttl] = [view.getUint8(IP.IPV4_TOS), view.getUint8(IP.IPV4_TTL)];
-  return { source, destination, tos, ttl };
+  return { source, destination, tos, ttl, protocol, payloadAt: IP.IPV4_SIZE };
 }
 
 function readIpv6(view: DataView): IpHeader {
   if (V6.ipv6PayloadLength(view, 0) + IP.IPV6_SIZE !== view.byteLength) refuse("a wrong IP length");
   const protocol = V6.ipv6NextHeader(view, 0);
-  if (protocol !== IP.PROTOCOL_TCP) refuse(`IP protocol ${protocol}`);
   const [source, destination] = [V6.ipv6Source(view, 0), V6.ipv6Destination(view, 0)];
   const tos = (view.getUint16(IP.IPV6_VERSION_CLASS) >>> 4) & 255;
-  return { source, destination, tos, ttl: V6.ipv6HopLimit(view, 0) };
+  const ttl = V6.ipv6HopLimit(view, 0);
+  return { source, destination, tos, ttl, protocol, payloadAt: IP.IPV6_SIZE };
+}
+
+/** The IP header of a packet; throws RangeError when it is not a sound one. */
+export function readIp(view: DataView): IpHeader {
+  const isIpv6 = view.byteLength > 0 && view.getUint8(0) >>> 4 === 6;
+  if (view.byteLength < (isIpv6 ? IP.IPV6_SIZE : IP.IPV4_SIZE)) refuse(`${view.byteLength} bytes`);
+  return isIpv6 ? readIpv6(view) : readIpv4(view);
 }
 
 /** The segment in an IP packet; throws RangeError when it is not a sound one. */
 export function readSegment(packet: Uint8Array): Segment {
   const view = new DataView(packet.buffer, packet.byteOffset, packet.byteLength);
-  if (packet.length < IP.IPV4_SIZE + T.TCP_SIZE) refuse(`${packet.length} bytes`);
-  const isIpv6 = view.getUint8(0) >>> 4 === 6;
-  const at = isIpv6 ? IP.IPV6_SIZE : IP.IPV4_SIZE;
+  const { protocol, payloadAt: at, ...ip } = readIp(view);
+  if (protocol !== IP.PROTOCOL_TCP) refuse(`IP protocol ${protocol}`);
   const length = packet.length - at;
   if (length < T.TCP_SIZE) refuse(`${packet.length} bytes`);
-  const ip = isIpv6 ? readIpv6(view) : readIpv4(view);
   const sum = checksumAdd(pseudoSum(ip.source, ip.destination, length), view, at, length);
   if (!checksumHolds(sum)) refuse("a wrong TCP checksum");
   const offset = view.getUint8(at + T.TCP_DATA_OFFSET);

@@ -1,13 +1,14 @@
 /**
- * Packets of a script: `< [ect0] P. 1:1001(1000) ack 1 win 257 <nop,nop,TS val 1 ecr 2>`, and ICMP
- * errors: `< [1:1461(1460)] icmp unreachable frag_needed mtu 1200`.
+ * Packets of a script: `< [ect0] P. 1:1001(1000) ack 1 win 257 <nop,nop,TS val 1 ecr 2>`, ICMP
+ * errors: `< [1:1461(1460)] icmp unreachable frag_needed mtu 1200`, and datagrams for a stack that
+ * has no UDP: `< udp (100)`, `> [udp (100)] icmp unreachable port_unreachable`.
  */
 import { TCP_ACK_FLAG, TCP_CWR, TCP_ECE, TCP_FIN, TCP_PSH } from "../../bindings/abi/tcp.ts";
 import { TCP_RST, TCP_SYN, TCP_URG } from "../../bindings/abi/tcp.ts";
 import type { Cursor } from "./cursor.ts";
 import { ICMP_TYPES, UNREACHABLE_NAMES } from "./icmp-numbers.ts";
 import type { EventTime, IcmpPattern, IpPattern, OptionPattern } from "./script.ts";
-import type { PacketEvent, TcpPattern } from "./script.ts";
+import type { PacketEvent, QuotedPattern, TcpPattern, UdpPattern } from "./script.ts";
 
 /** Letters of the flags, as they are written and printed. */
 export const FLAG_LETTERS: readonly (readonly [string, number])[] = [
@@ -51,7 +52,7 @@ function parseRange(cursor: Cursor): { seq: number; length: number } {
 /** `[ect0]`, `[ttl 64,tos 0x10]`. */
 function parseIp(cursor: Cursor): IpPattern {
   let ip: IpPattern = {};
-  if (!cursor.sees(/\[\s*[a-z]/y)) return ip;
+  if (!cursor.sees(/\[\s*(?!tcp|udp)[a-z]/y)) return ip;
   cursor.take(/\[/y);
   do {
     const name = cursor.expect(/[a-z]+[01]?/y, "noecn, ect0, ect1, ce, tos or ttl")[0];
@@ -92,6 +93,12 @@ function parseRaw(cursor: Cursor): OptionPattern | undefined {
   return { kind: "raw", number: Number.parseInt(found[1] as string, 16), bytes };
 }
 
+/** Bytes in hex; none is a request for a cookie (RFC 7413, 4.1.1). */
+function parseCookie(cursor: Cursor): number[] {
+  const pairs = cursor.take(/(?:[0-9a-fA-F]{2})+\b/y)?.[0].match(/../g) ?? [];
+  return pairs.map((pair) => Number.parseInt(pair, 16));
+}
+
 function parseOption(cursor: Cursor): OptionPattern {
   const raw = parseRaw(cursor);
   if (raw !== undefined) return raw;
@@ -100,9 +107,12 @@ function parseOption(cursor: Cursor): OptionPattern {
   if (name === "wscale") return { kind: "wscale", value: whole(cursor, "wscale", U8) };
   if (name === "TS") return parseStamps(cursor);
   if (name === "sack") return parseSack(cursor);
-  if (name === "nop" || name === "eol" || name === "sackOK") return { kind: name };
-  if (/^(FO|FOEXP|md5)$/.test(name)) cursor.refuse(`option ${name}: not supported by the stack`);
-  return cursor.refuse(`expected mss, nop, eol, sackOK, wscale, TS or sack, got ${name}`);
+  if (name === "FO" || name === "FOEXP") return { kind: name, cookie: parseCookie(cursor) };
+  if (name === "nop" || name === "eol" || name === "sackOK" || name === "md5") {
+    return { kind: name };
+  }
+  const known = "mss, nop, eol, sackOK, wscale, TS, sack, FO, FOEXP or md5";
+  return cursor.refuse(`expected ${known}, got ${name}`);
 }
 
 function parseOptions(cursor: Cursor): OptionPattern[] | "any" {
@@ -149,7 +159,19 @@ function parseIcmp(cursor: Cursor, ip: IpPattern): IcmpPattern {
   return { protocol: "icmp", ip, type, code, mtu, quoted };
 }
 
-function parseQuoted(cursor: Cursor): { seq: number; length: number } {
+function parseBytes(cursor: Cursor): number {
+  cursor.expect(/\(/y, "payload bytes as (100)");
+  const length = whole(cursor, "payload bytes", U16);
+  cursor.expect(/\)/y, ")");
+  return length;
+}
+
+function parseQuoted(cursor: Cursor): QuotedPattern {
+  if (cursor.take(/udp\b/y) !== undefined) {
+    const length = parseBytes(cursor);
+    cursor.expect(/\]/y, "]");
+    return { seq: undefined, length };
+  }
   cursor.take(/tcp\b/y);
   const range = parseRange(cursor);
   cursor.expect(/\]/y, "]");
@@ -163,16 +185,23 @@ function parseCode(cursor: Cursor): string {
   return cursor.refuse(`expected a code of unreachable (${known}), got ${name}`);
 }
 
+function parseUdp(cursor: Cursor, ip: IpPattern, direction: string): UdpPattern {
+  if (direction === "outbound") cursor.refuse("udp: expected it with < only, the stack has none");
+  cursor.expect(/udp\b/y, "udp");
+  return { protocol: "udp", ip, length: parseBytes(cursor) };
+}
+
 export function parsePacket(cursor: Cursor, line: number, time: EventTime): PacketEvent {
   const direction = cursor.expect(/[<>]/y, "< or >")[0] === "<" ? "inbound" : "outbound";
   const ip = parseIp(cursor);
-  const isIcmp = cursor.sees(/icmp\b|\[\s*(tcp\s*)?[0-9]/y);
-  for (const other of ["udp", "gre", "mpls", "ipv4", "ipv6"]) {
+  const isIcmp = cursor.sees(/icmp\b|\[\s*(udp\b|(tcp\s*)?[0-9])/y);
+  for (const other of ["gre", "mpls", "ipv4", "ipv6"]) {
     if (cursor.sees(new RegExp(`${other}\\b`, "y"))) {
       cursor.refuse(`${other}: the stack has TCP and ICMP only`);
     }
   }
-  if (isIcmp && direction === "outbound") cursor.refuse("expected an ICMP error with < only");
-  const packet = isIcmp ? parseIcmp(cursor, ip) : parseTcp(cursor, ip);
-  return { kind: "packet", line, time, direction, packet };
+  const event = { kind: "packet", line, time, direction } as const;
+  if (isIcmp) return { ...event, packet: parseIcmp(cursor, ip) };
+  if (cursor.sees(/udp\b/y)) return { ...event, packet: parseUdp(cursor, ip, direction) };
+  return { ...event, packet: parseTcp(cursor, ip) };
 }

@@ -24,12 +24,12 @@ import { runStatements } from "./assertion.ts";
 import { Calls } from "./calls.ts";
 import { applyCommand } from "./commands.ts";
 import { Flow } from "./flow.ts";
-import { icmpNumbers } from "./icmp-numbers.ts";
+import * as Icmp from "./icmp-packets.ts";
 import { differences, packetText, type SentPacket } from "./match.ts";
-import { buildIcmp, buildSegment, readSegment, type Segment } from "./packet-bytes.ts";
+import { buildSegment, readSegment, type Segment } from "./packet-bytes.ts";
 import type { StartedCall } from "./readiness-calls.ts";
 import type { AssertionEvent, CallEvent, CommandEvent, EventTime } from "./script.ts";
-import type { IcmpPattern, PacketEvent } from "./script.ts";
+import type { IcmpPattern, PacketEvent, UdpPattern } from "./script.ts";
 import { type Script, ScriptError, type ScriptEvent, type TcpPattern } from "./script.ts";
 import { type Settings, settingsOf } from "./settings.ts";
 import { figure } from "./tcp-figures.ts";
@@ -282,7 +282,9 @@ class Runner {
   #inject(event: PacketEvent): void {
     const { packet, line } = event;
     try {
-      this.#wire.inject(packet.protocol === "tcp" ? this.#tcp(packet) : this.#icmp(packet, line));
+      if (packet.protocol === "tcp") this.#wire.inject(this.#tcp(packet));
+      else if (packet.protocol === "udp") this.#wire.inject(this.#udp(packet));
+      else this.#wire.inject(this.#icmp(packet, line));
     } catch (error) {
       if (error instanceof RangeError) this.#fail(line, error.message);
       throw error;
@@ -296,57 +298,65 @@ class Runner {
     return buildSegment({ ...segment, source: this.#remote, destination: this.#local });
   }
 
+  #udp({ ip, length }: UdpPattern): Uint8Array {
+    const [source, destination] = [this.#remote, this.#local];
+    const header = { source, destination, tos: ip.tos ?? ip.ecn ?? 0, ttl: ip.ttl ?? 64 };
+    return Icmp.buildDatagram(header, REMOTE_PORT, this.#settings.bindPort, length);
+  }
+
   #icmp(pattern: IcmpPattern, line: number): Uint8Array {
     const flow = this.#flow ?? this.#fail(line, "expected a connection before an ICMP error");
-    const quoted: Segment = {
-      source: this.#local,
-      destination: this.#remote,
-      tos: 0,
-      ttl: 64,
-      sourcePort: flow.localPort,
-      destinationPort: flow.remotePort,
-      seq: (pattern.quoted.seq + (flow.localSequence ?? 0)) >>> 0,
-      ack: 0,
-      flags: TCP_ACK_FLAG,
-      window: 0,
-      urgent: 0,
-      options: [],
-      payload: new Uint8Array(pattern.quoted.length),
-    };
-    const numbers = icmpNumbers(this.#settings.ipVersion === 6, pattern.type, pattern.code);
-    const [source, destination, { mtu }] = [this.#remote, this.#local, pattern];
-    return buildIcmp({ source, destination, ...numbers, mtu, quoted });
+    return Icmp.errorFor(pattern, { source: this.#local, destination: this.#remote, ...flow });
   }
 
   // Packets of the stack.
 
   #expectPacket(event: PacketEvent): void {
     const { line, packet: expected } = event;
-    if (expected.protocol !== "tcp") return;
+    // The parser knows no outbound datagram.
+    if (expected.protocol === "udp") return;
     const { from, to } = this.#due(event.time);
     const { tolerance } = this.#settings;
+    const shown = expected.protocol === "tcp" ? packetText(expected) : Icmp.patternText(expected);
     if (!this.#awaitPacket(to + tolerance)) {
       const when = event.time.form === "any" ? "ever" : `until ${seconds(to + tolerance)}`;
-      this.#fail(line, `expected a packet ${when}, got none\n  expected > ${packetText(expected)}`);
+      this.#fail(line, `expected a packet ${when}, got none\n  expected > ${shown}`);
     }
     const captured = this.#wire.take() as CapturedPacket;
     const { time } = captured;
-    const first = this.#read(captured, line, expected);
-    const merges = this.#settings.mergeSegments;
-    const actual = merges ? this.#merged(first, expected, to + tolerance, line) : first;
-    const tick = this.#settings.stampTick;
-    const stampTolerance = tick === 0 ? Infinity : Math.ceil(tolerance / tick);
-    const found = differences(expected, actual, { stampTolerance, ignorePush: merges });
+    const { found, got } = this.#compare(captured, expected, to + tolerance, line);
     if (time < from - tolerance || time > to + tolerance) {
       const wanted = from === to ? seconds(from) : `${seconds(from)} to ${seconds(to)}`;
       found.push(`time: expected ${wanted}, got ${seconds(time)}`);
     }
     if (found.length > 0) {
-      const got = `${packetText(actual, expected)} at ${seconds(time)}`;
-      const pair = `  expected > ${packetText(expected)}\n  actual   > ${got}`;
+      const pair = `  expected > ${shown}\n  actual   > ${got} at ${seconds(time)}`;
       this.#fail(line, `outbound packet: ${found.join("; ")}\n${pair}`);
     }
     this.#last = event.time.form === "at" ? from : time;
+  }
+
+  /** How what the stack sent differs from what was expected, and how a script would have it. */
+  #compare(
+    captured: CapturedPacket,
+    expected: TcpPattern | IcmpPattern,
+    until: number,
+    line: number,
+  ): { found: string[]; got: string } {
+    if (Icmp.isIcmp(captured.bytes)) {
+      return Icmp.compareIcmp(captured.bytes, expected, this.#settings.remoteSequence);
+    }
+    if (expected.protocol === "icmp") {
+      const found = ["expected an ICMP error, got a segment"];
+      return { found, got: this.#textOf(captured, line) };
+    }
+    const first = this.#read(captured, line, expected);
+    const merges = this.#settings.mergeSegments;
+    const actual = merges ? this.#merged(first, expected, until, line) : first;
+    const tick = this.#settings.stampTick;
+    const stampTolerance = tick === 0 ? Infinity : Math.ceil(this.#settings.tolerance / tick);
+    const found = differences(expected, actual, { stampTolerance, ignorePush: merges });
+    return { found, got: packetText(actual, expected) };
   }
 
   /** True when the stack has sent something that nobody has taken, or does so until then. */
@@ -388,6 +398,14 @@ class Runner {
     return packet;
   }
 
+  /** A packet that nobody expected, as a script would have it. */
+  #textOf(captured: CapturedPacket, line: number): string {
+    const { remoteSequence } = this.#settings;
+    if (Icmp.isIcmp(captured.bytes)) return Icmp.icmpText(captured.bytes, remoteSequence);
+    const packet = this.#read(captured, line);
+    return packetText(packet, { ...packet, ip: {} });
+  }
+
   /** The connection that a packet of the stack's belongs to; its SYN opens one. */
   #flowOf(segment: Segment, line: number): Flow {
     const { sourcePort, destinationPort } = segment;
@@ -412,8 +430,7 @@ class Runner {
     }
     const rest = this.#ignoreRest ? undefined : this.#wire.take();
     if (rest === undefined) return;
-    const packet = this.#read(rest, last);
-    const shown = `${packetText(packet, { ...packet, ip: {} })} at ${seconds(rest.time)}`;
+    const shown = `${this.#textOf(rest, last)} at ${seconds(rest.time)}`;
     this.#fail(last, `expected no packet behind the last event, got one\n  actual   > ${shown}`);
   }
 }

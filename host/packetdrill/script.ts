@@ -36,10 +36,13 @@ export interface EventTime {
 
 /** A TCP option as bytes; numbers that the two sides choose freely have a kind of their own. */
 export type OptionPattern =
-  | { readonly kind: "eol" | "nop" | "sackOK" }
+  /** "md5" is RFC 2385's, whose digest no script gives: zeros. */
+  | { readonly kind: "eol" | "nop" | "sackOK" | "md5" }
   | { readonly kind: "mss" | "wscale"; readonly value: number }
   | { readonly kind: "TS"; readonly value: number; readonly echo: number }
   | { readonly kind: "sack"; readonly blocks: readonly (readonly [number, number])[] }
+  /** TCP Fast Open's cookie (RFC 7413, 4.1.1), and as the experiment that it was. */
+  | { readonly kind: "FO" | "FOEXP"; readonly cookie: readonly number[] }
   | { readonly kind: "raw"; readonly number: number; readonly bytes: readonly number[] };
 
 /** What `[...]` says about the IP header; what is not said is not looked at. */
@@ -64,7 +67,13 @@ export interface TcpPattern {
   readonly options: readonly OptionPattern[] | "any";
 }
 
-/** An ICMP error that quotes a segment of the stack's. */
+/** What an ICMP error quotes: a segment, or a datagram, which has no sequence number. */
+export interface QuotedPattern {
+  readonly seq: number | undefined;
+  readonly length: number;
+}
+
+/** An ICMP error that quotes a packet of the other side's. */
 export interface IcmpPattern {
   readonly protocol: "icmp";
   readonly ip: IpPattern;
@@ -73,7 +82,14 @@ export interface IcmpPattern {
   readonly code: string;
   /** Of "fragmentation needed" and "packet too big"; 0 otherwise. */
   readonly mtu: number;
-  readonly quoted: { readonly seq: number; readonly length: number };
+  readonly quoted: QuotedPattern;
+}
+
+/** A datagram for the stack, which has no UDP: what it answers is an ICMP error. */
+export interface UdpPattern {
+  readonly protocol: "udp";
+  readonly ip: IpPattern;
+  readonly length: number;
 }
 
 export interface PacketEvent {
@@ -82,7 +98,7 @@ export interface PacketEvent {
   readonly time: EventTime;
   /** As seen from the stack. */
   readonly direction: "inbound" | "outbound";
-  readonly packet: TcpPattern | IcmpPattern;
+  readonly packet: TcpPattern | IcmpPattern | UdpPattern;
 }
 
 /** A value in a call's arguments. */

@@ -51,9 +51,13 @@ const MICROSECONDS = 1000;
 /** Linux: no threshold yet; ours is the largest window. */
 const SSTHRESH_INFINITE = 0x7fffffff;
 
-type Figure = (info: ConnectionInfo) => number;
+/** undefined: not known of such a connection. */
+type Figure = (info: ConnectionInfo) => number | undefined;
 
 const segments = (bytes: number, mss: number): number => (mss > 0 ? Math.floor(bytes / mss) : 0);
+
+/** A part of one counts. */
+const inSegments = (bytes: number, mss: number): number => (mss > 0 ? Math.ceil(bytes / mss) : 0);
 
 function options(info: ConnectionInfo): number {
   const scaled = info.peerScale > 0 || info.localScale > 0;
@@ -75,9 +79,12 @@ const FIGURES: Readonly<Record<string, Figure>> = {
   tcpi_last_ack_recv: ({ sinceReceive }) => Math.round(sinceReceive),
   tcpi_snd_mss: ({ mss }) => mss,
   tcpi_ca_state: ({ lossState }) => LOSS_STATES[lossState],
-  tcpi_sacked: ({ sacked, mss }) => (mss > 0 ? Math.ceil(sacked / mss) : 0),
+  tcpi_sacked: ({ sacked, mss }) => inSegments(sacked, mss),
+  // The scoreboard's: a connection without SACK has none.
+  tcpi_lost: ({ lost, mss, sack }) => (sack ? inSegments(lost, mss) : undefined),
+  tcpi_retrans: ({ sentAgain, mss, sack }) => (sack ? inSegments(sentAgain, mss) : undefined),
   tcpi_backoff: ({ backoff }) => backoff,
-  tcpi_unacked: ({ txSent, mss }) => (mss > 0 ? Math.ceil(txSent / mss) : 0),
+  tcpi_unacked: ({ txSent, mss }) => inSegments(txSent, mss),
   tcpi_rto: ({ rto }) => Math.round(rto * MICROSECONDS),
   tcpi_rtt: ({ srtt }) => Math.round(srtt * MICROSECONDS),
   tcpi_rttvar: ({ rttvar }) => Math.round(rttvar * MICROSECONDS),
@@ -91,6 +98,27 @@ const FIGURES: Readonly<Record<string, Figure>> = {
   tcpi_snd_wnd: ({ peerWindow }) => peerWindow,
   tcpi_rcv_space: ({ rxWindow }) => rxWindow,
 };
+
+/**
+ * What Linux counts and the stack does not, so that it costs no segment anything: reordering met,
+ * segments delivered, probes without an answer (a window's are known by the backoff), clocks.
+ */
+const UNCOUNTED: readonly string[] = [
+  "tcpi_reordering",
+  "tcpi_delivered",
+  "tcpi_delivered_ce",
+  "tcpi_probes",
+  "tcpi_busy_time",
+  "tcpi_rwnd_limited",
+  "tcpi_sndbuf_limited",
+];
+
+/** Why there is no figure of a name. */
+export function missingFigure(name: string): string {
+  if (UNCOUNTED.includes(name)) return "the stack does not count it";
+  const isKnown = Object.hasOwn(FIGURES, name);
+  return isKnown ? "the stack counts it with SACK only" : "the stack has no such figure";
+}
 
 /** A name's value for a connection; undefined when there is none. */
 export function figure(info: ConnectionInfo | undefined, name: string): number | undefined {

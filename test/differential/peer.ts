@@ -8,8 +8,9 @@ import { IPV4_SIZE, PROTOCOL_ICMP, PROTOCOL_TCP } from "../../bindings/abi/ip.ts
 import * as T from "../../bindings/abi/tcp.ts";
 import { streamByte } from "../../host/packetdrill/flow.ts";
 import { icmpNumbers } from "../../host/packetdrill/icmp-numbers.ts";
+import { buildIcmp } from "../../host/packetdrill/icmp-packets.ts";
 import { flagsText, optionsText } from "../../host/packetdrill/match.ts";
-import { buildIcmp, buildSegment, readSegment } from "../../host/packetdrill/packet-bytes.ts";
+import { buildSegment, readSegment } from "../../host/packetdrill/packet-bytes.ts";
 import type { Segment } from "../../host/packetdrill/packet-bytes.ts";
 import { ECN_NAMES } from "../../host/packetdrill/parse-packet.ts";
 import type { IcmpPattern, OptionPattern, TcpPattern } from "../../host/packetdrill/script.ts";
@@ -97,7 +98,7 @@ export class Peer {
       ttl: QUOTED_TTL,
       sourcePort: localPort,
       destinationPort: remotePort,
-      seq: (pattern.quoted.seq + (this.#localIsn ?? 0)) >>> 0,
+      seq: ((pattern.quoted.seq ?? 0) + (this.#localIsn ?? 0)) >>> 0,
       ack: 0,
       flags: T.TCP_ACK_FLAG,
       window: 0,

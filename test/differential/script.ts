@@ -113,5 +113,8 @@ export function packetOf(
   const plain = step.text.replace(/\{[^}]*\}/, "");
   const text = plain.replace(/\back \*/, `ack ${seen}`).replace(/\becr \*/, `ecr ${stamp}`);
   const time = { form: "any", relative: true, from: 0, to: 0 } as const;
-  return parsePacket(new Cursor(step.text, text), 1, time).packet;
+  const { packet } = parsePacket(new Cursor(step.text, text), 1, time);
+  if (packet.protocol === "udp")
+    throw new RangeError(`${step.text}: expected TCP or ICMP, got udp`);
+  return packet;
 }

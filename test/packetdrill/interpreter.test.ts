@@ -47,13 +47,14 @@ describe("what is refused, with its line", () => {
     ["0 > S 0:0(0) ack 1", "x.pkt:1: expected the flag . beside ack 1, got S"],
     ["0 > S 0:0(0) win 65536", "x.pkt:1: expected win up to 65535, got 65536"],
     ["0 > S 0:0(0) <mss>", 'x.pkt:1: expected mss, got ">"'],
-    ["0 > S 0:0(0) <maximum 3>", "x.pkt:1: expected mss, nop, eol, sackOK, wscale, TS or sack"],
-    ["0 > S 0:0(0) <FO 1234>", "x.pkt:1: option FO: not supported by the stack"],
-    ["0 > S 0:0(0) <md5 00>", "x.pkt:1: option md5: not supported by the stack"],
+    ["0 > S 0:0(0) <maximum 3>", "x.pkt:1: expected mss, nop, eol, sackOK, wscale, TS, sack"],
+    ["0 > S 0:0(0) <FO 123>", "x.pkt:1: expected > behind the options"],
+    ["0 > S 0:0(0) <md5 00>", "x.pkt:1: expected > behind the options"],
     ["0 > [ect2] S 0:0(0)", "x.pkt:1: expected noecn, ect0, ect1, ce, tos or ttl, got ect"],
-    ["0 > udp (10)", "x.pkt:1: udp: the stack has TCP and ICMP only"],
+    ["0 > udp (10)", "x.pkt:1: udp: expected it with < only, the stack has none"],
+    ["0 < udp (65536)", "x.pkt:1: expected payload bytes up to 65535, got 65536"],
+    ["0 > gre (10)", "x.pkt:1: gre: the stack has TCP and ICMP only"],
     ["0 < [0:0(0)] icmp unreachable nobody", "x.pkt:1: expected a code of unreachable (net_"],
-    ["0 > [0:0(0)] icmp unreachable port_unreachable", "x.pkt:1: expected an ICMP error with <"],
     ["0~1 < S 0:0(0)", "x.pkt:1: expected an exact time of an inbound packet"],
     ["1...2 > S 0:0(0)", "x.pkt:1: expected A...B in front of a call only"],
     ["2...1 close(3) = 0", "x.pkt:1: expected a time that ends after its start"],
@@ -64,6 +65,13 @@ describe("what is refused, with its line", () => {
     ["0 listen(3) = 0", "x.pkt:1: listen: expected 2 arguments, got 1"],
     ["0 %{ tcpi_state == 1 }%", 'x.pkt:1: expected assert, got "tcpi_state == 1"'],
     ["0 %{ assert unknown == 1 }%", "x.pkt:1: assertion: unknown: the stack has no such figure"],
+    ["0 %{ assert tcpi_reordering == 3 }%", "tcpi_reordering: the stack does not count it"],
+    ["0 %{ assert tcpi_delivered == 1 }%", "tcpi_delivered: the stack does not count it"],
+    ["0 %{ assert tcpi_delivered_ce == 1 }%", "tcpi_delivered_ce: the stack does not count it"],
+    ["0 %{ assert tcpi_probes == 1 }%", "tcpi_probes: the stack does not count it"],
+    ["0 %{ assert tcpi_busy_time == 1 }%", "tcpi_busy_time: the stack does not count it"],
+    ["0 %{ assert tcpi_rwnd_limited == 1 }%", "tcpi_rwnd_limited: the stack does not count it"],
+    ["0 %{ assert tcpi_sndbuf_limited == 1 }%", "tcpi_sndbuf_limited: the stack does not count"],
     ["0 %{ x = 1 +\n}%", "x.pkt:1: expected a number, a name or ("],
     ["0 %{\nprint(1) 2 }%", "x.pkt:2: expected the end of print(), got"],
     ["0 %{\nassert tcpi_none == 1 }%", "x.pkt:2: assertion: tcpi_none: the stack has no such"],
@@ -111,6 +119,57 @@ describe("what is refused, with its line", () => {
   });
 });
 
+describe("expected packets that do not come", () => {
+  const UNREACHABLE = "icmp unreachable port_unreachable";
+
+  test.each([
+    [
+      "+0 write(4, ..., 10) = 10\n+0 > P. 1:11(10) ack 1 <FO 00ff,FOEXP,md5>",
+      "x.pkt:2: outbound packet: options: expected <FO 00ff,FOEXP,md5>, got none\n" +
+        "  expected > P. 1:11(10) ack 1 <FO 00ff,FOEXP,md5>\n" +
+        "  actual   > P. 1:11(10) ack 1 win 65535 at 0.200000 s",
+    ],
+    [
+      `+0 > [1:11(10)] ${UNREACHABLE}`,
+      `expected a packet until 0.204000 s, got none\n  expected > [1:11(10)] ${UNREACHABLE}`,
+    ],
+    [
+      `+0 write(4, ..., 10) = 10\n+0 > [1:11(10)] ${UNREACHABLE}`,
+      "x.pkt:2: outbound packet: expected an ICMP error, got a segment\n" +
+        `  expected > [1:11(10)] ${UNREACHABLE}\n  actual   > P. 1:11(10) ack 1 win 65535`,
+    ],
+    [
+      "+0 < udp (10)\n+0 > . 1:1(0) ack 1",
+      "x.pkt:2: outbound packet: expected a segment, got an ICMP error\n" +
+        `  expected > . 1:1(0) ack 1\n  actual   > [udp (10)] ${UNREACHABLE} at 0.200000 s`,
+    ],
+    [
+      "+0 < udp (10)\n+0.1 > [udp (11)] icmp unreachable frag_needed mtu 600",
+      "x.pkt:2: outbound packet: code: expected 4, got 3; mtu: expected 600, got 0; " +
+        "quoted bytes: expected 11, got 10; time: expected 0.300000 s, got 0.200000 s\n" +
+        "  expected > [udp (11)] icmp unreachable frag_needed mtu 600\n" +
+        `  actual   > [udp (10)] ${UNREACHABLE} at 0.200000 s`,
+    ],
+    [
+      "+0 < udp (10)\n+0 > [1:11(10)] icmp time_exceeded",
+      "x.pkt:2: outbound packet: type: expected 11, got 3; code: expected 0, got 3; " +
+        "quoted: expected tcp, got udp",
+    ],
+    [
+      "+0 < udp (10)\n+0 > [udp (10)] icmp packet_too_big mtu 1280",
+      "x.pkt:2: outbound packet: icmp packet_too_big: expected an error of ICMP for IPv4",
+    ],
+    [
+      "+0 < udp (10)",
+      "x.pkt:1: expected no packet behind the last event, got one\n" +
+        `  actual   > [udp (10)] ${UNREACHABLE} at 0.200000 s`,
+    ],
+    ["+0 < [udp (10)] icmp source_quench", "x.pkt:1: expected a quoted segment, got udp"],
+  ])("%j", (text, message) => {
+    expect(runOpen(text)).toContain(message);
+  });
+});
+
 describe("what a failure says", () => {
   test.each([
     ["+0 write(4, ..., 100) = 99", "x.pkt:1: write: expected result 99, got 100"],
@@ -131,6 +190,8 @@ describe("what a failure says", () => {
       "+0 write(4, ..., 10) = 10",
       "x.pkt:1: expected no packet behind the last event, got one\n  actual   > P. 1:11(10) ack 1",
     ],
+    ["+0 %{ assert tcpi_lost == 0 }%", "x.pkt:1: assertion: tcpi_lost: the stack counts it with"],
+    ["+0 %{ assert tcpi_retrans == 0 }%", "tcpi_retrans: the stack counts it with SACK only"],
     [
       "+0 write(4, ..., 10) = 10\n+0 > S. 5:14(9) ack 2 win 7 <nop>",
       "x.pkt:2: outbound packet: flags: expected S., got P.; sequence: expected 5, got 1; " +

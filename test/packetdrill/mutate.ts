@@ -17,9 +17,14 @@ interface Change {
 
 const OUTBOUND =
   /^(\S+) > (\[[^\]]*\] )?([SFRP.UEW]+|-) (\d+):(\d+)\((\d+)\)( ack \d+)?( win \d+)?( <.*>)?\s*$/;
-const CALL = /^(\S+) ([a-z]+)\((.*)\) = (-?\d+)(?!x)( E[A-Z]+)?(.*)$/;
+const OUTBOUND_ICMP = /^(\S+) > (\[udp \((\d+)\)\]) icmp (\S+) (\S+)$/;
+const CALL = /^(\S+) ([a-z_0-9]+)\((.*)\) = (-?\d+|0x[0-9a-f]+)( E[A-Z]+)?( .*)?$/;
 /** Results that name a descriptor. */
-const NAMES = ["socket", "accept"];
+const NAMES = ["socket", "accept", "epoll_create1"];
+/** What a call gives back through its arguments, behind a name or the name of an option. */
+const GIVEN = /(revents=|S[A-Z_]+, \[|TCP_[A-Z]+, \[)([A-Z_|]+|\d+)/g;
+/** The events of epoll_wait(), when it gives one. */
+const EVENTS = /(\{events=)([A-Z|]+)/g;
 const LATER = 0.05;
 const FLAGS = "SFRPUEW.";
 const SPACE = 2 ** 32;
@@ -107,6 +112,13 @@ function ecnChanges(line: string, ip: string | undefined): Change[] {
     .map((one) => ({ what: `ECN ${one}`, line: line.replace(name, one) }));
 }
 
+/** TTL and TOS, where the line has them. */
+function headerChanges(line: string, ip: string | undefined): Change[] {
+  return [...(ip ?? "").matchAll(/(ttl|tos) (0x[0-9a-f]+|\d+)/g)].map(([field, name, number]) => {
+    return { what: `IP ${name}`, line: line.replace(field, `${name} ${Number(number) ^ 8}`) };
+  });
+}
+
 function packetChanges(line: string): Change[] {
   const found = OUTBOUND.exec(line);
   if (found === null) return [];
@@ -115,6 +127,7 @@ function packetChanges(line: string): Change[] {
   return [
     ...timeChanges(line, time),
     ...ecnChanges(line, ip),
+    ...headerChanges(line, ip),
     ...flagChanges(line, flags, ack),
     ...rangeChanges(line, range, Number(start), Number(length)),
     ...(flags.includes(".") ? numberChanges(line, ack || undefined) : []),
@@ -123,15 +136,39 @@ function packetChanges(line: string): Change[] {
   ];
 }
 
+function icmpChanges(line: string): Change[] {
+  const found = OUTBOUND_ICMP.exec(line);
+  if (found === null) return [];
+  const [, time = "", quoted = "", bytes, type, code] = found;
+  return [
+    ...timeChanges(line, time),
+    { what: "ICMP quoted bytes", line: line.replace(quoted, `[udp (${Number(bytes) + 1})]`) },
+    {
+      what: "ICMP quoted protocol",
+      line: line.replace(quoted, `[1:${Number(bytes) + 1}(${bytes})]`),
+    },
+    { what: "ICMP type", line: line.replace(`${type} ${code}`, "time_exceeded") },
+    { what: "ICMP code", line: line.replace(` ${code}`, " host_unreachable") },
+    { what: "ICMP mtu", line: `${line} mtu 1280` },
+    { what: "ICMP for a segment", line: `${time} > . 1:1(0) ack 1` },
+  ];
+}
+
 function callChanges(line: string): Change[] {
   const found = CALL.exec(line);
   if (found === null) return [];
-  const [, time = "", name = "", parameters, result, errno, rest] = found;
+  const [, time = "", name = "", parameters = "", result, errno, rest = ""] = found;
   const before = `${time} ${name}(${parameters}) = `;
   const changes: Change[] = [];
   if (errno !== undefined) changes.push({ what: "errno", line: `${before}-1 EIO${rest}` });
   else if (!NAMES.includes(name)) {
     changes.push({ what: "result + 1", line: `${before}${Number(result) + 1}${rest}` });
+  }
+  const events = name === "epoll_wait" && result !== "0" ? parameters.matchAll(EVENTS) : [];
+  const given = /^(poll|ioctl|getsockopt)$/.test(name) ? parameters.matchAll(GIVEN) : [];
+  for (const [whole, field, value] of [...events, ...given]) {
+    const other = value === "0" ? "1" : "0";
+    changes.push({ what: `given ${field}`, line: line.replace(whole, `${field}${other}`) });
   }
   if (time.includes("...")) {
     const [from = "", to = ""] = time.split("...");
@@ -151,7 +188,11 @@ function assertionChanges(line: string): Change[] {
     const mutant = line.replace(before + number, `${before}${Number(number) + 1}`);
     return [{ what: `assertion: ${before}`, line: mutant }];
   }
-  if (!line.includes("assert")) return [];
+  if (!line.includes("assert") || line.startsWith("//")) return [];
+  if (!line.includes("==")) {
+    const mutant = line.replace(/assert ([^,}]*)/, "assert not ($1)");
+    return [{ what: "assertion turned", line: mutant }];
+  }
   return [...line.matchAll(/==/g)].map(({ index }) => {
     const mutant = `${line.slice(0, index)}!=${line.slice(index + 2)}`;
     return { what: `assertion at column ${index}`, line: mutant };
@@ -164,7 +205,9 @@ export function mutants(script: string): Mutant[] {
   // The stack's first TSval is what the others count from.
   const origin = lines.findIndex((line) => OUTBOUND.test(line) && line.includes("TS val"));
   return lines.flatMap((line, at) => {
-    const changes = [...packetChanges(line), ...callChanges(line), ...assertionChanges(line)];
+    const changes = [packetChanges, icmpChanges, callChanges, assertionChanges].flatMap((of) =>
+      of(line),
+    );
     const counting = changes.filter(({ what }) => at !== origin || !/^option TS .* as /.test(what));
     return counting.map((change) => {
       const text = lines.map((one, i) => (i === at ? change.line : one)).join("\n");

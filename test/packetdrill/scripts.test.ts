@@ -1,8 +1,8 @@
 /**
  * Our own scripts in the packetdrill language, on the data path under test: each passes, with ISNs
- * in the middle of the sequence space and again with ISNs at its end; those of flextoe/ are about
- * what a receiver may keep or drop (RFC 2018 8), here several intervals; those of findings/ name a
- * rule that the stack does not keep, and fail until it does.
+ * in the middle of the sequence space and again with ISNs at its end. Those of several-intervals/
+ * need a receiver that keeps several (RFC 2018 8), so not faithful Laminar; those of findings/
+ * name a rule that the stack does not keep, and fail until it does.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";

@@ -5,7 +5,7 @@
  */
 import { expect, test } from "vitest";
 import { Counter } from "../../bindings/abi/counters.ts";
-import type { ProfileName } from "../../host/control-plane/profile.ts";
+import { PROFILE_NAMES } from "../../host/control-plane/profile.ts";
 import type { FaultOptions } from "../../host/netif/fault-injector.ts";
 import type { Stack } from "../../host/stack.ts";
 import { seedOf } from "../support/env.ts";
@@ -38,7 +38,6 @@ for (const [client, server] of PAIRS) {
   });
 }
 
-const PROFILES: readonly ProfileName[] = ["internet", "rfc", "linux", "datacenter", "paper"];
 /** Bytes of the client and of the server, when one has little or nothing to say. */
 const HALVES = [
   [1, 512 * KIB],
@@ -49,7 +48,7 @@ const HALVES = [
 /** The streams pass 2^32 (client's) and 2^31 (server's) halfway, in the middle of a segment. */
 const HALFWAY = [2 ** 32 - 128 * KIB - 77, 2 ** 31 - 128 * KIB - 77] as const;
 
-for (const profile of PROFILES) {
+for (const profile of PROFILE_NAMES) {
   test(`threats/Q03: wrap while bytes are retransmitted, profile ${profile}, seed ${SEED}`, () => {
     for (let seed = SEED; seed < SEED + 4; seed += 1) {
       const pair = pairOf({ seed, sequences: HALFWAY, profile });

@@ -306,5 +306,11 @@ test("profiles by name", () => {
   expect(profile("paper")).toMatchObject({ goBackN: true, intervals: 1, ackThreshold: 1 });
   expect(profile("datacenter")).toMatchObject({ ecn: true, algorithm: 3 });
   expect(profile("linux").delayedAck).toBe(40e6);
-  expect(() => profile("toString")).toThrow("expected internet|rfc|linux|datacenter|paper, got");
+  const names = "internet|rfc|linux|datacenter|paper|paper-sack";
+  expect(() => profile("toString")).toThrow(`expected ${names}, got "toString"`);
+  const { name, ...sack } = profile("paper-sack");
+  expect(name).toBe("paper-sack");
+  // 5.5.4.3: the same but for what repairs a loss.
+  expect({ ...sack, name: "paper", goBackN: true }).toEqual(profile("paper"));
+  expect(sack).toMatchObject({ intervals: 1, sack: true, goBackN: false, rack: false });
 });
