@@ -42,7 +42,7 @@ export const PINNED_HASHES = {
     "0c405e2958e75ae6",
     "d6899e8c9e2d4da7",
     "5c365e7b19f76f4f",
-    "1553802e0b06c075",
+    "4bc4e8de4fbe2e18",
   ],
   "laminar-relaxed": [
     "2ca6192c6babdf31",
@@ -64,6 +64,6 @@ export const PINNED_HASHES = {
     "dc0aa7dab2d2d177",
     "d32a1d2482446868",
     "ad3ba65777a12fb0",
-    "6e4498411e4815fe",
+    "21f2e9a28436d1fc",
   ],
 };
