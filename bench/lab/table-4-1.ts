@@ -127,6 +127,7 @@ const ADDED: readonly (readonly [name: string, why: string, fields: readonly str
       "RECOVERY_PROBE",
       "RECOVERY_PROBE_END",
       "RECOVERY_PROBED",
+      "RECOVERY_DOUBT",
       "RECOVERY_RACK",
       "RECOVERY_STAMP_SLACK",
       "RECOVERY_REORDER_MORE",
