@@ -2,7 +2,7 @@
 import type { Counter } from "../../bindings/abi/counters.ts";
 import type { DropReason } from "../../bindings/abi/drop-reason.ts";
 import { CORE_COUNTERS, CORE_DROPS } from "../../bindings/abi/memory-map.ts";
-import { ACK, type FrameFields, SYN, streamBytes } from "../support/frames.ts";
+import { ACK, FIN, type FrameFields, SYN, streamBytes } from "../support/frames.ts";
 import type { SentSegment } from "../support/judge-segment.ts";
 import { type PeerOptions, ScriptedPeer } from "../support/scripted-peer.ts";
 
@@ -69,6 +69,17 @@ export class RawConnection {
   write(length: number): SentSegment[] {
     this.toe.send(this.fd, new Uint8Array(length));
     return this.peer.settle();
+  }
+
+  /** 1000 bytes of ours, then both sides end, ours first: TIME-WAIT; `seq` is behind the FIN. */
+  endFirst(): void {
+    this.write(1000);
+    this.ack = (this.ack + 1000) >>> 0;
+    this.toe.close(this.fd);
+    this.send({});
+    this.ack = (this.ack + 1) >>> 0;
+    this.send({ flags: FIN | ACK });
+    this.seq = (this.seq + 1) >>> 0;
   }
 
   /** Everything that the application can read now. */

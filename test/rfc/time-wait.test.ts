@@ -15,13 +15,7 @@ const TIME_WAIT = PROFILES.rfc.timeWait;
 /** A connection in TIME-WAIT after 1000 bytes of ours; `seq` is behind the peer's FIN. */
 function ended(start: number, options: RawOptions = {}): RawConnection {
   const c = new RawConnection(start, options);
-  c.write(1000);
-  c.ack = (c.ack + 1000) >>> 0;
-  c.toe.close(c.fd);
-  c.send({});
-  c.ack = (c.ack + 1) >>> 0;
-  c.send({ flags: FIN | ACK });
-  c.seq = (c.seq + 1) >>> 0;
+  c.endFirst();
   expect(c.state).toBe("TIME-WAIT");
   return c;
 }
