@@ -78,7 +78,7 @@ export const ADDRESSES_MAX = 64;
 const PROBES_MAX = 16;
 /** RFC 791: every link carries 68 bytes; RFC 8200, 5: of IPv6 1,280. */
 const MTU_MIN = 68;
-const MTU_MIN_IPV6 = 1280;
+export const MTU_MIN_IPV6 = 1280;
 
 /** An address of either family. */
 export type Own = A.InterfaceAddress | A.InterfaceAddress6;

@@ -147,7 +147,7 @@ export class RouteTable {
   /** A tentative address is ours, and what waited for one may have a way out now. */
   admit(via: Interface, own: A.InterfaceAddress6): void {
     via.tentative = via.tentative.filter((one) => one !== own);
-    this.assign(via, own);
+    this.#take(via, own);
     const ready: Route[] = [];
     via.waiting = via.waiting.filter(({ network, gateway }) => {
       const route = gatewayRoute(via, network, gateway);
@@ -174,6 +174,10 @@ export class RouteTable {
   /** The same from values; throws RangeError. */
   assign(via: Interface, own: Own): void {
     this.#check(via, own);
+    this.#take(via, own);
+  }
+
+  #take(via: Interface, own: Own): void {
     const before = J.ownOf(via);
     J.assign(via, own);
     // One that is probed had its link-local address proposed beside it.
@@ -203,6 +207,12 @@ export class RouteTable {
     return isTried || this.isOwn(address);
   }
 
+  /** False when assign() would throw: what a router does must not end in that. */
+  mayAssign(via: Interface, { address }: A.InterfaceAddress6): boolean {
+    const count = J.ownOf(via).length + via.tentative.length;
+    return count < J.ADDRESSES_MAX && via.mtu >= J.MTU_MIN_IPV6 && !this.#isTaken(address);
+  }
+
   /** Takes an address from an interface, with the routes from it; false when it has no such. */
   removeAddress(index: number, address: IpAddress): boolean {
     const via = this.#present(index, "removeAddress");
@@ -221,7 +231,7 @@ export class RouteTable {
   /** Changes an interface's MTU, within what its carrier takes. Throws RangeError. */
   setMtu(index: number, mtu: number): Interface {
     const via = this.#present(index, "setMtu");
-    J.checkMtu(mtu, via.addresses6.length > 0, "setMtu");
+    J.checkMtu(mtu, via.addresses6.length + via.tentative.length > 0, "setMtu");
     if (mtu > via.netif.mtu) {
       throw new RangeError(`setMtu: expected at most ${via.netif.mtu}, got ${mtu}`);
     }

@@ -99,7 +99,7 @@ export class RouterDiscovery implements TrialOwner {
   won(plane: Plane, via: Interface, own: InterfaceAddress6): void {
     const link = this.#links.find((each) => each.via === via);
     const found = link?.prefixes.find(({ address }) => address === own);
-    if (found === undefined) return;
+    if (found === undefined || !plane.routes.mayAssign(via, own)) return;
     found.state = "ours";
     plane.routes.assign(via, own);
     this.refresh(plane, via);

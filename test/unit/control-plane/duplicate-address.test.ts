@@ -233,6 +233,14 @@ describe("while there are connections", () => {
     expect(host.control.interfaces.removeAddress(0, LOCAL6)).toBe(false);
   });
 
+  test("DAD-6: the MTU keeps to what the addresses on trial need", () => {
+    const host = makeHost();
+    expect(() => host.control.interfaces.setMtu(0, 1279)).toThrow(RangeError);
+    host.after(1);
+    host.after(1.01 * SECOND);
+    expect(states(host)[LOCAL6]).toBe("preferred");
+  });
+
   test("DAD-6: a link that was down has proved nothing", () => {
     const host = makeHost();
     host.after(1);
