@@ -4,7 +4,7 @@
  * (expect-differences.ts), so that the list cannot outlive a difference.
  */
 export interface Difference {
-  /** Of the dissertation, or of what it leaves open (ARCHITECTURE.md). */
+  /** Of the dissertation, or of what it leaves open (assembly/README.md). */
   readonly section: string;
   readonly reason: string;
   /** File below test/, and what the names of its tests match. */
