@@ -324,14 +324,18 @@ test("threats/R18: a million connections that open, carry a byte and end leave n
   const listener = peer.listen(80);
   const before = poolCounts(peer.stack);
   // The first pay for compiled code and for tables that grow once.
-  churn(peer, listener, 0, COUNT / 10);
-  wait(peer, 300, 10 * SECOND);
-  const heap = heapBytes();
-  churn(peer, listener, COUNT / 10, (9 * COUNT) / 10);
-  wait(peer, 300, 10 * SECOND);
-  expect(poolCounts(peer.stack)).toEqual(before);
-  // Less than 1 KiB for a thousand connections; engine and test runner hold some for themselves.
-  expect(heapBytes() - heap).toBeLessThan((0.9 * COUNT * 1024) / 1000 + 1e6);
+  const part = COUNT / 10;
+  const heaps = Array.from({ length: 10 }, (_, i) => {
+    churn(peer, listener, i * part, part);
+    wait(peer, 300, 10 * SECOND);
+    expect(poolCounts(peer.stack)).toEqual(before);
+    return heapBytes();
+  });
+  // Less than 1 KiB for a thousand connections, most of the time: engine and test runner take some
+  // for themselves now and then, and while code is being compiled, as in the short form.
+  const steps = heaps.slice(2).map((heap, i) => heap - (heaps[i + 1] as number));
+  const typical = steps.sort((a, b) => a - b)[steps.length >>> 1] as number;
+  expect(typical).toBeLessThan((part * 1024) / 1000 + (hasFullCounts() ? 0 : 400_000));
 }, 600_000);
 
 /** Work of a burst of 64 ACKs that change nothing but for their blocks, by what the peer says. */
