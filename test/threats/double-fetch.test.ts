@@ -1,6 +1,6 @@
 /**
- * Threats D04, W9: a hostile context changes descriptors while the data path reads them. The build
- * under test runs over a shared memory (its import's declaration is rewritten, its code is not), and
+ * Threats D04, W9: a hostile context changes descriptors while the data path reads them. The
+ * build under test runs over a shared memory (its import's declaration is rewritten, its code is not), and
  * another thread writes what a check refuses over what it lets pass, and back. Invariants: an
  * honest connection beside it is as without; the hostile one has no more than is its own.
  */
@@ -132,7 +132,7 @@ function publish({ raw }: Court): number {
   return room;
 }
 
-test("threats/D04: descriptors that another thread changes meanwhile are judged as used", async () => {
+test("threats/D04: what another thread changes meanwhile is judged as it is used", async () => {
   const [attacked, quiet] = [court(), court()];
   const { raw } = attacked;
   const ring = raw.contextWord(HOSTILE, D.CONTEXT_ATX_BASE) / 4;

@@ -125,7 +125,7 @@ function allocating(k: number, run: () => void): number {
   return count;
 }
 
-test("threats/U10: each allocation of a start may fail: an error that says so, and again works", () => {
+test("threats/U10: each allocation of a start may fail: an error, and again works", () => {
   const start = () => new ScriptedPeer();
   const fresh = poolCounts(start().stack);
   const all = allocating(0, start);
