@@ -12,6 +12,7 @@ import { Acknowledgments } from "./checkers/acknowledgments.ts";
 import type { Checker, Frame, Invariant, Scene, Violation } from "./checkers/checker.ts";
 import { ConnectionStates } from "./checkers/connection-states.ts";
 import { Deliveries } from "./checkers/deliveries.ts";
+import { Flights } from "./checkers/flights.ts";
 import { FlowBook, noteArrived, noteSent, type Side } from "./checkers/flow-book.ts";
 import { FlowRecords } from "./checkers/flow-records.ts";
 import { Liveness, PATIENCE } from "./checkers/liveness.ts";
@@ -98,12 +99,14 @@ class Simulation {
     this.#addLinks();
     plan.hosts.forEach((_, index) => this.#addStack(module, index));
     this.#liveness = new Liveness(scene);
+    const flights = new Flights(scene);
     this.#checkers = [
       new SentSegments(scene),
       new Acknowledgments(scene),
       new Resets(scene),
       new PaceOfSending(scene),
-      new ConnectionStates(scene),
+      flights,
+      new ConnectionStates(scene, flights),
       new Resources(scene),
       new FlowRecords(scene),
     ];
