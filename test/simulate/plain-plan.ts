@@ -47,6 +47,9 @@ export function plainPlan(change: Partial<Plan> = {}): Plan {
     ],
     connections: [{ from: 0, to: 1, at: 0, client: END, server: END }],
     timeline: [],
+    simultaneous: [],
+    shortages: [],
+    lookEvery: 64,
     faultsEnd: 2e9,
     ...change,
   };

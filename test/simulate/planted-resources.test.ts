@@ -1,10 +1,18 @@
 /**
- * I4 behind a loss: the checker can fail. What is in flight is held against other windows than the
- * stack has; that a stack that ignores its window is caught by its frames, the planted bugs show
- * (test/mutants/planted-bugs.ts).
+ * I4 behind a loss and I10 of each connection: the checkers can fail. What is in flight is held
+ * against other windows than the stack has; that a stack that ignores its window is caught by its
+ * frames, the planted bugs show (test/mutants/planted-bugs.ts). A shortage loses nothing.
  */
 import { expect, test } from "vitest";
 import type { ConnectionInfo } from "../../host/control-plane/interface.ts";
+import {
+  POST_SIZE,
+  POST_TX_LIST,
+  PROTOCOL_SIZE,
+  PROTOCOL_TX_SHIFT,
+} from "../../bindings/abi/flow-state.ts";
+import { CORE_CHUNK_FREE, CORE_LOG_FREE_COUNT, CORE_LOGS } from "../../bindings/abi/memory-map.ts";
+import type { Stack } from "../../host/stack.ts";
 import { dataPathUnderTest } from "../support/env.ts";
 import type { Plan } from "./plan.ts";
 import { broken, END, LOSSY, misreport } from "./plain-plan.ts";
@@ -36,3 +44,47 @@ test.each(POSSIBLE)(
     expect(broken(LONG, { meddle })).toContain("I4");
   },
 );
+
+/** Breaks something of a connection of the first host that has much in flight. */
+function ofSender(change: (stack: Stack, connection: number) => void) {
+  return (stack: Stack, host: number): void => {
+    const found = stack.connections().find(({ txSent }) => txSent > 5000);
+    if (host === 0 && found !== undefined) change(stack, found.connection);
+  };
+}
+
+test.each<readonly [string, (stack: Stack, connection: number) => void]>([
+  [
+    "a chunk that is free and a connection's",
+    ({ core }, connection) => {
+      const post = (core.map.base.post as number) + connection * POST_SIZE;
+      const free = core.words[(core.address + CORE_CHUNK_FREE) >>> 2] as number;
+      core.words[free >>> 2] = core.words[(post + POST_TX_LIST) >>> 2] as number;
+    },
+  ],
+  [
+    "more chunks than a buffer takes",
+    ({ core }, connection) => {
+      const protocol = (core.map.base.protocol as number) + connection * PROTOCOL_SIZE;
+      core.bytes[protocol + PROTOCOL_TX_SHIFT] = 8;
+    },
+  ],
+])("I10 is reported of one connection: %s", (_, change) => {
+  expect(broken({ ...LONG, lookEvery: 1 }, { meddle: ofSender(change) })).toContain("I10");
+});
+
+const POOLS = ["chunks", "logs", "descriptors"] as const;
+
+test.each(POOLS)("nothing is lost while there are no %s", (pool) => {
+  const shortages = [0, 1].map((host) => ({ at: 2e6, lasts: 1e9, host, pool }));
+  expect(broken({ ...LONG, shortages, lookEvery: 1 }, {})).toEqual([]);
+});
+
+test("I10 is reported: what a shortage has taken does not come back", () => {
+  const shortages = [{ at: 2e6, lasts: 1e9, host: 0, pool: "logs" as const }];
+  const meddle = ({ core }: Stack): void => {
+    const at = (core.address + CORE_LOG_FREE_COUNT) >>> 2;
+    if (core.words[at] === core.words[(core.address + CORE_LOGS) >>> 2]) core.words[at] = 5;
+  };
+  expect(broken({ ...LONG, shortages }, { meddle })).toContain("I10");
+});
