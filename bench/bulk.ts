@@ -5,6 +5,7 @@
  * sent pattern, and corrupted frames have to be dropped.
  */
 import type { DataPath } from "../bindings/layout.ts";
+import { AgainstPeers, OURS } from "./against-peers.ts";
 import { formatQuartiles, interleave, pairRatio, quartiles, table } from "./harness.ts";
 import { WorkHash } from "./harness.ts";
 import type { Bar, BenchReport, BenchScale, Quartiles } from "./harness.ts";
@@ -21,6 +22,12 @@ const BARS = {
   laminar: { wasm: 1, native: 0 },
   "laminar-relaxed": { wasm: 1, native: 0 },
 } as const;
+
+const AGAINST = new AgainstPeers<BulkFigures>({
+  rate: "gbps",
+  processor: "cpuNsPerSegment",
+  largest: ["corrupted"],
+});
 
 interface Compared {
   readonly timestamps: Timestamps;
@@ -43,7 +50,7 @@ function compare(timestamps: Timestamps, scale: BenchScale): Compared {
     bare.push(side.bareNs);
     return side.figures;
   };
-  const sides = new Map<string, () => BulkFigures>([["toeloop", toeloop]]);
+  const sides = new Map<string, () => BulkFigures>([[OURS, toeloop]]);
   for (const form of ["wasm", "native"] as const) {
     if (!scale.peers || !lwipBuilt(form, timestamps === "on")) continue;
     sides.set(`lwip-${form}`, () => lwipBulk(form, timestamps === "on", bytes));
@@ -55,7 +62,7 @@ function compare(timestamps: Timestamps, scale: BenchScale): Compared {
 
 /** The bare path's time over ours, for the same data segments. */
 function share(compared: Compared): Quartiles {
-  const ours = compared.figures.get("toeloop") as readonly BulkFigures[];
+  const ours = compared.figures.get(OURS) as readonly BulkFigures[];
   const each = ours.map(({ gbps }) => (SEGMENT[compared.timestamps] * 8) / gbps);
   return pairRatio(compared.bare, each);
 }
@@ -67,38 +74,11 @@ function bareLine(compared: Compared): string {
   return `bare path, ${timestamps}: ${median.toFixed(0)} ns a data segment; of ours ${part}`;
 }
 
-function medians(runs: readonly BulkFigures[]): BulkFigures {
-  const median = (of: (f: BulkFigures) => number): number => quartiles(runs.map(of)).median;
-  return {
-    gbps: median((f) => f.gbps),
-    segmentsPerSecond: median((f) => f.segmentsPerSecond),
-    nsPerSegment: median((f) => f.nsPerSegment),
-    cpuNsPerSegment: median((f) => f.cpuNsPerSegment),
-    dataPerAck: median((f) => f.dataPerAck),
-    bytes: median((f) => f.bytes),
-    corrupted: Math.max(...runs.map((f) => f.corrupted)),
-  };
-}
-
-/** toeloop's gbps over a peer's, pair by pair; undefined without the peer. */
-function ratio(compared: Compared, peer: string): Quartiles | undefined {
-  const theirs = compared.figures.get(peer)?.map((f) => f.gbps);
-  const ours = compared.figures.get("toeloop")?.map((f) => f.gbps);
-  return ours === undefined || theirs === undefined ? undefined : pairRatio(ours, theirs);
-}
-
-/** The same by processor time a segment. */
-function cpuRatio(compared: Compared, peer: string): Quartiles | undefined {
-  const theirs = compared.figures.get(peer)?.map((f) => f.cpuNsPerSegment);
-  const ours = compared.figures.get("toeloop")?.map((f) => f.cpuNsPerSegment);
-  return ours === undefined || theirs === undefined ? undefined : pairRatio(theirs, ours);
-}
-
 function rowsOf(compared: Compared): string[][] {
   return [...compared.figures].map(([side, runs]) => {
-    const m = medians(runs);
-    const against = side === "toeloop" ? undefined : ratio(compared, side);
-    const byCpu = side === "toeloop" ? undefined : cpuRatio(compared, side);
+    const m = AGAINST.medians(runs);
+    const against = side === OURS ? undefined : AGAINST.ratio(compared.figures, side);
+    const byCpu = side === OURS ? undefined : AGAINST.cpuRatio(compared.figures, side);
     return [
       side,
       compared.timestamps,
@@ -114,17 +94,10 @@ function rowsOf(compared: Compared): string[][] {
 }
 
 function valuesOf(compared: Compared): Record<string, unknown> {
-  const peers = [...compared.figures].filter(([side]) => side !== "toeloop");
   return {
-    ...medians(compared.figures.get("toeloop") as readonly BulkFigures[]),
+    ...AGAINST.values(compared.figures),
     segmentBytes: SEGMENT[compared.timestamps],
     barePath: { nsPerDataSegment: quartiles(compared.bare), share: share(compared) },
-    peers: Object.fromEntries(
-      peers.map(([side, runs]) => [
-        side,
-        { ...medians(runs), ratio: ratio(compared, side), cpuRatio: cpuRatio(compared, side) },
-      ]),
-    ),
   };
 }
 
@@ -133,7 +106,7 @@ function barsOf(compared: Compared, datapath: DataPath): Bar[] {
   return forms.map((form) => ({
     name: `bulk, ${datapath}, timestamps ${compared.timestamps}, toeloop / lwip-${form}`,
     least: BARS[datapath][form],
-    ratio: ratio(compared, `lwip-${form}`)?.median,
+    ratio: AGAINST.ratio(compared.figures, `lwip-${form}`)?.median,
   }));
 }
 
@@ -148,7 +121,7 @@ export function bulk(scale: BenchScale): BenchReport {
   const head = ["", "timestamps", "Gbit/s", "Mseg/s", "ns/seg", "CPU ns/seg", "data/ACK"];
   head.push("toeloop / peer", "by CPU time");
   const hash = new WorkHash();
-  for (const { figures } of all) hash.add((figures.get("toeloop") as BulkFigures[])[0]?.bytes ?? 0);
+  for (const { figures } of all) hash.add((figures.get(OURS) as BulkFigures[])[0]?.bytes ?? 0);
   return {
     lines: [...table([head, ...all.flatMap(rowsOf)]), ...all.map(bareLine), `work ${hash}`],
     values: {

@@ -4,9 +4,10 @@
  * callbacks (setWatcher; lwIP's recv callback), and a client sends its next request when it has
  * the whole answer to the last one. Timestamps are off.
  */
-import { formatQuartiles, interleave, pairRatio, quartiles, table } from "./harness.ts";
+import { AgainstPeers, OURS } from "./against-peers.ts";
+import { formatQuartiles, interleave, table } from "./harness.ts";
 import { WorkHash } from "./harness.ts";
-import type { Bar, BenchReport, BenchScale, Quartiles } from "./harness.ts";
+import type { Bar, BenchReport, BenchScale } from "./harness.ts";
 import { lwipBuilt, lwipRpc, type RpcFigures } from "./peers/lwip.ts";
 import { runSide } from "./run-side.ts";
 
@@ -20,6 +21,11 @@ const BARS = [
   [64, "native", 2],
 ] as const;
 
+const AGAINST = new AgainstPeers<RpcFigures>({
+  rate: "roundTripsPerSecond",
+  processor: "cpuNsPerRoundTrip",
+});
+
 interface Compared {
   readonly connections: number;
   readonly figures: ReadonlyMap<string, readonly RpcFigures[]>;
@@ -29,7 +35,7 @@ function compare(connections: number, scale: BenchScale): Compared {
   const trips = Math.max(connections, Math.round(TRIPS * scale.work));
   const warm = Math.round(WARM_TRIPS * Math.min(1, scale.work * 4));
   const toeloop = (): RpcFigures => runSide("rpc", { connections, trips, warm });
-  const sides = new Map<string, () => RpcFigures>([["toeloop", toeloop]]);
+  const sides = new Map<string, () => RpcFigures>([[OURS, toeloop]]);
   for (const form of ["wasm", "native"] as const) {
     if (!scale.peers || !lwipBuilt(form, false)) continue;
     sides.set(`lwip-${form}`, () => lwipRpc(form, false, connections, trips));
@@ -38,35 +44,11 @@ function compare(connections: number, scale: BenchScale): Compared {
   return { connections, figures: interleave(scale.rounds, sides) };
 }
 
-function medians(runs: readonly RpcFigures[]): RpcFigures {
-  const median = (of: (f: RpcFigures) => number): number => quartiles(runs.map(of)).median;
-  return {
-    roundTripsPerSecond: median((f) => f.roundTripsPerSecond),
-    nsPerRoundTrip: median((f) => f.nsPerRoundTrip),
-    cpuNsPerRoundTrip: median((f) => f.cpuNsPerRoundTrip),
-    segmentsPerRoundTrip: median((f) => f.segmentsPerRoundTrip),
-  };
-}
-
-/** toeloop's round trips over a peer's, pair by pair; undefined without the peer. */
-function ratio(compared: Compared, peer: string): Quartiles | undefined {
-  const theirs = compared.figures.get(peer)?.map((f) => f.roundTripsPerSecond);
-  const ours = compared.figures.get("toeloop")?.map((f) => f.roundTripsPerSecond);
-  return ours === undefined || theirs === undefined ? undefined : pairRatio(ours, theirs);
-}
-
-/** The same by processor time a round trip. */
-function cpuRatio(compared: Compared, peer: string): Quartiles | undefined {
-  const theirs = compared.figures.get(peer)?.map((f) => f.cpuNsPerRoundTrip);
-  const ours = compared.figures.get("toeloop")?.map((f) => f.cpuNsPerRoundTrip);
-  return ours === undefined || theirs === undefined ? undefined : pairRatio(theirs, ours);
-}
-
 function rowsOf(compared: Compared): string[][] {
   return [...compared.figures].map(([side, runs]) => {
-    const m = medians(runs);
-    const against = side === "toeloop" ? undefined : ratio(compared, side);
-    const byCpu = side === "toeloop" ? undefined : cpuRatio(compared, side);
+    const m = AGAINST.medians(runs);
+    const against = side === OURS ? undefined : AGAINST.ratio(compared.figures, side);
+    const byCpu = side === OURS ? undefined : AGAINST.cpuRatio(compared.figures, side);
     return [
       side,
       `${compared.connections}`,
@@ -80,19 +62,6 @@ function rowsOf(compared: Compared): string[][] {
   });
 }
 
-function valuesOf(compared: Compared): Record<string, unknown> {
-  const peers = [...compared.figures].filter(([side]) => side !== "toeloop");
-  return {
-    ...medians(compared.figures.get("toeloop") as readonly RpcFigures[]),
-    peers: Object.fromEntries(
-      peers.map(([side, runs]) => [
-        side,
-        { ...medians(runs), ratio: ratio(compared, side), cpuRatio: cpuRatio(compared, side) },
-      ]),
-    ),
-  };
-}
-
 /** 1 and 64 connections, timestamps off. */
 export function rpc(scale: BenchScale): BenchReport {
   const all = CONNECTIONS.map((connections) => compare(connections, scale));
@@ -103,13 +72,16 @@ export function rpc(scale: BenchScale): BenchReport {
   const bars: Bar[] = BARS.map(([connections, form, least]) => {
     const compared = all.find((each) => each.connections === connections) as Compared;
     const name = `rpc, ${connections} connections, toeloop / lwip-${form}`;
-    return { name, least, ratio: ratio(compared, `lwip-${form}`)?.median };
+    return { name, least, ratio: AGAINST.ratio(compared.figures, `lwip-${form}`)?.median };
   });
-  const byConnections = all.map((compared) => [compared.connections, valuesOf(compared)]);
+  const byConnections = all.map((compared) => [
+    compared.connections,
+    AGAINST.values(compared.figures),
+  ]);
   return {
     lines: [...table([head, ...all.flatMap(rowsOf)]), `work ${hash}`],
     values: {
-      ...valuesOf(all[0] as Compared),
+      ...AGAINST.values((all[0] as Compared).figures),
       rounds: scale.rounds,
       connections: Object.fromEntries(byConnections),
       work: hash.toString(),

@@ -1,12 +1,14 @@
 /**
  * `npm run mutants [-- --planted [--quick] | --operators [--quick] [--count N] [--seed S]
- * [--least P]] [--id NAME] [--json]`: what the simulator and the tests notice. Planted bugs
- * (planted-bugs.ts) have to be caught, all of them. Of the mutants that operators make in the
- * release build's protocol stage, P of 100 have to be killed of those that anything reaches;
+ * [--least P] [--datapath D]] [--id NAME] [--json]`: what the simulator and the tests notice.
+ * Planted bugs (planted-bugs.ts) have to be caught, all of them. Of the mutants that operators make
+ * in a release build's protocol stage, P of 100 have to be killed of those that anything reaches;
  * survivors are listed with their reasons (survivors.ts), and so is what nothing reaches. Exit
  * status 0: both are so; 1: not so; 2: bad arguments.
  */
 import { parseArgs } from "node:util";
+import type { DataPath } from "../../bindings/layout.ts";
+import { DATA_PATHS } from "../simulate/command.ts";
 import { RepositoryCopy } from "../support/repository-copy.ts";
 import { OperatorRun, type OperatorVerdict } from "./operator-run.ts";
 import { controlRun, tryPlanted } from "./planted.ts";
@@ -23,6 +25,8 @@ interface Choice {
   readonly seed: number;
   /** Percent of operator mutants. */
   readonly least: number;
+  /** Of the operators; a planted bug has its own. */
+  readonly datapath: DataPath;
   readonly ids: readonly string[];
   readonly quick: boolean;
   readonly json: boolean;
@@ -43,6 +47,12 @@ function integer(name: string, text: string, low: number, high: number): number 
   throw new RangeError(`mutants: expected --${name} ${low}..${high}, got ${text}`);
 }
 
+function dataPath(text: string): DataPath {
+  const found = DATA_PATHS.find((name) => name === text);
+  if (found !== undefined) return found;
+  throw new RangeError(`mutants: expected --datapath ${DATA_PATHS.join("|")}, got ${text}`);
+}
+
 function checkIds(ids: readonly string[]): void {
   const names = PLANTED_BUGS.map(({ name }) => name);
   const unknown = ids.find((id) => !names.includes(id) && !OPERATOR_ID.test(id));
@@ -61,6 +71,7 @@ export function choose(args: readonly string[]): Choice {
       count: { type: "string", default: "120" },
       least: { type: "string", default: "90" },
       seed: { type: "string", default: "1" },
+      datapath: { type: "string", default: "flextoe" },
       id: { type: "string", multiple: true, default: [] },
       json: { type: "boolean", default: false },
     },
@@ -77,6 +88,7 @@ export function choose(args: readonly string[]): Choice {
     count,
     seed,
     least,
+    datapath: dataPath(values.datapath),
     ids,
     quick,
     json,
@@ -159,7 +171,7 @@ function judge(verdicts: readonly OperatorVerdict[], points: number, least: numb
 }
 
 async function operate(choice: Choice): Promise<Half> {
-  const run = new OperatorRun();
+  const run = new OperatorRun(choice.datapath);
   try {
     const ids = choice.ids.filter((id) => OPERATOR_ID.test(id));
     await run.prepare({ ...choice, ids });

@@ -6,6 +6,7 @@
  */
 import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";
+import type { DataPath } from "../../bindings/layout.ts";
 import { Prng } from "../../host/prng.ts";
 import { hashesPinned, PINNED_SEEDS } from "../simulate/pinned.ts";
 import { RepositoryCopy, wasmOf } from "../support/repository-copy.ts";
@@ -26,12 +27,32 @@ const TESTS_SECONDS = 300;
 /** A run is given up after so many times that, and so long besides. */
 const PATIENCE = 6;
 const START_MS = 30_000;
+/** Test files and the project of vitest.config.ts that they run in. */
+interface Suite {
+  readonly project: string;
+  readonly files: readonly string[];
+}
+
 /** What loads the release build and says the same twice, without the pinned hashes. */
-const TESTS = [
-  ..."fuzz packetdrill/scripts packetdrill/interpreter paper rfc simulate/planted".split(" "),
-  ..."stack threats unit/control-plane unit/driver unit/flextoe unit/flow unit/libtoe".split(" "),
-  ..."unit/netif/coupled-link unit/turn unit/world".split(" "),
-].map((part) => `test/${part}`);
+const ABOVE = [
+  ..."fuzz packetdrill/scripts rfc simulate/planted stack threats".split(" "),
+  ..."unit/control-plane unit/driver unit/libtoe unit/world".split(" "),
+];
+const FLEXTOE = [
+  ..."packetdrill/interpreter paper unit/flextoe unit/flow".split(" "),
+  ..."unit/netif/coupled-link unit/turn".split(" "),
+];
+const LAMINAR = ["laminar"];
+
+const suite = (project: string, parts: readonly string[]): Suite => {
+  return { project, files: parts.map((part) => `test/${part}`) };
+};
+
+function suitesOf(datapath: DataPath): readonly Suite[] {
+  if (datapath === "flextoe") return [suite("release", [...ABOVE, ...FLEXTOE])];
+  return [suite("release", LAMINAR), suite(datapath, ABOVE)];
+}
+
 /** What compares whole records after each step says most: asked first, of what it reaches. */
 const JUDGES = ["sender-model", "receiver-model", "prediction-limits", "prediction"].map((name) => {
   return `test/unit/flextoe/${name}.test.ts`;
@@ -104,10 +125,13 @@ function secondsByFile(root: string, report: VitestReport): Map<string, number> 
 }
 
 export class OperatorRun {
+  readonly #datapath: DataPath;
   readonly #copy = new RepositoryCopy(true);
   readonly #simulator = new SimulatorProcess(this.#copy.folder, SEED_TIMEOUT_MS);
   readonly #reach = new Map<string, Reach>();
-  #seconds = new Map<string, number>();
+  readonly #seconds = new Map<string, number>();
+  /** In which one a test file runs. */
+  readonly #projects = new Map<string, string>();
   #layout: Layout | undefined;
   /** Of the whole protocol stage. */
   points = 0;
@@ -115,9 +139,13 @@ export class OperatorRun {
   /** Test files that are red without any mutant, and so are not asked. */
   red: readonly string[] = [];
 
+  constructor(datapath: DataPath) {
+    this.#datapath = datapath;
+  }
+
   /** Builds, chooses, and finds which seeds reach what. Throws Error when one fails as it is. */
   async prepare(sample: Sample): Promise<void> {
-    const { layout, mutants } = await protocolMutants();
+    const { layout, mutants } = await protocolMutants(this.#datapath);
     this.#layout = layout;
     this.points = mutants.length;
     this.chosen = choose(mutants, sample);
@@ -132,8 +160,8 @@ export class OperatorRun {
 
   async #reachBySeeds(): Promise<void> {
     const { chosen } = this;
-    this.#simulator.load(this.#notingBuild(chosen), "flextoe", chosen.length);
-    const pinned = hashesPinned("flextoe");
+    this.#simulator.load(this.#notingBuild(chosen), this.#datapath, chosen.length);
+    const pinned = hashesPinned(this.#datapath);
     for (let seed = 1; seed <= SEEDS; seed += 1) {
       const { violation, hash, reached = [] } = await this.#simulator.run(seed);
       const isMoved = PINNED_SEEDS.includes(seed) && hash !== pinned[seed - 1];
@@ -154,15 +182,22 @@ export class OperatorRun {
     const root = this.#copy.folder;
     const folder = join(root, NOTES);
     mkdirSync(folder);
-    this.#copy.write(wasmOf("flextoe"), this.#notingBuild(mutants));
+    this.#copy.write(wasmOf(this.#datapath), this.#notingBuild(mutants));
     const env = { TOELOOP_NOTES: folder, TOELOOP_POINTS: `${mutants.length}` };
     const config = "test/mutants/note-points.config.ts";
-    const report = await runVitest({ root, project: "release", files: TESTS, config, env });
+    const red: string[] = [];
+    for (const { project, files } of suitesOf(this.#datapath)) {
+      const report = await runVitest({ root, project, files, config, env });
+      if (typeof report !== "object") throw new Error("mutants: the tests gave no report");
+      for (const [file, seconds] of secondsByFile(root, report)) {
+        this.#projects.set(file, project);
+        this.#seconds.set(file, seconds);
+      }
+      const all = report.testResults.map(({ name }) => relative(root, name));
+      red.push(...all.filter((file) => !this.#seconds.has(file)));
+    }
     this.#copy.restore();
-    if (typeof report !== "object") throw new Error("mutants: the tests gave no report");
-    this.#seconds = secondsByFile(root, report);
-    const files = report.testResults.map(({ name }) => relative(root, name));
-    this.red = files.filter((file) => !this.#seconds.has(file));
+    this.red = red;
     const reached = this.#notesIn(folder);
     for (const mutant of mutants) this.#of(mutant).files = this.#asked(mutant, mutants, reached);
   }
@@ -244,12 +279,13 @@ export class OperatorRun {
   }
 
   async #trySeeds(mutant: OperatorMutant): Promise<Found> {
-    this.#simulator.load(mutated(this.#layout as Layout, mutant.point), "flextoe");
+    this.#simulator.load(mutated(this.#layout as Layout, mutant.point), this.#datapath);
     let moved = 0;
     for (const seed of this.#of(mutant).seeds) {
       const { violation, hash } = await this.#simulator.run(seed);
       if (violation !== undefined) return { killer: "invariant", by: `seed ${seed}: ${violation}` };
-      if (PINNED_SEEDS.includes(seed) && hash !== hashesPinned("flextoe")[seed - 1]) moved += 1;
+      if (PINNED_SEEDS.includes(seed) && hash !== hashesPinned(this.#datapath)[seed - 1])
+        moved += 1;
     }
     if (moved > 0) return { killer: "hash", by: `${moved} pinned hashes` };
     return { killer: "", by: "" };
@@ -258,20 +294,27 @@ export class OperatorRun {
   /** The first test that fails; undefined when none does. */
   async #tryTests(mutant: OperatorMutant): Promise<Found | undefined> {
     const { files } = this.#of(mutant);
-    if (files.length === 0) return undefined;
-    const root = this.#copy.folder;
-    this.#copy.write(wasmOf("flextoe"), mutated(this.#layout as Layout, mutant.point));
+    this.#copy.write(wasmOf(this.#datapath), mutated(this.#layout as Layout, mutant.point));
+    try {
+      for (const { project } of suitesOf(this.#datapath)) {
+        const own = files.filter((file) => this.#projects.get(file) === project);
+        const by = own.length === 0 ? undefined : await this.#failureIn(project, own);
+        if (by !== undefined) return { killer: "test", by };
+      }
+      return undefined;
+    } finally {
+      this.#copy.restore();
+    }
+  }
+
+  /** The first test that fails of these files, in their order. */
+  async #failureIn(project: string, files: readonly string[]): Promise<string | undefined> {
     const seconds = files.reduce((sum, file) => sum + this.#taking(file), 0);
     const timeoutMs = START_MS + PATIENCE * 1000 * seconds;
     const config = "test/mutants/in-order.config.ts";
     const env = { TOELOOP_ORDER: files.join(" ") };
-    const run = { root, project: "release", files, bail: true, timeoutMs, config, env };
-    try {
-      const by = failureIn(await runVitest(run));
-      return by === undefined ? undefined : { killer: "test", by };
-    } finally {
-      this.#copy.restore();
-    }
+    const root = this.#copy.folder;
+    return failureIn(await runVitest({ root, project, files, bail: true, timeoutMs, config, env }));
   }
 
   close(): void {

@@ -169,6 +169,7 @@ const WRONG = [
   [["--least", "101"], "mutants: expected --least 0..100, got 101"],
   [["--seed", "4294967296"], "mutants: expected --seed 0..4294967295, got 4294967296"],
   [["--id", "nothing"], "mutants: expected --id of a planted bug or OFFSET:CHANGE, got nothing"],
+  [["--datapath", "x"], "mutants: expected --datapath flextoe|laminar|laminar-relaxed, got x"],
   [["--unknown"], "Unknown option '--unknown'"],
 ] as const;
 
@@ -187,7 +188,8 @@ test("which halves run", () => {
   expect(halves("--id", "no-karn")).toEqual([true, false]);
   expect(halves("--id", "1a2b:add>sub")).toEqual([false, true]);
   expect(halves("--quick")).toEqual([true, false]);
-  expect(choose([])).toMatchObject({ count: 120, seed: 1, least: 90 });
+  expect(choose([])).toMatchObject({ count: 120, seed: 1, least: 90, datapath: "flextoe" });
+  expect(choose(["--datapath", "laminar"])).toMatchObject({ datapath: "laminar" });
 });
 
 test("planted bugs are many, have names of their own, and apply", () => {

@@ -12,10 +12,7 @@ import { loadModule } from "../support/load-core.ts";
 import { mutants } from "./mutate.ts";
 
 const FOLDER = `${ROOT}test/packetdrill/`;
-const files = ["", "several-intervals/"].flatMap((folder) => {
-  return readdirSync(FOLDER + folder).map((name) => folder + name);
-});
-const scripts = files.filter((name) => name.endsWith(".pkt"));
+const scripts = readdirSync(FOLDER).filter((name) => name.endsWith(".pkt"));
 const texts = new Map(scripts.map((name) => [name, readFileSync(FOLDER + name, "utf8")]));
 
 describe("mutants of scripts", () => {

@@ -1,13 +1,12 @@
 /**
  * Our own scripts in the packetdrill language, on the data path under test: each passes, with ISNs
- * in the middle of the sequence space and again with ISNs at its end. Those of several-intervals/
- * need a receiver that keeps several (RFC 2018 8), so not faithful Laminar; those of findings/
- * name a rule that the stack does not keep, and fail until it does.
+ * in the middle of the sequence space and again with ISNs at its end. Those of findings/ name a
+ * rule that the stack does not keep, and fail until it does.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { parseScript, runScript } from "../../host/packetdrill/index.ts";
-import { dataPathUnderTest, ROOT } from "../support/env.ts";
+import { ROOT } from "../support/env.ts";
 import { loadModule } from "../support/load-core.ts";
 import { idsIn } from "../rfc/read-requirements.ts";
 
@@ -32,8 +31,7 @@ function run(path: string, options: Readonly<Record<string, string>> = {}): stri
   return runScript(script, { module: loadModule(), options })?.message ?? "passed";
 }
 
-const several = dataPathUnderTest() === "laminar" ? [] : scriptsIn(`${FOLDER}several-intervals`);
-const names = [...scriptsIn(FOLDER), ...several.map((name) => `several-intervals/${name}`)];
+const names = scriptsIn(FOLDER);
 
 describe("packetdrill scripts", () => {
   test.each(names.map((name) => [titled(name), name]))("%s", (_, name) => {

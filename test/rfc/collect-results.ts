@@ -23,7 +23,7 @@ export interface TestResult {
   readonly ids: readonly string[];
 }
 
-const PROJECT: Readonly<Record<Column, string>> = {
+export const PROJECT: Readonly<Record<Column, string>> = {
   flextoe: "release",
   laminar: "laminar",
   "laminar-relaxed": "laminar-relaxed",
@@ -77,14 +77,14 @@ async function reportOf(
   throw new Error(`rfc: expected a report of ${project}`);
 }
 
-/** Results on FlexTOE of the tests that name one of these ids. */
-export async function collectOf(ids: readonly string[]): Promise<TestResult[]> {
+/** Results on a data path of the tests that name one of these ids. */
+export async function collectOf(ids: readonly string[], column: Column): Promise<TestResult[]> {
   const files = filesWithIds().filter((path) => {
     return (
       path === SCRIPTS || idsIn(readFileSync(ROOT + path, "utf8")).some((id) => ids.includes(id))
     );
   });
-  return resultsOf("flextoe", await reportOf("flextoe", `\\b(${ids.join("|")})\\b`, files));
+  return resultsOf(column, await reportOf(column, `\\b(${ids.join("|")})\\b`, files));
 }
 
 /** Results of every test that names an id. A test without Wasm is the same on each data path. */

@@ -1,5 +1,5 @@
 /** What arrived twice is told to the sender: the six worked examples of RFC 2883, section 4. */
-import { accepted, rule, SACK, severalRuns } from "./wire.ts";
+import { accepted, rule, SACK, withSack } from "./wire.ts";
 
 const TWO_IN_ORDER = `
       +0 < . 1:501(500) ack 1 win 65535
@@ -65,7 +65,7 @@ rule(
       +0 > . 101:101(0) ack 1001 <nop,nop,sack 1:501>`,
     SACK,
   ),
-  ...severalRuns(
+  withSack(
     `
       +0 < . 2001:2501(500) ack 1 win 65535
       +0 > . 1:1(0) ack 1 <nop,nop,sack 2001:2501>
@@ -76,7 +76,7 @@ rule(
       +0 < . 1:1501(1500) ack 1 win 65535
       +0 > . 1:1(0) ack 1501 <nop,nop,sack 1:501 2001:2501>`,
   ),
-  ...severalRuns(
+  withSack(
     `
       +0 < . 2501:3001(500) ack 1 win 65535
       +0 > . 1:1(0) ack 1 <nop,nop,sack 2501:3001>

@@ -3,7 +3,8 @@ import { describe, expect, test } from "vitest";
 import { DropReason } from "../../bindings/abi/drop-reason.ts";
 import * as C from "../../host/libtoe/constants.ts";
 import { ACK, FIN, onesSum, pseudoSum, PSH, RST, SYN, URG } from "../support/frames.ts";
-import { streamBytes } from "../support/frames.ts";
+import { type FrameFields, streamBytes } from "../support/frames.ts";
+import type { SentSegment } from "../support/judge-segment.ts";
 import { ScriptedPeer } from "../support/scripted-peer.ts";
 import { RawConnection, STARTS } from "./raw-connection.ts";
 
@@ -21,6 +22,10 @@ function parts(packet: Uint8Array) {
     options: tcp.slice(20, offset),
   };
 }
+
+/** IP options that name 10.0.0.9 as the way. */
+const LOOSE = [131, 7, 4, 10, 0, 0, 9];
+const STRICT = [137, 7, 4, 10, 0, 0, 9];
 
 /** Options as [kind, length] by a walk of its own; throws on what has no length. */
 function walk(options: Uint8Array): { kinds: number[]; rest: Uint8Array } {
@@ -162,23 +167,62 @@ describe.each(STARTS)("from ISN %d", (start) => {
     }
   });
 
-  test("RFC 9293 MUST-51, MUST-52, MUST-53, SHLD-24: no source route", () => {
-    const LOOSE = [131, 7, 4, 10, 0, 0, 9];
-    const STRICT = [137, 7, 4, 10, 0, 0, 9];
+  /** Where packets go; none has an option. */
+  const targets = (packets: readonly Uint8Array[]): string[] =>
+    packets.map((packet) => {
+      const { ip } = parts(packet);
+      expect(ip).toHaveLength(20);
+      return ip.slice(16, 20).join(".");
+    });
+
+  test("RFC 9293 MUST-51: no application can give a source route", () => {
+    const { toe } = new ScriptedPeer().stack;
+    const IP_OPTIONS = 4;
+    const fd = toe.socket();
+    expect(toe.setsockopt(fd, C.IPPROTO_IP, IP_OPTIONS, 1)).toBeLessThan(0);
+  });
+
+  test("RFC 9293 MUST-53: a passive open saves no route: the SYN's source is answered", () => {
     for (const ipOptions of [LOOSE, STRICT]) {
       const peer = new ScriptedPeer();
       peer.listen(80);
       peer.queue({ seq: start, flags: SYN, ipOptions });
-      for (const packet of peer.settleFrames()) {
-        const { ip } = parts(packet);
-        expect(ip).toHaveLength(20);
-        expect([...ip.slice(16, 20)]).toEqual([10, 0, 0, 2]);
-      }
+      expect(targets(peer.settleFrames())).toEqual(["10.0.0.2"]);
+      // And when it is sent again.
+      expect(targets(framesAfter(peer, 1.2e9))).toEqual(["10.0.0.2"]);
     }
-    const peer = new ScriptedPeer();
-    const IP_OPTIONS = 4;
-    const fd = peer.stack.toe.socket();
-    expect(peer.stack.toe.setsockopt(fd, C.IPPROTO_IP, IP_OPTIONS, 1)).toBeLessThan(0);
+  });
+
+  test("RFC 9293 MUST-52: the application's destination stands, whatever route is received", () => {
+    for (const ipOptions of [LOOSE, STRICT]) {
+      const peer = new ScriptedPeer({ initialSequence: () => start });
+      const { toe } = peer.stack;
+      const fd = toe.socket();
+      toe.connect(fd, { address: "10.0.0.2", port: 7 });
+      const [syn] = peer.settleFrames();
+      const port = new DataView((syn as Uint8Array).slice(20, 22).buffer).getUint16(0);
+      const ends = { sourcePort: 7, destinationPort: port, ipOptions };
+      peer.queue({ ...ends, seq: 99, ack: (start + 1) >>> 0, flags: SYN | ACK });
+      expect(targets(peer.settleFrames())).toEqual(["10.0.0.2"]);
+      toe.send(fd, new Uint8Array(100));
+      expect(targets(peer.settleFrames())).toEqual(["10.0.0.2"]);
+    }
+  });
+
+  test("RFC 9293 SHLD-24: nor does a later segment's route override anything", () => {
+    const c = new RawConnection(start);
+    for (const ipOptions of [LOOSE, STRICT, LOOSE]) {
+      const payload = streamBytes(c.seq, 1000);
+      c.peer.queue(c.fields({ ipOptions, payload, flags: ACK | PSH }));
+      c.seq = (c.seq + 1000) >>> 0;
+      const answers = targets([...c.peer.settleFrames(), ...framesAfter(c.peer, 5e8)]);
+      expect(answers).toEqual(["10.0.0.2"]);
+      expect(c.read()).toHaveLength(1000);
+      c.toe.send(c.fd, new Uint8Array(10));
+      expect(targets(c.peer.settleFrames())).toEqual(["10.0.0.2"]);
+      c.ack = (c.ack + 10) >>> 0;
+      c.send({});
+    }
   });
 
   test("RFC 9293 MUST-57: what is sent to broadcast or multicast is met with silence", () => {
@@ -204,7 +248,7 @@ describe.each(STARTS)("from ISN %d", (start) => {
     expect(c.peer.stack.toe.connections()).toHaveLength(1);
   });
 
-  test("RFC 9293 MUST-58, MUST-59, CC-30: a burst is processed before one ACK answers it", () => {
+  test("RFC 9293 MUST-58, MUST-59: a burst is processed before one ACK answers it", () => {
     const c = new RawConnection(start);
     const burst = [0, 1, 2].map((i) => {
       const seq = (c.seq + i * 10) >>> 0;
@@ -215,6 +259,47 @@ describe.each(STARTS)("from ISN %d", (start) => {
     // None tells of less than all; at most one a second segment, and one for the rest.
     expect(answers.at(-1)?.ack).toBe((c.seq + 30) >>> 0);
     expect(answers.length).toBeLessThanOrEqual(2);
+  });
+
+  test("CC-30: one ACK at most for each segment, now or later", () => {
+    const bytes = (seq: number, length = 1000) => ({ seq, payload: streamBytes(seq, length) });
+    type Make = (c: RawConnection) => Partial<FrameFields>[];
+    const at = (c: RawConnection, offset: number) => bytes((c.seq + offset) >>> 0);
+    const kinds: Record<string, Make> = {
+      "in order": (c) => [at(c, 0)],
+      "two in order": (c) => [at(c, 0), at(c, 1000)],
+      "three in order": (c) => [at(c, 0), at(c, 1000), at(c, 2000)],
+      "ahead of order": (c) => [at(c, 2000)],
+      "a hole, filled": (c) => [at(c, 1000), at(c, 0)],
+      "two holes, filled": (c) => [at(c, 1000), at(c, 3000), at(c, 0), at(c, 2000)],
+      "the same again": (c) => [at(c, 0), at(c, 0)],
+      "half of it again": (c) => [at(c, 0), at(c, 500)],
+      "below the window": (c) => [bytes((c.seq - 1000) >>> 0)],
+      "beyond the window": (c) => [bytes((c.seq + 0x400000) >>> 0)],
+      "a FIN": (c) => [{ ...at(c, 0), flags: FIN | ACK }],
+      "a FIN ahead": (c) => [{ ...at(c, 1000), flags: FIN | ACK }, at(c, 0)],
+      "a SYN": () => [{ flags: SYN }],
+      "a RST": (c) => [{ flags: RST, seq: (c.seq + 10) >>> 0 }],
+      "an ACK of the unsent": (c) => [{ ack: (c.ack + 1000) >>> 0 }],
+      "an old ACK": (c) => [{ ack: (c.ack - 0x20000) >>> 0 }],
+      "an ACK": () => [{}],
+    };
+    for (const [kind, make] of Object.entries(kinds)) {
+      for (const together of [true, false]) {
+        const c = new RawConnection(start);
+        const segments = make(c).map((fields) => c.fields({ flags: ACK, ...fields }));
+        const answers: SentSegment[] = [];
+        let arrived = 0;
+        for (const burst of together ? [segments] : segments.map((one) => [one])) {
+          c.peer.queue(...burst);
+          answers.push(...c.peer.settle());
+          arrived += burst.length;
+          expect(answers.length, kind).toBeLessThanOrEqual(arrived);
+        }
+        answers.push(...c.pass(2e9, 5e7));
+        expect(answers.length, kind).toBeLessThanOrEqual(arrived);
+      }
+    }
   });
 
   test("RFC 9293 MUST-32, SHLD-13: urgent data is counted nowhere, told nobody, never sent", () => {
@@ -255,12 +340,39 @@ describe.each(STARTS)("from ISN %d", (start) => {
   });
 
   test("RFC 9293 MAY-14: FLUSH is not offered; only an abort discards what waits", () => {
-    const c = new RawConnection(start);
-    c.send({ window: 0 });
-    c.toe.send(c.fd, new Uint8Array(500));
-    expect(c.peer.settle()).toEqual([]);
-    for (const value of [1, 0]) c.toe.setsockopt(c.fd, C.IPPROTO_TCP, C.TCP_CORK, value);
-    expect(c.send({ window: 1000 })[0]?.payloadLength).toBe(500);
+    const waiting = (): RawConnection => {
+      const c = new RawConnection(start);
+      c.send({ window: 0 });
+      c.toe.send(c.fd, streamBytes(c.ack, 500));
+      expect(c.peer.settle()).toEqual([]);
+      return c;
+    };
+    const { IPPROTO_TCP, SOL_SOCKET } = C;
+    const calls: ((c: RawConnection) => unknown)[] = [
+      ...[1, 0].map((on) => (c: RawConnection) => {
+        c.toe.setsockopt(c.fd, IPPROTO_TCP, C.TCP_CORK, on);
+      }),
+      (c) => c.toe.setsockopt(c.fd, IPPROTO_TCP, C.TCP_NODELAY, 1),
+      (c) => c.toe.setsockopt(c.fd, SOL_SOCKET, C.SO_SNDBUF, 4096),
+      (c) => c.toe.send(c.fd, new Uint8Array(0)),
+      (c) => c.toe.recv(c.fd, new Uint8Array(10)),
+      (c) => c.toe.shutdown(c.fd, C.SHUT_RD),
+    ];
+    const c = waiting();
+    for (const call of calls) {
+      call(c);
+      c.peer.settle();
+    }
+    const sent = c.peer.stack.toe.connections()[0];
+    expect(sent?.state).toBe("ESTABLISHED");
+    c.peer.queue(c.fields({ window: 1000 }));
+    const [packet] = c.peer.settleFrames();
+    expect([...parts(packet as Uint8Array).tcp.slice(20)]).toEqual([...streamBytes(c.ack, 500)]);
+    const other = waiting();
+    other.toe.setsockopt(other.fd, SOL_SOCKET, C.SO_LINGER, { onoff: 1, linger: 0 });
+    other.toe.close(other.fd);
+    expect(other.peer.settle().map(({ flags }) => flags & RST)).toEqual([RST]);
+    expect([...other.send({ window: 1000 }), ...other.pass(5e9)].filter(hasPayload)).toEqual([]);
   });
 
   test("RFC 9293 MAY-18: CUBIC may be chosen for a connection", () => {
@@ -273,6 +385,8 @@ describe.each(STARTS)("from ISN %d", (start) => {
     expect(c.toe.setsockopt(c.fd, C.IPPROTO_TCP, C.TCP_CONGESTION, "bbr")).toBeLessThan(0);
   });
 });
+
+const hasPayload = ({ payloadLength }: SentSegment): boolean => payloadLength > 0;
 
 function framesAfter(peer: ScriptedPeer, ns: number): Uint8Array[] {
   const found: Uint8Array[] = [];

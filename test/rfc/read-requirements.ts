@@ -8,6 +8,7 @@
  *       - what stands there exactly once
  *       + what makes the id's tests fail in its place
  *
+ * There may be a second one behind it, for the other data path: mutantFor().
  * Levels in capitals are RFC 2119 keywords; `plain` has none; `own` is no RFC's rule but ours.
  */
 import { readdirSync, readFileSync } from "node:fs";
@@ -38,14 +39,15 @@ export interface Requirement {
   readonly level: string;
   readonly summary: string;
   readonly deviations: readonly Deviation[];
-  readonly mutant?: Mutant;
+  /** See mutantFor(). */
+  readonly mutants: readonly Mutant[];
 }
 
 const FOLDER = `${ROOT}test/rfc/requirements/`;
 const HEAD = /^([A-Z]+-\d+) \| (.+) \| (.+)$/;
 const DEVIATION = /^(reduced|substitute|not offered|exception)(?: \(([a-z-]+)\))?: ?(.*)$/;
 const PREFIXES =
-  "MUST|SHLD|MAY|REC|WS|TS|PAWS|RTO|CC|SK|BA|ISN|PORT|ECN|DC|RACK|TLP|SP|SC|UTO|PM|MS|TW";
+  "MUST|SHLD|MAY|REC|WS|TS|PAWS|RTO|CC|SK|BA|ISN|PORT|ECN|DC|RACK|TLP|SP|SC|UTO|PM|MS|TW|DAD|FR";
 
 /** What looks like an id. */
 export const ID_PATTERN = new RegExp(`\\b(?:${PREFIXES})-[0-9]+\\b`, "g");
@@ -64,12 +66,32 @@ function fail(table: string, record: string, expected: string): never {
   throw new Error(`${table}.txt: expected ${expected}, got ${JSON.stringify(record)}`);
 }
 
-function readMutant(table: string, file: string, lines: readonly string[]): Mutant {
-  const [find, replace] = lines;
-  if (find?.startsWith("- ") !== true || replace?.startsWith("+") !== true || lines.length > 2) {
-    return fail(table, lines.join("\n"), `one "- " and one "+ " below mutant ${file}`);
+/** Blocks of three lines, each a mutant. */
+function readMutants(table: string, lines: readonly string[]): Mutant[] {
+  const mutants: Mutant[] = [];
+  for (let at = 0; at < lines.length; at += 3) {
+    const [head = "", find, replace] = lines.slice(at, at + 3);
+    const isHead = head.startsWith("mutant ");
+    if (!isHead || find?.startsWith("- ") !== true || replace?.startsWith("+") !== true) {
+      return fail(table, lines.join("\n"), 'blocks of "mutant ", one "- " and one "+ "');
+    }
+    const file = head.slice("mutant ".length);
+    mutants.push({ file, find: find.slice(2), replace: replace.slice(2) });
   }
-  return { file, find: find.slice(2), replace: replace.slice(2) };
+  return mutants;
+}
+
+/** Folders whose files are one data path's alone. */
+const OWN_FOLDER = /^assembly\/(flextoe|laminar)\//;
+
+/**
+ * The mutant of a file in a data path's own folder, or else of one that all have. Both modes of
+ * Laminar have the same files.
+ */
+export function mutantFor({ mutants }: Requirement, column: string): Mutant | undefined {
+  const folderOf = ({ file }: Mutant) => OWN_FOLDER.exec(file)?.[1];
+  const own = mutants.find((one) => column.startsWith(folderOf(one) ?? "none"));
+  return own ?? mutants.find((one) => folderOf(one) === undefined);
 }
 
 function readRecord(table: string, record: string): Requirement {
@@ -92,9 +114,8 @@ function readRecord(table: string, record: string): Requirement {
     } else if (last !== undefined) deviations.push({ ...last, reason: `${last.reason} ${line}` });
     else summary = `${summary} ${line}`.trim();
   }
-  const file = (lines[at] ?? "").slice("mutant ".length);
-  const mutant = at < 0 ? {} : { mutant: readMutant(table, file, lines.slice(at + 1)) };
-  return { id, table, source, level, summary, deviations, ...mutant };
+  const mutants = at < 0 ? [] : readMutants(table, lines.slice(at));
+  return { id, table, source, level, summary, deviations, mutants };
 }
 
 /** The records of one text; `table` is for messages. */

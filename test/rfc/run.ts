@@ -1,15 +1,16 @@
 /**
- * `npm run rfc [-- --json] [-- --mutants] [-- --id ID] [-- --jobs N]`: which requirements of the
- * RFCs a test holds, on each data path and mode; with --id these ids' mutants and nothing else.
+ * `npm run rfc [-- --json] [-- --mutants] [-- --id ID] [-- --jobs N] [-- --datapath NAME]`: which
+ * requirements of the RFCs a test holds, on each data path and mode; with --id these ids' mutants
+ * and nothing else.
  * Exit code 0: each id has a test that passes, or a
  * declared exception, or stands in open.ts; 1: not so; 2: bad arguments.
  */
 import { readFileSync } from "node:fs";
 import { ROOT } from "../support/env.ts";
-import { COLUMNS, collectOf, collectResults } from "./collect-results.ts";
+import { COLUMNS, collectOf, collectResults, type Column } from "./collect-results.ts";
 import { complaints, judge, type Verdict } from "./judge-requirements.ts";
-import { groupMutants, tryMutants, type MutantVerdict } from "./mutants.ts";
-import { readRequirements, tables, type Requirement } from "./read-requirements.ts";
+import { groupMutants, resultsThatCount, tryMutants, type MutantVerdict } from "./mutants.ts";
+import { mutantFor, readRequirements, tables, type Requirement } from "./read-requirements.ts";
 import { OPEN } from "./requirements/open.ts";
 
 interface Arguments {
@@ -17,26 +18,34 @@ interface Arguments {
   readonly mutants: boolean;
   readonly jobs: number;
   readonly ids: readonly string[];
+  /** Whose mutants. */
+  readonly column: Column;
 }
 
 const USAGE = `usage: npm run rfc [-- options]
   --mutants   count an id as met only if its one-line mutant turns its test red
   --id ID     this id's mutant and nothing else; may be repeated
   --jobs N    mutants at once (default 2)
+  --datapath NAME   whose mutants: flextoe (default), laminar or laminar-relaxed
   --json      a line of JSON at the end`;
+
+const columnNamed = (word?: string): Column | undefined => COLUMNS.find((name) => name === word);
 
 function readArguments(words: readonly string[]): Arguments | undefined {
   const ids: string[] = [];
   let [json, mutants, jobs] = [false, false, 2];
+  let column: Column | undefined = "flextoe";
   for (let at = 0; at < words.length; at += 1) {
     const word = words[at];
     if (word === "--json") json = true;
     else if (word === "--mutants") mutants = true;
     else if (word === "--id") ids.push(words[++at] ?? "");
     else if (word === "--jobs") jobs = Number(words[++at]);
+    else if (word === "--datapath") column = columnNamed(words[++at]);
     else return undefined;
   }
-  return Number.isInteger(jobs) && jobs > 0 ? { json, mutants, jobs, ids } : undefined;
+  if (!Number.isInteger(jobs) || jobs <= 0 || column === undefined) return undefined;
+  return { json, mutants, jobs, ids, column };
 }
 
 const isMust = ({ requirement }: Verdict): boolean => /\bMUST\b/.test(requirement.level);
@@ -83,7 +92,7 @@ function printCounts(verdicts: readonly Verdict[]): void {
 
 function summary(verdicts: readonly Verdict[]): string[] {
   const first = verdicts.filter(({ requirement }) => requirement.table === "rfc9293");
-  const besides = verdicts.filter(({ requirement }) => requirement.table === BESIDES);
+  const besides = verdicts.filter(({ requirement }) => BESIDES.includes(requirement.table));
   return [
     line("RFC 9293", counts(first)),
     line("the others", counts(partTwo(verdicts))),
@@ -91,11 +100,11 @@ function summary(verdicts: readonly Verdict[]): string[] {
   ];
 }
 
-/** Ids that came after the two lists: RFC 5682, 3522 and 4015. */
-const BESIDES = "spurious";
+/** Ids that came after the two lists: RFC 5682, 3522 and 4015; RFC 4862 and 8200. */
+const BESIDES: readonly string[] = ["spurious", "ipv6"];
 
 const partTwo = (verdicts: readonly Verdict[]): Verdict[] =>
-  verdicts.filter(({ requirement: { table } }) => table !== "rfc9293" && table !== BESIDES);
+  verdicts.filter(({ requirement: { table } }) => table !== "rfc9293" && !BESIDES.includes(table));
 
 function tell({ ids, mutant, outcome, survivors, seconds }: MutantVerdict): void {
   const which = survivors.length > 0 ? ` (${survivors.join(" ")})` : "";
@@ -125,13 +134,25 @@ function unquoted(verdicts: readonly Verdict[]): string[] {
 }
 
 /** The mutants of some ids. */
-async function tryIds(chosen: readonly Requirement[], jobs: number): Promise<number> {
-  const results = await collectOf(chosen.map(({ id }) => id));
-  const tried = await tryMutants(groupMutants(chosen), results, jobs, tell);
-  const without = chosen.filter(({ mutant }) => mutant === undefined).map(({ id }) => id);
-  for (const id of without) console.log(`${id}: no mutant`);
+async function tryIds(
+  chosen: readonly Requirement[],
+  { jobs, column }: Arguments,
+): Promise<number> {
+  const all = await collectOf(
+    chosen.map(({ id }) => id),
+    column,
+  );
+  const held = new Set(resultsThatCount(all, column).flatMap(({ ids }) => ids));
+  // Elsewhere than on FlexTOE an id need have no test of its own.
+  const asked = chosen.filter(({ id }) => column === "flextoe" || held.has(id));
+  const tried = await tryMutants(groupMutants(asked, column), all, column, jobs, tell);
+  const without = asked.filter((one) => mutantFor(one, column) === undefined).map(({ id }) => id);
+  for (const id of without) console.log(`${id}: no mutant of ${column}`);
+  for (const one of chosen.filter((one) => !asked.includes(one))) {
+    console.log(`${one.id}: no test on ${column} alone`);
+  }
   const failing = new Set([...without, ...tried.flatMap(({ survivors }) => survivors)]).size;
-  console.log(`${chosen.length - failing} passed, ${failing} failed`);
+  console.log(`${asked.length - failing} passed, ${failing} failed`);
   return failing === 0 ? 0 : 1;
 }
 
@@ -139,16 +160,19 @@ async function tryIds(chosen: readonly Requirement[], jobs: number): Promise<num
 function unproven(
   verdicts: readonly Verdict[],
   tried: readonly MutantVerdict[],
+  held: ReadonlySet<string>,
+  column: Column,
 ): ReadonlyMap<string, string> {
   const survivors = new Set(tried.flatMap((one) => one.survivors));
-  const tested = verdicts.filter(
-    ({ status, cells }) => status !== "open" && cells.flextoe === "met",
-  );
+  const tested = verdicts.filter(({ requirement: { id }, status, cells }) => {
+    return status !== "open" && cells[column] === "met" && held.has(id);
+  });
   const found = new Map<string, string>();
   for (const { requirement } of tested) {
-    const { id, mutant } = requirement;
-    if (mutant === undefined) found.set(id, `${id}: no mutant`);
-    else if (survivors.has(id)) found.set(id, `${id}: its mutant survives`);
+    const { id } = requirement;
+    if (mutantFor(requirement, column) === undefined) {
+      found.set(id, `${id}: no mutant of ${column}`);
+    } else if (survivors.has(id)) found.set(id, `${id}: its mutant survives`);
   }
   return found;
 }
@@ -161,14 +185,18 @@ async function main(words: readonly string[]): Promise<number> {
     return 2;
   }
   const chosen = all.filter(({ id }) => options.ids.includes(id));
-  if (chosen.length > 0) return tryIds(chosen, options.jobs);
+  if (chosen.length > 0) return tryIds(chosen, options);
   const results = await collectResults();
   let verdicts = judge(all, results, OPEN);
   const wrong = [...complaints(all, results, verdicts, OPEN), ...unquoted(verdicts)];
   wrong.push(...tooFew(verdicts));
   if (options.mutants) {
-    const tried = await tryMutants(groupMutants(all), results, options.jobs, tell);
-    const doubtful = unproven(verdicts, tried);
+    const { column } = options;
+    const held = new Set(resultsThatCount(results, column).flatMap(({ ids }) => ids));
+    const asked = all.filter(({ id }) => held.has(id));
+    const groups = groupMutants(asked, column);
+    const tried = await tryMutants(groups, results, column, options.jobs, tell);
+    const doubtful = unproven(verdicts, tried, held, column);
     wrong.push(...doubtful.values());
     verdicts = verdicts.map((one) =>
       doubtful.has(one.requirement.id) ? { ...one, status: "failed" } : one,

@@ -5,7 +5,7 @@ import { LOG_COUNT, LOG_RUNS_MAX, LOG_SIZE } from "../../bindings/abi/send-log.t
 import type { Stack } from "../../host/stack.ts";
 import { SYN, sackOption } from "../support/frames.ts";
 import { RawConnection } from "./raw-connection.ts";
-import { accepted, connected, leaving, rule, SACK, severalRuns } from "./wire.ts";
+import { accepted, connected, leaving, rule, SACK, withSack } from "./wire.ts";
 
 rule(
   "SK-1: SACK-permitted stands on SYNs only, and is answered only when it was offered",
@@ -39,7 +39,7 @@ rule(
       +0 > . 1:1(0) ack 1 <nop,nop,sack 1001:4001>`,
     SACK,
   ),
-  ...severalRuns(
+  withSack(
     `
       +0 < . 1001:2001(1000) ack 1 win 65535
       +0 > . 1:1(0) ack 1 <nop,nop,sack 1001:2001>
@@ -64,7 +64,7 @@ rule(
       +0 > . 1:1(0) ack 3001`,
     SACK,
   ),
-  ...severalRuns(
+  withSack(
     `
       +0 < . 1001:2001(1000) ack 1 win 65535
       +0 > . 1:1(0) ack 1 <nop,nop,sack 1001:2001>
@@ -101,8 +101,8 @@ rule(
     runs(1, 1, () => "", ""),
     SACK,
   ),
-  ...severalRuns(runs(4, 4, () => "", "")),
-  ...severalRuns(
+  withSack(runs(4, 4, () => "", "")),
+  withSack(
     runs(4, 3, () => " <nop,nop,TS val 5100 ecr 100>", "nop,nop,TS val 200 ecr 5100,"),
     { options: "mss 1000,sackOK,TS val 5000 ecr 0", ack: "nop,nop,TS val 5100 ecr 100" },
   ),

@@ -152,13 +152,40 @@ describe.each(ORIGINS)("RFC 6675 from sequence number %d", (origin) => {
     expect(one.ack(20, [23, 24])).toContain(20);
   });
 
-  test("SK-7, SK-21, SK-25: a timeout forgets the blocks and begins at the left edge", () => {
+  test("SK-7, SK-21: a timeout forgets the blocks and begins at the left edge", () => {
     const one = new Sender(origin);
     one.ack(0, [1, 4], [6, 8]);
     expect(one.timeout()).toEqual([0]);
     expect(one.ack(1)).toEqual([1, 2]);
-    // No new recovery before what was sent has been acknowledged.
     expect(one.ack(1, [2, 5])).not.toContain(1);
+  });
+
+  test("SK-25: a timeout ends recovery, and none begins below what was sent by then", () => {
+    const one = new Sender(origin, { segments: 60 });
+    one.ack(0, [1, 4]);
+    // Of what recovery sends anew, beyond its own recovery point of ten.
+    const more = [6, 7, 8, 9, 10].flatMap((to) => one.ack(0, [1, to]));
+    const highData = Math.max(...more) + 1;
+    expect(highData).toBeGreaterThan(11);
+    const recoveries = () => one.raw.counter(Counter.FastRetransmits);
+    expect(recoveries()).toBe(1);
+    expect(one.timeout()).toEqual([0]);
+    // Slow start from one segment, in place of a proportion of what has arrived before.
+    expect([one.ack(1), one.ack(2)]).toEqual([
+      [1, 2],
+      [3, 4],
+    ]);
+    const { ssthresh } = one;
+    // The old recovery point is passed, and losses above it are known of the same flight.
+    one.ack(10);
+    for (let to = 12; to <= highData; to += 1) one.ack(10, [11, to]);
+    expect([recoveries(), one.ssthresh]).toEqual([1, ssthresh]);
+    // From HighData on a loss is a new one.
+    const next = one.ack(highData);
+    expect(Math.min(...next)).toBeGreaterThanOrEqual(highData);
+    while (one.raw.inspect().txSent < 5 * MSS) one.raw.step();
+    one.ack(highData, [highData + 1, highData + 4]);
+    expect(recoveries()).toBe(2);
   });
 
   test("SK-9: blocks that cannot be true change nothing", () => {

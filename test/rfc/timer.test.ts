@@ -150,16 +150,33 @@ rule(
 );
 
 rule(
-  "RTO-17: duplicate ACKs and what the peer sends make the timer no earlier",
-  accepted(`
-      +0 write(4, ..., 1000) = 1000
+  "RTO-17: whatever else the peer sends, the timer is no earlier than SRTT + 4 RTTVAR says",
+  // Connected at 0.8 s, RTO 2.4 s.
+  slow(`
+      +0 write(3, ..., 1000) = 1000
       +0 > P. 1:1001(1000) ack 1
-      +0.3 < P. 1:101(100) ack 1 win 65535
+      1.1 < P. 1:101(100) ack 1 win 65535
       +0~+0.2 > . 1001:1001(0) ack 101
-      +0.1 < . 101:101(0) ack 1 win 65535
-      +0.1 < . 101:101(0) ack 1 win 60000
-      +0.2~+0.5 > P. 1:1001(1000) ack 101
-      +0 %{ assert tcpi_total_retrans == 1 }%`),
+      1.6 < . 101:101(0) ack 1 win 65535
+      1.7 < . 101:101(0) ack 1 win 60000
+      3.2 > P. 1:1001(1000) ack 101
+      +0 %{ assert tcpi_total_retrans == 1 }%
+      3.5 < . 101:101(0) ack 1 win 60000
+      8 > P. 1:1001(1000) ack 101`),
+  // RTTVAR 3/4 of 0.4 s and 1/4 of 0.3 s, SRTT 7/8 of 0.8 s and 1/8 of 0.5 s: RTO 2.2625 s.
+  slow(`
+      +0 write(3, ..., 3000) = 3000
+      +0 > . 1:1001(1000) ack 1
+      +0 > . 1001:2001(1000) ack 1
+      +0 > P. 2001:3001(1000) ack 1
+      1.3 < . 1:1(0) ack 1001 win 65535
+      1.5 < . 1:1(0) ack 1001 win 65535
+      1.6 < . 1:1(0) ack 1001 win 60000
+      3.5625 > . 1001:2001(1000) ack 1
+      3.6 < . 1:1(0) ack 3001 win 65535
+      +0 write(3, ..., 1000) = 1000
+      +0 > P. 3001:4001(1000) ack 1
+      8.125 > P. 3001:4001(1000) ack 1`),
 );
 
 rule(

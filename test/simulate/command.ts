@@ -16,7 +16,7 @@ import { drawPlan } from "./draw.ts";
 import { pin } from "./pin.ts";
 import { type Outcome, simulate, simulateTwice } from "./simulation.ts";
 
-const DATA_PATHS: readonly DataPath[] = ["flextoe", "laminar", "laminar-relaxed"];
+export const DATA_PATHS: readonly DataPath[] = ["flextoe", "laminar", "laminar-relaxed"];
 /** One seed in so many runs twice: the same frames at the same times (I14). */
 const TWICE_EVERY = 16;
 const SHOWN_MAX = 3;

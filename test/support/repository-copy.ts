@@ -30,7 +30,7 @@ const COPIED = [
 const COMPILED = /^(assembly|bindings\/abi)\//;
 /** Builds that can be made again: data paths, and single functions for unit tests. */
 type Build = DataPath | "testing";
-const ENTRIES: Readonly<Record<Build, string>> = {
+export const ENTRIES: Readonly<Record<Build, string>> = {
   flextoe: "assembly/index.ts",
   laminar: "assembly/laminar.ts",
   "laminar-relaxed": "build/relaxed/assembly/laminar.ts",

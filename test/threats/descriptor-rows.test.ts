@@ -6,13 +6,15 @@
  * than a minute; other builds and data paths do a hundredth.
  */
 import { expect, test } from "vitest";
+import { type Core, createCore } from "../../bindings/core.ts";
 import * as D from "../../bindings/abi/descriptor.ts";
 import { DropReason } from "../../bindings/abi/drop-reason.ts";
 import { FLOW_NODELAY } from "../../bindings/abi/flow-state.ts";
 import { ACK, buildFrame, PSH, streamBytes, toHex } from "../support/frames.ts";
 import { hasFullCounts, seedOf } from "../support/env.ts";
 import { judgeSegment } from "../support/judge-segment.ts";
-import { testCore } from "../support/load-core.ts";
+import { countedModule, workOf } from "../support/counted-work.ts";
+import { TEST_HASH_KEY, TEST_LAYOUT, testCore } from "../support/load-core.ts";
 import { Random } from "../support/random.ts";
 import { RawCore, type AtxFields, type FlowFields, type Outcome } from "../support/raw-core.ts";
 
@@ -29,9 +31,10 @@ interface Court {
   readonly hostile: FlowFields;
 }
 
-function court(): Court {
-  const layout = { contexts: 2, connections: 8, queueDescriptors: RING, payloadBytes: 256 * 1024 };
-  const raw = new RawCore(testCore(layout));
+const LAYOUT = { contexts: 2, connections: 8, queueDescriptors: RING, payloadBytes: 256 * 1024 };
+
+function court(core: Core = testCore(LAYOUT)): Court {
+  const raw = new RawCore(core);
   const flags = FLOW_NODELAY;
   const honest = raw.establish({ connection: HONEST, flags, localPort: HONEST_PORT });
   const theirs = { connection: HOSTILE, flags, localPort: HOSTILE_PORT, context: HOSTILE };
@@ -270,8 +273,7 @@ function storm({ raw }: Court): void {
 }
 
 /** Payload bytes that the honest connection sends in so many steps, one beside each full ring. */
-function honestBytes(rounds: number, hostile: boolean): number {
-  const c = court();
+function honestBytes(rounds: number, hostile: boolean, c: Court = court()): number {
   const { raw, honest } = c;
   // More of these segments than one step sends: the honest connection always has more to say.
   raw.post(0, { connection: HONEST, opcode: D.AtxOpcode.SetMss, low: 128 });
@@ -300,6 +302,31 @@ test("threats/D09 10^7 doorbells leave an honest connection four fifths of what 
   expect(quiet).toBeGreaterThan(rounds * 1000);
   expect(honestBytes(rounds, true)).toBeGreaterThanOrEqual(0.8 * quiet);
 }, 120_000);
+
+test("threats/D09 a doorbell that asks for nothing costs less than a small segment, each", () => {
+  const ROUNDS = 200;
+  const SEGMENT = 128;
+  // In instructions: what time a machine has for them is its own.
+  const measure = (hostile: boolean, rounds: number) => {
+    const layout = { ...TEST_LAYOUT, ...LAYOUT };
+    const core = createCore({ module: countedModule(), layout, hashKey: TEST_HASH_KEY });
+    const c = court(core);
+    let bytes = 0;
+    const work = workOf(core, () => {
+      bytes = honestBytes(rounds, hostile, c);
+    });
+    return { work, bytes };
+  };
+  const quiet = measure(false, ROUNDS);
+  const loud = measure(true, ROUNDS);
+  expect(loud.bytes).toBeGreaterThanOrEqual(0.8 * quiet.bytes);
+  const each = (loud.work - quiet.work) / (ROUNDS * RING);
+  expect(each).toBeGreaterThan(10);
+  expect(each).toBeLessThan(quiet.work / (quiet.bytes / SEGMENT));
+  // Nor does it cost more the longer it lasts.
+  const longer = measure(true, 4 * ROUNDS);
+  expect(longer.work).toBeLessThan(4.1 * loud.work);
+});
 
 test("threats/D10 notifications that nobody takes block nothing, and none is lost", () => {
   const c = court();

@@ -11,6 +11,7 @@ import { OOO_INTERVALS_MAX } from "../../bindings/abi/limits.ts";
 import { CORE_COUNTERS } from "../../bindings/abi/memory-map.ts";
 import { SHUT_WR } from "../../host/libtoe/constants.ts";
 import { RawConnection, STARTS } from "../rfc/raw-connection.ts";
+import { countedModule, workOf } from "../support/counted-work.ts";
 import { dataPathUnderTest, hasFullCounts } from "../support/env.ts";
 import { ACK, FIN, PSH, RST, sackOption, streamBytes, SYN } from "../support/frames.ts";
 import type { FrameFields } from "../support/frames.ts";
@@ -163,10 +164,11 @@ describe.each(STARTS)("from ISN %d", (start) => {
   const first = (start + 1) >>> 0;
 
   test("threats/R07: every second byte of a window: few intervals, and the stream is whole", () => {
-    const c = new RawConnection(start);
+    const c = new RawConnection(start, { module: countedModule() });
     const before = poolCounts(c.peer.stack).chunks;
     const { window } = c.synAck;
     expect(window).toBeGreaterThan(65_000);
+    const work: number[] = [];
     const placed = c.counter(Counter.OutOfOrderPlaced);
     for (let at = 1; at < window; at += 128) {
       const count = Math.min(64, (window - at + 1) >>> 1);
@@ -175,8 +177,10 @@ describe.each(STARTS)("from ISN %d", (start) => {
         return c.fields({ seq, payload: streamBytes(seq, 1) });
       });
       c.peer.queue(...segments);
-      c.peer.settle();
+      work.push(workOf(c.peer.stack.core, () => void c.peer.settle()) / count);
     }
+    // From where the list is full each segment costs the same.
+    expect(Math.max(...work)).toBeLessThan(1.05 * (work[1] as number));
     expect(before - poolCounts(c.peer.stack).chunks).toBeLessThanOrEqual(window / CHUNK + 2);
     const kept = dataPathUnderTest() === "laminar" ? 1 : OOO_INTERVALS_MAX;
     expect(c.counter(Counter.OutOfOrderPlaced) - placed).toBe(kept);
@@ -320,52 +324,62 @@ test("threats/R18: a million connections that open, carry a byte and end leave n
   const listener = peer.listen(80);
   const before = poolCounts(peer.stack);
   // The first pay for compiled code and for tables that grow once.
-  churn(peer, listener, 0, COUNT / 10);
-  wait(peer, 300, 10 * SECOND);
-  const heap = heapBytes();
-  churn(peer, listener, COUNT / 10, (9 * COUNT) / 10);
-  wait(peer, 300, 10 * SECOND);
-  expect(poolCounts(peer.stack)).toEqual(before);
-  // Less than 1 KiB for a thousand connections; engine and test runner hold some for themselves.
-  expect(heapBytes() - heap).toBeLessThan((0.9 * COUNT * 1024) / 1000 + 1e6);
+  const part = COUNT / 10;
+  const heaps = Array.from({ length: 10 }, (_, i) => {
+    churn(peer, listener, i * part, part);
+    wait(peer, 300, 10 * SECOND);
+    expect(poolCounts(peer.stack)).toEqual(before);
+    return heapBytes();
+  });
+  // Less than 1 KiB for a thousand connections, most of the time: engine and test runner take some
+  // for themselves now and then, and while code is being compiled, as in the short form.
+  const steps = heaps.slice(2).map((heap, i) => heap - (heaps[i + 1] as number));
+  const typical = steps.sort((a, b) => a - b)[steps.length >>> 1] as number;
+  expect(typical).toBeLessThan((part * 1024) / 1000 + (hasFullCounts() ? 0 : 400_000));
 }, 600_000);
 
-/** The shortest of some runs, ms: the machine has other things to do as well. */
-function shortest(runs: number, run: () => void): number {
-  let best = Number.POSITIVE_INFINITY;
-  for (let i = 0; i < runs; i += 1) {
-    const before = performance.now();
-    run();
-    best = Math.min(best, performance.now() - before);
+/** Work of a burst of 64 ACKs that change nothing but for their blocks, by what the peer says. */
+function ackWork(flight: number): { plain: number; crawling: number } {
+  const syn = [2, 4, 0, 48, 1, 1, 4, 2];
+  const c = new RawConnection(7000, { module: countedModule(), syn });
+  // Slow start: twelve rounds that are acknowledged segment by segment, then one that is not.
+  for (let round = 0; round <= 12; round += 1) {
+    c.toe.send(c.fd, new Uint8Array(flight));
+    let sent = c.peer.settle();
+    while (round < 12 && sent.length > 0) {
+      sent = sent.flatMap(({ seq, payloadLength }) => {
+        c.ack = (seq + payloadLength) >>> 0;
+        return c.send({});
+      });
+    }
   }
-  return best;
-}
-
-test("threats/R16: an ACK with four crawling blocks costs a few plain ones", () => {
-  const c = new RawConnection(7000, { syn: [2, 4, 0, 48, 1, 1, 4, 2] });
-  c.toe.send(c.fd, new Uint8Array(60_000));
-  c.peer.settle();
-  // A window of many segments, none of them acknowledged.
-  const at = (offset: number): number => (c.ack + offset) >>> 0;
+  expect(c.toe.connections()[0]?.txSent).toBe(flight);
   let crawl = 0;
-  const burst = (blocks: boolean): void => {
+  const burst = (blocks: boolean): number => {
     const acks = Array.from({ length: 64 }, () => {
-      crawl = (crawl + 1) % 300;
-      const from = [20, 10, 5, 1].map((n) => at(n * 15 + (crawl % 14))) as number[];
-      const list = from.map((left): [number, number] => [left, (left + 1) >>> 0]);
+      // Single bytes, each somewhere else: as many runs as the log holds.
+      crawl = (crawl + 97) % (flight / 6);
+      const list = [4, 3, 2, 1].map((part): [number, number] => {
+        const left = c.ack + (part * flight) / 6 + crawl;
+        return [left >>> 0, (left + 1) >>> 0];
+      });
       return c.fields(blocks ? { options: sackOption(list) } : {});
     });
     c.peer.queue(...acks);
-    c.peer.settleFrames();
+    return workOf(c.peer.stack.core, () => void c.peer.settleFrames());
   };
-  const time = (blocks: boolean): number =>
-    shortest(7, () => {
-      for (let i = 0; i < 20; i += 1) burst(blocks);
-    });
-  // A plain ACK that changes nothing is cheap, and a busy machine takes time from either: about
-  // eight times as much here; a walk over all that is in flight would be hundreds.
-  let ratio = Number.POSITIVE_INFINITY;
-  for (let i = 0; i < 8 && ratio > 16; i += 1) ratio = Math.min(ratio, time(true) / time(false));
-  expect(ratio).toBeLessThan(16);
+  // The first are answered, once, by what seems lost.
+  const bursts = Array.from({ length: 20 }, () => burst(true));
+  const crawling = Math.max(...bursts.slice(5));
+  const plain = Math.min(...Array.from({ length: 3 }, () => burst(false)));
   expect(c.state).toBe("ESTABLISHED");
+  return { plain, crawling };
+}
+
+test("threats/R16: four crawling blocks cost a bounded multiple, however much is in flight", () => {
+  const [small, large] = [ackWork(6000), ackWork(60_000)];
+  // In instructions. While the log has few runs it is less than four; a full one is gone through
+  // for each edge of each block: six.
+  expect(large.crawling / large.plain).toBeLessThan(6.5);
+  expect(large.crawling).toBeLessThan(1.1 * small.crawling);
 });

@@ -205,18 +205,30 @@ describe.each(STARTS)("from ISN %d", (start) => {
 });
 
 test("threats/S03: a socket that connects to its own stack is refused at once", () => {
-  const peer = new ScriptedPeer();
+  const addresses = ["10.0.0.1/24", "10.0.1.1/24", "fd00::1/64"];
+  const peer = new ScriptedPeer({ addresses });
   const { toe } = peer.stack;
   peer.listen(80);
-  const before = toe.connections().length;
-  for (const port of [80, 7000]) {
-    const fd = toe.socket();
-    toe.bind(fd, { address: "10.0.0.1", port: 7000 });
-    expect(toe.connect(fd, { address: "10.0.0.1", port })).toBe(-ERRNO.ENETUNREACH);
-    toe.close(fd);
+  const before = poolCounts(peer.stack);
+  // Its own, the other of its own, and those that always are.
+  for (const address of ["10.0.0.1", "10.0.1.1", "127.0.0.1", "127.1.2.3", "fd00::1", "::1"]) {
+    for (const port of [80, 7000]) {
+      for (const isBound of [true, false]) {
+        const fd = toe.socket();
+        if (isBound)
+          toe.bind(fd, { address: address === "10.0.0.1" ? address : "10.0.0.1", port: 7000 });
+        const what = `${address} ${port} ${isBound}`;
+        expect(toe.connect(fd, { address, port }), what).toBeLessThan(0);
+        if (!address.includes(":")) {
+          expect(toe.connect(fd, { address, port }), what).toBe(-ERRNO.ENETUNREACH);
+        }
+        expect(toe.close(fd)).toBe(0);
+      }
+    }
   }
   expect(peer.settle()).toEqual([]);
-  expect(toe.connections()).toHaveLength(before);
+  expect(toe.connections()).toEqual([]);
+  expect(poolCounts(peer.stack)).toEqual(before);
 });
 
 test("threats/B09: ISNs of other tuples tell nothing of the next one's", () => {

@@ -10,6 +10,7 @@ import { readProgram } from "../../host/rmt/read-program.ts";
 import { Stack } from "../../host/stack.ts";
 import { ROOT } from "../support/env.ts";
 import { ACK, SYN } from "../support/frames.ts";
+import { poolCounts } from "../support/pool-counts.ts";
 import { Random } from "../support/random.ts";
 import { ScriptedPeer } from "../support/scripted-peer.ts";
 import config from "../vitest.config.ts";
@@ -93,24 +94,50 @@ test("threats/W9: each field of a descriptor is read once before it is judged", 
   }
 });
 
-test("threats/U10: no memory at start is an error of the constructor, and again works", () => {
-  const own = WebAssembly.Memory;
-  const options = () => {
-    const { stack } = new ScriptedPeer();
-    return stack;
-  };
-  class NoMemory {
-    constructor() {
-      throw new RangeError("WebAssembly.Memory(): could not allocate memory");
-    }
-  }
+/** Where memory comes from: buffers and arrays that are given a size or a list, not a buffer. */
+const ALLOCATE: readonly [holder: object, name: string][] = [
+  [WebAssembly, "Memory"],
+  ...["ArrayBuffer", "Uint8Array", "Uint16Array", "Uint32Array", "Int32Array", "Float64Array"].map(
+    (name): [object, string] => [globalThis, name],
+  ),
+];
+
+/** Runs with the k-th allocation failing; how many there were. */
+function allocating(k: number, run: () => void): number {
+  const own = ALLOCATE.map(([holder, name]) => Reflect.get(holder, name) as typeof Object);
+  let count = 0;
+  ALLOCATE.forEach(([holder, name], i) => {
+    const construct = (target: typeof Object, list: unknown[], self: typeof Object): object => {
+      const isView = ArrayBuffer.isView(list[0]) || list[0] instanceof (own[1] as typeof Object);
+      if (!isView) count += 1;
+      if (!isView && count === k) throw new RangeError(`${name}: could not allocate memory`);
+      return Reflect.construct(target, list, self) as object;
+    };
+    Reflect.set(holder, name, new Proxy(own[i] as typeof Object, { construct }));
+  });
   try {
-    WebAssembly.Memory = NoMemory as unknown as typeof WebAssembly.Memory;
-    expect(options).toThrow("could not allocate memory");
+    run();
   } finally {
-    WebAssembly.Memory = own;
+    ALLOCATE.forEach(([holder, name], i) => {
+      Reflect.set(holder, name, own[i]);
+    });
   }
-  expect(options()).toBeInstanceOf(Stack);
+  return count;
+}
+
+test("threats/U10: each allocation of a start may fail: an error, and again works", () => {
+  const start = () => new ScriptedPeer();
+  const fresh = poolCounts(start().stack);
+  const all = allocating(0, start);
+  expect(all).toBeGreaterThan(20);
+  for (let k = 1; k <= all; k += 1) {
+    expect(() => allocating(k, start), `allocation ${k}`).toThrow("could not allocate memory");
+  }
+  expect(poolCounts(start().stack)).toEqual(fresh);
+  expect(used().stack).toBeInstanceOf(Stack);
+  // None at all once it runs.
+  const peer = used();
+  expect(() => allocating(1, () => void peer.stack.poll(peer.now + 1e9))).not.toThrow();
 });
 
 test("threats/U11: memory never grows, so no view is outdated", () => {

@@ -102,20 +102,24 @@ const SHIPPED = [
   ["assembly/workers.ts", "threads", "bindings/workers-bytes.ts"],
 ] as const;
 
-test.each(SHIPPED)("threats/L5: what is shipped of %s is built again byte by byte", (...names) => {
-  const [entry, target, path] = names;
-  const folder = mkdtempSync(join(tmpdir(), "toeloop-again-"));
-  try {
-    const again = join(folder, "again.wasm");
-    const args = [entry, "--target", target, "--outFile", again];
-    const asc = ["node_modules/assemblyscript/bin/asc.js", ...args];
-    execFileSync(process.execPath, asc, { cwd: ROOT, stdio: "ignore" });
-    const [, base64 = ""] = /"([A-Za-z0-9+/=]{100,})"/.exec(read(path)) ?? [];
-    expect(Buffer.from(base64, "base64").equals(readFileSync(again))).toBe(true);
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-}, 180_000);
+test.each(SHIPPED)(
+  "threats/L5: what is shipped of %s is built again byte by byte",
+  (...names) => {
+    const [entry, target, path] = names;
+    const folder = mkdtempSync(join(tmpdir(), "toeloop-again-"));
+    try {
+      const again = join(folder, "again.wasm");
+      const args = [entry, "--target", target, "--outFile", again];
+      const asc = ["node_modules/assemblyscript/bin/asc.js", ...args];
+      execFileSync(process.execPath, asc, { cwd: ROOT, stdio: "ignore" });
+      const [, base64 = ""] = /"([A-Za-z0-9+/=]{100,})"/.exec(read(path)) ?? [];
+      expect(Buffer.from(base64, "base64").equals(readFileSync(again))).toBe(true);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  },
+  180_000,
+);
 
 test("threats/L8: what CI runs is in the repository: no actions of others, no secrets", () => {
   expect(existsSync(`${ROOT}.github`)).toBe(false);

@@ -85,6 +85,37 @@ test("threats/T02: a day passes between two polls: each timer once, and no storm
   expect(poolCounts(peer.stack)).toEqual(before);
 });
 
+test("threats/T02: what a day made due comes in the order of its deadlines", () => {
+  const peer = new ScriptedPeer();
+  const { toe } = peer.stack;
+  const listener = peer.listen(80);
+  const COUNT = 20;
+  const fds = Array.from({ length: COUNT }, (_, i) => {
+    open(peer, 40000 + i);
+    return toe.accept(listener);
+  });
+  // Seven has no factor with twenty: another order than that of the rows.
+  const order = fds.map((_, i) => (i * 7 + 3) % COUNT);
+  for (const i of order) {
+    toe.send(fds[i] as number, new Uint8Array(100));
+    peer.settle();
+    peer.now += SECOND / 25;
+  }
+  const portsOf = () =>
+    peer.settleFrames().map((frame) => ((frame[22] as number) << 8) + (frame[23] as number));
+  peer.now += DAY;
+  expect(portsOf()).toEqual(order.map((i) => 40000 + i));
+  // Ends, too: those of whom nothing is heard any more.
+  const ends: number[] = [];
+  for (let i = 0; i < 4000 && ends.length < COUNT; i += 1) {
+    peer.now = peer.stack.nextDeadline();
+    peer.settle();
+    const alive = new Set(toe.connections().map(({ remote }) => remote.port - 40000));
+    for (const one of order) if (!alive.has(one) && !ends.includes(one)) ends.push(one);
+  }
+  expect(ends).toEqual(order);
+});
+
 test("threats/T03: timers are right where the timestamp clock and the wheel wrap", () => {
   for (const start of [CLOCK_WRAP - 2.5 * SECOND, 2 ** 32 - 2e9, 2 ** 42 - 2e9]) {
     const peer = new ScriptedPeer();

@@ -1,6 +1,6 @@
 /**
  * Goal: a full ARX delays notifications and loses none, and one connection's merge meanwhile
- * (ARCHITECTURE.md). Method: eight connections of one context, a ring of four entries, nobody
+ * (assembly/README.md). Method: eight connections of one context, a ring of four entries, nobody
  * reading.
  */
 import { expect, test } from "vitest";
