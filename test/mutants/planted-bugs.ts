@@ -53,6 +53,20 @@ const WINDOWS: readonly PlantedBug[] = [
     replace: "const window = edgeDistance;",
   },
   {
+    name: "window-ignored-after-timeout",
+    what: "slow start after a timeout does not count what is in the network",
+    file: "assembly/tcp/sack-recovery.ts",
+    find: "return window > pipe ? window - pipe : 0;",
+    replace: "return window > pipe ? window * 4 : 0;",
+  },
+  {
+    name: "window-ignored-in-recovery",
+    what: "a fast retransmit lets a whole window go for each ACK",
+    file: "assembly/tcp/sack-recovery.ts",
+    find: "return min(threshold - inNetwork, max(owed, delivered) + mss);",
+    replace: "return threshold;",
+  },
+  {
     name: "right-edge-retreats",
     quick: true,
     what: "a window that is kept is not rounded up to the scale's unit",

@@ -79,7 +79,7 @@ function drawMode(prng: Prng, shape: Shape): EndMode {
   return pick(prng, ["close", "close", "close", "close", "close", "early", "abort", "linger"]);
 }
 
-function drawEnd(prng: Prng, shape: Shape, most: number): EndPlan {
+export function drawEnd(prng: Prng, shape: Shape, most: number): EndPlan {
   const { calm, faultsEnd } = shape;
   const bytes = pick(prng, [0, 1, 100, 3000, 20_000, 100_000, 1_000_000]);
   return {

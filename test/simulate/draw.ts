@@ -6,6 +6,7 @@ import type { DataPath } from "../../bindings/layout.ts";
 import type { ProfileName } from "../../host/control-plane/profile.ts";
 import { Prng } from "../../host/prng.ts";
 import { drawConnections, listenerOptions } from "./draw-connections.ts";
+import { drawLookEvery, drawSack, drawShortages, drawSimultaneous } from "./draw-later.ts";
 import { drawTimeline } from "./draw-timeline.ts";
 import { chance, drawFaults, moment, pick, type Shape } from "./draws.ts";
 import type { HostPlan, LinkPlan, Plan } from "./plan.ts";
@@ -113,10 +114,17 @@ export function drawPlan(seed: number, datapath: DataPath): Plan {
   const each = <T>(count: number, label: string, draw: (prng: Prng, index: number) => T): T[] =>
     Array.from({ length: count }, (_, index) => draw(prng.fork(`${label} ${index}`), index));
   const { hosts: count, tight: _, ...rest } = shape;
-  const hosts = each(count, "host", (own, index) => drawHost(own, shape, index));
+  const drawn = each(count, "host", (own, index) => drawHost(own, shape, index));
   const links = each(shape.star ? count : 1, "link", (own) => drawLink(own, shape));
   const connections = drawConnections(prng.fork("connections"), shape);
   const timeline = drawTimeline(prng.fork("timeline"), shape, links.length, connections.length);
   const family = isIpv6(prng.fork("family"), shape) ? 6 : 4;
-  return { seed, datapath, family, ...rest, hosts, links, connections, timeline };
+  const later = prng.fork("later");
+  const hosts = drawSack(later.fork("sack"), shape, drawn);
+  return {
+    ...{ seed, datapath, family, ...rest, hosts, links, connections, timeline },
+    simultaneous: drawSimultaneous(later.fork("simultaneous"), shape),
+    shortages: drawShortages(later.fork("shortages"), shape),
+    lookEvery: drawLookEvery(later.fork("look")),
+  };
 }

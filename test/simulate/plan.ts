@@ -95,6 +95,21 @@ export type TimelineEvent =
       readonly option: OptionPlan;
     });
 
+/** For a while all that is free of a pool is taken: whoever asks is refused. */
+export interface ShortagePlan {
+  readonly at: number;
+  /** ns; when the faults stop it ends in any case. */
+  readonly lasts: number;
+  readonly host: number;
+  readonly pool: "chunks" | "logs" | "descriptors";
+}
+
+/** Two hosts connect to each other's ports at once (RFC 9293, 3.5): nobody listens there. */
+export interface SimultaneousPlan extends ConnectionPlan {
+  /** Of `from` and of `to`. */
+  readonly ports: readonly [number, number];
+}
+
 export interface Plan {
   readonly seed: number;
   readonly datapath: DataPath;
@@ -110,6 +125,10 @@ export interface Plan {
   readonly links: readonly LinkPlan[];
   readonly connections: readonly ConnectionPlan[];
   readonly timeline: readonly { readonly at: number; readonly event: TimelineEvent }[];
+  readonly simultaneous: readonly SimultaneousPlan[];
+  readonly shortages: readonly ShortagePlan[];
+  /** Polls between two looks at pools, connections' memory and guards, in a host's first 1,024. */
+  readonly lookEvery: number;
   /** When the faults stop: safety before it, liveness behind it. */
   readonly faultsEnd: number;
 }

@@ -21,72 +21,16 @@ import {
 } from "../../bindings/abi/memory-map.ts";
 import { LOG_SACKED } from "../../bindings/abi/send-log.ts";
 import { TIMER_SIZE } from "../../bindings/abi/timer.ts";
-import type { ConnectionInfo } from "../../host/control-plane/interface.ts";
 import type { Stack } from "../../host/stack.ts";
 import { loadModule } from "../support/load-core.ts";
 import { dataPathUnderTest } from "../support/env.ts";
 import type { Invariant } from "./checkers/checker.ts";
 import { ACK, FIN, readFrame, RST, Segment, SYN } from "./checkers/reference-parser.ts";
-import { drawPlan } from "./draw.ts";
 import { mendChecksum, tcpAt } from "./middlebox.ts";
-import type { EndPlan, Plan } from "./plan.ts";
-import { simulate, simulateTwice, type SimulationOptions } from "./simulation.ts";
+import type { Plan } from "./plan.ts";
+import { broken, LOSSY, misreport, plainPlan } from "./plain-plan.ts";
+import { simulateTwice } from "./simulation.ts";
 import type { Plant } from "./watched-netif.ts";
-
-const END: EndPlan = {
-  bytes: 60_000,
-  write: 8000,
-  read: 8000,
-  writePause: 0,
-  readPause: 0,
-  idle: 0,
-  more: false,
-  peek: false,
-  mode: "close",
-  endAt: 0,
-  options: [],
-};
-
-/** Two hosts, one connection, bytes both ways; `change` makes it another. */
-function plainPlan(change: Partial<Plan> = {}): Plan {
-  const host = {
-    profile: "internet" as const,
-    layout: { connections: 8, payloadBytes: 4 << 20 },
-    sequences: [0xfffffff0],
-    port: 80,
-    backlog: 4,
-    options: [],
-    acceptAt: 0,
-  };
-  return {
-    ...drawPlan(1, dataPathUnderTest()),
-    calm: false,
-    medium: "ip",
-    mtu: 1500,
-    star: false,
-    hosts: [
-      { ...host, name: "host0" },
-      { ...host, name: "host1" },
-    ],
-    links: [
-      { options: { medium: "ip", mtu: 1500, rate: 1e8, delay: 1e6 }, faults: [{}, {}], strip: [] },
-    ],
-    connections: [{ from: 0, to: 1, at: 0, client: END, server: END }],
-    timeline: [],
-    faultsEnd: 2e9,
-    ...change,
-  };
-}
-
-const LOSSY: Partial<Plan> = {
-  links: [
-    {
-      options: { medium: "ip", mtu: 1500, rate: 1e8, delay: 1e6 },
-      faults: [{ loss: 0.05 }, { loss: 0.05 }],
-      strip: [],
-    },
-  ],
-};
 
 interface Tampered {
   readonly view: DataView;
@@ -337,11 +281,6 @@ const PLANTED: readonly Planted[] = [
   },
 ];
 
-function broken(plan: Partial<Plan>, options: SimulationOptions): string[] {
-  const { violations } = simulate(loadModule(), plainPlan(plan), options);
-  return violations.map(({ invariant }) => invariant);
-}
-
 test("the plan that is tampered with is well when it is not", () => {
   expect(broken({}, {})).toEqual([]);
   expect(broken(LOSSY, {})).toEqual([]);
@@ -362,14 +301,6 @@ interface Meddled {
   readonly invariant: Invariant;
   readonly what: string;
   readonly meddle: (stack: Stack, host: number) => void;
-}
-
-/** Every connection in other words. */
-function misreport(change: (info: ConnectionInfo) => Partial<ConnectionInfo>) {
-  return (stack: Stack): void => {
-    const { control } = stack;
-    stack.connections = () => control.connections().map((info) => ({ ...info, ...change(info) }));
-  };
 }
 
 const MEDDLED: readonly Meddled[] = [

@@ -62,9 +62,18 @@ export class SimulatedHost implements Host {
   }
 
   /** Starts a connection to a host; how it goes, its end reports. */
-  connect(to: number, port: number, plan: EndPlan, now: number): ConnectionEnd | undefined {
+  connect(
+    to: number,
+    port: number,
+    plan: EndPlan,
+    now: number,
+    localPort = 0,
+  ): ConnectionEnd | undefined {
     const { toe } = this.stack;
     const fd = toe.socket(this.#domain);
+    if (fd < 0) return undefined;
+    const address = this.#options.addressOf(this.#options.index);
+    if (localPort !== 0) toe.bind(fd, { address, port: localPort });
     this.#set(fd, plan.options);
     this.#options.context.called();
     const answer = toe.connect(fd, { address: this.#options.addressOf(to), port });
@@ -74,6 +83,11 @@ export class SimulatedHost implements Host {
     }
     const ends = { ...endsOf(toe, fd), remote: to + 1, remotePort: port };
     return this.#add(fd, ends, plan, now);
+  }
+
+  /** Something outside has changed what it may do. */
+  wake(): void {
+    this.#wake();
   }
 
   /** Stops to listen. */

@@ -12,6 +12,7 @@ import { Acknowledgments } from "./checkers/acknowledgments.ts";
 import type { Checker, Frame, Invariant, Scene, Violation } from "./checkers/checker.ts";
 import { ConnectionStates } from "./checkers/connection-states.ts";
 import { Deliveries } from "./checkers/deliveries.ts";
+import { Flights } from "./checkers/flights.ts";
 import { FlowBook, noteArrived, noteSent, type Side } from "./checkers/flow-book.ts";
 import { FlowRecords } from "./checkers/flow-records.ts";
 import { Liveness, PATIENCE } from "./checkers/liveness.ts";
@@ -21,7 +22,8 @@ import { Resets } from "./checkers/resets.ts";
 import { Resources } from "./checkers/resources.ts";
 import { SentSegments } from "./checkers/sent-segments.ts";
 import type { ConnectionEnd } from "./connection-end.ts";
-import { addressOf, type Plan, type TimelineEvent } from "./plan.ts";
+import { addressOf, type Plan, type SimultaneousPlan, type TimelineEvent } from "./plan.ts";
+import { Shortages } from "./shortages.ts";
 import { SimulatedHost } from "./simulated-host.ts";
 import { type Plant, WatchedNetif } from "./watched-netif.ts";
 
@@ -73,6 +75,7 @@ class Simulation {
   readonly #book = new FlowBook();
   readonly #calls: number[];
   readonly #stacks: Stack[] = [];
+  readonly #shortages: Shortages;
   readonly #deliveries: Deliveries;
   readonly #liveness: Liveness;
   readonly #checkers: readonly Checker[];
@@ -92,18 +95,22 @@ class Simulation {
       book: this.#book,
       stacks: this.#stacks,
       calls: this.#calls,
+      withheld: (host) => this.#shortages.of(host),
       report: (invariant, text) => this.report(invariant, text),
     };
     this.#deliveries = new Deliveries(scene);
     this.#addLinks();
     plan.hosts.forEach((_, index) => this.#addStack(module, index));
+    this.#shortages = new Shortages(this.#stacks);
     this.#liveness = new Liveness(scene);
+    const flights = new Flights(scene);
     this.#checkers = [
       new SentSegments(scene),
       new Acknowledgments(scene),
       new Resets(scene),
       new PaceOfSending(scene),
-      new ConnectionStates(scene),
+      flights,
+      new ConnectionStates(scene, flights),
       new Resources(scene),
       new FlowRecords(scene),
     ];
@@ -208,9 +215,17 @@ class Simulation {
   }
 
   #schedule(): void {
-    const { connections, timeline } = this.#plan;
+    const { connections, timeline, shortages, simultaneous, faultsEnd } = this.#plan;
     connections.forEach(({ at }, index) => {
       this.world.clock.at(at, () => this.#connect(index));
+    });
+    for (const shortage of shortages) {
+      const { at, lasts, host } = shortage;
+      this.world.clock.at(at, () => this.#shortages.begin(shortage));
+      this.world.clock.at(Math.min(at + lasts, faultsEnd), () => this.#endShortage(host));
+    }
+    simultaneous.forEach((plan, index) => {
+      this.world.clock.at(plan.at, () => this.#meet(plan, connections.length + index));
     });
     for (const { at, event } of timeline) this.world.clock.at(at, () => this.#happen(event));
   }
@@ -222,6 +237,19 @@ class Simulation {
     if (end === undefined) return;
     this.#clients.set(end.ends.local * 65536 + end.ends.localPort, index);
     (this.#pairs[index] as Pair).client = end;
+  }
+
+  /** Two ends that connect to each other. */
+  #meet({ from, to, client, server, ports }: SimultaneousPlan, index: number): void {
+    const { now } = this.world;
+    const own = this.#hosts[from]?.connect(to, ports[1], client, now, ports[0]);
+    const other = this.#hosts[to]?.connect(from, ports[0], server, now, ports[1]);
+    this.#pairs[index] = { client: own, server: other };
+  }
+
+  #endShortage(host: number): void {
+    this.#shortages.end(host);
+    this.#hosts[host]?.wake();
   }
 
   #happen(event: TimelineEvent): void {
@@ -288,6 +316,7 @@ class Simulation {
       this.#longest[index] = Number.POSITIVE_INFINITY;
       for (const side of [0, 1] as const) this.#setFaults(index, side, {});
     });
+    this.#hosts.forEach((_, host) => this.#endShortage(host));
     for (const host of this.#hosts) host.stopPauses();
   }
 

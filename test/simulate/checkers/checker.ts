@@ -6,6 +6,7 @@
  */
 import type { Stack } from "../../../host/stack.ts";
 import type { Plan } from "../plan.ts";
+import type { Withheld } from "../shortages.ts";
 import type { FlowBook, Side } from "./flow-book.ts";
 import type { Segment } from "./reference-parser.ts";
 
@@ -37,6 +38,8 @@ export interface Scene {
   readonly stacks: readonly Stack[];
   /** Calls that applications have made of a host's sockets. */
   readonly calls: readonly number[];
+  /** What was taken of a host's pools, and will be given back. */
+  withheld(host: number): Withheld;
   report(invariant: Invariant, text: string): void;
 }
 

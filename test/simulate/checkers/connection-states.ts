@@ -10,6 +10,7 @@ import { PROFILES } from "../../../host/control-plane/profile.ts";
 import type { Stack } from "../../../host/stack.ts";
 import { isHeldBack, isPaced, type Plan } from "../plan.ts";
 import type { Checker, Scene } from "./checker.ts";
+import type { Flights } from "./flights.ts";
 import type { Side } from "./flow-book.ts";
 
 /** RFC 9293, figure 5, and the SYN that reopens TIME-WAIT (MAY-2). */
@@ -31,8 +32,6 @@ const WAITING = ["SYN-SENT", "SYN-RECEIVED", "TIME-WAIT"];
 const CLOSED_FIRST = ["FIN-WAIT-1", "FIN-WAIT-2", "CLOSING", "TIME-WAIT"];
 const ROWS_SPARE = 2;
 const IN_FLIGHT_MAX = 2 ** 30;
-/** Limited transmit (RFC 3042), and a segment that was under way. */
-const SLACK_SEGMENTS = 3;
 const MS = 1e6;
 
 interface Known {
@@ -43,9 +42,6 @@ interface Known {
   /** When it came into this state. */
   since: number;
   una: number;
-  cwnd: number;
-  sentSpan: number;
-  arrivals: number;
 }
 
 /** States that are reached from one within a poll. */
@@ -64,6 +60,7 @@ const REACHABLE = new Map(Object.keys(EDGES).map((state) => [state, reachable(st
 
 export class ConnectionStates implements Checker {
   readonly #scene: Scene;
+  readonly #flights: Flights;
   readonly #known: Map<number, Known>[];
   readonly #heldBack: boolean;
   /** A FIN may wait for the link or for its turn, and no timer with it. */
@@ -71,8 +68,9 @@ export class ConnectionStates implements Checker {
   /** A clock that is set back moves deadlines. */
   readonly #goesBack: boolean;
 
-  constructor(scene: Scene) {
+  constructor(scene: Scene, flights: Flights) {
     this.#scene = scene;
+    this.#flights = flights;
     this.#known = scene.plan.hosts.map(() => new Map());
     this.#heldBack = isHeldBack(scene.plan);
     this.#waitsInTurn = this.#heldBack || isPaced(scene.plan);
@@ -126,8 +124,7 @@ export class ConnectionStates implements Checker {
       }
     } else {
       if (before !== undefined) this.#checkEnd(host, before, known.size, now);
-      const figures = { una: -1, cwnd: 0, sentSpan: 0, arrivals: 0 };
-      before = { key, state, side: undefined, since: now, ...figures };
+      before = { key, state, side: undefined, since: now, una: -1 };
       known.set(connection, before);
     }
     const source = 0x0a000000 + (local.address[15] as number);
@@ -135,7 +132,7 @@ export class ConnectionStates implements Checker {
     const side = this.#scene.book.side(source, local.port, peer, remote.port);
     const isLive = info.mss > 0 && side !== undefined && side.iss >= 0 && !side.isReborn;
     if (state === "SYN-RECEIVED" && before.state === "TIME-WAIT") before.una = -1;
-    if (isLive) this.#compare(info, side, before);
+    if (isLive) this.#compare(info, side, before, now);
     const waitsForFin = isLive && side.finAt >= 0 && side.acked <= side.finAt;
     if (state !== "CLOSED") this.#checkTimers(host, info, key, now, waitsForFin);
     if (state === "CLOSED") this.#checkEnd(host, before, known.size, now);
@@ -145,7 +142,7 @@ export class ConnectionStates implements Checker {
   }
 
   /** I2, I4: una <= nxt <= una + window, as the wire has it. */
-  #compare(info: ConnectionInfo, side: Side, before: Known): void {
+  #compare(info: ConnectionInfo, side: Side, before: Known, now: number): void {
     const una = side.place(info.txUna);
     const nxt = una + info.txSent;
     const scene = this.#scene;
@@ -158,24 +155,8 @@ export class ConnectionStates implements Checker {
     if (info.txSent > IN_FLIGHT_MAX || (nxt > side.sentSpan && !this.#heldBack)) {
       scene.report("I2", `${before.key}: nxt ${nxt}, sent ${side.sentSpan}`);
     }
-    this.#checkFlight(info, side, before);
+    this.#flights.look(before.key, info, side, now);
     before.una = una;
-    before.cwnd = info.cwnd;
-    before.sentSpan = side.sentSpan;
-    before.arrivals = side.arrivals;
-  }
-
-  /** Only while nothing points to loss: then what is in flight is what is not acknowledged. */
-  #checkFlight(info: ConnectionInfo, side: Side, before: Known): void {
-    if (side.sentSpan === before.sentSpan || side.disorder > 0 || info.timeouts > 0) return;
-    if (info.retransmits > 0 || info.congestion === "none" || before.cwnd === 0) return;
-    const flight = side.sentSpan - Math.max(side.acked, 0);
-    const most = Math.max(before.cwnd, info.cwnd) + SLACK_SEGMENTS * info.mss;
-    if (flight <= most) return;
-    // RFC 8985, 7.3: a tail loss probe is one segment, sent by a timer, whatever the window.
-    const isProbe = side.sentSpan - before.sentSpan <= info.mss;
-    if (isProbe && side.arrivals === before.arrivals) return;
-    this.#scene.report("I4", `${before.key}: ${flight} bytes in flight, cwnd ${info.cwnd}`);
   }
 
   #checkTimers(

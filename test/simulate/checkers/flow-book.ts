@@ -162,7 +162,11 @@ export class FlowBook {
     const side = this.#sides.get(key);
     if (!s.has(SYN)) return side;
     if (s.has(ACK)) return side === undefined ? undefined : this.#answer(key, side, s.seq);
-    if (side !== undefined && (side.iss === s.seq || side.iss < 0)) return side;
+    if (side !== undefined && (side.iss === s.seq || side.iss < 0)) {
+      // A simultaneous open: an application has this end too before its SYN.
+      side.ledger ??= this.#ledgers.get(key);
+      return side;
+    }
     return this.#begin(host, key, s, side !== undefined);
   }
 

@@ -7,7 +7,7 @@
 import { RTT_GRANULARITY } from "../../../bindings/abi/congestion.ts";
 import * as F from "../../../bindings/abi/flow-state.ts";
 import { DUP_ACK_THRESHOLD } from "../../../bindings/abi/limits.ts";
-import { CORE_NOW } from "../../../bindings/abi/memory-map.ts";
+import { CORE_CONNECTIONS, CORE_NOW } from "../../../bindings/abi/memory-map.ts";
 import * as S from "../../../bindings/abi/send-log.ts";
 import { TimerKind } from "../../../bindings/abi/timer.ts";
 import type { Stack } from "../../../host/stack.ts";
@@ -205,7 +205,8 @@ export class FlowRecords implements Checker {
     if (core.map.datapath !== "flextoe") return;
     const now = Number(core.view.getBigUint64(core.address + CORE_NOW, true));
     const before = this.#before[host] as Map<number, Before>;
-    for (let connection = 1; connection < core.map.options.connections; connection += 1) {
+    const rows = core.words[(core.address + CORE_CONNECTIONS) >>> 2] as number;
+    for (let connection = 1; connection < rows; connection += 1) {
       const row = new FlowRow(core, connection);
       if (!row.isInstalled) {
         before.delete(connection);

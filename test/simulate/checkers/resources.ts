@@ -5,9 +5,11 @@
 import { Counter } from "../../../bindings/abi/counters.ts";
 import type { Stack } from "../../../host/stack.ts";
 import { type PoolCounts, poolCounts } from "../../support/pool-counts.ts";
+import { connectionMemory } from "./connection-memory.ts";
 import type { Checker, Frame, Scene } from "./checker.ts";
 
-/** Polls between two looks at all guard strips and pools. */
+/** Polls that a plan may have looked at one by one, and between two looks behind them. */
+const CLOSE_LOOKS = 1024;
 const EVERY = 64;
 
 interface Seen {
@@ -43,15 +45,18 @@ export class Resources implements Checker {
   polled(host: number): void {
     const seen = this.#seen[host] as Seen;
     seen.polls += 1;
-    if (seen.polls % EVERY !== 0) return;
-    const now = poolCounts(this.#scene.stacks[host] as Stack);
+    // A look costs as much as several polls: closer ones only at the beginning.
+    const { lookEvery } = this.#scene.plan;
+    const every = seen.polls < CLOSE_LOOKS ? lookEvery : Math.max(lookEvery, EVERY);
+    if (seen.polls % every !== 0) return;
+    const stack = this.#scene.stacks[host] as Stack;
+    const now = poolCounts(stack);
     this.#checkAlways(host, now);
     if (now.promised > now.chunks) {
       this.#scene.report("I10", `host${host}: ${now.promised} promised of ${now.chunks} chunks`);
     }
-    if (now.installed === 0 && now.chunks !== seen.start.chunks) {
-      this.#scene.report("I10", `host${host}: no connection, ${now.chunks} chunks free`);
-    }
+    const wrong = connectionMemory(stack.core, this.#scene.withheld(host));
+    if (wrong !== "") this.#scene.report("I10", `host${host}: ${wrong}`);
   }
 
   #checkAlways(host: number, now: PoolCounts): void {
