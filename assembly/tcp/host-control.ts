@@ -21,7 +21,7 @@ import { seqBefore, seqDistance } from "../../bindings/abi/seq.ts";
 import * as W from "../../bindings/abi/work.ts";
 import { acknowledge, edgeAfter, windowField } from "./acknowledge.ts";
 import { goBack, noteLossState, recoverWithWindow } from "./loss.ts";
-import { restartRetransmit } from "./retransmit-timer.ts";
+import { restartRetransmit, reviewTimer } from "./retransmit-timer.ts";
 import { enterTimeout, isByWindow, modeOf, windowOf } from "./sack-recovery.ts";
 import { needLog } from "./send-log.ts";
 import { armSizeProbe, endSizeProbe } from "./size-probe.ts";
@@ -204,6 +204,12 @@ function keepAlive(core: usize, work: usize, connection: u32, p: usize): void {
   store<u32>(work, next - 1, W.WORK_OUT_SEQ);
 }
 
+/** What was a tail of several segments may be one of the new size, which is left to the RTO. */
+function endProbeTimer(core: usize, connection: u32, p: usize, r: usize): void {
+  if (load<u32>(p, F.PROTOCOL_TX_SENT) == 0) return;
+  if (load<u8>(r, F.RECOVERY_TIMER) == <u8>F.LossTimer.Probe) reviewTimer(core, connection, p, r);
+}
+
 /** The control plane's settings. */
 function configure(core: usize, work: usize, connection: u32, p: usize, opcode: u32): void {
   const low = load<u32>(work, W.WORK_ARGUMENT_LOW);
@@ -219,6 +225,7 @@ function configure(core: usize, work: usize, connection: u32, p: usize, opcode: 
     scaleWindow(p, r, low);
     store<u16>(p, <u16>low, F.PROTOCOL_MSS);
     armSizeProbe(p, r, high);
+    endProbeTimer(core, connection, p, r);
   } else if (opcode == AtxOpcode.SetAlgorithm && isCongestionChoice(low)) {
     setAlgorithm(core, p, r, low);
   }

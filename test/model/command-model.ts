@@ -3,6 +3,7 @@ import * as doubt from "./doubt-model.ts";
 import * as recovery from "./recovery-model.ts";
 import type { SenderModel } from "./sender-model.ts";
 import { WINDOWLESS } from "./sender-settings.ts";
+import * as timers from "./timer-model.ts";
 
 /** Window and threshold; 0 leaves either as it is. In a reduction both are the same. */
 export function setWindow(model: SenderModel, window: number, threshold: number): void {
@@ -27,6 +28,8 @@ export function setMss(model: SenderModel, mss: number): void {
   }
   model.mss = mss;
   model.policy.mss = mss;
+  // RFC 8985, 7.2: a flight that is one segment now is left to the RTO.
+  if (model.timer === "probe") timers.review(model);
   model.noteSendable();
 }
 
