@@ -3,6 +3,7 @@ import type { CoreGroup, CoreSource } from "../bindings/core.ts";
 import type { LayoutOptions } from "../bindings/layout.ts";
 import type { ControlPlaneLimits } from "./control-plane/plane.ts";
 import type { Profile, ProfileName } from "./control-plane/profile.ts";
+import type { Ipv6Options } from "./control-plane/route.ts";
 import type { Netif } from "./netif/netif.ts";
 import type { InterconnectDescription } from "./pcie/interconnect.ts";
 
@@ -10,8 +11,8 @@ export interface StackNetif {
   readonly netif: Netif;
   /** With prefix length: "10.0.0.1/24", "fd00::1/64". */
   readonly addresses: readonly string[];
-  /** `accept`: addresses, routers and MTU from router advertisements; off unless asked for. */
-  readonly ipv6?: { readonly accept: boolean };
+  /** Router advertisements, off unless asked for; probes for duplicate addresses. */
+  readonly ipv6?: Ipv6Options;
   /** Next hop of all else; one of each family as a list. */
   readonly gateway?: string | readonly string[];
 }

@@ -108,7 +108,13 @@ function control(world: usize, side: usize): void {
       command(side, LINKED, D.AtxOpcode.SetWindow, window, nextNumber(world));
       break;
     }
-    case 8: command(side, LINKED, D.AtxOpcode.SetMss, MSS_MIN + nextByte(world) % 152, 0); break;
+    case 8: {
+      const byte = nextByte(world);
+      const mss: u32 = MSS_MIN + byte % 152;
+      // Most of these try a larger size (RFC 4821, 7.5).
+      command(side, LINKED, D.AtxOpcode.SetMss, mss, byte < 96 ? 0 : mss + byte);
+      break;
+    }
     case 9: command(side, LINKED, D.AtxOpcode.SetAlgorithm, nextByte(world), 0); break;
     case 10: command(side, LINKED, D.AtxOpcode.Retransmit, 0, 0); break;
     case 11: command(side, LINKED, D.AtxOpcode.SetInterval, 0, 0); break;

@@ -116,11 +116,15 @@ export function mustWait(core: usize, connection: u32): bool {
   return isAhead(meterOf(core, connection), load<u64>(core, CORE_NOW));
 }
 
-/** SYNC: what the connection has earned, credits for a turn at most. */
-export function grant(core: usize, connection: u32): void {
+/**
+ * SYNC: what the connection has earned, credits for a turn at most, and for a segment of `bytes`,
+ * which may be larger than others (RFC 4821, 7.5).
+ */
+export function grant(core: usize, connection: u32, bytes: u32): void {
   const mss: u32 = load<u16>(protocolOf(core, connection), F.PROTOCOL_MSS);
   const held = register(core, connection, T.R_TX_CREDITS);
-  const full = earnedSegments(core, connection) * mss;
+  const earned = earnedSegments(core, connection);
+  const full: u32 = earned == 0 ? 0 : max(earned * mss, bytes);
   if (held >= full) return;
   count(core, Counter.Grants);
   valuePass(core, T.C_GRANT, connection, full - held, held);

@@ -24,7 +24,9 @@ export function pushSegment(core: usize, work: usize, kind: u32): void {
   const connection = load<u32>(work, W.WORK_CONNECTION);
   const length = load<u32>(work, W.WORK_OUT_PAYLOAD_LENGTH);
   const fin: u32 = (load<u32>(work, W.WORK_OUT_FLAGS) & TCP_FIN) != 0 ? 1 : 0;
-  if (register(core, connection, T.R_TX_CREDITS) < length + fin) grant(core, connection);
+  if (register(core, connection, T.R_TX_CREDITS) < length + fin) {
+    grant(core, connection, length + fin);
+  }
   segmentPass(core, kind, connection, load<u32>(work, W.WORK_OUT_SEQ), length + fin, length);
   let reason = reasonOf(result(core, T.REASON));
   if (reason == DropReason.None && kind == T.C_TX && exceeds(core, work, connection)) {

@@ -16,6 +16,7 @@ import { RUN_TWICE } from "../../bindings/abi/send-log.ts";
 import { modeOf } from "../tcp/sack-recovery.ts";
 import { logOf, runAt, runCount, runEnd, runFlags, runStart } from "../tcp/send-log.ts";
 import { sackedBytes } from "../tcp/send-log.ts";
+import { sizeProbeOf } from "../tcp/size-probe.ts";
 import { flagsOf, peerWindow } from "../tcp/state.ts";
 
 function isInstalled(core: usize, connection: u32): bool {
@@ -80,7 +81,7 @@ function inspectLoss(info: usize, p: usize, r: usize): void {
   const duplicates: u32 = load<u8>(p, F.PROTOCOL_DUP_ACKS);
   const backoff: u32 = load<u8>(r, F.RECOVERY_BACKOFF);
   const cut: u32 = (load<u32>(r, CONGESTION_FLAGS) & CONGESTION_REDUCED_BY_ECN) != 0 ? 1 : 0;
-  const state = modeOf(r) | (duplicates << 8) | (backoff << 16) | (cut << 24);
+  const state = modeOf(r) | (duplicates << 8) | (backoff << 16) | ((cut | sizeProbeOf(r)) << 24);
   store<u32>(info, state, D.INFO_LOSS_STATE);
   store<u32>(info, sackedBytes(r), D.INFO_SACKED);
   store<u64>(info, 0, D.INFO_LOST);

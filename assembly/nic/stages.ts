@@ -108,6 +108,8 @@ export function stageHostControl(core: usize, work: usize): void {
     setLink(core, connection, low, high);
   } else if (opcode == D.AtxOpcode.SetMss) {
     store<u32>(work, payloadLimit(core, connection, low), W.WORK_ARGUMENT_LOW);
+    const probe: u32 = high == 0 ? 0 : payloadLimit(core, connection, high);
+    store<u32>(work, probe, W.WORK_ARGUMENT_HIGH);
   }
   protocolHostControl(core, work);
   if (opcode == D.AtxOpcode.SetInterval) act(work, W.ACTION_INTERVAL);

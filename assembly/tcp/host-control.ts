@@ -22,8 +22,9 @@ import * as W from "../../bindings/abi/work.ts";
 import { acknowledge, edgeAfter, windowField } from "./acknowledge.ts";
 import { goBack, noteLossState, recoverWithWindow } from "./loss.ts";
 import { restartRetransmit } from "./retransmit-timer.ts";
-import { enterTimeout, modeOf, windowOf } from "./sack-recovery.ts";
+import { enterTimeout, isByWindow, modeOf, windowOf } from "./sack-recovery.ts";
 import { needLog } from "./send-log.ts";
+import { armSizeProbe, endSizeProbe } from "./size-probe.ts";
 import { doubtTimeout, endDoubt, rememberWindow } from "./spurious.ts";
 import { forgetProbe } from "./tail-loss-probe.ts";
 import { act, announceReduction, drop, flagsOf, noteSendable, peerWindow } from "./state.ts";
@@ -110,6 +111,7 @@ function timeout(core: usize, work: usize, connection: u32, p: usize): void {
   store<u32>(r, una + load<u32>(p, F.PROTOCOL_TX_MAX), F.RECOVERY_RECOVER);
   rttAbandon(r);
   forgetProbe(r);
+  endSizeProbe(p, r, expired);
   store<u8>(p, 0, F.PROTOCOL_DUP_ACKS);
   const log = needLog(core, p, r);
   // RFC 5682 2.2: another timeout of the same segment leaves the question as it is.
@@ -129,7 +131,7 @@ function timeout(core: usize, work: usize, connection: u32, p: usize): void {
 function endReductions(core: usize, p: usize, r: usize): void {
   if ((flagsOf(p) & F.FLOW_RECOVERY) == 0) return;
   store<u32>(p, windowOf(p, r), F.PROTOCOL_CWND);
-  if (modeOf(r) == F.RecoveryMode.Timeout) return;
+  if (isByWindow(modeOf(r))) return;
   congestionOnRecoveryExit(p, r, load<u32>(p, F.PROTOCOL_TX_SENT), load<u64>(core, CORE_NOW));
 }
 
@@ -216,6 +218,7 @@ function configure(core: usize, work: usize, connection: u32, p: usize, opcode: 
   } else if (opcode == AtxOpcode.SetMss) {
     scaleWindow(p, r, low);
     store<u16>(p, <u16>low, F.PROTOCOL_MSS);
+    armSizeProbe(p, r, high);
   } else if (opcode == AtxOpcode.SetAlgorithm && isCongestionChoice(low)) {
     setAlgorithm(core, p, r, low);
   }
@@ -236,7 +239,7 @@ function scaleWindow(p: usize, r: usize, mss: u32): void {
 /** cwnd as windowOf() knows it: in a recovery with a log PROTOCOL_CWND is an allowance. */
 function setWindow(p: usize, r: usize, window: u32): void {
   const mode = (flagsOf(p) & F.FLOW_RECOVERY) != 0 ? modeOf(r) : F.RecoveryMode.NewReno;
-  if (mode == F.RecoveryMode.Timeout) store<u32>(r, window, F.RECOVERY_WINDOW);
+  if (isByWindow(mode)) store<u32>(r, window, F.RECOVERY_WINDOW);
   else if (mode == F.RecoveryMode.Reduction) store<u32>(r, window, F.RECOVERY_SSTHRESH);
   else store<u32>(p, window, F.PROTOCOL_CWND);
 }

@@ -9,9 +9,10 @@ import { congestionOnRecoveryExit } from "./congestion/congestion-control.ts";
 import { duplicateThreshold, isRack } from "./rack.ts";
 import { chooseTimer, restartRetransmit } from "./retransmit-timer.ts";
 import { rttAbandon } from "./round-trip-time.ts";
-import { enterReduction, findLost } from "./sack-recovery.ts";
+import { endsSizeProbe, enterReduction, enterSizeProbe, findLost } from "./sack-recovery.ts";
 import { modeOf, refreshAllowance, resumeRecovery } from "./sack-recovery.ts";
 import { logOf, needLog } from "./send-log.ts";
+import { forgetSizeProbe, isSizeProbeLost, sizeProbeOf } from "./size-probe.ts";
 import { doubtOf, endDoubt, rememberWindow, settleByDuplicate } from "./spurious.ts";
 import { forgetProbe, probeDue } from "./tail-loss-probe.ts";
 import { protocolOf, recoveryOf } from "../flow/flow-state.ts";
@@ -63,8 +64,15 @@ export function countDuplicate(
 /** The log alone may say that something is lost: RFC 6675, section 5, (2); RFC 8985, 6.2. */
 export function recoverLost(core: usize, work: usize, p: usize, r: usize): void {
   const log = logOf(r);
-  if (log == 0 || (flagsOf(p) & F.FLOW_RECOVERY) != 0) return;
+  if (log == 0 || ((flagsOf(p) & F.FLOW_RECOVERY) != 0 && !isRefuted(p, r))) return;
   if (load<u32>(log, LOG_LOST) != 0) enterRecovery(core, work, p, r);
+}
+
+/** RFC 4821 7.6.4: a probe was not lost alone after all, so its loss says nothing of its size. */
+function isRefuted(p: usize, r: usize): bool {
+  if (!endsSizeProbe(p, r)) return false;
+  forgetSizeProbe(r);
+  return true;
 }
 
 /** The third duplicate ACK, or a loss that the log shows: fast retransmit (RFC 5681, 3.2). */
@@ -72,6 +80,11 @@ export function enterRecovery(core: usize, work: usize, p: usize, r: usize): voi
   const una = load<u32>(p, F.PROTOCOL_TX_UNA);
   // RFC 6582, 3.2 step 2: no second recovery for losses that the first one or an RTO covers.
   if (seqBefore(una, load<u32>(r, F.RECOVERY_RECOVER))) return;
+  if (isSizeProbeLost(p, r)) {
+    rttAbandon(r);
+    forgetProbe(r);
+    return enterSizeProbe(p, r);
+  }
   // RFC 5681, 3.2 step 2: what limited transmit added does not count as flight.
   const flight = min(load<u32>(p, F.PROTOCOL_TX_SENT), load<u32>(p, F.PROTOCOL_CWND));
   const mss: u32 = load<u16>(p, F.PROTOCOL_MSS);
@@ -128,7 +141,7 @@ function boundInflation(p: usize, r: usize): void {
 /** ECHO_LOSS as log and probe ask for it: acknowledgments are not predicted then. */
 export function noteLossState(p: usize, r: usize): void {
   const log = logOf(r);
-  let wanted = <u32>load<u8>(r, F.RECOVERY_PROBE);
+  let wanted = <u32>load<u8>(r, F.RECOVERY_PROBE) | sizeProbeOf(r);
   if (log != 0) {
     wanted |= load<u32>(log, LOG_SACKED) | load<u32>(log, LOG_LOST) | load<u32>(log, LOG_AGAIN);
     // RFC 8985 6.2, step 5: also of what left before a retransmission that has been acknowledged.
@@ -163,7 +176,10 @@ function reorderTimer(core: usize, work: usize, p: usize, r: usize): void {
   findLost(core, p, r);
   if (!inRecovery) recoverLost(core, work, p, r);
   else if (doubtOf(r) == F.Doubt.Tested) return;
-  else if (modeOf(r) != F.RecoveryMode.NewReno) refreshAllowance(core, p, r, 0);
+  else if (modeOf(r) != F.RecoveryMode.NewReno) {
+    refreshAllowance(core, p, r, 0);
+    recoverLost(core, work, p, r);
+  }
   if (hasSendable(p, r)) act(work, W.ACTION_SCHEDULE);
 }
 

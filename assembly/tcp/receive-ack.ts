@@ -23,9 +23,10 @@ import { acknowledgeInRecovery, countDuplicate, noteLossState, recoverLost } fro
 import { isRack, noteTwice } from "./rack.ts";
 import { restartRetransmit, reviewTimer, stopRetransmit } from "./retransmit-timer.ts";
 import { acknowledgeAfterTimeout, acknowledgeInReduction, findLost } from "./sack-recovery.ts";
-import { modeOf } from "./sack-recovery.ts";
+import { isByWindow, modeOf } from "./sack-recovery.ts";
 import { saysTwice, updateScoreboard } from "./scoreboard.ts";
 import { closeLog, logOf, needLog } from "./send-log.ts";
+import { noteSizeProbeAck } from "./size-probe.ts";
 import { doubtOf, isSpurious, settleTimeout, testTimeout } from "./spurious.ts";
 import { noteProbeAck } from "./tail-loss-probe.ts";
 import { act, drop, flagsOf, isArmed, peerWindow, sentData, setFlags } from "./state.ts";
@@ -189,9 +190,11 @@ function growWindow(
     return noteLossState(p, r);
   }
   if (!quiet && (flagsOf(p) & F.FLOW_RECOVERY) != 0) {
+    const mode = modeOf(r);
     if (doubt != F.Doubt.None || !isSpurious(core, work, p, r, acked, echo)) {
       growInRecovery(core, p, r, acked, freed, before, sacked, echo);
     }
+    if (mode == F.RecoveryMode.SizeProbe) recoverLost(core, work, p, r);
   } else {
     const now = load<u64>(core, CORE_NOW);
     congestionOnAck(p, r, freed, before, echo, now, told);
@@ -217,9 +220,7 @@ function growInRecovery(
   core: usize, p: usize, r: usize, acked: u32, freed: u32, before: u32, sacked: u32, echo: bool,
 ): void {
   const mode = modeOf(r);
-  if (mode == F.RecoveryMode.Timeout) {
-    return acknowledgeAfterTimeout(core, p, r, freed, before, echo);
-  }
+  if (isByWindow(mode)) return acknowledgeAfterTimeout(core, p, r, freed, before, echo);
   congestionInRecovery(r, freed, before, echo);
   if (mode == F.RecoveryMode.NewReno) return acknowledgeInRecovery(core, p, r, freed);
   acknowledgeInReduction(core, p, r, acked, acked + sacked);
@@ -238,6 +239,7 @@ function answerEcho(p: usize, r: usize, now: u64): void {
  */
 function noteLog(core: usize, work: usize, p: usize, r: usize, acked: u32): u32 {
   noteProbeAck(core, work, p, r, acked);
+  noteSizeProbeAck(p, r);
   if (saysTwice(work)) noteTwice(p, r);
   const told = (load<u32>(work, W.WORK_OPTIONS) & W.OPTION_HAS_SACK) != 0;
   if (logOf(r) == 0 && (!told || needLog(core, p, r) == 0)) return 0;

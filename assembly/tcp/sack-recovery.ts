@@ -17,7 +17,7 @@ import { CONGESTION_WINDOW_MAX } from "../../bindings/abi/congestion.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
 import { CORE_NOW } from "../../bindings/abi/memory-map.ts";
 import * as S from "../../bindings/abi/send-log.ts";
-import { seqBefore, seqDistance } from "../../bindings/abi/seq.ts";
+import { seqAfter, seqBefore, seqDistance } from "../../bindings/abi/seq.ts";
 
 // @ts-ignore: decorator
 @inline
@@ -29,6 +29,13 @@ export function modeOf(r: usize): u32 {
 @inline
 function setMode(r: usize, mode: u32): void {
   store<u8>(r, <u8>mode, F.RECOVERY_MODE);
+}
+
+/** Modes in which RECOVERY_WINDOW is the window, and what it leaves may go. */
+// @ts-ignore: decorator
+@inline
+export function isByWindow(mode: u32): bool {
+  return mode >= <u32>F.RecoveryMode.Timeout;
 }
 
 /** What the log says is lost now, by time or by counting; the log is not 0. */
@@ -62,7 +69,7 @@ function beginReduction(p: usize, r: usize): void {
 export function resumeRecovery(p: usize, r: usize): void {
   store<u32>(r, load<u32>(r, F.RECOVERY_SSTHRESH), F.RECOVERY_WINDOW);
   beginReduction(p, r);
-  allow(p, r, 0, modeOf(r) == F.RecoveryMode.Timeout ? room(p, r) : 0);
+  allow(p, r, 0, isByWindow(modeOf(r)) ? room(p, r) : 0);
 }
 
 /**
@@ -82,6 +89,42 @@ export function enterTimeout(core: usize, p: usize, r: usize, expired: bool): vo
   store<u32>(r, load<u32>(p, F.PROTOCOL_CWND), F.RECOVERY_WINDOW);
   const mss: u32 = load<u16>(p, F.PROTOCOL_MSS);
   allow(p, r, 0, max(room(p, r), mss));
+}
+
+/**
+ * RFC 4821 7.6.2 (PM-15): the first run of the log, a probe of the path's MTU, was too large, and
+ * goes again in segments that are not. The window is as it was, for what follows too.
+ */
+export function enterSizeProbe(p: usize, r: usize): void {
+  const log = logOf(r);
+  restate(log, 0, (runFlags(runAt(log, 0)) & S.RUN_AGAIN) | S.RUN_LOST);
+  store<u32>(r, runEnd(runAt(log, 0)), F.RECOVERY_RECOVER);
+  store<u32>(r, load<u32>(p, F.PROTOCOL_CWND), F.RECOVERY_WINDOW);
+  store<u32>(r, 0, F.RECOVERY_PRIOR_CWND);
+  setMode(r, F.RecoveryMode.SizeProbe);
+  setFlags(p, flagsOf(p) | F.FLOW_RECOVERY);
+  const least: u32 = load<u16>(p, F.PROTOCOL_MSS);
+  allow(p, r, 0, max(least, room(p, r)));
+}
+
+/**
+ * RFC 4821 7.6.4: in such a recovery something else is lost as well, or what went again: it is
+ * over, and the loss is for another to answer. False: it goes on, or is none.
+ */
+export function endsSizeProbe(p: usize, r: usize): bool {
+  if (modeOf(r) != F.RecoveryMode.SizeProbe) return false;
+  const log = logOf(r);
+  const end = load<u32>(r, F.RECOVERY_RECOVER);
+  for (let i = runCount(log); i > 0; i--) {
+    const run = runAt(log, i - 1);
+    if ((runFlags(run) & S.RUN_LOST) == 0) continue;
+    if ((runFlags(run) & S.RUN_AGAIN) == 0 && !seqAfter(runEnd(run), end)) continue;
+    store<u32>(p, load<u32>(r, F.RECOVERY_WINDOW), F.PROTOCOL_CWND);
+    store<u32>(r, load<u32>(p, F.PROTOCOL_TX_UNA), F.RECOVERY_RECOVER);
+    leaveRecovery(p, r);
+    return true;
+  }
+  return false;
 }
 
 function forgetSacked(log: usize): void {
@@ -125,7 +168,7 @@ function room(p: usize, r: usize): u32 {
 /** cwnd as the congestion policy knows it. */
 export function windowOf(p: usize, r: usize): u32 {
   const mode = (flagsOf(p) & F.FLOW_RECOVERY) != 0 ? modeOf(r) : F.RecoveryMode.NewReno;
-  if (mode == F.RecoveryMode.Timeout) return load<u32>(r, F.RECOVERY_WINDOW);
+  if (isByWindow(mode)) return load<u32>(r, F.RECOVERY_WINDOW);
   if (mode == F.RecoveryMode.Reduction) return load<u32>(r, F.RECOVERY_SSTHRESH);
   return load<u32>(p, F.PROTOCOL_CWND);
 }
@@ -168,7 +211,7 @@ export function acknowledgeAfterTimeout(
 
 /** More is known to be lost, or to have arrived, and una has not moved. */
 export function refreshAllowance(core: usize, p: usize, r: usize, delivered: u32): void {
-  if (modeOf(r) == F.RecoveryMode.Timeout) allow(p, r, 0, room(p, r));
+  if (isByWindow(modeOf(r))) allow(p, r, 0, room(p, r));
   else acknowledgeInReduction(core, p, r, 0, delivered);
 }
 

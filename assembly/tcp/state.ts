@@ -6,6 +6,7 @@ import { wheelArm, wheelCancel } from "../base/timer-wheel.ts";
 import { isRack } from "./rack.ts";
 import { restartRetransmit } from "./retransmit-timer.ts";
 import { sackedBytes } from "./send-log.ts";
+import { isSizeProbeDue, sizeProbeBytes } from "./size-probe.ts";
 import { sendableBytes } from "./window.ts";
 import { recoveryOf, timerOf } from "../flow/flow-state.ts";
 import * as F from "../../bindings/abi/flow-state.ts";
@@ -88,11 +89,15 @@ export function sendable(p: usize, r: usize): u32 {
   // Nagle and cork hold new bytes back, never those that were on the wire before.
   const again = sent < load<u32>(p, F.PROTOCOL_TX_MAX);
   if (!again && isHeld(p)) return 0;
+  const window = congestionWindow(p, r, flags);
+  const edge = peerWindow(p);
+  const most = min(window, edge);
+  if (isSizeProbeDue(p, r, most)) return sizeProbeBytes(r, most - sent);
   return sendableBytes(
     load<u32>(p, F.PROTOCOL_TX_AVAIL),
     sent,
-    congestionWindow(p, r, flags),
-    peerWindow(p),
+    window,
+    edge,
     load<u16>(p, F.PROTOCOL_MSS),
     again || (flags & F.FLOW_NODELAY) != 0,
     !again && isCorked(p, flags),

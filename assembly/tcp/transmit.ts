@@ -16,6 +16,7 @@ import { isCapable, stampAcknowledgment } from "./acknowledge.ts";
 import { startRetransmit } from "./retransmit-timer.ts";
 import { lostLength, lostStart, modeOf, sentAgain } from "./sack-recovery.ts";
 import { logOf, logSent, needLog } from "./send-log.ts";
+import { sizeProbeSent } from "./size-probe.ts";
 import { forgetProbe, freshProbeBytes, probeSent, probeState } from "./tail-loss-probe.ts";
 import { act, finSendable, flagsOf, hasSendable, sendable, sentData } from "./state.ts";
 import { setFlags } from "./state.ts";
@@ -106,6 +107,7 @@ function sendNew(core: usize, work: usize, connection: u32, p: usize): void {
   const length = sendable(p, r);
   const fin = finSendable(p, flagsOf(p), length);
   if (length == 0 && !fin) return;
+  if (length > <u32>load<u16>(p, F.PROTOCOL_MSS)) sizeProbeSent(p, r);
   sendBytes(core, work, connection, p, length, fin);
 }
 

@@ -39,7 +39,8 @@ export const enum AtxOpcode {
   SetFlags = 7,
   /** Argument low: congestion window, high: slow-start threshold; 0 leaves either as it is. */
   SetWindow = 8,
-  /** Argument low: payload bytes per segment (path MTU, TCP_MAXSEG). */
+  /** Argument low: payload bytes per segment (path MTU, TCP_MAXSEG), high: of one segment that
+   * tries the path (RFC 4821, 7.5), and of all when it has arrived; 0 ends what is tried. */
   SetMss = 9,
   /** Argument low: TTL, high: TOS. */
   SetHeader = 10,
@@ -210,7 +211,8 @@ export const INFO_ALGORITHM: u32 = 164; // u32
 export const INFO_RX_BUFFER: u32 = 168; // u32: bytes of the receive buffer now
 export const INFO_TX_BUFFER: u32 = 172; // u32: bytes of the transmit buffer
 export const INFO_RTT: u32 = 176; // f64: of late, without congestion window; 0 = none
-/** Bytes: RecoveryMode, duplicate ACKs in a row, timeouts in a row, 1 after a cut for ECN. */
+/** Bytes: RecoveryMode, duplicate ACKs in a row, timeouts in a row, SizeProbe and 1 after a cut for
+ * ECN. */
 export const INFO_LOSS_STATE: u32 = 184; // u32
 export const INFO_SACKED: u32 = 188; // u32: bytes in flight that are selectively acknowledged
 /** With SACK, bytes in flight: lost until acknowledged; sent again, and not lost again since. */

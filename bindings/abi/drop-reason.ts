@@ -68,5 +68,17 @@ export const enum DropReason {
   NdpIgnored = 54,
   /** An ACK for a listener that sends SYN cookies, and this is none, or an old one. */
   CookieInvalid = 55,
+  // Fragments that no datagram is made of (RFC 8200, 4.5): of no whole blocks, beyond what a length
+  // can say, a first one without all headers, neighbour discovery (RFC 6980).
+  FragmentLength = 56,
+  FragmentBeyond = 57,
+  FragmentHeaders = 58,
+  FragmentNdp = 59,
+  // Datagrams that a reassembler gave up: pieces that overlap or contradict each other, 60 s, a
+  // newer one wanted the room, longer than was asked for.
+  FragmentOverlap = 60,
+  FragmentTimeout = 61,
+  FragmentLimit = 62,
+  FragmentTooLong = 63,
 }
-export const DROP_REASONS: u32 = 56;
+export const DROP_REASONS: u32 = 64;

@@ -195,6 +195,11 @@ export const RECOVERY_PRR_DELIVERED: u32 = 244; // u32
 export const RECOVERY_PRR_ALLOWED: u32 = 248; // u32
 /** In flight when it began (RecoverFS). */
 export const RECOVERY_PRR_FLIGHT: u32 = 252; // u32
+// Outside of recovery the same words are of a probe of the path's MTU (SizeProbe).
+/** Its first sequence number, once it has left. */
+export const RECOVERY_SIZE_PROBE_START: u32 = RECOVERY_PRR_ALLOWED;
+/** Payload bytes. */
+export const RECOVERY_SIZE_PROBE_BYTES: u32 = RECOVERY_PRR_FLIGHT;
 export const RECOVERY_SIZE: u32 = 256;
 
 /** How a connection with FLOW_RECOVERY goes on. */
@@ -205,6 +210,8 @@ export const enum RecoveryMode {
   Reduction = 1,
   /** By the send log, after a timeout: slow start (RFC 5681, 3.1; RFC 6675, 5.1). */
   Timeout = 2,
+  /** The same of a probe of the path's MTU, whose loss leaves the window (RFC 4821, 7.6.2). */
+  SizeProbe = 3,
 }
 
 /** What TimerKind.Retransmit stands for (RFC 8985, 8: one timer at a time). */
@@ -251,6 +258,18 @@ export const LOSS_AT_FIRST: u32 = 16;
 export const DUP_BY_SACK: u32 = 32;
 /** Of these, what an installation says. */
 export const RACK_AT_START: u32 = RACK_ENABLED | RTO_MIN_ON_TOP | LOSS_AT_FIRST | DUP_BY_SACK;
+
+/** A probe of the path's MTU (RFC 4821, 7.4 to 7.6), in the upper bits of RECOVERY_RACK. */
+export const enum SizeProbe {
+  /** None, or one that said nothing: lost beside others (RFC 4821, 7.6.4). */
+  None = 0,
+  /** It leaves as soon as it may. */
+  Armed = 0x40,
+  Sent = 0x80,
+  /** Lost, and taken for too large. */
+  Failed = 0xc0,
+}
+export const SIZE_PROBE_MASK: u32 = 0xc0;
 
 /** Congestion control, by TCP_CONGESTION. The window ones run inline, per ACK. */
 export const enum CongestionAlgorithm {

@@ -28,6 +28,10 @@ export const UNREACHABLE6_PORT: u32 = 4;
 export const PARAMETER_HEADER: u32 = 0;
 export const PARAMETER_NEXT_HEADER: u32 = 1;
 export const PARAMETER_OPTION: u32 = 2;
+/** A first fragment without all of its headers (RFC 7112, 5). */
+export const PARAMETER_INCOMPLETE: u32 = 3;
+/** Time exceeded: of a datagram's pieces not all came in time. */
+export const EXCEEDED_REASSEMBLY: u32 = 1;
 
 /** Neighbour solicitation and advertisement; its options follow. */
 export const NDP_FLAGS: u32 = 4; // u32 of an advertisement: NDP_*

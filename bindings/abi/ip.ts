@@ -24,6 +24,14 @@ export const IPV6_SOURCE: u32 = 8; // 16 bytes
 export const IPV6_DESTINATION: u32 = 24; // 16 bytes
 export const IPV6_SIZE: u32 = 40;
 
+/** A fragment header (RFC 8200, 4.5), from its start. */
+export const FRAGMENT_NEXT_HEADER: u32 = 0; // u8
+export const FRAGMENT_FIELD: u32 = 2; // u16: offset 13 in blocks of eight bytes, reserved 2, M 1
+export const FRAGMENT_IDENTIFICATION: u32 = 4; // u32
+export const FRAGMENT_SIZE: u32 = 8;
+export const FRAGMENT_OFFSET_MASK: u32 = 0xfff8;
+export const FRAGMENT_MORE: u32 = 1;
+
 export const PROTOCOL_ICMP: u32 = 1;
 export const PROTOCOL_TCP: u32 = 6;
 export const PROTOCOL_UDP: u32 = 17;

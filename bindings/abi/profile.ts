@@ -29,6 +29,7 @@ export const INTERNET_READS_ON: u32 = 0; // data after SHUT_RD: 0 goes by, 1 can
 export const INTERNET_REFUSES_LATE_DATA: u32 = 0; // 1: as to no connection, without ACK
 export const INTERNET_RESETS_STAMPED: u32 = 0; // 1: RSTs to no connection have timestamps
 export const INTERNET_MTU_PROBING: u32 = 1; // as Linux's tcp_mtu_probing
+export const INTERNET_DAD_TRANSMITS: u32 = 0; // probes before an IPv6 address is used (RFC 4862)
 export const INTERNET_TIME_WAIT: u32 = 60000000; // 2 MSL
 // `rfc`: what the RFC tests assume.
 export const RFC_RTO_MIN: u32 = 1000000;
@@ -57,6 +58,7 @@ export const RFC_READS_ON: u32 = 0;
 export const RFC_REFUSES_LATE_DATA: u32 = 0;
 export const RFC_RESETS_STAMPED: u32 = 1;
 export const RFC_MTU_PROBING: u32 = 0;
+export const RFC_DAD_TRANSMITS: u32 = 1;
 export const RFC_TIME_WAIT: u32 = 240000000; // MSL of 2 minutes
 // `linux`: what public packetdrill scripts assume.
 export const LINUX_RTO_MIN: u32 = 200000;
@@ -85,6 +87,7 @@ export const LINUX_READS_ON: u32 = 1;
 export const LINUX_REFUSES_LATE_DATA: u32 = 1;
 export const LINUX_RESETS_STAMPED: u32 = 0;
 export const LINUX_MTU_PROBING: u32 = 0;
+export const LINUX_DAD_TRANSMITS: u32 = 1;
 export const LINUX_TIME_WAIT: u32 = 60000000;
 // `datacenter`: DCTCP and a millisecond floor.
 export const DATACENTER_RTO_MIN: u32 = 1000;
@@ -113,6 +116,7 @@ export const DATACENTER_READS_ON: u32 = 0;
 export const DATACENTER_REFUSES_LATE_DATA: u32 = 0;
 export const DATACENTER_RESETS_STAMPED: u32 = 0;
 export const DATACENTER_MTU_PROBING: u32 = 0;
+export const DATACENTER_DAD_TRANSMITS: u32 = 0;
 export const DATACENTER_TIME_WAIT: u32 = 1000000;
 // `paper`: one interval, go-back-N, an ACK per segment (dissertation 4.3.1.3).
 export const PAPER_RTO_MIN: u32 = 1000;
@@ -141,6 +145,7 @@ export const PAPER_READS_ON: u32 = 0;
 export const PAPER_REFUSES_LATE_DATA: u32 = 0;
 export const PAPER_RESETS_STAMPED: u32 = 0;
 export const PAPER_MTU_PROBING: u32 = 0;
+export const PAPER_DAD_TRANSMITS: u32 = 0;
 export const PAPER_TIME_WAIT: u32 = 10000;
 // `paper-sack`: as `paper`, but one-block SACK (5.5.4.3): the interval is told, holes are repaired.
 export const PAPER_SACK_RTO_MIN: u32 = 1000;
@@ -169,4 +174,5 @@ export const PAPER_SACK_READS_ON: u32 = 0;
 export const PAPER_SACK_REFUSES_LATE_DATA: u32 = 0;
 export const PAPER_SACK_RESETS_STAMPED: u32 = 0;
 export const PAPER_SACK_MTU_PROBING: u32 = 0;
+export const PAPER_SACK_DAD_TRANSMITS: u32 = 0;
 export const PAPER_SACK_TIME_WAIT: u32 = 10000;

@@ -35,7 +35,8 @@ export function congestionName({ rows, profile }: Plane, id: number): string {
 
 function lossState(word: (offset: number) => number): ConnectionInfo["lossState"] {
   const state = word(D.INFO_LOSS_STATE);
-  const [mode, duplicates, backoff, cut] = [0, 8, 16, 24].map((at) => (state >>> at) & 255);
+  const [mode, duplicates, backoff] = [0, 8, 16].map((at) => (state >>> at) & 255);
+  const cut = (state >>> 24) & 1;
   if ((word(D.INFO_FLAGS) & FLOW_RECOVERY) !== 0) {
     return mode === RecoveryMode.Timeout ? "timeout" : "recovery";
   }

@@ -23,10 +23,14 @@ import { configureRow } from "./connection-options.ts";
 import { ConnectionState } from "./connection-state.ts";
 import { arm, controlTimer, timerFired } from "./deadlines.ts";
 import { ControlEgress } from "./egress.ts";
+import { AddressTrials } from "./duplicate-address.ts";
 import { EphemeralPorts } from "./ephemeral-port.ts";
 import { linkResolved, linkUnreachable, transmitSyn } from "./handshake.ts";
+import { housekeepingDeadline, keepHouse } from "./housekeeping.ts";
 import { InitialSequence } from "./initial-sequence.ts";
 import { writeProfile } from "./install.ts";
+import { sendOwedReports } from "./icmpv6-report.ts";
+import { beginInterface, forgetInterface } from "./interface-begin.ts";
 import { InterfaceControl } from "./interface-changes.ts";
 import type * as C from "./interface.ts";
 import { keepAlivePassed } from "./keep-alive.ts";
@@ -48,7 +52,6 @@ import { retransmissionTimeout, userTimeoutPassed } from "./retransmission-polic
 import { RouteTable, type NetifConfig } from "./route.ts";
 import { RouterDiscovery } from "./router-discovery.ts";
 import * as R from "./row-table.ts";
-import { raiseMtus } from "./segment-size.ts";
 import { stateExpired } from "./state-deadline.ts";
 import { SynCookies } from "./syn-cookie.ts";
 import * as Teardown from "./teardown.ts";
@@ -129,11 +132,13 @@ export class ControlPlane implements C.ControlPlaneApi {
       sequence: new InitialSequence(new KeyedHash(key.subarray(0, 16)), options.initialSequence),
       ports: new EphemeralPorts(portHash, options.entropy, range),
       discovery: new RouterDiscovery(new KeyedHash(drawKey(options.entropy))),
+      trials: new AddressTrials(),
       cookies: new SynCookies(new KeyedHash(drawKey(options.entropy))),
       pathMtu: new PathMtuCache(),
       timeWait: new R.RowList(rows),
       orphans: new R.RowList(rows),
       replays: new ReplayList(),
+      owed: [],
       resets: new TokenBucket(limits.resetsPerSecond, limits.resetBurst),
       echoes: new TokenBucket(limits.echoesPerSecond, limits.echoBurst),
       ingress: viewOf(options.ingress.bytes),
@@ -142,6 +147,7 @@ export class ControlPlane implements C.ControlPlaneApi {
       outbox: new WorkList(),
       lose: (index, address) => this.interfaces.drop(index, address),
       changeMtu: (index, mtu) => this.interfaces.setMtu(index, mtu),
+      tell: (index, address, outcome) => this.interfaces.tell(index, address, outcome),
       events: NO_EVENTS,
       now: 0,
     };
@@ -161,26 +167,22 @@ export class ControlPlane implements C.ControlPlaneApi {
 
   /** Adds an interface. Throws RangeError `addNetif: expected ..., got ...` on a bad one. */
   addNetif(config: NetifConfig): void {
-    const { core, routes } = this.#plane;
-    const added = routes.add(config);
+    const { core, routes, profile } = this.#plane;
+    const added = routes.add(config, profile.dadTransmits);
     const at = (core.address + CORE_NETIF_MEDIUM + added.index * 4) >>> 2;
     core.words[at] = added.medium === "ip" ? 0 : ETHERNET_SIZE;
     if (config.announce === true) this.interfaces.announce(added);
-    if (config.ipv6?.accept !== true) return;
-    this.#plane.discovery.begin(added, this.#plane.now);
-    this.#attention.due = true;
+    beginInterface(this.#plane, added, config);
   }
 
   /** Removes an interface; its connections are reset locally, nothing is sent. */
   removeNetif(index: number): void {
-    const { rows, routes, neighbors } = this.#plane;
+    const { rows } = this.#plane;
     for (let id = 1; id < rows.count; id += 1) {
       if (!rows.has(id, R.ROW_IS_USED) || rows.get(id, R.ROW_NETIF) !== index) continue;
       Teardown.dropConnection(this.#plane, id, ERRNO.ENETDOWN, false);
     }
-    neighbors.removeNetif(index);
-    this.#plane.discovery.end(index);
-    routes.remove(index);
+    forgetInterface(this.#plane, index);
   }
 
   get counters(): ControlPlaneCounters {
@@ -193,6 +195,7 @@ export class ControlPlane implements C.ControlPlaneApi {
       neighbors: neighbors.size,
       neighborChanges: neighbors.changes,
       addressConflicts: this.#arp.conflicts,
+      duplicateAddresses: this.#plane.trials.duplicates,
     };
   }
 
@@ -216,11 +219,7 @@ export class ControlPlane implements C.ControlPlaneApi {
     plane.now = now;
     replays.count = 0;
     this.flush();
-    if (now >= this.#housekeeping) {
-      plane.neighbors.expire(now);
-      plane.discovery.expire(plane);
-      raiseMtus(plane);
-    }
+    if (now >= this.#housekeeping) keepHouse(plane);
     const base = core.words[(core.address + CORE_EVENTS) >>> 2] as number;
     const counter = (core.address + CORE_EVENT_COUNT) >>> 2;
     const count = core.words[counter] as number;
@@ -236,6 +235,7 @@ export class ControlPlane implements C.ControlPlaneApi {
     plane.commands.drain();
     this.#linkChanges.apply(plane);
     this.interfaces.flush();
+    sendOwedReports(plane);
     // Callbacks may add to the list while it is walked.
     const { outbox, egress } = plane;
     // What the burst has no room for waits until the carriers have taken this one.
@@ -348,8 +348,8 @@ export class ControlPlane implements C.ControlPlaneApi {
 
   // Row 0's control timer wakes the stack for the neighbour cache.
   #armHousekeeping(): void {
-    const { neighbors, pathMtu, discovery, core } = this.#plane;
-    const next = Math.min(neighbors.deadline, pathMtu.raiseAt, discovery.deadline);
+    const { core } = this.#plane;
+    const next = housekeepingDeadline(this.#plane);
     if (next === this.#housekeeping) return;
     this.#housekeeping = next;
     if (this.#housekeeping === Infinity) core.exports.cancelTimer(core.address, controlTimer(0));

@@ -12,7 +12,7 @@ import { inspect } from "./inspection.ts";
 import { lookupTuple, packetBytes } from "./install.ts";
 import { countDrop, stateOf, type Plane } from "./plane.ts";
 import * as R from "./row-table.ts";
-import { lowerMtu } from "./segment-size.ts";
+import { lowerMtu, notePassed } from "./segment-size.ts";
 
 /** At most one change of a connection's MTU in this time, or in a round trip (threats B07). */
 const MTU_CHANGE_NS = 1e6;
@@ -60,6 +60,7 @@ export function tooBig(plane: Plane, quote: Quotation, mtu: number): void {
 function heed(plane: Plane, id: number, mtu: number): void {
   const { rows, now } = plane;
   const seen = inspect(plane, id);
+  if (seen !== undefined) notePassed(plane, id, seen);
   const recent = now - rows.time(id, R.TIME_MTU_CHANGED);
   const changed = rows.time(id, R.TIME_MTU_CHANGED) !== 0;
   // RFC 5927, 7.2 (PM-18): no packet of the connection is larger; nor would it send smaller ones.

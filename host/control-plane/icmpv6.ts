@@ -24,7 +24,7 @@ function isForUs(plane: Plane, via: Interface, destination: bigint): boolean {
   if (!isMulticastIpv6(destination)) return plane.routes.isOwn(destination);
   if (destination === ALL_NODES) return true;
   if (via.addresses6.some(({ address }) => solicitedNode(address) === destination)) return true;
-  return plane.discovery.isProbing(via, destination);
+  return plane.trials.isListening(via, destination);
 }
 
 /** A message between `at` and `end`, its IPv6 header validated. */

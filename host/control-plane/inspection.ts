@@ -3,6 +3,7 @@
  * into one reused object (day-one decision 10: live protocol state is never read from TypeScript).
  */
 import * as D from "../../bindings/abi/descriptor.ts";
+import { SIZE_PROBE_MASK, type SizeProbe } from "../../bindings/abi/flow-state.ts";
 import { CORE_INFO } from "../../bindings/abi/memory-map.ts";
 import type { Plane } from "./plane.ts";
 import { ROW_IS_INSTALLED } from "./row-table.ts";
@@ -16,6 +17,9 @@ export interface Inspection {
   txAvail: number;
   /** Highest ever sent, from una: SND.NXT also after going back. */
   txMax: number;
+  /** Payload bytes per segment. */
+  mss: number;
+  sizeProbe: SizeProbe;
   /** Bytes; in a recovery an allowance. */
   cwnd: number;
   tsRecent: number;
@@ -40,6 +44,8 @@ const SEEN: Inspection = {
   txSent: 0,
   txAvail: 0,
   txMax: 0,
+  mss: 0,
+  sizeProbe: 0,
   cwnd: 0,
   tsRecent: 0,
   flags: 0,
@@ -70,6 +76,8 @@ export function inspect(plane: Plane, id: number): Inspection | undefined {
   SEEN.txSent = words[(at + D.INFO_TX_SENT) >>> 2] as number;
   SEEN.txAvail = words[(at + D.INFO_TX_AVAIL) >>> 2] as number;
   SEEN.txMax = words[(at + D.INFO_TX_MAX) >>> 2] as number;
+  SEEN.mss = words[(at + D.INFO_MSS) >>> 2] as number;
+  SEEN.sizeProbe = ((words[(at + D.INFO_LOSS_STATE) >>> 2] as number) >>> 24) & SIZE_PROBE_MASK;
   SEEN.cwnd = words[(at + D.INFO_CWND) >>> 2] as number;
   SEEN.tsRecent = words[(at + D.INFO_TS_RECENT) >>> 2] as number;
   SEEN.flags = words[(at + D.INFO_FLAGS) >>> 2] as number;

@@ -149,8 +149,13 @@ export function headerBytes(isIpv6: boolean): number {
 
 /** Payload bytes per segment: peer, path and option, less the options of each segment. */
 export function segmentBytes(plane: Plane, id: number): number {
+  return segmentBytesAt(plane, id, plane.rows.get(id, R.ROW_MTU));
+}
+
+/** The same if the path were of `mtu` bytes. */
+export function segmentBytesAt(plane: Plane, id: number, mtu: number): number {
   const { rows } = plane;
-  const path = rows.get(id, R.ROW_MTU) - headerBytes(rows.has(id, R.ROW_IS_IPV6));
+  const path = mtu - headerBytes(rows.has(id, R.ROW_IS_IPV6));
   const chosen = rows.get(id, R.ROW_MAX_SEGMENT);
   let bytes = Math.min(rows.get(id, R.ROW_PEER_MSS), path);
   if (chosen > 0) bytes = Math.min(bytes, chosen);

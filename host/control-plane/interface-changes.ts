@@ -5,11 +5,12 @@
  */
 import { AtxOpcode } from "../../bindings/abi/descriptor.ts";
 import { ERRNO } from "../errors.ts";
-import type { IpAddress } from "../address.ts";
+import { addressBytes, formatAddress, type IpAddress } from "../address.ts";
 import { announce } from "./arp.ts";
+import { tryAddresses } from "./duplicate-address.ts";
 import { parseHost } from "./interface-address.ts";
 import { announceIpv6 } from "./neighbor-discovery.ts";
-import type { Plane } from "./plane.ts";
+import type { Plane, TrialOutcome } from "./plane.ts";
 import type { Interface } from "./route.ts";
 import * as R from "./row-table.ts";
 import { followInterface } from "./segment-size.ts";
@@ -39,20 +40,67 @@ export function resumeLink(plane: Plane, index: number): void {
   }
 }
 
+/** An address of an interface, and whether it is used (RFC 4862, 2). */
+export interface AddressState {
+  readonly address: string;
+  /** "duplicate": somebody else has it, or had the interface's link-local address. */
+  readonly state: TrialOutcome | "tentative";
+}
+
+interface Told {
+  readonly index: number;
+  readonly address: string;
+  readonly outcome: TrialOutcome;
+}
+
 /** What an embedder may change of a stack's interfaces while connections are open. */
 export class InterfaceControl {
   readonly #plane: Plane;
   /** Interfaces whose addresses are to be announced. */
   #announcements: Interface[] = [];
+  #told: Told[] = [];
+  /**
+   * Hears what has become of each IPv6 address that was probed (RFC 4862, 5.4), between bursts. A
+   * duplicate is not used, and its interface's IPv6 not at all when it is the hardware's own.
+   */
+  onAddress: ((index: number, address: string, outcome: TrialOutcome) => void) | undefined;
 
   constructor(plane: Plane) {
     this.#plane = plane;
   }
 
-  /** Gives an interface one more address, "fd00::5/64". Throws RangeError when it cannot. */
+  /**
+   * Gives an interface one more address, "fd00::5/64", which is tentative at first when it is to be
+   * probed. Throws RangeError when it cannot.
+   */
   addAddress(index: number, text: string): void {
-    this.#plane.routes.addAddress(index, text);
-    this.#announceAt(index);
+    const { routes } = this.#plane;
+    const tried = routes.addAddress(index, text);
+    const via = routes.at(index);
+    if (via === undefined) return;
+    if (tried.length === 0) this.announce(via);
+    tryAddresses(this.#plane, via, tried, true);
+  }
+
+  /** Every address of an interface, with those that are not used. */
+  addresses(index: number): AddressState[] {
+    const { routes, trials } = this.#plane;
+    const via = routes.at(index);
+    if (via === undefined) return [];
+    const lists = [
+      [[...via.addresses, ...via.addresses6], "preferred"],
+      [trials.of(via), "tentative"],
+      [via.refused, "duplicate"],
+    ] as const;
+    return lists.flatMap(([list, state]) =>
+      list.map(({ address }) => ({ address: formatAddress(addressBytes(address)), state })),
+    );
+  }
+
+  /** The next flush() tells the program; callbacks may change interfaces. */
+  tell(index: number, address: string, outcome: TrialOutcome): void {
+    this.#told.push({ index, address, outcome });
+    this.#plane.attention.due = true;
   }
 
   /** Takes an address away; its connections end with EADDRNOTAVAIL. False: there was none. */
@@ -63,6 +111,7 @@ export class InterfaceControl {
   /** The same by value. */
   drop(index: number, address: IpAddress): boolean {
     if (!this.#plane.routes.removeAddress(index, address)) return false;
+    if (typeof address === "bigint") this.#plane.trials.cancel(index, address);
     dropAddress(this.#plane, index, address);
     this.#plane.attention.due = true;
     return true;
@@ -81,6 +130,7 @@ export class InterfaceControl {
     if (via === undefined || via.up === up) return;
     via.up = up;
     if (!up) return;
+    this.#plane.trials.restart(via, this.#plane.now);
     resumeLink(this.#plane, index);
     this.#announceAt(index);
   }
@@ -97,6 +147,11 @@ export class InterfaceControl {
   }
 
   flush(): void {
+    if (this.#told.length > 0) {
+      const told = this.#told;
+      this.#told = [];
+      for (const { index, address, outcome } of told) this.onAddress?.(index, address, outcome);
+    }
     if (this.#announcements.length === 0) return;
     for (const via of this.#announcements) {
       for (const { address } of via.addresses) announce(this.#plane, via, address);

@@ -81,20 +81,23 @@ export function probeAddress(plane: Plane, via: Interface, target: bigint): void
   send(plane, via, groupLink(group), 0n, group, message);
 }
 
-/** Asks for routers (RFC 4861, 6.3.7), from the interface's link-local address. */
+/**
+ * Asks for routers (RFC 4861, 6.3.7), from the interface's link-local address; from none while that
+ * is on trial (RFC 4861, 4.1).
+ */
 export function solicitRouters(plane: Plane, via: Interface): void {
-  const own = via.addresses6.find(({ address }) => W.isLinkLocal(address));
-  if (own === undefined || via.medium !== "ethernet") return;
-  const length = I.RS_SIZE + LINK_OPTION_BYTES;
+  if (via.medium !== "ethernet") return;
+  const own = via.addresses6.find(({ address }) => W.isLinkLocal(address))?.address ?? 0n;
+  const length = own === 0n ? I.RS_SIZE : I.RS_SIZE + LINK_OPTION_BYTES;
   const write = (view: DataView, at: number): void => {
     view.setUint8(at + I.ICMPV6_TYPE, I.ICMPV6_ROUTER_SOLICITATION);
     view.setUint8(at + I.ICMPV6_CODE, 0);
     view.setUint32(at + I.ICMPV6_PARAMETER, 0);
-    writeLinkOption(view, at + I.RS_SIZE, I.NDP_OPTION_SOURCE, via);
+    if (own !== 0n) writeLinkOption(view, at + I.RS_SIZE, I.NDP_OPTION_SOURCE, via);
   };
   const { high, low } = groupLink(W.ALL_ROUTERS);
   const { egress } = plane;
-  egress.sendIcmpv6(via, high, low, own.address, W.ALL_ROUTERS, I.NDP_HOP_LIMIT, length, write);
+  egress.sendIcmpv6(via, high, low, own, W.ALL_ROUTERS, I.NDP_HOP_LIMIT, length, write);
 }
 
 /** Tells everybody who has an address of ours (RFC 4861, 7.2.6). */
@@ -168,8 +171,12 @@ function answer(
 ): void {
   const { ingress, frame, neighbors, now } = plane;
   if (!via.addresses6.some((own) => own.address === target)) {
-    const isProbed = source === 0n && plane.discovery.duplicate(via, target);
-    if (!isProbed) countDrop(plane.core, DropReason.NdpIgnored);
+    // RFC 4862, 5.4.3: of an address on trial only another one's probe counts.
+    const isOwnFrame =
+      E.sourceHigh(ingress, frame.offset) === via.hardwareHigh &&
+      E.sourceLow(ingress, frame.offset) === via.hardwareLow;
+    const isLost = source === 0n && plane.trials.heard(plane, via, target, isOwnFrame);
+    if (!isLost) countDrop(plane.core, DropReason.NdpIgnored);
     return;
   }
   const type = I.ICMPV6_NEIGHBOR_ADVERTISEMENT;
@@ -219,7 +226,8 @@ export function receiveAdvertisement(
     conflict(plane, state);
     return;
   }
-  if (plane.discovery.duplicate(via, target)) return;
+  // RFC 4862, 5.4.4.
+  if (plane.trials.heard(plane, via, target, false)) return;
   if (!learn(plane, via, target, flags, found)) countDrop(core, DropReason.NdpIgnored);
 }
 

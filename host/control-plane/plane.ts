@@ -14,7 +14,9 @@ import type { CommandQueue } from "./command-queue.ts";
 import { ILLEGAL, nextState, type ConnectionEvent } from "./connection-state.ts";
 import type { ConnectionState } from "./connection-state.ts";
 import type { ControlEgress } from "./egress.ts";
+import type { AddressTrials } from "./duplicate-address.ts";
 import type { EphemeralPorts } from "./ephemeral-port.ts";
+import type { OwedReport } from "./icmpv6-report.ts";
 import type { InitialSequence } from "./initial-sequence.ts";
 import type { ConnectionEvents } from "./interface.ts";
 import type { ListenerTable } from "./listener.ts";
@@ -76,7 +78,12 @@ export interface ControlPlaneCounters {
   readonly neighborChanges: number;
   /** Frames in which somebody else claimed an address of ours. */
   readonly addressConflicts: number;
+  /** IPv6 addresses that somebody else had when they were probed (RFC 4862, 5.4.5). */
+  readonly duplicateAddresses: number;
 }
+
+/** What has become of an address that was on trial (RFC 4862, 5.4). */
+export type TrialOutcome = "preferred" | "duplicate";
 
 /** Where the frame that is being handled lies in the ingress span. */
 export interface ReceivedFrame {
@@ -102,6 +109,7 @@ export interface Plane {
   readonly routes: RouteTable;
   readonly neighbors: NeighborCache;
   readonly discovery: RouterDiscovery;
+  readonly trials: AddressTrials;
   readonly listeners: ListenerTable;
   readonly commands: CommandQueue;
   readonly egress: ControlEgress;
@@ -114,6 +122,8 @@ export interface Plane {
   /** Released rows that still close, oldest first. */
   readonly orphans: RowList;
   readonly replays: ReplayList;
+  /** ICMPv6 errors that carriers have given cause to. */
+  readonly owed: OwedReport[];
   readonly resets: TokenBucket;
   /** For echo replies and ICMP errors. */
   readonly echoes: TokenBucket;
@@ -128,6 +138,8 @@ export interface Plane {
   /** An address that time took away; an MTU that a router chose. */
   readonly lose: (index: number, address: IpAddress) => void;
   readonly changeMtu: (index: number, mtu: number) => void;
+  /** The program hears of an address's trial. */
+  readonly tell: (index: number, address: string, outcome: TrialOutcome) => void;
   events: ConnectionEvents;
   /** ns. */
   now: number;

@@ -70,6 +70,12 @@ export interface Profile {
   readonly resetsStamped: boolean;
   /** PLPMTUD (RFC 4821): 0 never, 1 when segments vanish in a black hole, 2 from the start. */
   readonly mtuProbing: number;
+  /**
+   * DupAddrDetectTransmits (RFC 4862, 5.1): probes before an interface's IPv6 address is used, a
+   * second each; an interface may say otherwise. `rfc` and `linux` 1; 0 elsewhere, where a stack
+   * that was made now connects now.
+   */
+  readonly dadTransmits: number;
   /** 2 MSL. */
   readonly timeWait: number;
 }
@@ -126,6 +132,7 @@ function read(name: ProfileName): Profile {
     refusesLateData: value("REFUSES_LATE_DATA") !== 0,
     resetsStamped: value("RESETS_STAMPED") !== 0,
     mtuProbing: value("MTU_PROBING"),
+    dadTransmits: value("DAD_TRANSMITS"),
     timeWait: value("TIME_WAIT") * MICROSECOND,
   };
 }

@@ -9,12 +9,12 @@ import * as ICMP from "../../bindings/abi/icmpv6.ts";
 import * as I from "../../bindings/abi/ip.ts";
 import { checksumAdd, checksumHolds } from "../wire/checksum.ts";
 import { UDP_LENGTH, UDP_SIZE } from "../../bindings/abi/udp.ts";
-import { destinationHigh, isGroupAddress, sourceHigh, sourceLow } from "../wire/ethernet.ts";
-import { QUOTED_BYTES_IPV6 } from "../wire/icmpv6.ts";
 import { walkExtensions, type ExtensionWalk } from "../wire/ipv6-extension.ts";
+import { isDiscovery, judgeFragment } from "../wire/ipv6-fragment.ts";
 import * as W from "../wire/ipv6.ts";
 import type { ArpState } from "./arp.ts";
 import { receiveIcmpv6 } from "./icmpv6.ts";
+import { reportFrame } from "./icmpv6-report.ts";
 import { countDrop, type Plane } from "./plane.ts";
 import type { Interface } from "./route.ts";
 
@@ -36,10 +36,13 @@ export function receiveIpv6(plane: Plane, arp: ArpState, via: Interface): boolea
       unwrap(plane, walk);
       break;
     case I.PROTOCOL_ICMPV6:
-      receiveIcmpv6(plane, arp, via, walk.at, end);
+      // RFC 6980, 5: silently, also in one fragment that is the whole.
+      if (walk.isAtomic && walk.at < end && isDiscovery(ingress, walk.at)) {
+        countDrop(core, DropReason.FragmentNdp);
+      } else receiveIcmpv6(plane, arp, via, walk.at, end);
       break;
     case I.PROTOCOL_FRAGMENT:
-      countDrop(core, DropReason.IpFragment);
+      refuseFragment(plane, via, walk.at, end);
       break;
     case I.PROTOCOL_UDP:
       receiveUdp(plane, via, walk.at, end);
@@ -78,7 +81,15 @@ function receiveUdp(plane: Plane, via: Interface, at: number, end: number): void
     return;
   }
   countDrop(core, DropReason.NoListener);
-  report(plane, via, ICMP.ICMPV6_UNREACHABLE, ICMP.UNREACHABLE6_PORT, 0, false);
+  reportFrame(plane, via, ICMP.ICMPV6_UNREACHABLE, ICMP.UNREACHABLE6_PORT, 0, false);
+}
+
+// A sound one has come by no reassembler: nobody has asked for its datagram to be put together.
+function refuseFragment(plane: Plane, via: Interface, at: number, end: number): void {
+  const { ingress, frame, core } = plane;
+  const { reason, code, pointer } = judgeFragment(ingress, frame.ip, at, end);
+  countDrop(core, reason === 0 ? DropReason.IpFragment : (reason as DropReason));
+  if (reason !== 0 && code >= 0) complain(plane, via, code, pointer, false);
 }
 
 // RFC 8200, 4: an unknown next header is answered, "no next header" is not.
@@ -95,49 +106,5 @@ function complain(
   pointer: number,
   toMulticast: boolean,
 ): void {
-  report(plane, via, ICMP.ICMPV6_PARAMETER_PROBLEM, code, pointer, toMulticast);
-}
-
-/** RFC 4443, 2.4 e: never about a group's packet, but for the two exceptions. */
-function mayReport(plane: Plane, via: Interface, toMulticast: boolean): boolean {
-  const { ingress, frame, routes } = plane;
-  if (!routes.isPeer(W.ipv6Source(ingress, frame.ip))) return false;
-  const destination = W.ipv6Destination(ingress, frame.ip);
-  if (toMulticast && W.isMulticastIpv6(destination)) return via.addresses6.length > 0;
-  if (!routes.isOwn(destination)) return false;
-  return via.medium === "ip" || !isGroupAddress(destinationHigh(ingress, frame.offset));
-}
-
-/** Sends an error about the packet at hand, no faster than echoes (RFC 4443, 2.4 f). */
-function report(
-  plane: Plane,
-  via: Interface,
-  type: number,
-  code: number,
-  parameter: number,
-  toMulticast: boolean,
-): void {
-  const { ingress, frame, egress, routes, core, now } = plane;
-  const { ip } = frame;
-  if (!mayReport(plane, via, toMulticast)) return;
-  if (!plane.echoes.take(now)) {
-    countDrop(core, DropReason.RateLimited);
-    return;
-  }
-  const isEthernet = via.medium === "ethernet";
-  const high = isEthernet ? sourceHigh(ingress, frame.offset) : 0;
-  const low = isEthernet ? sourceLow(ingress, frame.offset) : 0;
-  const whole = I.IPV6_SIZE + W.ipv6PayloadLength(ingress, ip);
-  const quoted = Math.min(QUOTED_BYTES_IPV6, whole);
-  const destination = W.ipv6Destination(ingress, ip);
-  const source = routes.isOwn(destination) ? destination : (via.addresses6[0]?.address ?? 0n);
-  const length = ICMP.ICMPV6_QUOTE + quoted;
-  const packet = new Uint8Array(ingress.buffer, ingress.byteOffset + ip, quoted);
-  const write = (view: DataView, at: number): void => {
-    view.setUint8(at + ICMP.ICMPV6_TYPE, type);
-    view.setUint8(at + ICMP.ICMPV6_CODE, code);
-    view.setUint32(at + ICMP.ICMPV6_PARAMETER, parameter);
-    new Uint8Array(view.buffer, view.byteOffset + at + ICMP.ICMPV6_QUOTE, quoted).set(packet);
-  };
-  egress.sendIcmpv6(via, high, low, source, W.ipv6Source(ingress, ip), 64, length, write);
+  reportFrame(plane, via, ICMP.ICMPV6_PARAMETER_PROBLEM, code, pointer, toMulticast);
 }

@@ -71,8 +71,7 @@ export function retransmissionTimeout(plane: Plane, id: number, persist: boolean
   const generation = rows.get(id, R.ROW_GENERATION);
   rows.set(id, R.ROW_RETRIES, rows.get(id, R.ROW_RETRIES) + 1);
   rows.setTime(id, R.TIME_SENT, now);
-  // PM-12: what was lost for its size is no congestion.
-  if (!persist && judgeTimeout(plane, id, seen, rows.get(id, R.ROW_RETRIES))) return;
+  if (!persist) judgeTimeout(plane, id, seen, rows.get(id, R.ROW_RETRIES));
   noteTimeout(plane, id);
   const sent = persist
     ? plane.commands.push(id, generation, AtxOpcode.Probe, plane.profile.probeData ? 0 : 1)

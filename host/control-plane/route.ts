@@ -4,50 +4,13 @@
  * return what they find.
  */
 import { addressBytes, formatAddress, type IpAddress } from "../address.ts";
-import type { Medium, Netif } from "../netif/netif.ts";
 import { isMulticast } from "../wire/ipv4.ts";
 import { isLinkLocal } from "../wire/ipv6.ts";
 import * as A from "./interface-address.ts";
-import type { RouterOptions } from "./router-discovery.ts";
-import { NETIFS_MAX } from "../../bindings/abi/limits.ts";
+import * as J from "./interface-join.ts";
+import type { Interface, NetifConfig, Own, Wish } from "./interface-join.ts";
 
-/** How a netif joins a stack. */
-export interface NetifConfig {
-  readonly netif: Netif;
-  /** The netif's number in bursts, below NETIFS_MAX. */
-  readonly index: number;
-  /** "10.0.0.1/24", "fd00::1/64": at least one. */
-  readonly addresses: readonly string[];
-  /** Next hop of everything that has no better route; one of each family as a list. */
-  readonly gateway?: string | readonly string[];
-  /** Further routes. */
-  readonly routes?: readonly RouteConfig[];
-  /** `accept`: addresses, routers and MTU from router advertisements (RFC 4861, RFC 4862). */
-  readonly ipv6?: RouterOptions;
-  /** Announces the addresses by gratuitous ARP; off unless asked for. */
-  readonly announce?: boolean;
-}
-
-export interface RouteConfig {
-  /** "192.168.0.0/16", "2001:db8::/32". */
-  readonly prefix: string;
-  readonly gateway: string;
-}
-
-/** A netif as the control plane uses it. Addresses and MTU may change while it is there. */
-export interface Interface {
-  readonly index: number;
-  readonly netif: Netif;
-  readonly medium: Medium;
-  /** Largest IP packet in bytes. */
-  mtu: number;
-  readonly hardwareHigh: number;
-  readonly hardwareLow: number;
-  /** False while the link is down: nothing new goes out. */
-  up: boolean;
-  addresses: readonly A.InterfaceAddress[];
-  addresses6: readonly A.InterfaceAddress6[];
-}
+export type { Interface, Ipv6Options, NetifConfig, RouteConfig } from "./interface-join.ts";
 
 /** A way out. `gateway` 0 or 0n = the destination itself is the next hop. */
 export interface Route {
@@ -61,83 +24,10 @@ export interface Route {
 
 /** Routes of a stack; far more than a host has. */
 const ROUTES_MAX = 4096;
-/** Addresses of one interface. */
-const ADDRESSES_MAX = 64;
 const BROADCAST = 0xffffffff;
-/** RFC 791: every link carries 68 bytes; RFC 8200, 5: of IPv6 1,280. */
-const MTU_MIN = 68;
-const MTU_MIN_IPV6 = 1280;
-
-type Own = A.InterfaceAddress | A.InterfaceAddress6;
-
-function isIpv4Own(own: Own): own is A.InterfaceAddress {
-  return typeof own.address === "number";
-}
-
-/** Throws RangeError when a link with these addresses cannot have this MTU. */
-function checkMtu(mtu: number, hasIpv6: boolean, where: string): void {
-  const least = hasIpv6 ? MTU_MIN_IPV6 : MTU_MIN;
-  if (Number.isInteger(mtu) && mtu >= least && mtu <= 65535) return;
-  throw new RangeError(`${where}: expected mtu ${least}..65535, got ${mtu}`);
-}
-
-function parseInterface(config: NetifConfig): Interface {
-  const { netif, index } = config;
-  if (!Number.isInteger(index) || index < 0 || index >= NETIFS_MAX) {
-    throw new RangeError(`addNetif: expected index 0..${NETIFS_MAX - 1}, got ${index}`);
-  }
-  const isEmpty = config.addresses.length === 0 && config.ipv6?.accept !== true;
-  if (isEmpty || config.addresses.length > ADDRESSES_MAX) {
-    const got = config.addresses.length;
-    throw new RangeError(`addNetif: expected at least one address, got ${got}`);
-  }
-  const hardware = netif.hardwareAddress;
-  const byte = (i: number): number => hardware[i] ?? 0;
-  const added: Interface = {
-    index,
-    netif,
-    medium: netif.medium,
-    mtu: netif.mtu,
-    hardwareHigh: (byte(0) << 8) | byte(1),
-    hardwareLow: ((byte(2) << 24) | (byte(3) << 16) | (byte(4) << 8) | byte(5)) >>> 0,
-    up: true,
-    addresses: [],
-    addresses6: [],
-  };
-  for (const text of config.addresses) assign(added, A.parseOwn(text, "addNetif"));
-  const speaks = config.ipv6?.accept === true || added.addresses6.length > 0;
-  checkMtu(netif.mtu, speaks, "addNetif");
-  if (speaks) giveLinkLocal(added);
-  return added;
-}
-
-function assign(via: Interface, own: Own): void {
-  if (isIpv4Own(own)) via.addresses = [...via.addresses, own];
-  else via.addresses6 = [...via.addresses6, own];
-}
-
-/** RFC 4291, 2.8: every interface that speaks IPv6 over a link has a link-local address. */
-function giveLinkLocal(via: Interface): void {
-  const has = via.addresses6.some(({ address }) => isLinkLocal(address));
-  if (via.medium !== "ethernet" || has) return;
-  const identifier = A.interfaceIdentifier(via.hardwareHigh, via.hardwareLow);
-  assign(via, A.linkLocalAddress(identifier));
-}
-
-function ownOf(via: Interface): Own[] {
-  return [...via.addresses, ...via.addresses6];
-}
-
-/** An address of the interface whose network has `address`. */
-function nearOf(via: Interface, address: IpAddress): Own | undefined {
-  if (typeof address === "bigint") {
-    return via.addresses6.find((own) => ((own.address ^ address) & own.mask) === 0n);
-  }
-  return via.addresses.find((own) => ((own.address ^ address) & own.mask) === 0);
-}
 
 function connectedRoute(via: Interface, own: Own): Route {
-  if (isIpv4Own(own)) {
+  if (J.isIpv4Own(own)) {
     const { address, mask } = own;
     return { prefix: (address & mask) >>> 0, mask, gateway: 0, via, source: address };
   }
@@ -147,7 +37,7 @@ function connectedRoute(via: Interface, own: Own): Route {
 
 /** A route over a gateway, from an address of the gateway's network. */
 function gatewayRoute(via: Interface, prefix: A.Prefix, gateway: IpAddress): Route | undefined {
-  const near = nearOf(via, gateway);
+  const near = J.nearOf(via, gateway);
   if (near === undefined) return undefined;
   const { address, length } = prefix;
   if (typeof address === "number") {
@@ -187,19 +77,25 @@ export class RouteTable {
   /** Every directed broadcast address. */
   #broadcasts: number[] = [];
 
-  /** Adds an interface with its connected routes. Throws RangeError on a bad configuration. */
-  add(config: NetifConfig): Interface {
-    const added = parseInterface(config);
+  /**
+   * Adds an interface with its connected routes; its IPv6 addresses are tentative when they are to
+   * be probed, `probes` times unless it says otherwise. Throws RangeError on a bad configuration.
+   */
+  add(config: NetifConfig, probes = 0): Interface {
+    const added = J.parseInterface(config, probes);
     if (this.#interfaces[added.index] !== undefined) {
       throw new RangeError(`addNetif: expected an unused index, got ${added.index}`);
     }
-    for (const { address } of ownOf(added)) this.#refuseOwn(added, address, "addNetif");
-    const routes = this.#routesOf(config, added);
+    for (const { address } of J.ownOf(added)) this.#refuseOwn(added, address, "addNetif");
+    const wishes = J.wishesOf(config);
+    const routes = this.#routesOf(wishes, added);
     if (this.#routes.length + this.#routes6.length + routes.length > ROUTES_MAX) {
       throw new RangeError(`addNetif: expected at most ${ROUTES_MAX} routes in all`);
     }
     this.#interfaces[added.index] = added;
-    this.#enter(routes);
+    const isHeld = added.probes > 0;
+    if (isHeld) J.withhold(added, wishes);
+    this.#enter(routes.filter(({ prefix }) => !isHeld || typeof prefix === "number"));
     this.#list();
     return added;
   }
@@ -209,7 +105,7 @@ export class RouteTable {
     const isLocal = typeof address === "bigint" && isLinkLocal(address);
     const taken = isLocal
       ? via.addresses6.filter((own) => own.address === address).length > 1
-      : this.isOwn(address);
+      : this.#isTaken(address);
     if (!taken) return;
     throw new RangeError(`${where}: expected new addresses, got one in use`);
   }
@@ -223,34 +119,108 @@ export class RouteTable {
     this.#list();
   }
 
-  /** Gives an interface one more address. Throws RangeError when it cannot have it. */
-  addAddress(index: number, text: string): IpAddress {
+  /**
+   * Gives an interface one more address; those that are to be probed first, which have become
+   * tentative. Throws RangeError when it cannot have it.
+   */
+  addAddress(index: number, text: string): readonly A.InterfaceAddress6[] {
     const own = A.parseOwn(text, "addAddress");
-    this.assign(this.#present(index, "addAddress"), own);
-    return own.address;
+    const via = this.#present(index, "addAddress");
+    if (!J.isIpv4Own(own) && via.probes > 0) return this.#propose(via, own);
+    this.assign(via, own);
+    return [];
+  }
+
+  #propose(via: Interface, own: A.InterfaceAddress6): readonly A.InterfaceAddress6[] {
+    via.refused = via.refused.filter(({ address }) => address !== own.address);
+    this.#check(via, own);
+    if (via.endedIpv6) {
+      via.refused = [...via.refused, own];
+      return [];
+    }
+    const before = via.tentative;
+    via.tentative = [...before, own];
+    if (J.lacksLinkLocal(via)) via.tentative = [...via.tentative, J.derivedLinkLocal(via)];
+    return via.tentative.slice(before.length);
+  }
+
+  /** A tentative address is ours, and what waited for one may have a way out now. */
+  admit(via: Interface, own: A.InterfaceAddress6): void {
+    via.tentative = via.tentative.filter((one) => one !== own);
+    this.#take(via, own);
+    const ready: Route[] = [];
+    via.waiting = via.waiting.filter(({ network, gateway }) => {
+      const route = gatewayRoute(via, network, gateway);
+      if (route !== undefined) ready.push(route);
+      return route === undefined;
+    });
+    this.#enter(ready);
+  }
+
+  /** A tentative address is somebody else's. */
+  refuse(via: Interface, own: A.InterfaceAddress6): void {
+    via.tentative = via.tentative.filter((one) => one !== own);
+    via.refused = [...via.refused, own];
+  }
+
+  /** An interface without addresses of IPv6 has none from here on. */
+  endIpv6(via: Interface): void {
+    via.refused = [...via.refused, ...via.tentative];
+    via.tentative = [];
+    via.waiting = [];
+    via.endedIpv6 = true;
   }
 
   /** The same from values; throws RangeError. */
   assign(via: Interface, own: Own): void {
-    if (ownOf(via).length >= ADDRESSES_MAX) {
-      throw new RangeError(`addAddress: expected at most ${ADDRESSES_MAX} addresses`);
-    }
-    if (ownOf(via).some(({ address }) => address === own.address) || this.isOwn(own.address)) {
-      throw new RangeError("addAddress: expected new addresses, got one in use");
-    }
-    if (!isIpv4Own(own)) checkMtu(via.mtu, true, "addAddress");
-    const before = ownOf(via);
-    assign(via, own);
-    if (!isIpv4Own(own)) giveLinkLocal(via);
-    const added = ownOf(via).filter((one) => !before.includes(one));
+    this.#check(via, own);
+    this.#take(via, own);
+  }
+
+  #take(via: Interface, own: Own): void {
+    const before = J.ownOf(via);
+    J.assign(via, own);
+    // One that is probed had its link-local address proposed beside it.
+    const derives = !J.isIpv4Own(own) && via.probes === 0 && J.lacksLinkLocal(via);
+    if (derives) J.assign(via, J.derivedLinkLocal(via));
+    const added = J.ownOf(via).filter((one) => !before.includes(one));
     this.#enter(added.map((one) => connectedRoute(via, one)));
     this.#list();
+  }
+
+  /** Throws RangeError when an interface cannot have one more address, and this one. */
+  #check(via: Interface, own: Own): void {
+    const all = [...J.ownOf(via), ...via.tentative];
+    if (all.length >= J.ADDRESSES_MAX) {
+      throw new RangeError(`addAddress: expected at most ${J.ADDRESSES_MAX} addresses`);
+    }
+    if (all.some(({ address }) => address === own.address) || this.#isTaken(own.address)) {
+      throw new RangeError("addAddress: expected new addresses, got one in use");
+    }
+    if (!J.isIpv4Own(own)) J.checkMtu(via.mtu, true, "addAddress");
+  }
+
+  #isTaken(address: IpAddress): boolean {
+    const isTried = this.#interfaces.some((via) =>
+      via?.tentative.some((own) => own.address === address),
+    );
+    return isTried || this.isOwn(address);
+  }
+
+  /** False when assign() would throw: what a router does must not end in that. */
+  mayAssign(via: Interface, { address }: A.InterfaceAddress6): boolean {
+    const count = J.ownOf(via).length + via.tentative.length;
+    return count < J.ADDRESSES_MAX && via.mtu >= J.MTU_MIN_IPV6 && !this.#isTaken(address);
   }
 
   /** Takes an address from an interface, with the routes from it; false when it has no such. */
   removeAddress(index: number, address: IpAddress): boolean {
     const via = this.#present(index, "removeAddress");
-    if (!ownOf(via).some((own) => own.address === address)) return false;
+    const unused = [...via.tentative, ...via.refused];
+    via.tentative = via.tentative.filter((own) => own.address !== address);
+    via.refused = via.refused.filter((own) => own.address !== address);
+    if (unused.some((own) => own.address === address)) return true;
+    if (!J.ownOf(via).some((own) => own.address === address)) return false;
     via.addresses = via.addresses.filter((own) => own.address !== address);
     via.addresses6 = via.addresses6.filter((own) => own.address !== address);
     this.#keep((route) => route.via !== via || route.source !== address);
@@ -261,7 +231,7 @@ export class RouteTable {
   /** Changes an interface's MTU, within what its carrier takes. Throws RangeError. */
   setMtu(index: number, mtu: number): Interface {
     const via = this.#present(index, "setMtu");
-    checkMtu(mtu, via.addresses6.length > 0, "setMtu");
+    J.checkMtu(mtu, via.addresses6.length + via.tentative.length > 0, "setMtu");
     if (mtu > via.netif.mtu) {
       throw new RangeError(`setMtu: expected at most ${via.netif.mtu}, got ${mtu}`);
     }
@@ -354,19 +324,13 @@ export class RouteTable {
     return { ...found, source: nearestTo(found, destination) };
   }
 
-  #routesOf(config: NetifConfig, via: Interface): Route[] {
-    const routes = ownOf(via).map((own) => connectedRoute(via, own));
-    const further = [...(config.routes ?? [])];
-    for (const gateway of [config.gateway ?? []].flat()) {
-      further.push({ prefix: gateway.includes(":") ? "::/0" : "0.0.0.0/0", gateway });
-    }
-    for (const { prefix, gateway } of further) {
-      const hop = A.parseHost(gateway, "addNetif");
-      const network = A.parsePrefix(prefix, "addNetif");
-      const isSame = typeof hop === typeof network.address;
-      const route = isSame ? gatewayRoute(via, network, hop) : undefined;
+  #routesOf(wishes: readonly Wish[], via: Interface): Route[] {
+    const routes = J.ownOf(via).map((own) => connectedRoute(via, own));
+    for (const { network, gateway } of wishes) {
+      const isSame = typeof gateway === typeof network.address;
+      const route = isSame ? gatewayRoute(via, network, gateway) : undefined;
       if (route === undefined) {
-        const got = formatAddress(addressBytes(hop));
+        const got = formatAddress(addressBytes(gateway));
         throw new RangeError(`addNetif: expected a gateway on the link, got ${got}`);
       }
       routes.push(route);

@@ -1,8 +1,8 @@
 /**
  * Router discovery and stateless addresses (RFC 4861, 6.3; RFC 4862), for interfaces that ask for
  * it; others drop advertisements. Invariants: routers and prefixes of an interface are bounded; an
- * address is ours only after its probe for duplicates stayed unanswered; identifiers are stable for
- * a prefix and mean nothing elsewhere (RFC 7217), their key is entropy passed in.
+ * address is ours only after its trial (duplicate-address.ts); identifiers are stable for a prefix
+ * and mean nothing elsewhere (RFC 7217), their key is entropy passed in.
  */
 import { DropReason } from "../../bindings/abi/drop-reason.ts";
 import * as I from "../../bindings/abi/icmpv6.ts";
@@ -11,14 +11,10 @@ import { isGroupAddress } from "../wire/ethernet.ts";
 import * as W from "../wire/ipv6.ts";
 import { maskOfIpv6, type InterfaceAddress6 } from "./interface-address.ts";
 import { putAddress, type KeyedHash } from "./keyed-hash.ts";
-import { findOption, isFromLink, probeAddress, solicitRouters } from "./neighbor-discovery.ts";
+import type { TrialOwner } from "./duplicate-address.ts";
+import { findOption, isFromLink, solicitRouters } from "./neighbor-discovery.ts";
 import { countDrop, type Plane } from "./plane.ts";
 import type { Interface } from "./route.ts";
-
-/** What an interface takes from advertisements; all on unless said otherwise. */
-export interface RouterOptions {
-  readonly accept: boolean;
-}
 
 /** Routers, and prefixes with an address, of one interface. */
 const ROUTERS_MAX = 4;
@@ -26,8 +22,6 @@ const PREFIXES_MAX = 8;
 /** RFC 4861, 10: MAX_RTR_SOLICITATIONS, RTR_SOLICITATION_INTERVAL. */
 const SOLICITATIONS = 3;
 const SOLICIT_NS = 4e9;
-/** RFC 4862, 5.1: one probe, and a second of silence. */
-const PROBE_NS = 1e9;
 /** RFC 7217, 6: further tries after a duplicate. */
 const TRIES_MAX = 3;
 const FOREVER = 0xffffffff;
@@ -46,8 +40,8 @@ interface Stateless {
   readonly prefix: bigint;
   address: InterfaceAddress6;
   until: number;
-  /** When the probe is over; Infinity when the address is ours. */
-  probedUntil: number;
+  /** "new" until its trial begins. */
+  state: "new" | "trial" | "ours";
   tries: number;
 }
 
@@ -59,7 +53,7 @@ interface Discovery {
   askAt: number;
 }
 
-export class RouterDiscovery {
+export class RouterDiscovery implements TrialOwner {
   readonly #hash: KeyedHash;
   readonly #words = new Uint32Array(8);
   #links: Discovery[] = [];
@@ -75,7 +69,7 @@ export class RouterDiscovery {
     for (const { routers, prefixes, askAt } of this.#links) {
       next = Math.min(next, askAt);
       for (const { until } of routers) next = Math.min(next, until);
-      for (const { until, probedUntil } of prefixes) next = Math.min(next, until, probedUntil);
+      for (const { until, state } of prefixes) next = Math.min(next, state === "new" ? 0 : until);
     }
     return next;
   }
@@ -89,26 +83,32 @@ export class RouterDiscovery {
     this.#links = this.#links.filter(({ via }) => via.index !== index);
   }
 
-  /** True when `target` was being probed for us: somebody has it (RFC 4862, 5.4.5). */
-  duplicate(via: Interface, target: bigint): boolean {
+  /** Somebody has an address that was made here (RFC 4862, 5.4.5): another one is tried. */
+  lost(_plane: Plane, via: Interface, own: InterfaceAddress6): void {
     const link = this.#links.find((each) => each.via === via);
-    const found = link?.prefixes.find(
-      (each) => each.address.address === target && each.probedUntil < Infinity,
-    );
-    if (link === undefined || found === undefined) return false;
+    const found = link?.prefixes.find(({ address }) => address === own);
+    if (link === undefined || found === undefined) return;
     found.tries += 1;
     if (found.tries >= TRIES_MAX) link.prefixes = link.prefixes.filter((each) => each !== found);
     else {
       found.address = this.#choose(via, found.prefix, found.tries);
-      found.probedUntil = 0;
+      found.state = "new";
     }
-    return true;
   }
 
-  /** True for the group of an address that is being probed. */
-  isProbing(via: Interface, group: bigint): boolean {
+  won(plane: Plane, via: Interface, own: InterfaceAddress6): void {
     const link = this.#links.find((each) => each.via === via);
-    return link?.prefixes.some((each) => W.solicitedNode(each.address.address) === group) === true;
+    const found = link?.prefixes.find(({ address }) => address === own);
+    if (found === undefined || !plane.routes.mayAssign(via, own)) return;
+    found.state = "ours";
+    plane.routes.assign(via, own);
+    this.refresh(plane, via);
+  }
+
+  /** What leaves by an interface's routers may have a wider address now. */
+  refresh(plane: Plane, via: Interface): void {
+    const link = this.#links.find((each) => each.via === via);
+    for (const { address } of link?.routers ?? []) plane.routes.setRouter(via, address);
   }
 
   /** Asks, takes what was probed, and drops what is over. */
@@ -133,20 +133,13 @@ export class RouterDiscovery {
     const { via } = link;
     if (each.until <= plane.now) {
       link.prefixes = link.prefixes.filter((other) => other !== each);
-      if (each.probedUntil === Infinity) plane.lose(via.index, each.address.address);
-    } else if (each.probedUntil === 0) {
-      each.probedUntil = plane.now + PROBE_NS;
-      probeAddress(plane, via, each.address.address);
-    } else if (each.probedUntil <= plane.now) {
-      each.probedUntil = Infinity;
-      plane.routes.assign(via, each.address);
-      this.#refreshRouters(plane, link);
+      if (each.state === "ours") plane.lose(via.index, each.address.address);
+      else plane.trials.cancel(via.index, each.address.address);
+    } else if (each.state === "new") {
+      each.state = "trial";
+      // What a router can make a host do is probed even where nothing else is.
+      plane.trials.begin(via, each.address, Math.max(1, via.probes), this, plane.now);
     }
-  }
-
-  // What leaves by them may have a wider address now.
-  #refreshRouters(plane: Plane, link: Discovery): void {
-    for (const { address } of link.routers) plane.routes.setRouter(link.via, address);
   }
 
   /** RFC 7217, 5: of prefix, interface, tries and a secret. */
@@ -226,7 +219,7 @@ export class RouterDiscovery {
       else if (rest > TWO_HOURS_NS) known.until = now + TWO_HOURS_NS;
     } else if (valid > 0 && link.prefixes.length < PREFIXES_MAX) {
       const address = this.#choose(link.via, prefix, 0);
-      link.prefixes.push({ prefix, address, until, probedUntil: 0, tries: 0 });
+      link.prefixes.push({ prefix, address, until, state: "new", tries: 0 });
     }
   }
 }

@@ -55,13 +55,11 @@ export const ROW_RATE_FLAGS = 47; // of the congestion policy
 export const ROW_RX_LIMIT = 48; // log2 of the largest receive buffer; 0 = no autotuning
 export const ROW_RATE_ACKED = 49; // acknowledged bytes at the start of the policy's interval
 export const ROW_FLOW_LABEL = 50; // of IPv6 (RFC 6437), 20 bits
-export const ROW_MTU_GOOD = 51; // while ROW_MTU is on trial: what it was; 0 = no trial
+export const ROW_MTU_SEARCH = 51; // see SEARCH_TRIAL
 // Challenge ACKs before there is data to try with: 16 times the interval's number, and their count.
 export const ROW_CHALLENGES = 52;
 export const ROW_ADOPTED = 53; // user timeout by the peer's option (RFC 5482), s; 0 = none
-export const ROW_MTU_HIGH = 54; // search_high (RFC 4821, 7.1) and one more; 0 = the link's
-export const ROW_TRIAL_EDGE = 55; // SND.NXT when the trial began
-const ROW_WORDS = 56;
+const ROW_WORDS = 54;
 
 // Floats of a row (f64). Times are ns; Infinity = no deadline.
 export const TIME_SENT = 0; // our SYN or SYN-ACK left; then the last retransmission or probe
@@ -128,6 +126,10 @@ export const ROW_IS_IPV6 = 0x10000;
 export const ROW_IS_ORPHAN = 0x20000;
 /** Half open, by a SYN that reopened TIME-WAIT: ROW_PREDECESSOR_* are valid. */
 export const ROW_IS_SUCCESSOR = 0x40000;
+
+/** ROW_MTU_SEARCH: the MTU on trial, 0 = none; search_high (RFC 4821, 7.1) and one more above. */
+export const SEARCH_TRIAL = 0xffff;
+export const SEARCH_HIGH_SHIFT = 16;
 
 // ROW_OPTIONS.
 export const OPTION_NO_DELAY = 1;

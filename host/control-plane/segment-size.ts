@@ -2,17 +2,17 @@
  * The path MTU of live connections (RFC 1191, RFC 8201, RFC 4821): lowered by messages, by the
  * interface and by black holes, found by a search between what passes and what does not, which
  * starts over after ten minutes. Invariants: what was too big is sent again at once and is no sign
- * of congestion (PM-12); a raised size is on trial until a segment of it was acknowledged, and one
- * timeout takes it back; each trial halves the range, so that a search ends.
+ * of congestion (PM-12); a larger size is tried with one segment, which the data path sends when it
+ * may, and is the connection's when that has arrived; each trial halves the range, so that a search
+ * ends.
  */
 import { AtxOpcode } from "../../bindings/abi/descriptor.ts";
-import { FLOW_RECOVERY } from "../../bindings/abi/flow-state.ts";
+import { SizeProbe } from "../../bindings/abi/flow-state.ts";
 import { TCP_SIZE } from "../../bindings/abi/tcp.ts";
 import { IPV4_SIZE } from "../../bindings/abi/ip.ts";
 import { MSS_MIN } from "../../bindings/abi/limits.ts";
-import { seqAfter, seqBefore } from "../../bindings/abi/seq.ts";
-import { inspect, sendNext, type Inspection } from "./inspection.ts";
-import { headerBytes, segmentBytes } from "./install.ts";
+import { inspect, type Inspection } from "./inspection.ts";
+import { headerBytes, segmentBytes, segmentBytesAt } from "./install.ts";
 import { LIFETIME_NS, MTU_MIN_IPV6 } from "./path-mtu.ts";
 import type { Interface } from "./route.ts";
 import type { Plane } from "./plane.ts";
@@ -40,14 +40,22 @@ const FIRST_TRIAL_NS = 1e9;
 export const MTU_PROBING_BLACK_HOLE = 1;
 export const MTU_PROBING_ALWAYS = 2;
 
-/** Tells the data path; `again`: segments in flight are too big now. */
-function tell(plane: Plane, id: number, again: boolean): void {
+/** Tells the data path; nothing is on trial any longer. */
+function tell(plane: Plane, id: number, trial: number = 0): void {
   const { rows, commands } = plane;
   if (!rows.has(id, R.ROW_IS_INSTALLED)) return;
   const generation = rows.get(id, R.ROW_GENERATION);
-  commands.push(id, generation, AtxOpcode.SetMss, segmentBytes(plane, id));
+  const probe = trial === 0 ? 0 : segmentBytesAt(plane, id, trial);
+  commands.push(id, generation, AtxOpcode.SetMss, segmentBytes(plane, id), probe);
+}
+
+/** The same when segments in flight are too big now. */
+function tellAgain(plane: Plane, id: number): void {
+  const { rows, commands } = plane;
+  tell(plane, id);
+  if (!rows.has(id, R.ROW_IS_INSTALLED)) return;
   // Lost, and again at once, without a cut of the window (RFC 1191, 6.4).
-  if (again) commands.push(id, generation, AtxOpcode.Retransmit, 0);
+  commands.push(id, rows.get(id, R.ROW_GENERATION), AtxOpcode.Retransmit, 0);
 }
 
 /** The search goes on at `time`. */
@@ -56,19 +64,32 @@ function resumeAt({ rows, pathMtu }: Plane, id: number, time: number): void {
   pathMtu.raiseAt = Math.min(pathMtu.raiseAt, time);
 }
 
-function endTrial({ rows }: Plane, id: number, mtu: number): void {
-  rows.set(id, R.ROW_MTU, mtu);
-  rows.set(id, R.ROW_MTU_GOOD, 0);
+/** Of a search: what is on trial, 0 = nothing, and search_high and one more, 0 = the link's. */
+function setRange({ rows }: Plane, id: number, trial: number, high: number): void {
+  rows.set(id, R.ROW_MTU_SEARCH, ((high << R.SEARCH_HIGH_SHIFT) | trial) >>> 0);
+}
+
+function trialOf({ rows }: Plane, id: number): number {
+  return rows.get(id, R.ROW_MTU_SEARCH) & R.SEARCH_TRIAL;
+}
+
+function highOf({ rows }: Plane, id: number): number {
+  return rows.get(id, R.ROW_MTU_SEARCH) >>> R.SEARCH_HIGH_SHIFT;
+}
+
+/** Whatever is known of what passes and what does not is so no longer. */
+function restartAt(plane: Plane, id: number, mtu: number): void {
+  plane.rows.set(id, R.ROW_MTU, mtu);
+  setRange(plane, id, 0, 0);
 }
 
 /** A message lowers a connection's MTU, for ten minutes at least. */
 export function lowerMtu(plane: Plane, id: number, mtu: number): void {
   const { rows, now } = plane;
-  endTrial(plane, id, mtu);
-  rows.set(id, R.ROW_MTU_HIGH, 0);
+  restartAt(plane, id, mtu);
   rows.setTime(id, R.TIME_MTU_CHANGED, now);
   resumeAt(plane, id, now + LIFETIME_NS);
-  tell(plane, id, true);
+  tellAgain(plane, id);
 }
 
 /** The smallest MTU that a search goes down to. */
@@ -99,55 +120,23 @@ export function beginSearch(plane: Plane, id: number, via: Interface): void {
   rows.setTime(id, R.TIME_MTU_CHANGED, -LIFETIME_NS);
 }
 
-/**
- * The retransmission timer went off for the `timeouts`-th time in a row. True: the size was the
- * reason, and what is in flight goes again by itself.
- */
-export function judgeTimeout(
-  plane: Plane,
-  id: number,
-  seen: Inspection,
-  timeouts: number,
-): boolean {
+/** The retransmission timer went off for the `timeouts`-th time in a row. */
+export function judgeTimeout(plane: Plane, id: number, seen: Inspection, timeouts: number): void {
   const { rows, profile, now } = plane;
-  if (rows.get(id, R.ROW_MTU_GOOD) !== 0 && judgeTrial(plane, id, seen)) return true;
+  notePassed(plane, id, seen);
   const bytes = segmentBytes(plane, id);
   const isFull = Math.max(seen.txSent, seen.txMax) >= bytes;
-  if (profile.mtuProbing === 0 || timeouts < BLACK_HOLE || !isFull) return false;
+  if (profile.mtuProbing === 0 || timeouts < BLACK_HOLE || !isFull) return;
   const mtu = rows.get(id, R.ROW_MTU);
   const base = baseOf(plane, id);
   const next = mtu > base ? base : Math.max(floorOf(plane, id), mtu >>> 1);
-  if (next >= mtu) return false;
-  // What is larger is not known to be too large (RFC 4821, 7.7): the link may have been down.
-  endTrial(plane, id, next);
-  rows.set(id, R.ROW_MTU_HIGH, 0);
+  if (next >= mtu) return;
+  // What is larger is not known to be too large (RFC 4821, 7.7): the link may have been down. The
+  // timeout counts all the same.
+  restartAt(plane, id, next);
   rows.setTime(id, R.TIME_MTU_CHANGED, now);
   resumeAt(plane, id, now + failureWait(seen, bytes));
-  // The timeout counts all the same: nobody knows what the loss was.
-  tell(plane, id, false);
-  return false;
-}
-
-/** A timeout in a trial: true when the size on trial was the reason. */
-function judgeTrial(plane: Plane, id: number, seen: Inspection): boolean {
-  const { rows, profile, now } = plane;
-  if (passed(plane, id, seen)) return false;
-  const trial = rows.get(id, R.ROW_MTU);
-  const bytes = segmentBytes(plane, id);
-  const edge = rows.get(id, R.ROW_TRIAL_EDGE);
-  endTrial(plane, id, rows.get(id, R.ROW_MTU_GOOD));
-  // RFC 4821, 7.6.4: what left before the trial is lost as well, or nothing of its size has left.
-  const isConclusive =
-    !seqBefore(seen.txUna, edge) && !seqAfter((edge + bytes) >>> 0, sendNext(seen));
-  if (isConclusive) {
-    rows.set(id, R.ROW_MTU_HIGH, profile.mtuProbing === 0 ? 0 : trial);
-    rows.setTime(id, R.TIME_MTU_CHANGED, now);
-  }
-  // Without PLPMTUD nothing follows the one trial of RFC 1191, 6.3.
-  const wait = profile.mtuProbing === 0 ? LIFETIME_NS : failureWait(seen, bytes);
-  resumeAt(plane, id, now + (isConclusive ? wait : RETRY_NS));
-  tell(plane, id, isConclusive);
-  return isConclusive;
+  tell(plane, id);
 }
 
 /** RFC 4821 7.6.2, 7.6.3 (PM-15): failures are rarer than losses by congestion would be. */
@@ -156,10 +145,24 @@ function failureWait(seen: Inspection, bytes: number): number {
   return Math.min(LIFETIME_NS, Math.max(RETRY_NS, wait));
 }
 
-/** A segment that was sent since the size was raised has been acknowledged. */
-function passed(plane: Plane, id: number, seen: Inspection): boolean {
-  const first = plane.rows.get(id, R.ROW_TRIAL_EDGE) + segmentBytes(plane, id);
-  return !seqAfter(first >>> 0, seen.txUna);
+/** RFC 4821, 7.6.1: true when the data path sends what was on trial. */
+export function notePassed(plane: Plane, id: number, seen: Inspection): boolean {
+  const trial = trialOf(plane, id);
+  if (trial === 0 || seen.mss <= segmentBytes(plane, id)) return false;
+  plane.rows.set(id, R.ROW_MTU, trial);
+  setRange(plane, id, 0, highOf(plane, id));
+  return true;
+}
+
+/** RFC 4821, 7.6.2 and 7.6.3: too large, and nothing is tried for a while. */
+function noteFailure(plane: Plane, id: number, seen: Inspection): void {
+  const { rows, profile, now } = plane;
+  // Without PLPMTUD nothing follows the one trial of RFC 1191, 6.3.
+  const isSearched = profile.mtuProbing !== 0;
+  setRange(plane, id, 0, isSearched ? trialOf(plane, id) : 0);
+  rows.setTime(id, R.TIME_MTU_CHANGED, now);
+  resumeAt(plane, id, now + (isSearched ? failureWait(seen, seen.mss) : LIFETIME_NS));
+  tell(plane, id);
 }
 
 /** RFC 1191, 6.3; RFC 8201, 4; RFC 4821, 7: what was lowered long ago is tried larger. */
@@ -175,51 +178,46 @@ export function raiseMtus(plane: Plane): void {
   }
 }
 
-/** Something is taken for lost and not yet acknowledged. */
-function isLosing({ rows }: Plane, id: number, seen: Inspection): boolean {
-  const hasTimedOut =
-    rows.get(id, R.ROW_RETRIES) > 0 && rows.get(id, R.ROW_LAST_UNA) === seen.txUna;
-  return (seen.flags & FLOW_RECOVERY) !== 0 || (hasTimedOut && seen.txSent > 0);
-}
-
 /** One look at a connection that searches. */
 function search(plane: Plane, id: number): void {
   const { rows, routes, now } = plane;
   const via = routes.at(rows.get(id, R.ROW_NETIF));
   const seen = inspect(plane, id);
   if (via === undefined || seen === undefined) return;
-  const isTried = rows.get(id, R.ROW_MTU_GOOD) === 0 || passed(plane, id, seen);
-  // RFC 4821 7.4 (PM-17): a probe has nothing lost beside it; what else it needs is what makes a
-  // segment of the larger size leave at all, the data and the window.
-  if (isLosing(plane, id, seen)) resumeAt(plane, id, now + RETRY_NS);
-  else if (isTried) widen(plane, id, seen, linkMtu(plane, via));
-  else resumeAt(plane, id, now + (seen.txSent > 0 ? RETRY_NS : RETRY_IDLE_NS));
+  const hasPassed = notePassed(plane, id, seen);
+  const probe = trialOf(plane, id) === 0 ? SizeProbe.None : seen.sizeProbe;
+  if (probe === SizeProbe.Failed) noteFailure(plane, id, seen);
+  // RFC 4821 7.4 (PM-17): one probe at a time; when it may leave is the data path's to say.
+  else if (probe !== SizeProbe.None) {
+    resumeAt(plane, id, now + (seen.txSent > 0 ? RETRY_NS : RETRY_IDLE_NS));
+  } else widen(plane, id, hasPassed, linkMtu(plane, via));
 }
 
 /** ROW_MTU passes, search_low of RFC 4821: the next trial, or the end of the search. */
-function widen(plane: Plane, id: number, seen: Inspection, most: number): void {
+function widen(plane: Plane, id: number, isRaised: boolean, most: number): void {
   const { rows, now, pathMtu } = plane;
   const mtu = rows.get(id, R.ROW_MTU);
-  const high = rows.get(id, R.ROW_MTU_HIGH);
-  const isRaised = rows.get(id, R.ROW_MTU_GOOD) !== 0;
-  rows.set(id, R.ROW_MTU_GOOD, 0);
+  const high = highOf(plane, id);
+  const trial = Math.min(high === 0 ? most : (mtu + high) >>> 1, R.SEARCH_TRIAL);
+  setRange(plane, id, 0, high);
   if (mtu >= most) {
-    rows.set(id, R.ROW_MTU_HIGH, 0);
+    setRange(plane, id, 0, 0);
     rows.setTime(id, R.TIME_MTU_CHANGED, 0);
     rows.setTime(id, R.TIME_MTU_NEXT, 0);
   } else if (high !== 0 && high - mtu <= CLOSE_BYTES) {
     // RFC 4821, 7.3: from the top again in ten minutes; until then others begin here.
-    rows.set(id, R.ROW_MTU_HIGH, 0);
+    setRange(plane, id, 0, 0);
     pathMtu.lower(rows.address(id, R.ROW_REMOTE), mtu, now);
     resumeAt(plane, id, now + LIFETIME_NS);
   } else if (isRaised && !rows.has(id, R.ROW_IS_IPV6)) {
     resumeAt(plane, id, now + RAISED_NS);
+  } else if (segmentBytesAt(plane, id, trial) <= segmentBytes(plane, id)) {
+    // PM-13: the peer takes no more, nor does the application.
+    resumeAt(plane, id, now + LIFETIME_NS);
   } else {
-    rows.set(id, R.ROW_MTU_GOOD, mtu);
-    rows.set(id, R.ROW_TRIAL_EDGE, sendNext(seen));
-    rows.set(id, R.ROW_MTU, high === 0 ? most : (mtu + high) >>> 1);
+    setRange(plane, id, trial, high);
     resumeAt(plane, id, now + RETRY_NS);
-    tell(plane, id, false);
+    tell(plane, id, trial);
   }
 }
 
@@ -232,12 +230,12 @@ export function followInterface(plane: Plane, index: number): void {
   for (let id = 1; id < rows.count; id += 1) {
     if (!rows.has(id, R.ROW_IS_USED) || rows.get(id, R.ROW_NETIF) !== index) continue;
     const before = rows.get(id, R.ROW_MTU);
-    const known = rows.get(id, R.ROW_MTU_GOOD) || before;
-    const lowered = rows.time(id, R.TIME_MTU_CHANGED) !== 0 ? known : link;
+    const lowered = rows.time(id, R.TIME_MTU_CHANGED) !== 0 ? before : link;
     const mtu = Math.min(pathMtu.lookup(rows.address(id, R.ROW_REMOTE), link, now), lowered);
-    if (mtu === before) continue;
-    endTrial(plane, id, mtu);
-    rows.set(id, R.ROW_MTU_HIGH, 0);
-    tell(plane, id, mtu < before);
+    // What is on trial, or has passed unseen, may be too large for the interface now.
+    if (mtu === before && trialOf(plane, id) <= link) continue;
+    restartAt(plane, id, mtu);
+    if (mtu < before) tellAgain(plane, id);
+    else tell(plane, id);
   }
 }

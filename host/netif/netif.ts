@@ -116,6 +116,12 @@ export class Burst {
 export type Medium = "ethernet" | "ip";
 
 /**
+ * Hears why a carrier has dropped what the stack never saw (a DropReason). `first` is a frame whose
+ * sender may be told, `ip` the offset of its IP header.
+ */
+export type DropListener = (reason: number, first?: Uint8Array, ip?: number) => void;
+
+/**
  * A carrier of frames. Time is nanoseconds and is passed in. `send` and `receive` do bounded
  * work and never block.
  */
@@ -157,5 +163,7 @@ export interface Netif {
   creditDeadline?(): number;
   /** Called by a driver: `wake` runs when frames arrive from outside (TUN); optional. */
   onReadable?(wake: () => void): void;
+  /** Called by the control plane, once: who counts what the carrier drops itself; optional. */
+  onDropped?(told: DropListener): void;
   close?(): void;
 }

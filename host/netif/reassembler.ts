@@ -1,24 +1,26 @@
 /**
- * Puts IPv4 datagrams together that a path has taken apart (RFC 791, 3.2; RFC 1122, 3.3.2), as a
- * netif around another. Off unless somebody wraps: the data path drops fragments, and never learns
- * of them here either. Memory and work are bounded: so many datagrams of so many bytes, the oldest
- * making room. No ICMP tells a sender of what has timed out.
+ * Puts datagrams together that a path, or an IPv6 sender, has taken apart (RFC 791, 3.2; RFC 1122,
+ * 3.3.2; RFC 8200, 4.5), as a netif around another. Off unless somebody wraps: the stack drops
+ * fragments, and never learns of them here either. Memory and work are bounded: so many datagrams
+ * of both families of so many bytes, the oldest making room. A stack hears of what is dropped here
+ * and why; of IPv6 it tells the sender of what has timed out.
  *
  * ```ts
  * const netif = new ReassemblerNetif(await openTun({ mode: "tun" }), { datagrams: 16 });
  * ```
  */
 import * as E from "../../bindings/abi/ethernet.ts";
-import * as I from "../../bindings/abi/ip.ts";
-import { checksumAdd, checksumHolds } from "../wire/checksum.ts";
+import { IPV4_SIZE } from "../../bindings/abi/ip.ts";
+import { DropReason } from "../../bindings/abi/drop-reason.ts";
 import * as W from "../wire/ipv4.ts";
-import { DatagramSlot, type Fragment, type Verdict } from "./datagram-slot.ts";
-import type { Burst, Medium, Netif } from "./netif.ts";
+import { DatagramSlot, type Verdict } from "./datagram-slot.ts";
+import { readIpv4, readIpv6, type NamedFragment } from "./fragment-reading.ts";
+import type { Burst, DropListener, Medium, Netif } from "./netif.ts";
 
 /** Everything that IPv4's length field can say, less the shortest header. */
 const BYTES_MAX = 0xffff - 20;
 const DATAGRAMS_MAX = 1024;
-/** RFC 1122, 3.3.2: between 60 and 120 s, and fixed. */
+/** RFC 1122, 3.3.2: between 60 and 120 s, and fixed; RFC 8200, 4.5: 60 s. */
 const TIMEOUT = 60e9;
 const ROW = 4;
 
@@ -38,7 +40,10 @@ export interface ReassemblyCounters {
   /** Incomplete when a newer one wanted the room. */
   evicted: number;
   repeated: number;
-  /** Dropped with all pieces: overlaps, two ends, lost marks of congestion (RFC 3168, 5.3). */
+  /**
+   * Dropped with all pieces: overlaps, two ends, lost marks of congestion (RFC 3168, 5.3); of IPv6
+   * further pieces of these count too (RFC 5722, 4).
+   */
   contradictory: number;
   tooLong: number;
 }
@@ -60,6 +65,7 @@ export class ReassemblerNetif implements Netif {
   readonly #inner: Netif;
   readonly #slots: readonly DatagramSlot[];
   #ingress: Burst | undefined;
+  #told: DropListener = () => undefined;
   #opened = 0;
   #view: DataView = new DataView(new ArrayBuffer(0));
 
@@ -116,7 +122,14 @@ export class ReassemblerNetif implements Netif {
   }
 
   nextDeadline(): number {
-    return this.#slots.some(({ isWhole }) => isWhole) ? 0 : this.#inner.nextDeadline();
+    let next = this.#inner.nextDeadline();
+    for (const slot of this.#slots) {
+      if (slot.isWhole) return 0;
+      // Somebody is to be told of its end.
+      const isOwed = slot.isUsed && slot.isIpv6 && slot.hasFirst && !slot.isSpoilt;
+      if (isOwed) next = Math.min(next, slot.since + TIMEOUT);
+    }
+    return next;
   }
 
   creditDeadline(): number {
@@ -127,6 +140,11 @@ export class ReassemblerNetif implements Netif {
     this.#inner.onReadable?.(wake);
   }
 
+  onDropped(told: DropListener): void {
+    this.#told = told;
+    this.#inner.onDropped?.(told);
+  }
+
   close(): void {
     this.#inner.close?.();
   }
@@ -135,7 +153,11 @@ export class ReassemblerNetif implements Netif {
     for (const slot of this.#slots) {
       if (!slot.isUsed || slot.isWhole || now - slot.since < TIMEOUT) continue;
       slot.isUsed = false;
+      if (slot.isSpoilt) continue;
       this.counters.timedOut += 1;
+      // RFC 8200, 4.5: its sender hears of it when the first piece had come.
+      const first = slot.isIpv6 && slot.hasFirst ? slot.first() : undefined;
+      this.#told(DropReason.FragmentTimeout, first, slot.link);
     }
   }
 
@@ -149,7 +171,7 @@ export class ReassemblerNetif implements Netif {
       slot.isWhole = false;
       slot.isUsed = false;
       if (fits) this.counters.reassembled += 1;
-      else this.counters.tooLong += 1;
+      else this.#count("tooLong", DropReason.FragmentTooLong);
     }
   }
 
@@ -158,64 +180,38 @@ export class ReassemblerNetif implements Netif {
     const offset = ingress.offset(index);
     const end = offset + ingress.length(index);
     const ip = offset + this.#linkLength(offset, end);
-    if (ip + I.IPV4_SIZE > end || !this.#isFragment(ip, end)) return false;
-    const piece = this.#read(ingress.bytes, offset, ip);
+    if (ip + IPV4_SIZE > end) return false;
+    const view = this.#view;
+    const version = W.ipVersion(view, ip);
+    const read = version === 4 ? readIpv4 : readIpv6;
+    const piece = read(ingress.bytes, view, offset, ip, end);
+    if (piece === undefined) return false;
     this.counters.fragments += 1;
-    const slot = this.#slotOf(ip, ingress.netif(index), now);
+    const slot = this.#slotOf(piece, ingress.netif(index), now);
     // Its copy waits for room in the burst.
     if (slot?.isWhole !== false) {
       this.counters.repeated += 1;
       return true;
     }
-    this.#judge(slot, slot.take(piece));
+    if (slot.isSpoilt) this.#count("contradictory", DropReason.FragmentOverlap);
+    else this.#judge(slot, slot.take(piece));
     return true;
   }
 
-  /** Link header of an IPv4 frame; of all else the whole frame. */
+  /** Link header of an IP frame; of all else the whole frame. */
   #linkLength(offset: number, end: number): number {
     if (this.medium === "ip") return 0;
     const view = this.#view;
     if (offset + E.ETHERNET_SIZE + E.VLAN_SIZE > end) return end - offset;
     const type = view.getUint16(offset + E.ETHERNET_TYPE);
-    if (type === E.ETHER_TYPE_IPV4) return E.ETHERNET_SIZE;
-    const inner = type === E.ETHER_TYPE_VLAN ? view.getUint16(offset + E.VLAN_TYPE) : 0;
-    return inner === E.ETHER_TYPE_IPV4 ? E.ETHERNET_SIZE + E.VLAN_SIZE : end - offset;
+    const isTagged = type === E.ETHER_TYPE_VLAN;
+    const inner = isTagged ? view.getUint16(offset + E.VLAN_TYPE) : type;
+    if (inner !== E.ETHER_TYPE_IPV4 && inner !== E.ETHER_TYPE_IPV6) return end - offset;
+    return isTagged ? E.ETHERNET_SIZE + E.VLAN_SIZE : E.ETHERNET_SIZE;
   }
 
-  /** A sound one: of what is not, the data path says why it drops it. */
-  #isFragment(ip: number, end: number): boolean {
-    const view = this.#view;
-    const field = view.getUint16(ip + I.IPV4_FRAGMENT);
-    if ((field & I.IPV4_MORE_FRAGMENTS_OR_OFFSET) === 0 || W.ipVersion(view, ip) !== 4)
-      return false;
-    const header = W.ipv4HeaderLength(view, ip);
-    const total = W.ipv4TotalLength(view, ip);
-    if (header < I.IPV4_SIZE || header >= total || ip + total > end) return false;
-    const isLast = (field & I.IPV4_MORE_FRAGMENTS) === 0;
-    if (!isLast && (total - header) % 8 !== 0) return false;
-    return checksumHolds(checksumAdd(0, view, ip, header));
-  }
-
-  #read(bytes: Uint8Array, frame: number, ip: number): Fragment {
-    const view = this.#view;
-    const field = view.getUint16(ip + I.IPV4_FRAGMENT);
-    return {
-      bytes,
-      view,
-      frame,
-      ip,
-      from: (field & I.IPV4_OFFSET_MASK) * 8,
-      length: W.ipv4TotalLength(view, ip) - W.ipv4HeaderLength(view, ip),
-      isLast: (field & I.IPV4_MORE_FRAGMENTS) === 0,
-    };
-  }
-
-  /** RFC 791: source, destination, protocol and identification name a datagram. */
-  #slotOf(ip: number, netif: number, now: number): DatagramSlot | undefined {
-    const view = this.#view;
-    const source = W.ipv4Source(view, ip);
-    const destination = W.ipv4Destination(view, ip);
-    const name = view.getUint16(ip + I.IPV4_IDENTIFICATION) * 65536 + W.ipv4Protocol(view, ip);
+  #slotOf(piece: NamedFragment, netif: number, now: number): DatagramSlot | undefined {
+    const { source, destination, name } = piece;
     const known = this.#slots.find(
       (one) =>
         one.isUsed &&
@@ -242,7 +238,7 @@ export class ReassemblerNetif implements Netif {
       (found, one) => (found === undefined || one.order < found.order ? one : found),
       undefined,
     );
-    if (oldest !== undefined) this.counters.evicted += 1;
+    if (oldest !== undefined) this.#count("evicted", DropReason.FragmentLimit);
     return oldest;
   }
 
@@ -252,9 +248,16 @@ export class ReassemblerNetif implements Netif {
       this.counters.repeated += 1;
       return;
     }
-    slot.isUsed = false;
-    if (verdict === "too long") this.counters.tooLong += 1;
-    else this.counters.contradictory += 1;
+    if (verdict === "too long") this.#count("tooLong", DropReason.FragmentTooLong);
+    else this.#count("contradictory", DropReason.FragmentOverlap);
+    // RFC 5722, 4: what of it comes later is not another datagram.
+    if (slot.isIpv6) slot.isSpoilt = true;
+    else slot.isUsed = false;
+  }
+
+  #count(what: "contradictory" | "evicted" | "tooLong", reason: DropReason): void {
+    this.counters[what] += 1;
+    this.#told(reason);
   }
 }
 

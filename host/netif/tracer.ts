@@ -12,7 +12,7 @@
  */
 import type { FrameTap } from "./frame-tap.ts";
 import type { Link } from "./link.ts";
-import type { Burst, Medium, Netif } from "./netif.ts";
+import type { Burst, DropListener, Medium, Netif } from "./netif.ts";
 import type { PcapngWriter } from "./pcapng.ts";
 
 /** A tap for one link: an interface for each end, each frame outbound where it was sent. */
@@ -100,6 +100,10 @@ export class TracerNetif implements Netif {
 
   onReadable(wake: () => void): void {
     this.#inner.onReadable?.(wake);
+  }
+
+  onDropped(told: DropListener): void {
+    this.#inner.onDropped?.(told);
   }
 
   /** Closes the inner netif and hands the last block to the writer's sink. */

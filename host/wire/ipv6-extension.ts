@@ -8,7 +8,6 @@ import * as ICMP from "../../bindings/abi/icmpv6.ts";
 import * as I from "../../bindings/abi/ip.ts";
 import { EXTENSION_BYTES_MAX, EXTENSION_HEADERS_MAX } from "../../bindings/abi/limits.ts";
 import { IPV6_OPTIONS_MAX } from "../../bindings/abi/limits.ts";
-import { ipv6NextHeader } from "./ipv6.ts";
 
 /** What a walk found. One record is filled again and again. */
 export interface ExtensionWalk {
@@ -25,6 +24,8 @@ export interface ExtensionWalk {
   pointAt: number;
   /** The answer is sent to a multicast destination as well (RFC 8200, 4.2, option type 10). */
   toMulticast: boolean;
+  /** A fragment header was among them. */
+  isAtomic: boolean;
 }
 
 const WALK: ExtensionWalk = {
@@ -35,6 +36,7 @@ const WALK: ExtensionWalk = {
   code: -1,
   pointAt: 0,
   toMulticast: false,
+  isAtomic: false,
 };
 
 const PAD1 = 0;
@@ -102,10 +104,25 @@ function isAtomicFragment(view: DataView, at: number, end: number): boolean {
  * next walk.
  */
 export function walkExtensions(view: DataView, ip: number, end: number): ExtensionWalk {
+  return walkHeaders(view, ip + I.IPV6_NEXT_HEADER, ip + I.IPV6_SIZE, end, true);
+}
+
+/**
+ * The same from the byte that names the header at `from`. `leads`: that one is the first of its
+ * packet's.
+ */
+export function walkHeaders(
+  view: DataView,
+  nameAt: number,
+  from: number,
+  end: number,
+  leads: boolean,
+): ExtensionWalk {
   const walk = WALK;
-  walk.protocol = ipv6NextHeader(view, ip);
-  walk.at = ip + I.IPV6_SIZE;
-  walk.nameAt = ip + I.IPV6_NEXT_HEADER;
+  walk.protocol = view.getUint8(nameAt);
+  walk.at = from;
+  walk.nameAt = nameAt;
+  walk.isAtomic = false;
   refuse(0);
   for (let count = 0; ; count += 1) {
     const { protocol, at } = walk;
@@ -114,17 +131,15 @@ export function walkExtensions(view: DataView, ip: number, end: number): Extensi
     const isAtomic = protocol === I.PROTOCOL_FRAGMENT && isAtomicFragment(view, at, end);
     if (!isOptions && !isAtomic && protocol !== I.PROTOCOL_ROUTING) return walk;
     const length = isAtomic || at + 8 > end ? 8 : (view.getUint8(at + 1) + 1) * 8;
-    if (protocol === I.PROTOCOL_HOP_BY_HOP && count > 0) {
+    if (protocol === I.PROTOCOL_HOP_BY_HOP && (count > 0 || !leads)) {
       // RFC 8200, 4.1: only behind the IPv6 header.
       refuse(DropReason.ExtensionLength, ICMP.PARAMETER_NEXT_HEADER, walk.nameAt);
     } else if (at + length > end) {
       refuse(DropReason.ExtensionLength);
-    } else if (
-      count >= EXTENSION_HEADERS_MAX ||
-      at + length - ip - I.IPV6_SIZE > EXTENSION_BYTES_MAX
-    ) {
+    } else if (count >= EXTENSION_HEADERS_MAX || at + length - from > EXTENSION_BYTES_MAX) {
       refuse(DropReason.ExtensionLimit);
     } else if (isAtomic || readHeader(view, at, at + length, isOptions)) {
+      walk.isAtomic = walk.isAtomic || isAtomic;
       walk.protocol = view.getUint8(at);
       walk.nameAt = at;
       walk.at = at + length;

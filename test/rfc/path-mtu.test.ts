@@ -7,7 +7,7 @@ import { expect, test } from "vitest";
 import { ACK, SYN } from "../support/frames.ts";
 import { Host, type Sent } from "../unit/control-plane/harness.ts";
 import { icmp, quote } from "../unit/control-plane/icmp-frames.ts";
-import { accepted, rule } from "./wire.ts";
+import { accepted, leaving, rule, severalRuns } from "./wire.ts";
 
 /** The peer takes segments of 1,400 bytes; two of them are on their way. */
 const WIDE = { options: "mss 1400" };
@@ -112,15 +112,40 @@ rule(
   ),
 );
 
+/** A probe from `from` on, and segments of 1,000 that make its loss show. */
+function probed(from: number, bytes: number = 1400, count: number = 3): string {
+  return `+0 write(4, ..., ${bytes + 1000 * count}) = ${bytes + 1000 * count}
+      +0 > . ${from}:${from + bytes}(${bytes}) ack 1
+      ${leaving(from + bytes, count, "", true)}`;
+}
+/** The window grows: so many segments of 1,000 from `from` on, and an ACK of all. */
+function grown(from: number, counts: readonly number[]): string {
+  let next = from;
+  const rounds = counts.map((count) => {
+    const first = next;
+    next += count * 1000;
+    return `+0 write(4, ..., ${count * 1000}) = ${count * 1000}
+      ${leaving(first, count, "", true)}
+      +0.1 < . 1:1(0) ack ${next} win 65535`;
+  });
+  return rounds.join("\n");
+}
+const told = (ack: number, blocks: string): string =>
+  `< . 1:1(0) ack ${ack} win 65535 <nop,nop,sack ${blocks}>`;
+
 rule(
   "PM-10: no larger size within five minutes of a message; ten pass",
   accepted(
     `${NARROWED}
       ${ACKED}
-      +598 %{ assert tcpi_snd_mss == 1000 }%
-      +3 write(4, ..., 1400) = 1400
-      +0 > P. 2801:4201(1400) ack 1
-      +0.1 < . 1:1(0) ack 4201 win 65535`,
+      +594 write(4, ..., 5000) = 5000
+      ${leaving(2801, 5, "", true)}
+      +0.1 < . 1:1(0) ack 7801 win 65535
+      +7 ${mss(1000).slice(3)}
+      ${probed(7801)}
+      ${mss(1000)}
+      +0.1 < . 1:1(0) ack 12201 win 65535
+      ${mss(1400)}`,
     WIDE,
   ),
 );
@@ -128,49 +153,33 @@ rule(
 /** A connection whose MTU a message has lowered to 1,040; its trial of 1,500 has begun. */
 const TRIED = `${NARROWED}
       ${ACKED}
-      +603 ${mss(1400).slice(3)}`;
-/** So many bytes are written from `from` on, and leave in one segment. */
-const sent = (from: number, bytes: number): string => `+0 write(4, ..., ${bytes}) = ${bytes}
-      +0 > P. ${from}:${from + bytes}(${bytes}) ack 1`;
+      +603 ${mss(1000).slice(3)}`;
 const INTERNET = { ...WIDE, before: "--profile=internet" };
+const INTERNET_SACK = { options: "mss 1400,nop,nop,sackOK", before: "--profile=internet" };
+/** The probe of TRIED alone is lost, which blocks of SACK tell, and goes again. */
+const ALONE = `${TRIED}
+      ${probed(2801)}
+      +0.1 ${told(2801, "4201:5201")}
+      +0 ${told(2801, "4201:6201")}
+      +0 ${told(2801, "4201:7201")}
+      +0 > . 2801:3801(1000) ack 1
+      +0 > . 3801:4201(400) ack 1
+      ${mss(1000)}`;
+
+/** accepted() where the sender counts duplicate ACKs: faithful Laminar's program does (5.3.1.2). */
+const recovering = severalRuns;
 
 rule(
-  "PM-6, PM-10, PM-15: half of the range at each trial, and a while after one that failed",
-  accepted(
-    `${TRIED}
-      ${sent(2801, 1400)}
-      +0.3~+2 > . 2801:3801(1000) ack 1
-      +0 > P. 3801:4201(400) ack 1
-      +0 %{ assert tcpi_snd_mss == 1000 and tcpi_snd_cwnd >= 7, tcpi_snd_cwnd }%
-      +0.1 < . 1:1(0) ack 4201 win 65535
-      +2.5 ${mss(1000).slice(3)}
-      +8 ${mss(1230).slice(3)}
-      ${sent(4201, 1230)}
-      +0.1 < . 1:1(0) ack 5431 win 65535
-      +59 ${mss(1230).slice(3)}
-      +12 ${mss(1345).slice(3)}`,
-    INTERNET,
-  ),
-);
-
-rule(
-  "RFC 4821, 7.6.4: what left before a trial is lost too: congestion, and the same size again",
-  accepted(
-    `${NARROWED}
-      ${ACKED}
-      +599.85 write(4, ..., 1000) = 1000
-      +0 > P. 2801:3801(1000) ack 1
-      +0.1 ${mss(1400).slice(3)}
-      ${sent(3801, 1400)}
-      +0~+2 > . 2801:3801(1000) ack 1
-      ${mss(1000)}
-      +0 %{ assert tcpi_snd_cwnd == 1, tcpi_snd_cwnd }%
-      +0.1 < . 1:1(0) ack 3801 win 65535
-      +0 > . 3801:4801(1000) ack 1
-      +0 > P. 4801:5201(400) ack 1
-      +0.1 < . 1:1(0) ack 5201 win 65535
-      +2 ${mss(1400).slice(3)}`,
-    INTERNET,
+  "PM-15: a probe that alone was lost goes again in smaller segments, and the window is as it was",
+  ...severalRuns(
+    `${ALONE}
+      +0 %{ assert tcpi_snd_cwnd >= 10 and tcpi_snd_ssthresh > 1000000, tcpi_snd_cwnd }%
+      +0 write(4, ..., 1000) = 1000
+      +0 > P. 7201:8201(1000) ack 1
+      +0.1 < . 1:1(0) ack 7201 win 65535
+      +0 %{ assert tcpi_snd_cwnd >= 10 and tcpi_snd_ssthresh > 1000000, tcpi_snd_cwnd }%
+      +0 < . 1:1(0) ack 8201 win 65535`,
+    INTERNET_SACK,
   ),
 );
 
@@ -188,47 +197,191 @@ rule(
 );
 
 rule(
+  "RFC 4821, 7.6.4: a probe that was lost beside another: congestion, and the same size again",
+  ...severalRuns(
+    `${TRIED}
+      ${probed(2801, 1400, 8)}
+      +0.1 ${told(2801, "5201:6201")}
+      +0 ${told(2801, "5201:7201")}
+      +0 ${told(2801, "5201:12201")}
+      +0 > . 2801:3801(1000) ack 1
+      +0 %{ assert tcpi_snd_ssthresh < 10, tcpi_snd_ssthresh }%
+      +0.1 ${told(3801, "5201:12201")}
+      +0 > . 3801:4801(1000) ack 1
+      +0 > . 4801:5201(400) ack 1
+      +0.1 < . 1:1(0) ack 12201 win 65535
+      +11 ${grown(12_201, [4]).slice(3)}
+      ${probed(16_201)}
+      +0.1 < . 1:1(0) ack 20601 win 65535
+      ${mss(1400)}`,
+    INTERNET_SACK,
+  ),
+);
+
+rule(
+  "RFC 4821, 7.6.4: another loss that shows later is answered like any other",
+  ...severalRuns(
+    `${TRIED}
+      ${probed(2801, 1400, 8)}
+      +0.1 ${told(2801, "4201:5201")}
+      +0 ${told(2801, "4201:6201")}
+      +0 ${told(2801, "4201:7201")}
+      +0 > . 2801:3801(1000) ack 1
+      +0 > . 3801:4201(400) ack 1
+      +0 %{ assert tcpi_snd_ssthresh > 1000000, tcpi_snd_ssthresh }%
+      +0 ${told(2801, "8201:12201 4201:7201")}
+      +0~+0.1 > . 7201:8201(1000) ack 1
+      +0 %{ assert tcpi_snd_ssthresh < 12, tcpi_snd_ssthresh }%
+      +0.1 < . 1:1(0) ack 12201 win 65535
+      +11 ${grown(12_201, [4]).slice(3)}
+      ${probed(16_201)}
+      +0.1 < . 1:1(0) ack 20601 win 65535`,
+    INTERNET_SACK,
+  ),
+);
+
+rule(
+  "PM-6, PM-15: half of the range at each trial, and a while after one that failed",
+  ...recovering(
+    `${TRIED}
+      ${probed(2801, 1400, 8)}
+      +0.1 < . 1:1(0) ack 2801 win 65535
+      +0 < . 1:1(0) ack 2801 win 65535
+      +0 < . 1:1(0) ack 2801 win 65535
+      +0 > . 2801:3801(1000) ack 1
+      +0.1 < . 1:1(0) ack 3801 win 65535
+      +0~+1 > . 3801:4801(1000) ack 1
+      +0.1 < . 1:1(0) ack 12201 win 65535
+      ${grown(12_201, [2, 3, 4, 5])}
+      +9.5 ${grown(26_201, [4, 5]).slice(3)}
+      +10 ${grown(35_201, [4]).slice(3)}
+      ${probed(39_201, 1230)}
+      +0.1 < . 1:1(0) ack 43431 win 65535
+      ${mss(1230)}`,
+    INTERNET,
+  ),
+);
+
+rule(
+  "RFC 4821, 7.6.3: a timeout with the probe first in flight: too large, and congestion",
+  accepted(
+    `${TRIED}
+      ${probed(2801, 1400, 8)}
+      +0.2~+2 > . 2801:3801(1000) ack 1
+      +0 %{ assert tcpi_snd_cwnd == 1 and tcpi_snd_mss == 1000, tcpi_snd_cwnd }%
+      +0 < . 1:1(0) ack 12201 win 65535
+      ${grown(12_201, [2, 3, 4, 5])}
+      +20 ${grown(26_201, [4]).slice(3)}
+      ${probed(30_201, 1230)}
+      +0.1 < . 1:1(0) ack 34431 win 65535
+      ${mss(1230)}`,
+    INTERNET,
+  ),
+);
+
+rule(
+  "RFC 4821, 7.6.4: a timeout with other data in front of the probe: the same size again",
+  accepted(
+    `${TRIED}
+      +0 write(4, ..., 1000) = 1000
+      +0 > P. 2801:3801(1000) ack 1
+      ${probed(3801, 1400, 7)}
+      +0.2~+2 > . 2801:3801(1000) ack 1
+      ${mss(1000)}
+      +0 < . 1:1(0) ack 12201 win 65535
+      ${grown(12_201, [2, 3, 4, 5])}
+      +11 ${grown(26_201, [4]).slice(3)}
+      ${probed(30_201)}
+      +0.1 < . 1:1(0) ack 34601 win 65535
+      ${mss(1400)}`,
+    INTERNET,
+  ),
+);
+
+rule(
   "PM-16: a larger size does not make the window larger, in bytes",
   accepted(
-    `${NARROWED}
-      ${ACKED}
+    `${TRIED}
       +0 %{ assert tcpi_snd_cwnd == 10, tcpi_snd_cwnd }%
-      +603 %{ assert tcpi_snd_mss == 1400 and tcpi_snd_cwnd == 7, tcpi_snd_cwnd }%`,
+      ${probed(2801)}
+      +0.1 < . 1:1(0) ack 7201 win 65535
+      +0 %{ assert tcpi_snd_mss == 1400 and tcpi_snd_cwnd == 7, tcpi_snd_cwnd }%`,
     WIDE,
   ),
 );
 
 rule(
-  "PM-17: no larger size while something is lost: once it has arrived",
+  "PM-17: no probe while a duplicate ACK tells of a loss: once it has arrived",
+  ...recovering(
+    `${TRIED}
+      +0 write(4, ..., 2000) = 2000
+      ${leaving(2801, 2, "", true)}
+      +0.1 < . 1:1(0) ack 2801 win 65535
+      +0 write(4, ..., 5000) = 5000
+      ${leaving(4801, 5, "", true)}
+      +0.1 < . 1:1(0) ack 9801 win 65535
+      ${probed(9801)}
+      +0.1 < . 1:1(0) ack 14201 win 65535`,
+    WIDE,
+  ),
+);
+
+rule(
+  "PM-17: no second probe beside one: segments of the smaller size until it has arrived",
   accepted(
-    `${NARROWED}
-      ${ACKED}
-      +598 write(4, ..., 1000) = 1000
-      +0 > P. 2801:3801(1000) ack 1
-      +1 > P. 2801:3801(1000) ack 1
-      +1.5 ${mss(1000).slice(3)}
-      +0.5 > P. 2801:3801(1000) ack 1
+    `${TRIED}
+      ${probed(2801)}
+      +0 write(4, ..., 5000) = 5000
+      ${leaving(7201, 5, "", true)}
       ${mss(1000)}
-      +1 %{ assert tcpi_snd_mss == 1000 }%
-      +0 < . 1:1(0) ack 3801 win 65535
-      +2 %{ assert tcpi_snd_mss == 1400 }%`,
+      +0.1 < . 1:1(0) ack 4201 win 65535
+      ${mss(1400)}
+      +0 < . 1:1(0) ack 12201 win 65535`,
     WIDE,
   ),
 );
 
 rule(
-  "PM-17: a segment of the larger size leaves when there is so much to send, and room for it",
+  "PM-17: no probe without enough to send behind it, and nothing waits for more",
   accepted(
-    `${NARROWED}
-      ${ACKED}
-      +603 write(4, ..., 1000) = 1000
+    `${TRIED}
+      +0 write(4, ..., 4399) = 4399
+      ${leaving(2801, 4)}
+      +0.1 < . 1:1(0) ack 6801 win 65535
+      +0 > P. 6801:7200(399) ack 1
+      +0.1 < . 1:1(0) ack 7200 win 65535
+      ${probed(7200)}
+      +0.1 < . 1:1(0) ack 11600 win 65535`,
+    WIDE,
+  ),
+);
+
+rule(
+  "PM-17: no probe without a window for what follows it",
+  accepted(
+    `${TRIED}
+      +0 write(4, ..., 1000) = 1000
       +0 > P. 2801:3801(1000) ack 1
-      +0.1 < . 1:1(0) ack 3801 win 1200
-      +0 write(4, ..., 1400) = 1400
-      +0.1 %{ assert tcpi_unacked == 0 and tcpi_notsent_bytes == 1400 }%
-      +0 < . 1:1(0) ack 3801 win 65535
-      +0 > P. 3801:5201(1400) ack 1
-      +0.1 < . 1:1(0) ack 5201 win 65535`,
+      +0.1 < . 1:1(0) ack 3801 win 4399
+      +0 write(4, ..., 4400) = 4400
+      ${leaving(3801, 4)}
+      +0.1 < . 1:1(0) ack 7801 win 4400
+      +0 > P. 7801:8201(400) ack 1
+      +0.1 < . 1:1(0) ack 8201 win 4400
+      ${probed(8201)}
+      +0.1 < . 1:1(0) ack 12601 win 65535`,
+    WIDE,
+  ),
+);
+
+rule(
+  "PM-17: a connection that is closed meanwhile sends what it has, and its FIN",
+  accepted(
+    `${TRIED}
+      ${probed(2801)}
+      +0 close(4) = 0
+      +0 > F. 7201:7201(0) ack 1
+      +0.1 < . 1:1(0) ack 7202 win 65535`,
     WIDE,
   ),
 );

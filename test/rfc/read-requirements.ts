@@ -47,7 +47,7 @@ const FOLDER = `${ROOT}test/rfc/requirements/`;
 const HEAD = /^([A-Z]+-\d+) \| (.+) \| (.+)$/;
 const DEVIATION = /^(reduced|substitute|not offered|exception)(?: \(([a-z-]+)\))?: ?(.*)$/;
 const PREFIXES =
-  "MUST|SHLD|MAY|REC|WS|TS|PAWS|RTO|CC|SK|BA|ISN|PORT|ECN|DC|RACK|TLP|SP|SC|UTO|PM|MS|TW";
+  "MUST|SHLD|MAY|REC|WS|TS|PAWS|RTO|CC|SK|BA|ISN|PORT|ECN|DC|RACK|TLP|SP|SC|UTO|PM|MS|TW|DAD|FR";
 
 /** What looks like an id. */
 export const ID_PATTERN = new RegExp(`\\b(?:${PREFIXES})-[0-9]+\\b`, "g");

@@ -92,7 +92,7 @@ function printCounts(verdicts: readonly Verdict[]): void {
 
 function summary(verdicts: readonly Verdict[]): string[] {
   const first = verdicts.filter(({ requirement }) => requirement.table === "rfc9293");
-  const besides = verdicts.filter(({ requirement }) => requirement.table === BESIDES);
+  const besides = verdicts.filter(({ requirement }) => BESIDES.includes(requirement.table));
   return [
     line("RFC 9293", counts(first)),
     line("the others", counts(partTwo(verdicts))),
@@ -100,11 +100,11 @@ function summary(verdicts: readonly Verdict[]): string[] {
   ];
 }
 
-/** Ids that came after the two lists: RFC 5682, 3522 and 4015. */
-const BESIDES = "spurious";
+/** Ids that came after the two lists: RFC 5682, 3522 and 4015; RFC 4862 and 8200. */
+const BESIDES: readonly string[] = ["spurious", "ipv6"];
 
 const partTwo = (verdicts: readonly Verdict[]): Verdict[] =>
-  verdicts.filter(({ requirement: { table } }) => table !== "rfc9293" && table !== BESIDES);
+  verdicts.filter(({ requirement: { table } }) => table !== "rfc9293" && !BESIDES.includes(table));
 
 function tell({ ids, mutant, outcome, survivors, seconds }: MutantVerdict): void {
   const which = survivors.length > 0 ? ` (${survivors.join(" ")})` : "";

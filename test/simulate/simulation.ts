@@ -156,7 +156,14 @@ class Simulation {
       new Stack({
         module,
         name: host.name,
-        netifs: [{ netif, addresses: [`${addressOf(this.#plan, index)}/${prefix}`] }],
+        // Applications connect from the first moment on: nothing is probed before.
+        netifs: [
+          {
+            netif,
+            addresses: [`${addressOf(this.#plan, index)}/${prefix}`],
+            ipv6: { dadTransmits: 0 },
+          },
+        ],
         entropy: this.world.entropy(host.name),
         profile: host.profile,
         layout: host.layout,

@@ -1,7 +1,7 @@
 /**
- * A path that takes segments apart, as one does that takes no notice of "don't fragment": with a
- * reassembler in front of each stack everything arrives, without one the data path drops each
- * piece.
+ * A path that takes segments apart, as one does that takes no notice of "don't fragment", and as
+ * senders of IPv6 may: with a reassembler in front of each stack everything arrives, without one
+ * each piece is dropped.
  */
 import { expect, test } from "vitest";
 import { DropReason } from "../../bindings/abi/drop-reason.ts";
@@ -13,13 +13,17 @@ import { SECOND, WorldPair } from "./world-pair.ts";
 
 const PIECE = 504;
 
+const BAD = { loss: 0.003, reorder: 0.01, duplicate: 0.01 };
 test.each([
-  ["a good link", {}],
-  ["loss, reordering and duplication", { loss: 0.003, reorder: 0.01, duplicate: 0.01 }],
-])("segments in pieces over %s", (_name, faults) => {
+  ["a good link", false, {}],
+  ["loss, reordering and duplication", false, BAD],
+  ["FR-1: a good link, IPv6", true, {}],
+  ["FR-1: loss, reordering and duplication, IPv6", true, BAD],
+])("segments in pieces over %s", (_name, ipv6, faults) => {
   const around: ReassemblerNetif[] = [];
   const pair = new WorldPair({
     seed: seedOf(3),
+    ipv6,
     link: { rate: 1e8, faults },
     wrap: (netif) => {
       const made = new ReassemblerNetif(new FragmentingNetif(netif, PIECE));
@@ -36,10 +40,13 @@ test.each([
   }
 });
 
-test("nobody puts pieces together unless asked to", () => {
+test.each([
+  ["IPv4", false],
+  ["IPv6", true],
+])("nobody puts pieces together unless asked to: %s", (_name, ipv6) => {
   const wrap = (netif: ConstructorParameters<typeof FragmentingNetif>[0]) =>
     new FragmentingNetif(netif, PIECE);
-  const pair = new WorldPair({ seed: seedOf(3), wrap });
+  const pair = new WorldPair({ seed: seedOf(3), ipv6, wrap });
   const fds = pair.establish(pair.listen(80), 80);
   pair.clientToe.send(fds.client, new Uint8Array(1400), 0);
   pair.pass(0.1 * SECOND);

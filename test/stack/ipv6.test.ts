@@ -123,6 +123,39 @@ describe("sockets of AF_INET6", () => {
   });
 });
 
+describe("RFC 4862, 5.4: addresses that are probed first", () => {
+  test("DAD-2: nothing goes out for a second, then streams are whole", () => {
+    const pair = new WorldPair({ seed: SEED, ipv6: true, dadTransmits: 1 });
+    const early = pair.clientToe.socket(C.AF_INET6);
+    const to = { address: "fd00::2", port: 80 };
+    expect(pair.clientToe.connect(early, to)).toBe(-ERRNO.ENETUNREACH);
+    pair.clientToe.close(early);
+    pair.pass(1.1 * SECOND);
+    expectWhole(pair, transfer(pair, { up: 100_000, down: 100_000 }), 100_000, 100_000);
+  });
+
+  test("DAD-3, DAD-6: who has an address keeps it; of two who want one neither gets it", () => {
+    const pair = new WorldPair({ seed: SEED, ipv6: true, dadTransmits: 1 });
+    pair.pass(1.1 * SECOND);
+    const fds = pair.establish(pair.listen(80), 80);
+    pair.server.stack.addAddress(0, "fd00::1/64");
+    for (const { stack } of [pair.client, pair.server]) stack.addAddress(0, "fd00::7/64");
+    pair.pass(2 * SECOND);
+    const found = [pair.client, pair.server].map(({ stack }) => {
+      const { interfaces, counters } = stack.control;
+      const all = interfaces.addresses(0).filter(({ state }) => state === "duplicate");
+      return [counters.duplicateAddresses, all.map(({ address }) => address).sort()];
+    });
+    expect(found).toEqual([
+      [1, ["fd00::7"]],
+      [2, ["fd00::1", "fd00::7"]],
+    ]);
+    pair.clientToe.send(fds.client, Uint8Array.from([1, 2, 3]), 0);
+    pair.pass(SECOND);
+    expect(pair.serverToe.recv(fds.server, new Uint8Array(10), 0)).toBe(3);
+  });
+});
+
 test("a closed port refuses over IPv6", () => {
   const pair = new WorldPair({ seed: SEED, ipv6: true });
   const fd = pair.connect(81);

@@ -69,6 +69,8 @@ export interface WorldPairOptions {
   readonly executors?: readonly [CoreSource | undefined, CoreSource | undefined];
   /** Over IPv6: client fd00::1, server fd00::2, which listens on `::`; both have IPv4 as well. */
   readonly ipv6?: boolean;
+  /** Probes of IPv6 addresses (RFC 4862, 5.1), none unless asked for: tests begin at once. */
+  readonly dadTransmits?: number;
   /** Counted by both stacks. */
   readonly interconnect?: InterconnectDescription;
   /** What stands between a stack and its end of the link. */
@@ -113,7 +115,13 @@ export class WorldPair {
     const stack = new Stack({
       module: executor ?? loadModule(),
       name,
-      netifs: [{ netif: wrap(this.link.ends[side]), addresses: this.#own(side, options) }],
+      netifs: [
+        {
+          netif: wrap(this.link.ends[side]),
+          addresses: this.#own(side, options),
+          ipv6: { dadTransmits: options.dadTransmits ?? 0 },
+        },
+      ],
       entropy: this.world.entropy(name),
       ...(executor === undefined ? layout : {}),
       ...(profile === undefined ? {} : { profile }),

@@ -52,7 +52,8 @@ function logIsWhole(row: FlowRow, now: number): string {
 /** ECHO_LOSS keeps acknowledgments from being predicted while there is something to tell. */
 function lossIsNoted(row: FlowRow): string {
   const told = row.log(S.LOG_SACKED) | row.log(S.LOG_LOST) | row.log(S.LOG_AGAIN);
-  const wanted = (told | row.r8(F.RECOVERY_PROBE)) !== 0;
+  const tried = row.r8(F.RECOVERY_RACK) & F.SIZE_PROBE_MASK;
+  const wanted = (told | tried | row.r8(F.RECOVERY_PROBE)) !== 0;
   const isSet = (row.p8(F.PROTOCOL_ECHO) & F.ECHO_LOSS) !== 0;
   return wanted && !isSet ? "losses, and ECHO_LOSS is not set" : "";
 }

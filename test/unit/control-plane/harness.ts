@@ -191,6 +191,8 @@ export interface HostOptions {
   /** Router advertisements are heeded. */
   readonly accept?: boolean;
   readonly announce?: boolean;
+  /** Probes of IPv6 addresses; none unless a test is about them. "profile": as that has it. */
+  readonly dadTransmits?: number | "profile";
 }
 
 /** One control plane with its core; the test is its network. */
@@ -218,12 +220,13 @@ export class Host {
       ...(options.limits === undefined ? {} : { limits: options.limits }),
     });
     this.control.attach(this.#listener());
+    const { accept = false, dadTransmits = 0 } = options;
     this.control.addNetif({
       netif: fakeNetif(this.medium, options.mtu ?? 1500),
       index: 0,
       addresses: options.addresses ?? [`${LOCAL}/24`],
       announce: options.announce ?? false,
-      ...(options.accept === true ? { ipv6: { accept: true } } : {}),
+      ipv6: { accept, ...(dadTransmits === "profile" ? {} : { dadTransmits }) },
       ...(options.gateway === undefined ? {} : { gateway: options.gateway }),
     });
     this.core.words[(this.core.address + M.CORE_NETIF_CREDIT) >>> 2] = 1000;

@@ -214,7 +214,8 @@ describe("extension headers", () => {
     ["a header past the packet", 60, [6, 255, 1, 4, 0, 0, 0, 0], DropReason.ExtensionLength, -1, 0],
     ["nine headers", 60, nine, DropReason.ExtensionLimit, -1, 0],
     ["17 options", 60, many, DropReason.ExtensionLimit, -1, 0],
-    ["a first fragment", 44, [6, 0, 0, 1, 0, 0, 0, 1], DropReason.IpFragment, -1, 0],
+    ["a first fragment of 20 bytes", 44, [6, 0, 0, 1, 0, 0, 0, 1], DropReason.FragmentLength, 0, 4],
+    ["a last fragment", 44, [6, 0, 1, 0, 0, 0, 0, 1], DropReason.IpFragment, -1, 0],
     // RFC 2675: not implemented, so that its option asks to be reported (11, to all but groups).
     ["a jumbo option", 0, [6, 0, 0xc2, 4, 0, 1, 0, 0], DropReason.ExtensionOption, 2, 42],
     ["no next header", 59, [], DropReason.ProtocolUnknown, -1, 0],

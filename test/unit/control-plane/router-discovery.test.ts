@@ -174,6 +174,16 @@ describe("router discovery", () => {
     expect(farSource(host)).toBe(-ERRNO.ENETUNREACH);
   });
 
+  test("an interface with all the addresses it may have takes none from a router", () => {
+    const addresses = Array.from({ length: 63 }, (_, i) => `fd00::${(i + 1).toString(16)}/64`);
+    const host = makeHost({ addresses });
+    host.feed(routerFrame(1800, prefix(PREFIX, 3600)));
+    host.after(1);
+    host.after(1.1 * SECOND);
+    expect(host.control.interfaces.addresses(0)).toHaveLength(64);
+    expect(farSource(host)).toMatch(/^fd00::/);
+  });
+
   test("routers and prefixes are bounded, others do no harm", () => {
     const host = makeHost();
     const sent: Sent[] = [];

@@ -360,6 +360,7 @@ class Run {
       { opcode: D.AtxOpcode.SetFlags, high: flag },
       { opcode: D.AtxOpcode.SetWindow, low: random.between(1000, 20_000) },
       { opcode: D.AtxOpcode.SetMss, low: random.between(500, 1000) },
+      { opcode: D.AtxOpcode.SetMss, low: 500, high: random.between(501, 1400) },
       { opcode: D.AtxOpcode.SetAlgorithm, low: random.below(4) },
       { opcode: D.AtxOpcode.Acknowledge },
       { opcode: D.AtxOpcode.KeepAlive },

@@ -1,0 +1,108 @@
+/**
+ * ICMPv6 errors of ours (RFC 4443, 2.4): about the frame at hand, and about fragments that a
+ * carrier has waited for in vain. Invariant: no more of them than echo replies, and none about what
+ * an error may not be about.
+ */
+import { DropReason } from "../../bindings/abi/drop-reason.ts";
+import * as ICMP from "../../bindings/abi/icmpv6.ts";
+import * as I from "../../bindings/abi/ip.ts";
+import { destinationHigh, isGroupAddress, sourceHigh, sourceLow } from "../wire/ethernet.ts";
+import { QUOTED_BYTES_IPV6 } from "../wire/icmpv6.ts";
+import * as W from "../wire/ipv6.ts";
+import { countDrop, type Plane } from "./plane.ts";
+import type { Interface } from "./route.ts";
+
+/** Packets that a report may still have to be sent about. */
+const OWED_MAX = 16;
+
+/** A frame, and its IP header within `view`. */
+interface Packet {
+  readonly view: DataView;
+  readonly offset: number;
+  readonly ip: number;
+}
+
+/** A frame of which a report is owed: carriers tell of it while no answer can be written. */
+export interface OwedReport extends Packet {
+  readonly via: Interface;
+}
+
+/** RFC 4443, 2.4 e: never about a group's packet, but for the two exceptions. */
+function mayReport(plane: Plane, via: Interface, about: Packet, toMulticast: boolean): boolean {
+  const { view, offset, ip } = about;
+  const { routes } = plane;
+  if (!routes.isPeer(W.ipv6Source(view, ip))) return false;
+  const destination = W.ipv6Destination(view, ip);
+  if (toMulticast && W.isMulticastIpv6(destination)) return via.addresses6.length > 0;
+  if (!routes.isOwn(destination)) return false;
+  return via.medium === "ip" || !isGroupAddress(destinationHigh(view, offset));
+}
+
+/** Sends an error about a packet, no faster than echoes (RFC 4443, 2.4 f). */
+function report(
+  plane: Plane,
+  via: Interface,
+  about: Packet,
+  type: number,
+  code: number,
+  parameter: number,
+  toMulticast: boolean,
+): void {
+  const { egress, routes, core, now } = plane;
+  const { view: from, offset, ip } = about;
+  if (!mayReport(plane, via, about, toMulticast)) return;
+  if (!plane.echoes.take(now)) {
+    countDrop(core, DropReason.RateLimited);
+    return;
+  }
+  const isEthernet = via.medium === "ethernet";
+  const high = isEthernet ? sourceHigh(from, offset) : 0;
+  const low = isEthernet ? sourceLow(from, offset) : 0;
+  const whole = I.IPV6_SIZE + W.ipv6PayloadLength(from, ip);
+  const quoted = Math.min(QUOTED_BYTES_IPV6, whole);
+  const destination = W.ipv6Destination(from, ip);
+  const source = routes.isOwn(destination) ? destination : (via.addresses6[0]?.address ?? 0n);
+  const length = ICMP.ICMPV6_QUOTE + quoted;
+  const packet = new Uint8Array(from.buffer, from.byteOffset + ip, quoted);
+  const write = (view: DataView, at: number): void => {
+    view.setUint8(at + ICMP.ICMPV6_TYPE, type);
+    view.setUint8(at + ICMP.ICMPV6_CODE, code);
+    view.setUint32(at + ICMP.ICMPV6_PARAMETER, parameter);
+    new Uint8Array(view.buffer, view.byteOffset + at + ICMP.ICMPV6_QUOTE, quoted).set(packet);
+  };
+  egress.sendIcmpv6(via, high, low, source, W.ipv6Source(from, ip), 64, length, write);
+}
+
+/** Sends an error about the packet at hand. */
+export function reportFrame(
+  plane: Plane,
+  via: Interface,
+  type: number,
+  code: number,
+  parameter: number,
+  toMulticast: boolean,
+): void {
+  const { ingress, frame } = plane;
+  const about = { view: ingress, offset: frame.offset, ip: frame.ip };
+  report(plane, via, about, type, code, parameter, toMulticast);
+}
+
+/** Counts what an interface's carrier drops itself, and remembers whom to tell. */
+export function listenToCarrier(plane: Plane, via: Interface): void {
+  via.netif.onDropped?.((reason, first, ip = 0) => {
+    countDrop(plane.core, reason as DropReason);
+    if (first === undefined || plane.owed.length >= OWED_MAX) return;
+    const view = new DataView(first.buffer, first.byteOffset, first.byteLength);
+    plane.owed.push({ via, view, offset: 0, ip });
+    plane.attention.due = true;
+  });
+}
+
+/** RFC 8200, 4.5: tells senders of what has not come together in time. */
+export function sendOwedReports(plane: Plane): void {
+  for (const owed of plane.owed) {
+    if (plane.routes.at(owed.via.index) !== owed.via) continue;
+    report(plane, owed.via, owed, ICMP.ICMPV6_TIME_EXCEEDED, ICMP.EXCEEDED_REASSEMBLY, 0, false);
+  }
+  plane.owed.length = 0;
+}
