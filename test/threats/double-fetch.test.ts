@@ -1,7 +1,7 @@
 /**
- * Threats D04, W9: a hostile context changes descriptors while the data path reads them. The
- * build under test runs over a shared memory (its import's declaration is rewritten, its code is not), and
- * another thread writes what a check refuses over what it lets pass, and back. Invariants: an
+ * Threats D04, W9: a hostile context changes descriptors while the data path reads them. The build
+ * under test runs over a shared memory (its import's declaration is rewritten, its code is not).
+ * Another thread writes what a check refuses over what it lets pass, and back. Invariants: an
  * honest connection beside it is as without; the hostile one has no more than is its own.
  */
 import { readFileSync } from "node:fs";
