@@ -42,7 +42,7 @@ export const PINNED_HASHES = {
     "0c405e2958e75ae6",
     "d6899e8c9e2d4da7",
     "9d47d1f2f5112b41",
-    "4bc4e8de4fbe2e18",
+    "1553802e0b06c075",
   ],
   "laminar-relaxed": [
     "1ece20b1195bdefe",
@@ -64,6 +64,6 @@ export const PINNED_HASHES = {
     "dc0aa7dab2d2d177",
     "d32a1d2482446868",
     "c38e513c848f6fbd",
-    "21f2e9a28436d1fc",
+    "6e4498411e4815fe",
   ],
 };
