@@ -111,8 +111,8 @@ function control(world: usize, side: usize): void {
     case 8: {
       const byte = nextByte(world);
       const mss: u32 = MSS_MIN + byte % 152;
-      // Most of these try a larger size (RFC 4821, 7.5).
-      command(side, LINKED, D.AtxOpcode.SetMss, mss, byte < 96 ? 0 : mss + byte);
+      // Some try the largest that a slot of the network has room for (RFC 4821, 7.5).
+      command(side, LINKED, D.AtxOpcode.SetMss, mss, byte < 96 ? 0 : MSS_MIN + 151);
       break;
     }
     case 9: command(side, LINKED, D.AtxOpcode.SetAlgorithm, nextByte(world), 0); break;
