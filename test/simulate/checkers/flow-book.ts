@@ -135,6 +135,8 @@ function keyOf(source: number, sourcePort: number, to: number, toPort: number): 
 export class FlowBook {
   readonly #sides = new Map<number, Side>();
   readonly #ledgers = new Map<number, Ledger>();
+  /** Of ends whose SYN nobody has seen. */
+  readonly #unseen = new Set<Ledger>();
 
   /** All ends of the present connections. */
   sides(): Iterable<Side> {
@@ -151,7 +153,10 @@ export class FlowBook {
     const key = keyOf(from, port, to, toPort);
     this.#ledgers.set(key, ledger);
     const side = this.#sides.get(key);
-    if (side === undefined) return;
+    if (side === undefined) {
+      this.#unseen.add(ledger);
+      return;
+    }
     if (side.ledger !== undefined && side.ledger !== ledger) reopen(side);
     side.ledger = ledger;
   }
@@ -197,10 +202,18 @@ export class FlowBook {
     other.peer = own;
     own.isReborn = isReborn;
     other.isReborn = isReborn;
-    own.ledger = this.#ledgers.get(key);
+    own.ledger = this.#take(key);
+    // Two that connect to each other, of which one has not got its SYN out.
+    if (this.#unseen.has(this.#ledgers.get(back) as Ledger)) other.ledger = this.#take(back);
     this.#sides.set(key, own);
     this.#sides.set(back, other);
     return own;
+  }
+
+  #take(key: number): Ledger | undefined {
+    const ledger = this.#ledgers.get(key);
+    if (ledger !== undefined) this.#unseen.delete(ledger);
+    return ledger;
   }
 
   /** A SYN|ACK; with a number of its own when the listener has forgotten what it sent first. */
