@@ -9,6 +9,8 @@
 export { address, formatAddress, parseAddress } from "./address.ts";
 export { ERRNO, errnoName, SocketError } from "./errors.ts";
 export type { ConnectionInfo, ConnectionOptions, Endpoint } from "./control-plane/interface.ts";
+export type { AddressState } from "./control-plane/interface-changes.ts";
+export type { Ipv6Options, RouteConfig } from "./control-plane/route.ts";
 export {
   type Profile,
   type ProfileName,
