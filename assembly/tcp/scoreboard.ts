@@ -79,21 +79,23 @@ export function takeSackBlocks(core: usize, work: usize, p: usize, r: usize): vo
   const una = load<u32>(p, F.PROTOCOL_TX_UNA);
   const sent = seqDistance(una, runStart(log, runCount(log)));
   const blocks = blockCount(work);
-  for (let i: u32 = 0; i < blocks; i++) {
+  // A block that has found no room has changed nothing: nor would the next one find any.
+  let room = true;
+  for (let i: u32 = 0; room && i < blocks; i++) {
     const start = blockStart(work, i);
     const end = blockEnd(work, i);
     const span = seqDistance(start, end);
     if (seqAtOrBefore(start, una) || span == 0 || span > sent) continue;
-    if (seqDistance(una, end) <= sent) noteSacked(core, work, r, log, start, end);
+    if (seqDistance(una, end) <= sent) room = noteSacked(core, work, r, log, start, end);
   }
   if (blocks != 0) joinSacked(log);
 }
 
-/** The peer has [start, end). */
+/** The peer has [start, end); false when the log had no room to say so. */
 function noteSacked(
   core: usize, work: usize, r: usize, log: usize, start: u32, end: u32,
-): void {
-  if (!hasRoom(log)) return;
+): bool {
+  if (!hasRoom(log)) return false;
   const first = splitAt(log, start);
   const after = splitAt(log, end);
   for (let i = first; i < after; i++) {
@@ -103,6 +105,7 @@ function noteSacked(
     rackDelivered(core, work, r, log, flags, runTime(run), runEnd(run));
     restate(log, i, S.RUN_SACKED);
   }
+  return true;
 }
 
 /**

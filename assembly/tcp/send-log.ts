@@ -240,19 +240,33 @@ export function hasRoom(log: usize): bool {
   return runCount(log) + 2 <= S.LOG_RUNS_MAX;
 }
 
-/** The run that begins at `seq`, within the log; one is split for it where hasRoom(). */
-export function splitAt(log: usize, seq: u32): u32 {
-  const count = runCount(log);
-  for (let i: u32 = 0; i < count; i++) {
-    if (seqAtOrBefore(seq, runStart(log, i))) return i;
-    const run = runAt(log, i);
-    if (!seqBefore(seq, runEnd(run))) continue;
-    memory.copy(runAt(log, i + 1), run, (count - i) * S.RUN_SIZE);
-    store<u32>(run, seq, S.RUN_END);
-    store<u32>(log, count + 1, S.LOG_COUNT);
-    return i + 1;
+/** The first run that does not end before `seq`; the number of runs when all do. */
+function runUpTo(log: usize, seq: u32): u32 {
+  let low: u32 = 0;
+  let high = runCount(log);
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (seqBefore(runEnd(runAt(log, middle)), seq)) low = middle + 1;
+    else high = middle;
   }
-  return count;
+  return low;
+}
+
+/**
+ * The run that begins at `seq`, within the log; one is split for it where hasRoom(). By halves: a
+ * peer may name eight edges an ACK (CVE-2019-11478).
+ */
+export function splitAt(log: usize, seq: u32): u32 {
+  if (seqAtOrBefore(seq, load<u32>(log, S.LOG_START))) return 0;
+  const count = runCount(log);
+  const at = runUpTo(log, seq);
+  if (at == count) return count;
+  const run = runAt(log, at);
+  if (runEnd(run) == seq) return at + 1;
+  memory.copy(runAt(log, at + 1), run, (count - at) * S.RUN_SIZE);
+  store<u32>(run, seq, S.RUN_END);
+  store<u32>(log, count + 1, S.LOG_COUNT);
+  return at + 1;
 }
 
 /** Neighbours that the peer has are one run. */
