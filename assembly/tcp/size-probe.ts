@@ -32,13 +32,13 @@ function setSizeProbe(r: usize, state: u32): void {
 // @ts-ignore: decorator
 @inline
 function bytesOf(r: usize): u32 {
-  return load<u32>(r, F.RECOVERY_SIZE_PROBE_BYTES);
+  return load<u32>(r, F.SIZE_PROBE_BYTES);
 }
 
 // @ts-ignore: decorator
 @inline
 function startOf(r: usize): u32 {
-  return load<u32>(r, F.RECOVERY_SIZE_PROBE_START);
+  return load<u32>(r, F.SIZE_PROBE_START);
 }
 
 /** AtxOpcode.SetMss, the MSS being set: `bytes` are tried, or nothing is. */
@@ -46,7 +46,7 @@ export function armSizeProbe(p: usize, r: usize, bytes: u32): void {
   const mss: u32 = load<u16>(p, F.PROTOCOL_MSS);
   const recovers = (flagsOf(p) & F.FLOW_RECOVERY) != 0;
   const arms = bytes > mss && bytes <= BYTES_MAX && !recovers;
-  if (arms) store<u32>(r, bytes, F.RECOVERY_SIZE_PROBE_BYTES);
+  if (arms) store<u32>(r, bytes, F.SIZE_PROBE_BYTES);
   setSizeProbe(r, arms ? F.SizeProbe.Armed : F.SizeProbe.None);
   // The stages alone know of it: nothing is predicted until it is over.
   noteLossState(p, r);
@@ -95,7 +95,7 @@ export function sizeProbeBytes(r: usize, usable: u32): u32 {
 /** It leaves, behind all that was sent before. */
 export function sizeProbeSent(p: usize, r: usize): void {
   const next = load<u32>(p, F.PROTOCOL_TX_UNA) + load<u32>(p, F.PROTOCOL_TX_SENT);
-  store<u32>(r, next, F.RECOVERY_SIZE_PROBE_START);
+  store<u32>(r, next, F.SIZE_PROBE_START);
   setSizeProbe(r, F.SizeProbe.Sent);
 }
 

@@ -197,9 +197,9 @@ export const RECOVERY_PRR_ALLOWED: u32 = 248; // u32
 export const RECOVERY_PRR_FLIGHT: u32 = 252; // u32
 // Outside of recovery the same words are of a probe of the path's MTU (SizeProbe).
 /** Its first sequence number, once it has left. */
-export const RECOVERY_SIZE_PROBE_START: u32 = RECOVERY_PRR_ALLOWED;
+export const SIZE_PROBE_START: u32 = RECOVERY_PRR_ALLOWED;
 /** Payload bytes. */
-export const RECOVERY_SIZE_PROBE_BYTES: u32 = RECOVERY_PRR_FLIGHT;
+export const SIZE_PROBE_BYTES: u32 = RECOVERY_PRR_FLIGHT;
 export const RECOVERY_SIZE: u32 = 256;
 
 /** How a connection with FLOW_RECOVERY goes on. */
