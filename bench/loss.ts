@@ -12,7 +12,7 @@ import type { LossyWire } from "./lossy-wire.ts";
 
 const RUNS = 5;
 const SECONDS = 60;
-const QUICK_SECONDS = 4;
+const QUICK_SECONDS = 2;
 const SMOKE_SECONDS = 0.05;
 /** Of a socket: path and queue eight times over, a power of two. */
 const BUFFER = 1 << 22;

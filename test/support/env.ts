@@ -32,6 +32,11 @@ export function hasFullCounts(): boolean {
   return buildUnderTest() === "release" && dataPathUnderTest() === "flextoe";
 }
 
+/** TOELOOP_NIGHT, set by .ci/nightly: counts that take a minute even in the project `release`. */
+export function isNight(): boolean {
+  return process.env.TOELOOP_NIGHT === "1";
+}
+
 /** Bytes of options that each segment of the data path under test carries: timestamps, or none. */
 export function optionBytesUnderTest(): number {
   return dataPathUnderTest() === "laminar" ? 0 : TIMESTAMP_OPTION_BYTES;
