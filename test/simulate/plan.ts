@@ -127,7 +127,7 @@ export interface Plan {
   readonly timeline: readonly { readonly at: number; readonly event: TimelineEvent }[];
   readonly simultaneous: readonly SimultaneousPlan[];
   readonly shortages: readonly ShortagePlan[];
-  /** Polls between two looks at pools, connections' memory and guards, in a host's first 1,024. */
+  /** Polls between two looks at pools, connections' memory and guards, in a host's first 256. */
   readonly lookEvery: number;
   /** When the faults stop: safety before it, liveness behind it. */
   readonly faultsEnd: number;

@@ -9,7 +9,7 @@ import { connectionMemory } from "./connection-memory.ts";
 import type { Checker, Frame, Scene } from "./checker.ts";
 
 /** Polls that a plan may have looked at one by one, and between two looks behind them. */
-const CLOSE_LOOKS = 1024;
+const CLOSE_LOOKS = 256;
 const EVERY = 64;
 
 interface Seen {
