@@ -126,6 +126,8 @@ export const ROW_IS_IPV6 = 0x10000;
 export const ROW_IS_ORPHAN = 0x20000;
 /** Half open, by a SYN that reopened TIME-WAIT: ROW_PREDECESSOR_* are valid. */
 export const ROW_IS_SUCCESSOR = 0x40000;
+/** A larger MTU is on trial, and had nothing to be tried with at the first look. */
+export const ROW_HAS_WAITED = 0x80000;
 
 /** ROW_MTU_SEARCH: the MTU on trial, 0 = none; search_high (RFC 4821, 7.1) and one more above. */
 export const SEARCH_TRIAL = 0xffff;

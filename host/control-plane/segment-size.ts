@@ -29,8 +29,10 @@ const CLOSE_BYTES = 32;
 const RETRY_NS = 1e9;
 /** RFC 1191, 6.3: between two raises over IPv4. */
 const RAISED_NS = 60e9;
-/** RETRY_NS of a connection that sends nothing. */
-const RETRY_IDLE_NS = 10e9;
+/** So much longer a trial may wait for enough to send; then the connection goes without one. */
+const ARMED_NS = 10e9;
+/** How long it goes without: header prediction, which a trial that waits stops, is on again. */
+const REST_NS = 60e9;
 /** RFC 4821, 7.6.3: round trips after a failed trial, for each segment of the window. */
 const FAILURE_ROUNDS = 5;
 /** MTU_PROBING_ALWAYS: the first trial of a larger size. */
@@ -188,9 +190,18 @@ function search(plane: Plane, id: number): void {
   const probe = trialOf(plane, id) === 0 ? SizeProbe.None : seen.sizeProbe;
   if (probe === SizeProbe.Failed) noteFailure(plane, id, seen);
   // RFC 4821 7.4 (PM-17): one probe at a time; when it may leave is the data path's to say.
-  else if (probe !== SizeProbe.None) {
-    resumeAt(plane, id, now + (seen.txSent > 0 ? RETRY_NS : RETRY_IDLE_NS));
-  } else widen(plane, id, hasPassed, linkMtu(plane, via));
+  else if (probe === SizeProbe.Armed) awaitData(plane, id);
+  else if (probe === SizeProbe.Sent) resumeAt(plane, id, now + RETRY_NS);
+  else widen(plane, id, hasPassed, linkMtu(plane, via));
+}
+
+/** A trial had nothing to leave with: it waits once more, and then rests for a while. */
+function awaitData(plane: Plane, id: number): void {
+  const { rows, now } = plane;
+  const rests = rows.has(id, R.ROW_HAS_WAITED);
+  if (rests) tell(plane, id);
+  else rows.raise(id, R.ROW_HAS_WAITED);
+  resumeAt(plane, id, now + (rests ? REST_NS : ARMED_NS));
 }
 
 /** ROW_MTU passes, search_low of RFC 4821: the next trial, or the end of the search. */
@@ -200,6 +211,7 @@ function widen(plane: Plane, id: number, isRaised: boolean, most: number): void 
   const high = highOf(plane, id);
   const trial = Math.min(high === 0 ? most : (mtu + high) >>> 1, R.SEARCH_TRIAL);
   setRange(plane, id, 0, high);
+  rows.lower(id, R.ROW_HAS_WAITED);
   if (mtu >= most) {
     setRange(plane, id, 0, 0);
     rows.setTime(id, R.TIME_MTU_CHANGED, 0);

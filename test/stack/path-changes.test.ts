@@ -216,6 +216,21 @@ describe.each(FAMILIES)("%s: a black hole", (_name, ipv6) => {
     expectMss(run, 1500 - headers);
   });
 
+  test("a trial that waits for data stops header prediction for some seconds of a minute", () => {
+    const run = open({ ipv6, profile: { ...PROFILES.internet, mtuProbing: 2 } });
+    const sendWindow = (): void => {
+      run.pair.clientToe.send(run.fds.client, new Uint8Array(20_000));
+      run.pair.pass(0.1 * SECOND);
+    };
+    // It begins after a second, is looked at after another, and ten later.
+    run.pair.pass(13 * SECOND);
+    sendWindow();
+    expectMss(run, base);
+    run.pair.pass(MINUTE);
+    sendWindow();
+    expectMss(run, 1500 - headers);
+  });
+
   test("PM-6, PM-17: a probe leaves in the middle of a bulk transfer, whose window is full", () => {
     const bytes = 30e6;
     const run = upload(bytes, { ipv6, profile: { ...PROFILES.internet, mtuProbing: 2 } });
