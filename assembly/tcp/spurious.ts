@@ -13,6 +13,7 @@ import { goBack } from "./loss.ts";
 import { isEchoOlder } from "./rack.ts";
 import { leaveRecovery, refreshAllowance, windowOf } from "./sack-recovery.ts";
 import { logOf, restate, runAt, runCount, runFlags } from "./send-log.ts";
+import { endSizeProbe } from "./size-probe.ts";
 import { flagsOf, sendable, setFlags } from "./state.ts";
 import { CONGESTION_WINDOW_MAX } from "../../bindings/abi/congestion.ts";
 import { Counter } from "../../bindings/abi/counters.ts";
@@ -128,6 +129,8 @@ export function testTimeout(p: usize, r: usize, acked: u32, before: u32, echo: b
   store<u32>(p, highest, F.PROTOCOL_TX_SENT);
   store<u32>(p, highest + 2 * <u32>load<u16>(p, F.PROTOCOL_MSS), F.PROTOCOL_CWND);
   setFlags(p, (flags | F.FLOW_RECOVERY) & ~F.FLOW_RETRANSMIT);
+  // Armed since the timeout: nothing is to be in doubt beside it (RFC 4821, 7.4).
+  endSizeProbe(p, r, false);
   if (sendable(p, r) != 0) return setDoubt(r, F.Doubt.Tested);
   store<u32>(p, avail, F.PROTOCOL_TX_AVAIL);
   store<u32>(p, sent, F.PROTOCOL_TX_SENT);

@@ -25,6 +25,8 @@ const BLACK_HOLE = 3;
 const BASE_BYTES = 1024;
 /** RFC 4821, 7.3: a range that is no longer worth a trial. */
 const CLOSE_BYTES = 32;
+/** Looks are so far apart, and more. */
+const LOOK_NS = 0.1e9;
 /** After so long a trial is looked at again, and begun where it could not be. */
 const RETRY_NS = 1e9;
 /** RFC 1191, 6.3: between two raises over IPv4. */
@@ -38,8 +40,7 @@ const FAILURE_ROUNDS = 5;
 /** MTU_PROBING_ALWAYS: the first trial of a larger size. */
 const FIRST_TRIAL_NS = 1e9;
 
-/** Values of Profile.mtuProbing, as Linux's tcp_mtu_probing. */
-export const MTU_PROBING_BLACK_HOLE = 1;
+/** Of Profile.mtuProbing, as Linux's tcp_mtu_probing. */
 export const MTU_PROBING_ALWAYS = 2;
 
 /** Tells the data path; nothing is on trial any longer. */
@@ -60,8 +61,9 @@ function tellAgain(plane: Plane, id: number): void {
   commands.push(id, rows.get(id, R.ROW_GENERATION), AtxOpcode.Retransmit, 0);
 }
 
-/** The search goes on at `time`. */
-function resumeAt({ rows, pathMtu }: Plane, id: number, time: number): void {
+/** The search goes on at `at`, with those of other connections: a look walks over all rows. */
+function resumeAt({ rows, pathMtu }: Plane, id: number, at: number): void {
+  const time = Math.ceil(at / LOOK_NS) * LOOK_NS;
   rows.setTime(id, R.TIME_MTU_NEXT, time);
   pathMtu.raiseAt = Math.min(pathMtu.raiseAt, time);
 }
@@ -209,7 +211,9 @@ function widen(plane: Plane, id: number, isRaised: boolean, most: number): void 
   const { rows, now, pathMtu } = plane;
   const mtu = rows.get(id, R.ROW_MTU);
   const high = highOf(plane, id);
-  const trial = Math.min(high === 0 ? most : (mtu + high) >>> 1, R.SEARCH_TRIAL);
+  // The link's MTU may have fallen below what is known to be too large.
+  const middle = high === 0 ? most : (mtu + high) >>> 1;
+  const trial = Math.min(middle, most, R.SEARCH_TRIAL);
   setRange(plane, id, 0, high);
   rows.lower(id, R.ROW_HAS_WAITED);
   if (mtu >= most) {

@@ -2,7 +2,8 @@
  * Instruments a Wasm build in memory: what runs counts itself. At the head of each basic block
  * the block's instructions are added to mutable globals, so the counts are of what was executed,
  * exact and the same on every runtime. With `trace`, every load and store also leaves its address
- * in a ring of the module's own memory, from which a model of caches is fed.
+ * in a ring of the module's own memory, from which a model of caches is fed. With `guard`, it traps
+ * at the first load or store that touches a guard strip.
  *
  * An instruction is what a register machine would execute: `local.get`, constants and block ends
  * name operands and places and count nothing. Widths are kept apart (a 32-bit core needs two
@@ -20,6 +21,8 @@ export interface InstrumentOptions {
   readonly accountOf?: (name: string) => number;
   /** Leaves the addresses of all loads and stores in a ring (TRACE_*). */
   readonly trace?: boolean;
+  /** Traps where an access begins or ends in a 32-bit word that holds this, as guard strips do. */
+  readonly guard?: number;
 }
 
 /** Exported global: instructions of a width (Width) on an account. */
@@ -34,9 +37,19 @@ const GLOBAL_GET = 0x23;
 const GLOBAL_SET = 0x24;
 const I32_CONST = 0x41;
 const I32_ADD = 0x6a;
+const I32_AND = 0x71;
+const I32_EQ = 0x46;
+const I32_LOAD = 0x28;
+const UNREACHABLE = 0x00;
+const IF = 0x04;
+const END = 0x0b;
+const EMPTY_TYPE = 0x40;
 const CALL = 0x10;
 const LOCAL_GET = 0x20;
 const LOCAL_SET = 0x21;
+const BULK = 0xfc;
+const MEMORY_COPY = 10;
+const MEMORY_FILL = 11;
 const I32_TYPE = 0x7f;
 const FUNCTION_TYPE = 0x60;
 
@@ -48,6 +61,7 @@ interface Plan {
   readonly globals: number;
   /** Number of the function that keeps an address, or -1. */
   readonly note: number;
+  readonly guard: number | undefined;
   /** Parameters of each defined function. */
   readonly parameters: readonly number[];
 }
@@ -69,18 +83,77 @@ function addition(plan: Plan, account: number, amounts: readonly number[]): numb
 }
 
 /** Keeps the address of an access; a store's value waits in a local meanwhile. */
-function noted(plan: Plan, { access }: Instruction, local: (type: number) => number): number[] {
+function noted(plan: Plan, { access }: Instruction, local: Local): number[] {
   if (plan.note < 0 || access === undefined) return [];
   const call = [I32_CONST, ...s32(access.offset), CALL, ...u32(plan.note)];
   if (access.stored === 0) return call;
-  const index = u32(local(access.stored));
-  return [LOCAL_SET, ...index, ...call, LOCAL_GET, ...index];
+  const index = local(access.stored);
+  return [...setLocal(index), ...call, ...getLocal(index)];
+}
+
+/** A local of the rewriting's own: of a type, and one of several that a place needs. */
+type Local = (type: number, of?: number) => readonly number[];
+
+const getLocal = (index: readonly number[]): number[] => [LOCAL_GET, ...index];
+const setLocal = (index: readonly number[]): number[] => [LOCAL_SET, ...index];
+
+/** Traps when the word that the byte `offset` behind an address lies in is a guard's. */
+function checkWord(guard: number, address: readonly number[], offset: number): number[] {
+  const at = [...getLocal(address), I32_CONST, ...s32(offset), I32_ADD];
+  const word = [...at, I32_CONST, ...s32(-4), I32_AND, I32_LOAD, 2, 0];
+  const isGuard = [...word, I32_CONST, ...s32(guard), I32_EQ];
+  return [...isGuard, IF, EMPTY_TYPE, UNREACHABLE, END];
+}
+
+/** In front of a load or store: traps when it touches a guard. */
+function checkAccess(guard: number, { access }: Instruction, local: Local): number[] {
+  if (access === undefined) return [];
+  const { offset, bytes, stored } = access;
+  const address = local(I32_TYPE);
+  const value = stored === 0 ? [] : local(stored, 1);
+  const ends = bytes === 1 ? [offset] : [offset, offset + bytes - 1];
+  return [
+    ...(stored === 0 ? [] : setLocal(value)),
+    ...setLocal(address),
+    ...ends.flatMap((end) => checkWord(guard, address, end)),
+    ...getLocal(address),
+    ...(stored === 0 ? [] : getLocal(value)),
+  ];
+}
+
+/** In front of memory.copy and memory.fill; nothing is touched when there are no bytes. */
+function checkBulk(guard: number, sub: number, local: Local): number[] {
+  const [to, from, bytes] = [0, 1, 2].map((of) => local(I32_TYPE, of)) as [
+    number[],
+    number[],
+    number[],
+  ];
+  const last = local(I32_TYPE, 3);
+  const range = (start: readonly number[]): number[] => [
+    ...checkWord(guard, start, 0),
+    ...[...getLocal(start), ...getLocal(bytes), I32_ADD, ...setLocal(last)],
+    ...checkWord(guard, last, -1),
+  ];
+  const ranges = [...range(to), ...(sub === MEMORY_COPY ? range(from) : [])];
+  return [
+    ...[...setLocal(bytes), ...setLocal(from), ...setLocal(to)],
+    ...[...getLocal(bytes), IF, EMPTY_TYPE, ...ranges, END],
+    ...[...getLocal(to), ...getLocal(from), ...getLocal(bytes)],
+  ];
+}
+
+/** Traps when the instruction would touch a guard. */
+function checked({ guard }: Plan, instruction: Instruction, local: Local): number[] {
+  if (guard === undefined) return [];
+  const { opcode, sub } = instruction;
+  const isBulk = opcode === BULK && (sub === MEMORY_COPY || sub === MEMORY_FILL);
+  return isBulk ? checkBulk(guard, sub, local) : checkAccess(guard, instruction, local);
 }
 
 /** Locals of a body as declared, and those that the rewriting adds. */
 class Locals {
   readonly #groups: number[][] = [];
-  readonly #added = new Map<number, number>();
+  readonly #added = new Map<number, readonly number[]>();
   #count: number;
 
   constructor(reader: Reader, parameters: number) {
@@ -92,13 +165,14 @@ class Locals {
     }
   }
 
-  readonly of = (type: number): number => {
-    const known = this.#added.get(type);
+  readonly of: Local = (type, of = 0) => {
+    const key = type + 256 * of;
+    const known = this.#added.get(key);
     if (known !== undefined) return known;
-    const index = this.#count;
+    const index = u32(this.#count);
     this.#count += 1;
     this.#groups.push([1, type]);
-    this.#added.set(type, index);
+    this.#added.set(key, index);
     return index;
   };
 
@@ -131,6 +205,7 @@ function rewriteBody(plan: Plan, body: Uint8Array, index: number): Uint8Array {
     code.put(addition(plan, account, amounts));
     for (let i = first; i <= last && i < list.length; i += 1) {
       const instruction = list[i] as Instruction;
+      code.put(checked(plan, instruction, locals.of));
       code.put(noted(plan, instruction, locals.of));
       code.put(body.subarray(instruction.start, instruction.end));
     }
@@ -264,6 +339,7 @@ function planOf(sections: readonly Section[], options: InstrumentOptions): Plan 
     account: (index) => accountOf(names.get(imports.functions + index) ?? ""),
     globals: imports.globals + (globals === undefined ? 0 : new Reader(globals.bytes).u32()),
     note: options.trace === true ? imports.functions + defined.length : -1,
+    guard: options.guard,
     parameters: defined.map((type) => types[type] as number),
   };
 }

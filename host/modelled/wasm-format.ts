@@ -142,9 +142,9 @@ export function sectionsOf(binary: Uint8Array): Section[] {
 /** Memory instructions: what they move, and whether they write. */
 export interface Access {
   readonly offset: number;
+  readonly bytes: number;
   /** Type of the value that a store takes: 0x7f i32, 0x7e i64, 0x7d f32, 0x7c f64, 0x7b v128. */
   readonly stored: number;
-  /** Immediates after the memory argument: the lane of a vector's part. */
   readonly isStore: boolean;
 }
 
@@ -167,6 +167,11 @@ const V128 = 0x7b;
 
 /** Types that the stores 0x36 .. 0x3e take. */
 const STORED = [I32, I64, F32, F64, I32, I32, I64, I64, I64];
+/** Bytes of what 0x28 .. 0x3e and 0xfd 0 .. 11 and 84 .. 93 move. */
+const LOADED = [4, 8, 4, 8, 1, 1, 2, 2, 1, 1, 2, 2, 4, 4];
+const MOVED = [...LOADED, 4, 8, 4, 8, 1, 2, 1, 2, 4];
+const VECTORS_MOVED = [16, 8, 8, 8, 8, 8, 8, 1, 2, 4, 8, 16];
+const LANES_MOVED = [1, 2, 4, 8, 1, 2, 4, 8, 4, 8];
 
 /** Control, variables and parametric instructions (5.4.1 to 5.4.5). */
 function skipPlain(reader: Reader, opcode: number): Width {
@@ -231,7 +236,8 @@ function memoryAccess(reader: Reader, opcode: number): readonly [Width, Access] 
   const isStore = opcode >= 0x36;
   const wide = [0x29, 0x2b, 0x37, 0x39].includes(opcode);
   const stored = isStore ? (STORED[opcode - 0x36] as number) : 0;
-  return [wide ? Width.Wide : Width.Narrow, { offset, stored, isStore }];
+  const bytes = MOVED[opcode - 0x28] as number;
+  return [wide ? Width.Wide : Width.Narrow, { offset, bytes, stored, isStore }];
 }
 
 /** Saturating truncation and bulk memory (5.4.6, 5.4.7). */
@@ -253,7 +259,8 @@ function skipVector(reader: Reader, sub: number): readonly [Width, Access | unde
     const isStore = sub === 11 || (sub >= 88 && sub <= 91);
     // Lane loads have a vector above the address, as stores do.
     const above = isStore || (sub >= 84 && sub <= 87);
-    return [Width.Vector, { offset, stored: above ? V128 : 0, isStore }];
+    const bytes = (sub <= 11 ? VECTORS_MOVED[sub] : LANES_MOVED[sub - 84]) as number;
+    return [Width.Vector, { offset, bytes, stored: above ? V128 : 0, isStore }];
   }
   if (sub === 12) {
     reader.at += 16;

@@ -296,6 +296,28 @@ rule(
 );
 
 rule(
+  "RFC 4821, 7.4: what tests a timeout (RFC 5682, 2.1) is of the size that passes",
+  accepted(
+    `${TRIED}
+      +0 write(4, ..., 3000) = 3000
+      ${leaving(2801, 3, "", true)}
+      +0 write(4, ..., 3000) = 3000
+      ${leaving(5801, 3, "", true)}
+      +0.2~+2 > . 2801:3801(1000) ack 1
+      +0 write(4, ..., 20000) = 20000
+      +0.4~+4 > . 2801:3801(1000) ack 1
+      +0.8~+8 > . 2801:3801(1000) ack 1
+      +1.6~+16 > . 2801:3801(1000) ack 1
+      +3.2~+32 > . 2801:3801(1000) ack 1
+      +6.4~+64 > . 2801:3801(1000) ack 1
+      +30 < . 1:1(0) ack 3801 win 65535
+      ${leaving(8801, 2)}
+      +0.1 < . 1:1(0) ack 10801 win 0`,
+    WIDE,
+  ),
+);
+
+rule(
   "PM-16: a larger size does not make the window larger, in bytes",
   accepted(
     `${TRIED}

@@ -98,7 +98,7 @@ export type TimelineEvent =
 /** For a while all that is free of a pool is taken: whoever asks is refused. */
 export interface ShortagePlan {
   readonly at: number;
-  /** ns; when the faults stop it ends in any case. */
+  /** ns; it ends with the first of its host's that does, and when the faults stop. */
   readonly lasts: number;
   readonly host: number;
   readonly pool: "chunks" | "logs" | "descriptors";

@@ -1,8 +1,12 @@
-/** Loads the build under test (TOELOOP_BUILD); a module is compiled once for each test file. */
+/**
+ * Loads the build under test (TOELOOP_BUILD); a module is compiled once for each test file. A debug
+ * build at night traps at guard strips (threats W5).
+ */
 import { readFileSync } from "node:fs";
 import { createCore, type Core } from "../../bindings/core.ts";
 import type { LayoutOptions } from "../../bindings/layout.ts";
-import { buildUnderTest, dataPathUnderTest, ROOT } from "./env.ts";
+import { buildUnderTest, dataPathUnderTest, isNight, ROOT } from "./env.ts";
+import { guarded } from "./guarded-module.ts";
 
 /** Key of the connection database's hash in tests: fixed, so that a failure repeats. */
 export const TEST_HASH_KEY: readonly [bigint, bigint] = [0x0123456789abcdefn, 0xfedcba9876543210n];
@@ -17,10 +21,12 @@ export const TEST_LAYOUT: Partial<LayoutOptions> = {
 const modules = new Map<string, WebAssembly.Module>();
 
 function load(name: string): WebAssembly.Module {
-  const file = buildUnderTest() === "debug" ? `${name}.debug.wasm` : `${name}.wasm`;
+  const isDebug = buildUnderTest() === "debug";
+  const file = isDebug ? `${name}.debug.wasm` : `${name}.wasm`;
   let module = modules.get(file);
   if (module === undefined) {
-    module = new WebAssembly.Module(readFileSync(`${ROOT}build/${file}`));
+    const binary = readFileSync(`${ROOT}build/${file}`);
+    module = isDebug && isNight() ? guarded(binary) : new WebAssembly.Module(binary);
     modules.set(file, module);
   }
   return module;
@@ -47,9 +53,12 @@ export function loadRmtModule(): WebAssembly.Module {
 }
 
 /** A fresh core over a small memory of its own; `layout` overrides TEST_LAYOUT. */
-export function testCore(layout: Partial<LayoutOptions> = {}): Core {
+export function testCore(
+  layout: Partial<LayoutOptions> = {},
+  module: WebAssembly.Module = loadModule(),
+): Core {
   return createCore({
-    module: loadModule(),
+    module,
     layout: { ...TEST_LAYOUT, ...layout },
     hashKey: TEST_HASH_KEY,
   });

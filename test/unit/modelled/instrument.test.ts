@@ -112,6 +112,63 @@ test("a trace holds the address of every access, as far as its ring goes", () =>
   expect(take(Width.Vector)).toBe(1);
 });
 
+/** Loads and stores of each kind, and both bulk instructions, at an address. */
+const ACCESSES = `(module (import "env" "memory" (memory 1))
+  (func (export "load") (param $p i32) (result i32) (i32.load offset=4 (local.get $p)))
+  (func (export "byte") (param $p i32) (result i32) (i32.load8_u (local.get $p)))
+  (func (export "store") (param $p i32) (result i32)
+    (i64.store offset=4 (local.get $p) (i64.const 7)) (i32.const 0))
+  (func (export "vector") (param $p i32) (result i32)
+    (v128.store (local.get $p) (v128.const i32x4 1 2 3 4)) (i32.const 0))
+  (func (export "copy") (param $p i32) (param $n i32) (result i32)
+    (memory.copy (i32.const 512) (local.get $p) (local.get $n)) (i32.const 0))
+  (func (export "fill") (param $p i32) (param $n i32) (result i32)
+    (memory.fill (local.get $p) (i32.const 9) (local.get $n)) (i32.const 0)))`;
+
+test("with a guard's value, what touches a word that holds it traps, and nothing else", () => {
+  const guard = 0xdeadc0de;
+  const { exports, memory } = counted(ACCESSES, { guard: guard | 0 });
+  const at = 256;
+  new DataView(memory.buffer).setUint32(at, guard, true);
+  const rows: [name: string, clear: number[][], touching: number[][]][] = [
+    ["load", [[at - 8], [at]], [[at - 4], [at - 7], [at - 1]]],
+    ["byte", [[at - 1], [at + 4]], [[at], [at + 3]]],
+    ["store", [[at - 12], [at]], [[at - 11], [at - 8], [at - 1]]],
+    ["vector", [[at - 16], [at + 4]], [[at - 15], [at], [at + 3]]],
+    [
+      "copy",
+      [
+        [at - 8, 8],
+        [at + 4, 8],
+        [at, 0],
+      ],
+      [
+        [at - 8, 9],
+        [at + 3, 8],
+      ],
+    ],
+    [
+      "fill",
+      [
+        [at - 8, 8],
+        [at + 4, 8],
+        [at, 0],
+      ],
+      [
+        [at - 8, 9],
+        [at + 3, 8],
+      ],
+    ],
+  ];
+  for (const [name, clear, touching] of rows) {
+    for (const args of clear) expect(exports[name]?.(...args), `${name} ${args}`).toBeDefined();
+    for (const args of touching) {
+      expect(() => exports[name]?.(...args), `${name} ${args}`).toThrow("unreachable");
+    }
+  }
+  expect(new DataView(memory.buffer).getUint32(at, true)).toBe(guard);
+});
+
 test("what is no module, or holds an unknown instruction, is refused by name", () => {
   expect(() => instrument(Uint8Array.of(1, 2, 3))).toThrow("expected a WebAssembly module");
   const { buffer } = wabt.parseWat("t.wat", "(module (func i32.const 1 drop))", {}).toBinary({});
