@@ -38,6 +38,8 @@ function lossState(word: (offset: number) => number): ConnectionInfo["lossState"
   const [mode, duplicates, backoff] = [0, 8, 16].map((at) => (state >>> at) & 255);
   const cut = (state >>> 24) & 1;
   if ((word(D.INFO_FLAGS) & FLOW_RECOVERY) !== 0) {
+    // RFC 4821 7.6.2: a probe that was too large is no loss, and the window is as it was.
+    if (mode === RecoveryMode.SizeProbe) return "disorder";
     return mode === RecoveryMode.Timeout ? "timeout" : "recovery";
   }
   if (backoff !== 0 && word(D.INFO_TX_SENT) !== 0) return "timeout";

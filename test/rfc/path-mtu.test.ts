@@ -164,6 +164,7 @@ const ALONE = `${TRIED}
       +0 ${told(2801, "4201:7201")}
       +0 > . 2801:3801(1000) ack 1
       +0 > . 3801:4201(400) ack 1
+      +0 %{ assert tcpi_ca_state == TCP_CA_Disorder, tcpi_ca_state }%
       ${mss(1000)}`;
 
 rule(
