@@ -4,17 +4,19 @@
  * kept with the options read so far; of several timestamps the first counts.
  */
 import { expect, test } from "vitest";
+import { Counter } from "../../bindings/abi/counters.ts";
 import { AtxOpcode, InstallStatus } from "../../bindings/abi/descriptor.ts";
 import { DropReason } from "../../bindings/abi/drop-reason.ts";
 import { FLOW_NODELAY, FLOW_SACK, FLOW_TIMESTAMPS } from "../../bindings/abi/flow-state.ts";
 import { MSS_MIN } from "../../bindings/abi/limits.ts";
 import { LAYOUT_DEFAULTS } from "../../bindings/layout.ts";
 import { parseFrame } from "../model/reference-parser.ts";
+import { type Block, Sender } from "../rfc/sender.ts";
 import { sackOption, streamBytes, timestampOption } from "../support/frames.ts";
 import { judgeSegment } from "../support/judge-segment.ts";
 import { testCore } from "../support/load-core.ts";
 import { Random } from "../support/random.ts";
-import { RawCore, type FlowFields } from "../support/raw-core.ts";
+import { RawCore, type FlowFields, type Outcome } from "../support/raw-core.ts";
 import {
   bench,
   dataSegment,
@@ -261,57 +263,110 @@ test("threats/O12 options that nobody asked for leave no state", () => {
   expect(b.raw.inspect().flags).toBe(before);
 });
 
-/** RFC 2018, 8: a sender keeps the data until the cumulative acknowledgment covers it. */
-test("threats/O13 SACK blocks that lie are ignored and data is kept", () => {
-  const una = 0xfffffe00;
-  const at = (offset: number): number => (una + offset) >>> 0;
-  const rows: [string, [number, number][]][] = [
-    ["inverted", [[at(500), at(100)]]],
-    ["empty", [[at(100), at(100)]]],
-    ["huge", [[at(0), at(0x7fffffff)]]],
-    ["whole space", [[at(1), at(0)]]],
-    ["below una", [[at(-1000), at(-500)]]],
-    ["above next", [[at(2000), at(3000)]]],
-    [
-      "overlapping",
-      [
-        [at(100), at(400)],
-        [at(200), at(600)],
-      ],
-    ],
-    [
-      "four times the same",
-      [
-        [at(100), at(400)],
-        [at(100), at(400)],
-        [at(100), at(400)],
-        [at(100), at(400)],
-      ],
-    ],
-    ["across the wrap", [[at(500), at(530)]]],
-    ["all of it", [[at(0), at(1000)]]],
-  ];
-  const b = bench({ flags: FLOW_SACK, txSeq: una });
-  const bytes = streamBytes(una, 1000);
-  b.raw.fill(b.flow, una, bytes);
+const ORIGIN = 0xfffffe00;
+
+/** "2:3 5:7" as blocks. */
+function blocksOf(text: string): Block[] {
+  return text.split(" ").map((one) => {
+    const [from = 0, to = 0] = one.split(":").map(Number);
+    return [from, to];
+  });
+}
+
+/** Bytes from the first one in flight on, where 1000 are. */
+const LIES: readonly (readonly [what: string, blocks: string])[] = [
+  ["inverted", "500:100"],
+  ["empty", "100:100"],
+  ["huge", "1:2147483647"],
+  ["half of the space", "100:2147483748"],
+  ["whole space", "1:0"],
+  ["below una", "-1000:-500"],
+  ["below una, and of half of what is in flight", "-1000:500"],
+  ["all of it, from una on", "0:1000"],
+  ["above next", "2000:3000"],
+  ["one byte beyond next", "100:1001"],
+  ["four lies", "500:100 100:1001 1:0 2000:3000"],
+];
+
+/** Ten segments of 100 bytes in flight. */
+function tenInFlight(): Bench {
+  const b = bench({ flags: FLOW_SACK | FLOW_NODELAY, txSeq: ORIGIN, mss: 100 });
+  b.raw.fill(b.flow, ORIGIN, streamBytes(ORIGIN, 1000));
   b.raw.post(1, { txAppend: 1000 });
-  expect(b.raw.step().frames).toHaveLength(1);
-  for (const [what, blocks] of rows) {
-    const outcome = b.raw.offer([segment(b, { options: sackOption(blocks) })]);
-    expect([...outcome.drops], what).toEqual([]);
-    expect(
-      outcome.events.filter(({ connection }) => connection !== 1),
-      what,
-    ).toEqual([]);
-    expect(b.raw.inspect().txUna, what).toBe(una);
-    expectSound(b.raw, what);
-  }
+  expect(b.raw.step().frames).toHaveLength(10);
+  return b;
+}
+
+/** Another window each time: without its blocks such an ACK is no duplicate. */
+function lie(b: Bench, blocks: string, window: number): Outcome {
+  const at = (offset: number): number => (ORIGIN + offset) >>> 0;
+  const options = sackOption(blocksOf(blocks).map(([from, to]) => [at(from), at(to)] as const));
+  const outcome = b.raw.offer([segment(b, { options, window })]);
+  expect([[...outcome.drops], outcome.events], blocks).toEqual([[], []]);
+  expectSound(b.raw, blocks);
+  return outcome;
+}
+
+/** RFC 2018, 8: a sender keeps the data until the cumulative acknowledgment covers it. */
+test("threats/O13 data is kept whatever SACK blocks say", () => {
+  const b = tenInFlight();
+  LIES.forEach(([what, blocks], i) => {
+    lie(b, blocks, 50_000 + i);
+    expect(b.raw.inspect().txUna, what).toBe(ORIGIN);
+  });
   b.raw.post(0, { opcode: AtxOpcode.Retransmit });
-  const again = [...b.raw.step().frames, ...b.raw.step().frames].map((frame) =>
-    judgeSegment(frame),
+  const again = Array.from({ length: 4 }, () => b.raw.step().frames).flat();
+  const offsets = new Set<number>();
+  for (const { seq, payload } of again.map((frame) => judgeSegment(frame))) {
+    offsets.add((seq - ORIGIN) >>> 0);
+    expect(payload).toEqual(streamBytes(seq, 100));
+  }
+  expect([...offsets].sort((one, two) => one - two)).toEqual(
+    Array.from({ length: 10 }, (_, i) => i * 100),
   );
-  expect(again.map(({ seq }) => seq)).toContain(una);
-  for (const { seq, payload } of again) expect(payload).toEqual(streamBytes(seq, payload.length));
-  b.raw.offer([segment(b, { ack: at(1000) })]);
-  expect(b.raw.inspect()).toMatchObject({ txUna: at(1000), txSent: 0, txAvail: 0 });
+  b.raw.offer([segment(b, { ack: (ORIGIN + 1000) >>> 0 })]);
+  expect(b.raw.inspect()).toMatchObject({ txUna: 488, txSent: 0, txAvail: 0 });
+});
+
+test("threats/O13: SACK blocks that lie send nothing again, though told four times", () => {
+  const b = tenInFlight();
+  const { retransmits, cwnd, ssthresh, dupAcks } = b.raw.inspect();
+  const kept = { txUna: ORIGIN, txSent: 1000, retransmits, cwnd, ssthresh, dupAcks };
+  LIES.forEach(([what, blocks], i) => {
+    for (let time = 0; time < 4; time += 1) {
+      expect(lie(b, blocks, 50_000 + 4 * i + time).frames.length, what).toBe(0);
+      expect(b.raw.inspect(), what).toMatchObject(kept);
+    }
+  });
+  expect(b.raw.counter(Counter.FastRetransmits)).toBe(0);
+  // As much told in earnest counts.
+  const sent = lie(b, "300:400 500:600 700:800", 50_000).frames.map((one) => judgeSegment(one));
+  expect(sent[0]?.seq).toBe(ORIGIN);
+});
+
+/** Segments: two of ten at most, which are not enough to make the first one lost. */
+const REPEATED: readonly (readonly [what: string, blocks: string])[] = [
+  ["twice the same", "2:3 2:3"],
+  ["four times the same", "2:3 2:3 2:3 2:3"],
+  ["two, twice each", "2:3 5:6 2:3 5:6"],
+  ["one within another", "3:4 2:4"],
+  ["overlapping, three and their sum", "2:4 2:3 3:4 2:4"],
+  ["overlapping by halves", "2:3.5 2.5:4 3:4 2:3"],
+  ["touching", "2:2.5 2.5:3 3:3.5 3.5:4"],
+];
+
+test.each(REPEATED)("threats/O13: blocks %s make no more runs or bytes lost", (_what, text) => {
+  const blocks = blocksOf(text);
+  for (const origin of [5000, ORIGIN]) {
+    const one = new Sender(origin);
+    expect(one.first).toHaveLength(10);
+    // RFC 6675, 4: nothing is lost yet; RFC 3042: one new segment for the duplicate.
+    expect(one.ack(0, ...blocks)).toEqual([10]);
+    for (let i = 0; i < 5; i += 1) expect(one.ack(0, ...blocks)).toEqual([]);
+    expect(one.raw.inspect()).toMatchObject({ txUna: origin, retransmits: 0 });
+    expect(one.raw.counter(Counter.FastRetransmits)).toBe(0);
+    // Three runs are: two more are told.
+    expect(one.ack(0, [8, 9], [6, 7], ...blocks.slice(0, 2))).toContain(0);
+    expectSound(one.raw);
+  }
 });
