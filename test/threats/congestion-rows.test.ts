@@ -1,6 +1,7 @@
 /**
  * Threats C02, C03, C05 and C07: receivers that would have more sent than the network takes, and
- * paths that forge marks. C01, C04, C06 and C08 are beside the code that keeps them.
+ * paths that forge marks. C01, C04 and C06 are beside the code that keeps them, C08
+ * is there and with O11.
  */
 import { describe, expect, test } from "vitest";
 import { RawConnection, STARTS } from "../rfc/raw-connection.ts";

@@ -11,6 +11,7 @@ import { FLOW_NODELAY, FLOW_SACK, FLOW_TIMESTAMPS } from "../../bindings/abi/flo
 import { MSS_MIN } from "../../bindings/abi/limits.ts";
 import { LAYOUT_DEFAULTS } from "../../bindings/layout.ts";
 import { parseFrame } from "../model/reference-parser.ts";
+import { RawConnection, STARTS } from "../rfc/raw-connection.ts";
 import { type Block, Sender } from "../rfc/sender.ts";
 import { sackOption, streamBytes, timestampOption } from "../support/frames.ts";
 import { judgeSegment } from "../support/judge-segment.ts";
@@ -27,6 +28,9 @@ import {
 } from "./threat-bench.ts";
 
 const OPTION_SPACE = 40;
+/** Of the profile "rfc", ms. */
+const RTO_LEAST = 1000;
+const RTO_MOST = 120_000;
 /** Option kinds that end or skip without a length. */
 const SINGLE = new Set([0, 1]);
 
@@ -239,6 +243,52 @@ test("threats/O11 an echo that we never sent gives no RTT sample", () => {
     expect(txUna).toBe(b.flow.txSeq + 500);
     // What the data path measured itself may stand; one timestamp tick is 1 ms.
     if (srtt !== 0) expect(Math.abs(srtt - elapsed), `echo ${echo}`).toBeLessThanOrEqual(1e6);
+  }
+});
+
+/** Ticks of 1 ms that an echo lies back, where any tick of the past counts up to two minutes. */
+const ECHOES: readonly (readonly [what: string, age: number, isTaken: boolean])[] = [
+  ["of this tick", 0, true],
+  ["of a second ago", 1000, true],
+  ["of 119 s ago", 119_000, true],
+  ["of the limit, 120 s ago", 120_000, true],
+  ["of one tick more", 120_001, false],
+  ["of 121 s ago", 121_000, false],
+  ["of the next tick", -1, false],
+  ["of a second to come", -1000, false],
+  ["of half of the clock away", 2 ** 31, false],
+];
+
+/** RFC 7323, 4: after timeouts the echo is what says which of the segments has arrived. */
+test.each(ECHOES)("threats/O11, C08: after two timeouts an echo %s", (_what, age, isTaken) => {
+  for (const start of STARTS) {
+    const stamped = timestampOption(1, 0);
+    const c = new RawConnection(start, { syn: [2, 4, 3, 232, ...stamped], later: stamped });
+    const first = c.synAck.timestamp?.value;
+    if (first === undefined) throw new Error("SYN-ACK: expected a timestamp");
+    const opened = c.peer.now;
+    c.pass(200e9, 1e10);
+    expect(c.write(500)).toHaveLength(1);
+    // A second, and two: nothing else of ours bears a tick of these.
+    expect(c.pass(4e9)).toHaveLength(2);
+    const before = c.toe.connections()[0];
+    expect(before).toMatchObject({ backoff: 2 });
+    const echo = (first + (c.peer.now - opened) / 1e6 - age) >>> 0;
+    c.send({ ack: c.ack + 500, options: timestampOption(1, echo) });
+    const after = c.toe.connections()[0];
+    const { srtt = 0, rttvar = 0, rto = 0 } = before ?? {};
+    const sample = Math.max(age, 1);
+    const expected = isTaken ? (7 * srtt + sample) / 8 : srtt;
+    expect(after?.srtt).toBeCloseTo(expected, 5);
+    expect(after).toMatchObject(isTaken ? { backoff: 0 } : { rttvar, rto, backoff: 2 });
+    expect(after?.rto).toBeGreaterThanOrEqual(RTO_LEAST);
+    expect(after?.rto).toBeLessThanOrEqual(RTO_MOST);
+    // The next expiry is what all of that is about; a wheel's step is about 1 ms.
+    const due = Math.min((after?.rto ?? 0) * 2 ** (after?.backoff ?? 0), RTO_MOST);
+    c.ack = (c.ack + 500) >>> 0;
+    expect(c.write(500)).toHaveLength(1);
+    expect(c.pass((due - 3) * 1e6, 1e9)).toEqual([]);
+    expect(c.pass(6e6, 1e6)).toHaveLength(1);
   }
 });
 
