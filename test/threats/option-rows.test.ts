@@ -13,7 +13,14 @@ import { LAYOUT_DEFAULTS } from "../../bindings/layout.ts";
 import { parseFrame } from "../model/reference-parser.ts";
 import { RawConnection, STARTS } from "../rfc/raw-connection.ts";
 import { type Block, Sender } from "../rfc/sender.ts";
-import { sackOption, streamBytes, timestampOption } from "../support/frames.ts";
+import {
+  ACK,
+  buildFrame,
+  sackOption,
+  streamBytes,
+  toHex,
+  timestampOption,
+} from "../support/frames.ts";
 import { judgeSegment } from "../support/judge-segment.ts";
 import { testCore } from "../support/load-core.ts";
 import { Random } from "../support/random.ts";
@@ -139,32 +146,81 @@ test("threats/O05 40 NOPs are skipped; what follows the end of the list is not a
   }
 });
 
-test("threats/O06 every kind, every length 0 to 40, at every alignment", () => {
-  const seed = 0x0006;
-  const random = new Random(seed);
-  const b = bench();
-  const owner = () => ({ connection: 1, installed: true });
-  const cases: { kind: number; length: number; lead: number }[] = [];
+interface OptionCase {
+  readonly kind: number;
+  readonly length: number;
+  readonly lead: number;
+}
+
+function optionCases(): OptionCase[] {
+  const cases: OptionCase[] = [];
   for (let kind = 0; kind < 256; kind += 1) {
     for (let length = 0; length <= 40; length += 1) {
       for (let lead = 0; lead < 4; lead += 1) cases.push({ kind, length, lead });
     }
   }
+  return cases;
+}
+
+/** One byte of data; `front`: options before those of the case. */
+function caseFrame(b: Bench, one: OptionCase, seq: number, front: number[], random: Random) {
+  const { kind, length, lead } = one;
+  const options = [...front, ...Array<number>(lead).fill(1), kind, length];
+  options.push(...random.bytes(OPTION_SPACE - options.length));
+  const { remotePort: sourcePort, txSeq: ack } = b.flow;
+  return buildFrame({ sourcePort, seq, ack, options, payload: streamBytes(seq, 1) });
+}
+
+/** "1 6000": an ACK of 6000 and nothing else, by the connection to this port from 40000 on. */
+function plainAck(frame: Uint8Array): string {
+  const view = new DataView(frame.buffer, frame.byteOffset, frame.length);
+  const isPlain = view.getUint8(47) === ACK && frame.length === 34 + 4 * (view.getUint8(46) >>> 4);
+  return isPlain ? `${view.getUint16(36) - 40000} ${view.getUint32(42)}` : toHex(frame);
+}
+
+test("threats/O06 every kind, every length 0 to 40, at every alignment", () => {
+  const seed = 0x0006;
+  const random = new Random(seed);
+  const plain = bench();
+  const { raw } = plain;
+  const flags = FLOW_SACK | FLOW_TIMESTAMPS;
+  const choice = { connection: 2, remotePort: 40001, flags, tsRecent: 7 };
+  const benches = [plain, { raw, flow: raw.establish(choice) }] as const;
+  // Kinds and lengths come to both connections; the timestamps of one are always right.
+  const fronts = [[], timestampOption(7, 0)];
+  const next = benches.map(({ flow }) => flow.rxSeq);
+  const owner = () => ({ connection: 1, installed: true });
+  const cases = optionCases();
   expect(cases).toHaveLength(41984);
   for (let first = 0; first < cases.length; first += 64) {
-    const frames = cases.slice(first, first + 64).map(({ kind, length, lead }) => {
-      const rest = random.bytes(OPTION_SPACE - lead - 2);
-      return segment(b, { options: [...Array<number>(lead).fill(1), kind, length, ...rest] });
+    const acks: string[] = [];
+    const frames = cases.slice(first, first + 64).map((one) => {
+      const to = (one.lead + one.length) & 1;
+      const seq = next[to] as number;
+      next[to] = seq + 1;
+      acks.push(`${to} ${seq + 1}`);
+      return caseFrame(benches[to] as Bench, one, seq, fronts[to] as number[], random);
     });
     const parsed = frames.map((one) => parseFrame(one, { medium: "ethernet", vlan: 0, owner }));
     const errors = parsed.filter(({ optionError }) => optionError).length;
-    const outcome = b.raw.offer(frames);
+    const outcome = raw.offer(frames);
     const what = `cases from ${JSON.stringify(cases[first])}, seed ${seed}`;
-    expect(outcome.drops.get(DropReason.TcpOptionLength) ?? 0, what).toBe(errors);
-    expect(outcome.events, what).toEqual([]);
+    const drops = errors === 0 ? [] : [[DropReason.TcpOptionLength, errors]];
+    expect([[...outcome.drops], outcome.events], what).toEqual([drops, []]);
+    // Each is data that is taken, and acknowledged, by nothing else than ACKs.
+    const { flow } = benches[0];
+    const taken = benches.map(({ flow: { connection } }) => raw.inspect(connection).rxNextSeq);
+    expect(taken, what).toEqual(next);
+    const sent = outcome.frames.map(plainAck);
+    const kept = new Set([...sent, `0 ${next[0]}`, `1 ${next[1]}`]);
+    expect(sent, what).toEqual(acks.filter((ack) => kept.has(ack)));
+    for (const { connection } of [benches[0].flow, benches[1].flow]) {
+      raw.post(flow.context, { connection, rxCredit: 32 });
+    }
+    expect(raw.notifications(flow.context).reduce((sum, { rxBump }) => sum + rxBump, 0)).toBe(64);
   }
-  expectSound(b.raw);
-  expectTaken(b, dataSegment(b, 8), 8, "the connection lives");
+  expectSound(raw);
+  for (const one of benches) expectTaken(one, dataSegment(one, 8), 8, "the connection lives");
 });
 
 test("threats/O07 of several timestamps the first counts", () => {
