@@ -292,8 +292,8 @@ describe.each(STARTS)("from ISN %d", (start) => {
       sent.push(...c.pass(2e9, 5e8));
       for (const { seq, payload } of sent) {
         const end = ((seq - c.ack) >>> 0) + payload.length;
-        // RFC 9293 MUST-34, SHLD-14: old bytes may stand beyond the edge, new ones never do; a probe
-        // of a closed window is one byte.
+        // RFC 9293 MUST-34: old bytes may stand beyond the edge, new ones never do; a probe of a
+        // closed window is one byte.
         const most = Math.max(far, edge + (payload.length === 1 && window === 0 ? 1 : 0));
         expect(end, `round ${round}, window ${window}`).toBeLessThanOrEqual(most);
         far = Math.max(far, end);

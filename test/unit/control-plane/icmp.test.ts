@@ -102,7 +102,7 @@ test("a hard error in SYN-RECEIVED of a listener frees the row", () => {
   expect(host.events).toEqual([]);
 });
 
-/** A connection whose peer takes more than its link, 1460 bytes with headers off; its handshake took `roundTrip` ns. */
+/** A connection whose peer takes more than its link does; its handshake took `roundTrip` ns. */
 function wide(roundTrip = 0): { host: Host; id: number } {
   const host = new Host();
   host.listen(80);
