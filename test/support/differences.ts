@@ -40,7 +40,7 @@ export const DIFFERENCES: readonly Difference[] = [
         "sack-after-timeout sack-recovery sack-two-losses tcp-figures timestamps-delayed-echo",
         "tcp-figures-probe wrap-around",
       ),
-      ["threats/option-rows.test.ts", /^threats\/O0[3457] /],
+      ["threats/option-rows.test.ts", /^threats\/(O0[3457] |O11, C08: |O13: )/],
       ["unit/control-plane/handshake.test.ts", /passive open reaches ESTABLISHED/],
       ["unit/control-plane/handshake.test.ts", /what a SYN offers/],
       ["unit/control-plane/handshake.test.ts", /^MUST-16 effective MSS, /],

@@ -1,6 +1,7 @@
 /**
  * Threats C02, C03, C05 and C07: receivers that would have more sent than the network takes, and
- * paths that forge marks. C01, C04, C06 and C08 are beside the code that keeps them.
+ * paths that forge marks. C01, C04 and C06 are beside the code that keeps them, C08
+ * is there and with O11.
  */
 import { describe, expect, test } from "vitest";
 import { RawConnection, STARTS } from "../rfc/raw-connection.ts";
@@ -22,10 +23,16 @@ describe.each(STARTS)("from ISN %d", (start) => {
     const flight = furthest(c, c.write(60_000));
     expect(flight).toBe(10 * MSS);
     let far = flight;
-    for (let i = 0; i < 10_000; i += 64) {
-      c.peer.queue(...Array.from({ length: 64 }, () => c.fields({})));
+    // One after another until all is out that they can draw, then in bursts.
+    for (let i = 0, burst = 1; i < 10_000; i += burst) {
+      burst = i < 40 ? 1 : 64;
+      c.peer.queue(...Array.from({ length: burst }, () => c.fields({})));
       far = Math.max(far, furthest(c, c.peer.settle()));
+      // RFC 5681, 3.2: inflated by what has left the network, of what is outstanding.
+      const { cwnd = 0, ssthresh = 0, txSent = 0 } = c.toe.connections()[0] ?? {};
+      expect(cwnd, `${i}`).toBeLessThanOrEqual(i < 3 ? flight : ssthresh + txSent);
     }
+    expect(c.toe.connections()[0]?.ssthresh).toBeLessThanOrEqual(flight);
     // Limited transmit, and one new segment for each that can have left the network.
     expect(far).toBeLessThanOrEqual(2 * flight + 2 * MSS);
   });

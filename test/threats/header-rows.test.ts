@@ -6,8 +6,10 @@
 import { expect, test } from "vitest";
 import { EventKind } from "../../bindings/abi/descriptor.ts";
 import { DropReason } from "../../bindings/abi/drop-reason.ts";
-import { ACK, buildFrame, onesSum, pseudoSum, toHex } from "../support/frames.ts";
+import { ACK, buildFrame, onesSum, pseudoSum, SYN, toHex } from "../support/frames.ts";
 import type { FrameFields, FrameMedium } from "../support/frames.ts";
+import { poolCounts } from "../support/pool-counts.ts";
+import { ScriptedPeer } from "../support/scripted-peer.ts";
 import { bench, dataSegment, expectRedirected, expectSilent, expectSound } from "./threat-bench.ts";
 import { expectTaken, segment, type Bench } from "./threat-bench.ts";
 
@@ -253,21 +255,27 @@ test.each([
   },
 );
 
-test("threats/H15 a pseudo header that lies is noticed", () => {
-  const b = bench();
+test.each([
+  [4, {}, 26, 34],
+  [6, IPV6, 22, 54],
+])("threats/H15 a pseudo header that lies is noticed: IPv%d", (_version, flow, from, at) => {
+  const b = bench(flow);
   const honest = dataSegment(b, 8);
-  const tcp = honest.slice(34);
+  const tcp = honest.slice(at);
   tcp.set([0, 0], 16);
-  const addresses = honest.slice(26, 34);
-  const other = Uint8Array.from(addresses);
-  other[3] = 3;
+  const addresses = honest.slice(from, at);
   const lies: [string, number][] = [
-    ["address", onesSum(tcp, pseudoSum(other, 6, 28))],
     ["protocol", onesSum(tcp, pseudoSum(addresses, 17, 28))],
+    ["no protocol", onesSum(tcp, pseudoSum(addresses, 0, 28))],
     ["length + 1", onesSum(tcp, pseudoSum(addresses, 6, 29))],
     ["length - 1", onesSum(tcp, pseudoSum(addresses, 6, 27))],
+    ["no length", onesSum(tcp, pseudoSum(addresses, 6, 0))],
     ["no pseudo header", onesSum(tcp)],
   ];
+  addresses.forEach((byte, i) => {
+    const other = addresses.with(i, byte ^ 1);
+    lies.push([`address, byte ${i}`, onesSum(tcp, pseudoSum(other, 6, 28))]);
+  });
   for (const [what, sum] of lies) {
     const frame = dataSegment(b, 8, { tcpChecksum: ~sum & 0xffff });
     expectSilent(b, frame, DropReason.TcpChecksum, what);
@@ -276,6 +284,33 @@ test("threats/H15 a pseudo header that lies is noticed", () => {
   const swapped = dataSegment(b, 8, { source: b.flow.local, destination: b.flow.remote });
   expectRedirected(b, swapped, 0, "swapped");
   expectTaken(b, honest, 8);
+});
+
+/** An address of a peer, and of the stack, to whose listener a SYN is sent. */
+const ENDS = [
+  { source: "10.0.0.2", destination: "10.0.0.1" },
+  { source: "fd00::2", destination: "fd00::1" },
+];
+
+test.each(ENDS)("threats/H15 a whole stack is silent to them: $source", (ends) => {
+  const peer = new ScriptedPeer({ addresses: ["10.0.0.1/24", "fd00::1/64"] });
+  const { toe } = peer.stack;
+  const fd = toe.socket();
+  toe.bind(fd, { address: ends.destination, port: 80 });
+  toe.listen(fd, 16);
+  peer.settle();
+  const before = poolCounts(peer.stack);
+  const syn = { ...ends, flags: SYN, options: [] };
+  const frame = buildFrame({ medium: "ip", ...syn });
+  const at = frame.length - 20;
+  const right = ((frame[at + 16] as number) << 8) | (frame[at + 17] as number);
+  for (const away of [1, 0x100, 0x8000, 0xfffe]) {
+    expect(peer.send({ ...syn, tcpChecksum: (right + away) & 0xffff }), `${away}`).toEqual([]);
+  }
+  const swapped = { ...syn, source: ends.destination, destination: ends.source };
+  for (const flags of [SYN, ACK, SYN | ACK]) expect(peer.send({ ...swapped, flags })).toEqual([]);
+  expect(poolCounts(peer.stack)).toEqual(before);
+  expect(peer.send(syn)).toHaveLength(1);
 });
 
 test("threats/H18 IPv6 lengths that lie are dropped; a hop limit of 0 has reached its end", () => {

@@ -4,17 +4,27 @@
  * kept with the options read so far; of several timestamps the first counts.
  */
 import { expect, test } from "vitest";
+import { Counter } from "../../bindings/abi/counters.ts";
 import { AtxOpcode, InstallStatus } from "../../bindings/abi/descriptor.ts";
 import { DropReason } from "../../bindings/abi/drop-reason.ts";
 import { FLOW_NODELAY, FLOW_SACK, FLOW_TIMESTAMPS } from "../../bindings/abi/flow-state.ts";
 import { MSS_MIN } from "../../bindings/abi/limits.ts";
 import { LAYOUT_DEFAULTS } from "../../bindings/layout.ts";
 import { parseFrame } from "../model/reference-parser.ts";
-import { sackOption, streamBytes, timestampOption } from "../support/frames.ts";
+import { RawConnection, STARTS } from "../rfc/raw-connection.ts";
+import { type Block, Sender } from "../rfc/sender.ts";
+import {
+  ACK,
+  buildFrame,
+  sackOption,
+  streamBytes,
+  toHex,
+  timestampOption,
+} from "../support/frames.ts";
 import { judgeSegment } from "../support/judge-segment.ts";
 import { testCore } from "../support/load-core.ts";
 import { Random } from "../support/random.ts";
-import { RawCore, type FlowFields } from "../support/raw-core.ts";
+import { RawCore, type FlowFields, type Outcome } from "../support/raw-core.ts";
 import {
   bench,
   dataSegment,
@@ -25,6 +35,9 @@ import {
 } from "./threat-bench.ts";
 
 const OPTION_SPACE = 40;
+/** Of the profile "rfc", ms. */
+const RTO_LEAST = 1000;
+const RTO_MOST = 120_000;
 /** Option kinds that end or skip without a length. */
 const SINGLE = new Set([0, 1]);
 
@@ -133,32 +146,81 @@ test("threats/O05 40 NOPs are skipped; what follows the end of the list is not a
   }
 });
 
-test("threats/O06 every kind, every length 0 to 40, at every alignment", () => {
-  const seed = 0x0006;
-  const random = new Random(seed);
-  const b = bench();
-  const owner = () => ({ connection: 1, installed: true });
-  const cases: { kind: number; length: number; lead: number }[] = [];
+interface OptionCase {
+  readonly kind: number;
+  readonly length: number;
+  readonly lead: number;
+}
+
+function optionCases(): OptionCase[] {
+  const cases: OptionCase[] = [];
   for (let kind = 0; kind < 256; kind += 1) {
     for (let length = 0; length <= 40; length += 1) {
       for (let lead = 0; lead < 4; lead += 1) cases.push({ kind, length, lead });
     }
   }
+  return cases;
+}
+
+/** One byte of data; `front`: options before those of the case. */
+function caseFrame(b: Bench, one: OptionCase, seq: number, front: number[], random: Random) {
+  const { kind, length, lead } = one;
+  const options = [...front, ...Array<number>(lead).fill(1), kind, length];
+  options.push(...random.bytes(OPTION_SPACE - options.length));
+  const { remotePort: sourcePort, txSeq: ack } = b.flow;
+  return buildFrame({ sourcePort, seq, ack, options, payload: streamBytes(seq, 1) });
+}
+
+/** "1 6000": an ACK of 6000 and nothing else, by the connection to this port from 40000 on. */
+function plainAck(frame: Uint8Array): string {
+  const view = new DataView(frame.buffer, frame.byteOffset, frame.length);
+  const isPlain = view.getUint8(47) === ACK && frame.length === 34 + 4 * (view.getUint8(46) >>> 4);
+  return isPlain ? `${view.getUint16(36) - 40000} ${view.getUint32(42)}` : toHex(frame);
+}
+
+test("threats/O06 every kind, every length 0 to 40, at every alignment", () => {
+  const seed = 0x0006;
+  const random = new Random(seed);
+  const plain = bench();
+  const { raw } = plain;
+  const flags = FLOW_SACK | FLOW_TIMESTAMPS;
+  const choice = { connection: 2, remotePort: 40001, flags, tsRecent: 7 };
+  const benches = [plain, { raw, flow: raw.establish(choice) }] as const;
+  // Kinds and lengths come to both connections; the timestamps of one are always right.
+  const fronts = [[], timestampOption(7, 0)];
+  const next = benches.map(({ flow }) => flow.rxSeq);
+  const owner = () => ({ connection: 1, installed: true });
+  const cases = optionCases();
   expect(cases).toHaveLength(41984);
   for (let first = 0; first < cases.length; first += 64) {
-    const frames = cases.slice(first, first + 64).map(({ kind, length, lead }) => {
-      const rest = random.bytes(OPTION_SPACE - lead - 2);
-      return segment(b, { options: [...Array<number>(lead).fill(1), kind, length, ...rest] });
+    const acks: string[] = [];
+    const frames = cases.slice(first, first + 64).map((one) => {
+      const to = (one.lead + one.length) & 1;
+      const seq = next[to] as number;
+      next[to] = seq + 1;
+      acks.push(`${to} ${seq + 1}`);
+      return caseFrame(benches[to] as Bench, one, seq, fronts[to] as number[], random);
     });
     const parsed = frames.map((one) => parseFrame(one, { medium: "ethernet", vlan: 0, owner }));
     const errors = parsed.filter(({ optionError }) => optionError).length;
-    const outcome = b.raw.offer(frames);
+    const outcome = raw.offer(frames);
     const what = `cases from ${JSON.stringify(cases[first])}, seed ${seed}`;
-    expect(outcome.drops.get(DropReason.TcpOptionLength) ?? 0, what).toBe(errors);
-    expect(outcome.events, what).toEqual([]);
+    const drops = errors === 0 ? [] : [[DropReason.TcpOptionLength, errors]];
+    expect([[...outcome.drops], outcome.events], what).toEqual([drops, []]);
+    // Each is data that is taken, and acknowledged, by nothing else than ACKs.
+    const { flow } = benches[0];
+    const taken = benches.map(({ flow: { connection } }) => raw.inspect(connection).rxNextSeq);
+    expect(taken, what).toEqual(next);
+    const sent = outcome.frames.map(plainAck);
+    const kept = new Set([...sent, `0 ${next[0]}`, `1 ${next[1]}`]);
+    expect(sent, what).toEqual(acks.filter((ack) => kept.has(ack)));
+    for (const { connection } of [benches[0].flow, benches[1].flow]) {
+      raw.post(flow.context, { connection, rxCredit: 32 });
+    }
+    expect(raw.notifications(flow.context).reduce((sum, { rxBump }) => sum + rxBump, 0)).toBe(64);
   }
-  expectSound(b.raw);
-  expectTaken(b, dataSegment(b, 8), 8, "the connection lives");
+  expectSound(raw);
+  for (const one of benches) expectTaken(one, dataSegment(one, 8), 8, "the connection lives");
 });
 
 test("threats/O07 of several timestamps the first counts", () => {
@@ -235,8 +297,54 @@ test("threats/O11 an echo that we never sent gives no RTT sample", () => {
     b.raw.offer([segment(b, { ack: b.flow.txSeq + 500, options: timestampOption(2, echo) })]);
     const { srtt, txUna } = b.raw.inspect();
     expect(txUna).toBe(b.flow.txSeq + 500);
-    // What the data path measured itself may stand; one timestamp tick is 1 ms.
-    if (srtt !== 0) expect(Math.abs(srtt - elapsed), `echo ${echo}`).toBeLessThanOrEqual(1e6);
+    // What the data path measured itself stands.
+    expect(srtt, `echo ${echo}`).toBe(elapsed);
+  }
+});
+
+/** Ticks of 1 ms that an echo lies back, where any tick of the past counts up to two minutes. */
+const ECHOES: readonly (readonly [what: string, age: number, isTaken: boolean])[] = [
+  ["of this tick", 0, true],
+  ["of a second ago", 1000, true],
+  ["of 119 s ago", 119_000, true],
+  ["of the limit, 120 s ago", 120_000, true],
+  ["of one tick more", 120_001, false],
+  ["of 121 s ago", 121_000, false],
+  ["of the next tick", -1, false],
+  ["of a second to come", -1000, false],
+  ["of half of the clock away", 2 ** 31, false],
+];
+
+/** RFC 7323, 4: after timeouts the echo is what says which of the segments has arrived. */
+test.each(ECHOES)("threats/O11, C08: after two timeouts an echo %s", (_what, age, isTaken) => {
+  for (const start of STARTS) {
+    const stamped = timestampOption(1, 0);
+    const c = new RawConnection(start, { syn: [2, 4, 3, 232, ...stamped], later: stamped });
+    const first = c.synAck.timestamp?.value;
+    if (first === undefined) throw new Error("SYN-ACK: expected a timestamp");
+    const opened = c.peer.now;
+    c.pass(200e9, 1e10);
+    expect(c.write(500)).toHaveLength(1);
+    // A second, and two: nothing else of ours bears a tick of these.
+    expect(c.pass(4e9)).toHaveLength(2);
+    const before = c.toe.connections()[0];
+    expect(before).toMatchObject({ backoff: 2 });
+    const echo = (first + (c.peer.now - opened) / 1e6 - age) >>> 0;
+    c.send({ ack: c.ack + 500, options: timestampOption(1, echo) });
+    const after = c.toe.connections()[0];
+    const { srtt = 0, rttvar = 0, rto = 0 } = before ?? {};
+    const sample = Math.max(age, 1);
+    const expected = isTaken ? (7 * srtt + sample) / 8 : srtt;
+    expect(after?.srtt).toBeCloseTo(expected, 5);
+    expect(after).toMatchObject(isTaken ? { backoff: 0 } : { rttvar, rto, backoff: 2 });
+    expect(after?.rto).toBeGreaterThanOrEqual(RTO_LEAST);
+    expect(after?.rto).toBeLessThanOrEqual(RTO_MOST);
+    // The next expiry is what all of that is about; a wheel's step is about 1 ms.
+    const due = Math.min((after?.rto ?? 0) * 2 ** (after?.backoff ?? 0), RTO_MOST);
+    c.ack = (c.ack + 500) >>> 0;
+    expect(c.write(500)).toHaveLength(1);
+    expect(c.pass((due - 3) * 1e6, 1e9)).toEqual([]);
+    expect(c.pass(6e6, 1e6)).toHaveLength(1);
   }
 });
 
@@ -261,57 +369,110 @@ test("threats/O12 options that nobody asked for leave no state", () => {
   expect(b.raw.inspect().flags).toBe(before);
 });
 
-/** RFC 2018, 8: a sender keeps the data until the cumulative acknowledgment covers it. */
-test("threats/O13 SACK blocks that lie are ignored and data is kept", () => {
-  const una = 0xfffffe00;
-  const at = (offset: number): number => (una + offset) >>> 0;
-  const rows: [string, [number, number][]][] = [
-    ["inverted", [[at(500), at(100)]]],
-    ["empty", [[at(100), at(100)]]],
-    ["huge", [[at(0), at(0x7fffffff)]]],
-    ["whole space", [[at(1), at(0)]]],
-    ["below una", [[at(-1000), at(-500)]]],
-    ["above next", [[at(2000), at(3000)]]],
-    [
-      "overlapping",
-      [
-        [at(100), at(400)],
-        [at(200), at(600)],
-      ],
-    ],
-    [
-      "four times the same",
-      [
-        [at(100), at(400)],
-        [at(100), at(400)],
-        [at(100), at(400)],
-        [at(100), at(400)],
-      ],
-    ],
-    ["across the wrap", [[at(500), at(530)]]],
-    ["all of it", [[at(0), at(1000)]]],
-  ];
-  const b = bench({ flags: FLOW_SACK, txSeq: una });
-  const bytes = streamBytes(una, 1000);
-  b.raw.fill(b.flow, una, bytes);
+const ORIGIN = 0xfffffe00;
+
+/** "2:3 5:7" as blocks. */
+function blocksOf(text: string): Block[] {
+  return text.split(" ").map((one) => {
+    const [from = 0, to = 0] = one.split(":").map(Number);
+    return [from, to];
+  });
+}
+
+/** Bytes from the first one in flight on, where 1000 are. */
+const LIES: readonly (readonly [what: string, blocks: string])[] = [
+  ["inverted", "500:100"],
+  ["empty", "100:100"],
+  ["huge", "1:2147483647"],
+  ["half of the space", "100:2147483748"],
+  ["whole space", "1:0"],
+  ["below una", "-1000:-500"],
+  ["below una, and of half of what is in flight", "-1000:500"],
+  ["all of it, from una on", "0:1000"],
+  ["above next", "2000:3000"],
+  ["one byte beyond next", "100:1001"],
+  ["four lies", "500:100 100:1001 1:0 2000:3000"],
+];
+
+/** Ten segments of 100 bytes in flight. */
+function tenInFlight(): Bench {
+  const b = bench({ flags: FLOW_SACK | FLOW_NODELAY, txSeq: ORIGIN, mss: 100 });
+  b.raw.fill(b.flow, ORIGIN, streamBytes(ORIGIN, 1000));
   b.raw.post(1, { txAppend: 1000 });
-  expect(b.raw.step().frames).toHaveLength(1);
-  for (const [what, blocks] of rows) {
-    const outcome = b.raw.offer([segment(b, { options: sackOption(blocks) })]);
-    expect([...outcome.drops], what).toEqual([]);
-    expect(
-      outcome.events.filter(({ connection }) => connection !== 1),
-      what,
-    ).toEqual([]);
-    expect(b.raw.inspect().txUna, what).toBe(una);
-    expectSound(b.raw, what);
-  }
+  expect(b.raw.step().frames).toHaveLength(10);
+  return b;
+}
+
+/** Another window each time: without its blocks such an ACK is no duplicate. */
+function lie(b: Bench, blocks: string, window: number): Outcome {
+  const at = (offset: number): number => (ORIGIN + offset) >>> 0;
+  const options = sackOption(blocksOf(blocks).map(([from, to]) => [at(from), at(to)] as const));
+  const outcome = b.raw.offer([segment(b, { options, window })]);
+  expect([[...outcome.drops], outcome.events], blocks).toEqual([[], []]);
+  expectSound(b.raw, blocks);
+  return outcome;
+}
+
+/** RFC 2018, 8: a sender keeps the data until the cumulative acknowledgment covers it. */
+test("threats/O13 data is kept whatever SACK blocks say", () => {
+  const b = tenInFlight();
+  LIES.forEach(([what, blocks], i) => {
+    lie(b, blocks, 50_000 + i);
+    expect(b.raw.inspect().txUna, what).toBe(ORIGIN);
+  });
   b.raw.post(0, { opcode: AtxOpcode.Retransmit });
-  const again = [...b.raw.step().frames, ...b.raw.step().frames].map((frame) =>
-    judgeSegment(frame),
+  const again = Array.from({ length: 4 }, () => b.raw.step().frames).flat();
+  const offsets = new Set<number>();
+  for (const { seq, payload } of again.map((frame) => judgeSegment(frame))) {
+    offsets.add((seq - ORIGIN) >>> 0);
+    expect(payload).toEqual(streamBytes(seq, 100));
+  }
+  expect([...offsets].sort((one, two) => one - two)).toEqual(
+    Array.from({ length: 10 }, (_, i) => i * 100),
   );
-  expect(again.map(({ seq }) => seq)).toContain(una);
-  for (const { seq, payload } of again) expect(payload).toEqual(streamBytes(seq, payload.length));
-  b.raw.offer([segment(b, { ack: at(1000) })]);
-  expect(b.raw.inspect()).toMatchObject({ txUna: at(1000), txSent: 0, txAvail: 0 });
+  b.raw.offer([segment(b, { ack: (ORIGIN + 1000) >>> 0 })]);
+  expect(b.raw.inspect()).toMatchObject({ txUna: 488, txSent: 0, txAvail: 0 });
+});
+
+test("threats/O13: SACK blocks that lie send nothing again, though told four times", () => {
+  const b = tenInFlight();
+  const { retransmits, cwnd, ssthresh, dupAcks } = b.raw.inspect();
+  const kept = { txUna: ORIGIN, txSent: 1000, retransmits, cwnd, ssthresh, dupAcks };
+  LIES.forEach(([what, blocks], i) => {
+    for (let time = 0; time < 4; time += 1) {
+      expect(lie(b, blocks, 50_000 + 4 * i + time).frames.length, what).toBe(0);
+      expect(b.raw.inspect(), what).toMatchObject(kept);
+    }
+  });
+  expect(b.raw.counter(Counter.FastRetransmits)).toBe(0);
+  // As much told in earnest counts.
+  const sent = lie(b, "300:400 500:600 700:800", 50_000).frames.map((one) => judgeSegment(one));
+  expect(sent[0]?.seq).toBe(ORIGIN);
+});
+
+/** Segments: two of ten at most, which are not enough to make the first one lost. */
+const REPEATED: readonly (readonly [what: string, blocks: string])[] = [
+  ["twice the same", "2:3 2:3"],
+  ["four times the same", "2:3 2:3 2:3 2:3"],
+  ["two, twice each", "2:3 5:6 2:3 5:6"],
+  ["one within another", "3:4 2:4"],
+  ["overlapping, three and their sum", "2:4 2:3 3:4 2:4"],
+  ["overlapping by halves", "2:3.5 2.5:4 3:4 2:3"],
+  ["touching", "2:2.5 2.5:3 3:3.5 3.5:4"],
+];
+
+test.each(REPEATED)("threats/O13: blocks %s make no more runs or bytes lost", (_what, text) => {
+  const blocks = blocksOf(text);
+  for (const origin of [5000, ORIGIN]) {
+    const one = new Sender(origin);
+    expect(one.first).toHaveLength(10);
+    // RFC 6675, 4: nothing is lost yet; RFC 3042: one new segment for the duplicate.
+    expect(one.ack(0, ...blocks)).toEqual([10]);
+    for (let i = 0; i < 5; i += 1) expect(one.ack(0, ...blocks)).toEqual([]);
+    expect(one.raw.inspect()).toMatchObject({ txUna: origin, retransmits: 0 });
+    expect(one.raw.counter(Counter.FastRetransmits)).toBe(0);
+    // Three runs are: two more are told.
+    expect(one.ack(0, [8, 9], [6, 7], ...blocks.slice(0, 2))).toContain(0);
+    expectSound(one.raw);
+  }
 });

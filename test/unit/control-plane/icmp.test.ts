@@ -36,11 +36,20 @@ test("MUST-55, threats/B08: source quench and redirect are dropped in silence", 
   const c = new Connected();
   c.host.update(1, { append: 10 });
   const [data] = c.host.poll();
+  const before = c.host.control.info(1);
   for (const type of [4, 5]) {
-    c.host.feed(icmp(type, 0, 0, quote(data as Sent)));
-    expect(c.host.events).toEqual([]);
+    for (const code of [0, 1, 2, 3]) {
+      expect(c.host.feed(icmp(type, code, 0x0a000003, quote(data as Sent)))).toEqual([]);
+    }
   }
-  expect(c.host.drops(DropReason.IcmpIgnored)).toBe(2);
+  expect(c.host.events).toEqual([]);
+  expect(c.host.control.info(1)).toEqual(before);
+  expect(c.host.drops(DropReason.IcmpIgnored)).toBe(8);
+  // The way to the peer is as before, too (RFC 1122 3.2.2.2: a host may follow a redirect).
+  c.ack = (c.ack + 10) >>> 0;
+  c.send({ flags: ACK });
+  c.host.update(1, { append: 10 });
+  expect(c.host.poll()[0]).toMatchObject({ destinationMac: data?.destinationMac });
 });
 
 const CONNECTING: [name: string, type: number, code: number, event: string][] = [
@@ -93,22 +102,64 @@ test("a hard error in SYN-RECEIVED of a listener frees the row", () => {
   expect(host.events).toEqual([]);
 });
 
-const MTU: [name: string, mtu: number, mss: number][] = [
-  ["1000", 1000, 960],
-  ["threats B07: 0 takes the plateau below 576", 0, 468],
-  ["threats B07: 68 is the floor", 68, 48],
-  ["threats B07: 10 is raised to 68", 10, 48],
-  ["threats B07: 65535 raises nothing", 65535, 1460],
+/** A connection whose peer takes more than its link does; its handshake took `roundTrip` ns. */
+function wide(roundTrip = 0): { host: Host; id: number } {
+  const host = new Host();
+  host.listen(80);
+  const syn = host.segment({ flags: SYN, seq: 1, options: [2, 4, 0x23, 0] });
+  const [answer] = host.feed(syn);
+  host.now += roundTrip;
+  const ack = ((answer?.seq ?? 0) + 1) >>> 0;
+  host.feed(host.segment({ flags: ACK, seq: 2, ack }));
+  const id = host.control.accept(1);
+  host.events.length = 0;
+  return { host, id };
+}
+
+const MTU: [name: string, bytes: number, mtu: number, mss: number][] = [
+  ["1000", 1460, 1000, 960],
+  ["threats B07: 0 takes the plateau below 1500", 1460, 0, 1452],
+  ["threats B07: 0 takes the plateau below 576", 536, 0, 468],
+  ["threats B07: 68 is the floor", 1460, 68, 48],
+  ["threats B07: 10 is raised to 68", 1460, 10, 48],
+  ["threats B07: 1499 is less", 1460, 1499, 1459],
+  ["threats B07: 1500 is what is sent", 1460, 1500, 1460],
+  ["threats B07: 65535 raises nothing", 1460, 65535, 1460],
 ];
 
-test.each(MTU)("RFC 1191 fragmentation needed, next hop %s", (_name, mtu, mss) => {
-  const c = new Connected({}, {}, 1);
-  c.host.update(1, { append: 600 });
-  const data = c.host.poll()[0] as Sent;
-  c.host.feed(icmp(3, 4, mtu, quote(data)));
-  // The peer sent no MSS option, so 536 was in use.
-  expect(c.host.control.info(1).mss).toBe(Math.min(536, mss));
-  expect(c.host.events).toEqual([]);
+test.each(MTU)("RFC 1191 fragmentation needed, next hop %s", (_name, bytes, mtu, mss) => {
+  const { host, id } = wide();
+  expect(host.control.info(id).mss).toBe(1460);
+  host.update(id, { append: bytes });
+  const data = host.poll()[0] as Sent;
+  expect(data.payload.length).toBe(bytes);
+  const again = host.feed(icmp(3, 4, mtu, quote(data)));
+  expect(host.control.info(id).mss).toBe(mss);
+  expect(again.map(({ seq }) => seq).includes(data.seq)).toBe(mss < 1460);
+  expect(host.events).toEqual([]);
+});
+
+test("threats B07: a flood changes an MTU once in a round trip", () => {
+  const { host, id } = wide(40e6);
+  expect(host.control.info(id).srtt).toBe(40);
+  host.update(id, { append: 1460 });
+  const data = host.poll()[0] as Sent;
+  const start = host.now;
+  const changes: [time: number, mss: number][] = [];
+  let before = 1460;
+  for (let i = 0; i < 500; i += 1) {
+    host.feed(icmp(3, 4, 1400 - 2 * i, quote(data)));
+    const { mss } = host.control.info(id);
+    if (mss !== before) changes.push([(host.now - start) / 1e6, mss]);
+    before = mss;
+    host.now += 1e5;
+  }
+  // 50 ms: the first of 500 messages counts, and the first after 40 ms.
+  expect(changes).toEqual([
+    [0, 1360],
+    [40, 560],
+  ]);
+  expect(host.events).toEqual([]);
 });
 
 test("PM-11, PM-21: sent again at once, smaller; new connections start there", () => {
