@@ -9,7 +9,9 @@ import { ROOT } from "../support/env.ts";
 interface Manifest {
   readonly name: string;
   readonly dependencies?: Readonly<Record<string, string>>;
-  readonly optionalDependencies: Readonly<Record<string, string>>;
+  readonly optionalDependencies?: Readonly<Record<string, string>>;
+  readonly peerDependencies: Readonly<Record<string, string>>;
+  readonly peerDependenciesMeta: Readonly<Record<string, { readonly optional?: boolean }>>;
   readonly devDependencies: Readonly<Record<string, string>>;
   readonly scripts: Readonly<Record<string, string>>;
 }
@@ -20,8 +22,7 @@ interface Locked {
   readonly integrity?: string;
   readonly license?: string;
   readonly dev?: boolean;
-  readonly devOptional?: boolean;
-  readonly optional?: boolean;
+  readonly hasInstallScript?: boolean;
 }
 
 const read = (path: string): string => readFileSync(ROOT + path, "utf8");
@@ -34,16 +35,13 @@ const installed = Object.entries(lock.packages).filter(([path]) => path !== "");
 
 /** Licences that a development dependency may have. */
 const LICENCES = /^(0BSD|MIT|ISC|Apache-2\.0|BSD-[23]-Clause|MPL-2\.0|MIT OR Apache-2\.0)$/;
-/** The one dependency at run time, which a TUN device alone loads. */
-const OPTIONAL = ["koffi"];
-
-test("threats/L1: the package needs nothing at run time but, for TUN, one optional package", () => {
+test("threats/L1: the package needs nothing at run time, and brings nothing with it", () => {
   expect(Object.keys(manifest.dependencies ?? {})).toEqual([]);
-  expect(Object.keys(manifest.optionalDependencies)).toEqual(OPTIONAL);
-  const others = installed.filter(([path, one]) => {
-    const isDev = one.dev === true || one.devOptional === true;
-    return !isDev && !/^node_modules\/(@koromix\/)?koffi/.test(path);
-  });
+  expect(Object.keys(manifest.optionalDependencies ?? {})).toEqual([]);
+  // What a TUN device alone loads is for the application to install.
+  expect(Object.keys(manifest.peerDependencies)).toEqual(["koffi"]);
+  expect(manifest.peerDependenciesMeta).toEqual({ koffi: { optional: true } });
+  const others = installed.filter(([, { dev }]) => dev !== true);
   expect(others.map(([path]) => path)).toEqual([]);
 });
 
@@ -60,6 +58,8 @@ test("threats/L2, L9: every locked package is of the registry, and has its hash"
 test("threats/L3: nothing is run at install, of ours or of others", () => {
   const hooks = /^(pre|post)?(install|pack|publish|prepare|prepublish|prepublishOnly)$/;
   expect(Object.keys(manifest.scripts).filter((name) => hooks.test(name))).toEqual([]);
+  const locked = installed.filter(([, one]) => one.hasInstallScript && one.dev !== true);
+  expect(locked.map(([path]) => path)).toEqual([]);
   expect(read("scripts/bootstrap.mjs")).toContain('"ci", "--ignore-scripts"');
 });
 
@@ -128,9 +128,9 @@ test("threats/L8: what CI runs is in the repository: no actions of others, no se
 });
 
 test("threats/L10: development dependencies are exact, and of known licences", () => {
-  const wanted = { ...manifest.devDependencies, ...manifest.optionalDependencies };
-  expect(Object.keys(wanted).length).toBeLessThanOrEqual(14);
-  for (const [name, version] of Object.entries(wanted)) {
+  const wanted = Object.entries(manifest.devDependencies);
+  expect(wanted.length).toBeLessThanOrEqual(14);
+  for (const [name, version] of wanted) {
     expect(version, name).toMatch(/^\d+\.\d+\.\d+$/);
     expect(lock.packages[`node_modules/${name}`]?.version, name).toBe(version);
   }
