@@ -16,6 +16,7 @@ import { dataPathUnderTest, hasFullCounts } from "../support/env.ts";
 import { ACK, FIN, PSH, RST, sackOption, streamBytes, SYN } from "../support/frames.ts";
 import type { FrameFields } from "../support/frames.ts";
 import { heapBytes } from "../support/heap-bytes.ts";
+import { judgeSegment, type SentSegment } from "../support/judge-segment.ts";
 import { poolCounts } from "../support/pool-counts.ts";
 import { ScriptedPeer } from "../support/scripted-peer.ts";
 
@@ -61,36 +62,58 @@ function wait(peer: ScriptedPeer, seconds: number, step = SECOND / 2): number {
   return frames;
 }
 
+/** A burst of 64 forged SYNs, other segments in its midst; a million SYNs come in a second. */
+function flood(peer: ScriptedPeer, at: number, midst: Partial<FrameFields>[] = []): Uint8Array[] {
+  const syns = Array.from({ length: 64 }, (_, i) => ({
+    source: forged(at + i),
+    sourcePort: 5,
+    seq: at + i,
+    flags: SYN,
+  }));
+  syns.splice(32, 0, ...(midst as typeof syns));
+  peer.queue(...syns);
+  peer.now += 64_000;
+  return peer.settleFrames();
+}
+
+/** A client 20 ms away that is a second's patience from its next SYN; when its connection is up. */
+function honest(peer: ScriptedPeer, from: number): number {
+  const sourcePort = 40_000;
+  let at = from;
+  let answered: SentSegment | undefined;
+  for (let sent = -SECOND; answered === undefined; at += 64) {
+    const again = peer.now - sent >= SECOND;
+    if (again) sent = peer.now;
+    const frames = flood(peer, at, again ? [{ sourcePort, seq: 7000, flags: SYN }] : []);
+    // No forged SYN of this time has that number.
+    answered = frames.map((frame) => judgeSegment(frame, "ip")).find(({ ack }) => ack === 7001);
+    if (at - from > 3_000_000) throw new Error("R01: expected an answer to a SYN, got none");
+  }
+  for (const end = peer.now + 2e7; peer.now < end; at += 64) flood(peer, at);
+  flood(peer, at, [{ sourcePort, seq: 7001, ack: (answered.seq + 1) >>> 0 }]);
+  return peer.now;
+}
+
 test("threats/R01: a flood of forged SYNs takes nothing, and an honest client gets in", () => {
   const COUNT = hasFullCounts() ? 1_000_000 : 100_000;
   const peer = new ScriptedPeer();
   const listener = peer.listen(80, 1024);
   const start = poolCounts(peer.stack);
   const memory = peer.stack.core.bytes.length;
-  const flood = (from: number, count: number): void => {
-    for (let at = from; at < from + count; at += 64) {
-      const syns = Array.from({ length: 64 }, (_, i) => ({
-        source: forged(at + i),
-        sourcePort: 5,
-        seq: at + i,
-        flags: SYN,
-      }));
-      peer.queue(...syns);
-      peer.settleFrames();
-    }
-  };
-  flood(0, 1024);
+  for (let at = 0; at < 1024; at += 64) flood(peer, at);
   const crowded = poolCounts(peer.stack);
   // Half of the rows.
   expect(crowded.rows).toBe(32);
-  flood(1024, COUNT);
+  for (let at = 1024; at < COUNT / 2; at += 64) flood(peer, at);
+  const began = peer.now;
+  expect(honest(peer, COUNT / 2) - began).toBeLessThanOrEqual(3 * SECOND);
+  expect(peer.state(40_000)).toBe("ESTABLISHED");
+  const fd = peer.stack.toe.accept(listener);
+  expect(peer.stack.toe.abort(fd)).toBe(0);
+  for (let at = COUNT / 2; at < COUNT + 1024; at += 64) flood(peer, at);
   expect(poolCounts(peer.stack)).toEqual(crowded);
   expect(counterOf(peer, Counter.CookiesSent)).toBeGreaterThan(COUNT);
   expect(peer.stack.core.bytes.length).toBe(memory);
-  open(peer, 40000);
-  expect(peer.state(40000)).toBe("ESTABLISHED");
-  peer.stack.toe.abort(peer.stack.toe.accept(listener));
-  peer.settle();
   wait(peer, 120, SECOND);
   expect(poolCounts(peer.stack)).toEqual(start);
 });
