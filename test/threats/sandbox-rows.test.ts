@@ -167,6 +167,8 @@ test("threats/U11: memory never grows, so no view is outdated", () => {
     peer.settle();
   }
   expect(peer.stack.core.memory.buffer).toBe(buffer);
+  // Nor could it.
+  expect(() => peer.stack.core.memory.grow(1)).toThrow(RangeError);
 });
 
 /** What a reader does with a text that somebody cut: a result, or an error that says where. */
