@@ -4,6 +4,11 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { checkProgram } from "../../host/rmt/check-program.ts";
+import { extendProgram } from "../../host/rmt/extend-program.ts";
+import { generate } from "../../host/rmt/generate.ts";
+import { TOFINO2 } from "../../host/rmt/machines/tofino2.ts";
+import { readProgram } from "../../host/rmt/read-program.ts";
 import { ROOT } from "../support/env.ts";
 
 interface Manifest {
@@ -63,25 +68,25 @@ test("threats/L3: nothing is run at install, of ours or of others", () => {
   expect(read("scripts/bootstrap.mjs")).toContain('"ci", "--ignore-scripts"');
 });
 
-/** Sources whose compiled form is shipped. */
-function shipped(folder: string): string[] {
-  const entries = readdirSync(ROOT + folder, { withFileTypes: true, recursive: true });
-  return entries
-    .filter((entry) => entry.isFile() && entry.name.endsWith(".ts"))
-    .map((entry) => `${entry.parentPath.slice(ROOT.length)}/${entry.name}`)
-    .filter((path) => !path.endsWith(".d.ts"))
-    .map((path) => `dist/${path.slice(0, -".ts".length)}`)
-    .flatMap((path) => [`${path}.js`, `${path}.d.ts`]);
-}
+/** Paths that are of one machine alone, and what opens doors. */
+const PRIVATE =
+  /\/(?:home|Users|root|work)\/\w|[A-Z]:\\\\?Users|BEGIN [A-Z ]*PRIVATE KEY|\b(?:npm|ghp|gho)_\w{30}/;
 
-test("threats/L4: the package has the compiled sources, two modules, four texts", () => {
+test("threats/L4: the package has the files of packed-files.txt, with no paths or keys of ours", () => {
   const options = ["pack", "--dry-run", "--json", "--ignore-scripts", "--loglevel=error"];
   const text = execFileSync("npm", options, { cwd: ROOT, encoding: "utf8" });
   const [{ files }] = JSON.parse(text) as [{ files: { path: string }[] }];
-  const texts = ["ARCHITECTURE.md", "LICENSE", "README.md", "SECURITY.md", "package.json"];
-  const modules = ["build/flextoe.wasm", "build/workers.wasm"];
-  const expected = [...texts, ...modules, ...shipped("host"), ...shipped("bindings")];
-  expect(files.map(({ path }) => path).sort()).toEqual(expected.sort());
+  const packed = files.map(({ path }) => path);
+  const listed = read("test/threats/packed-files.txt").split("\n");
+  const expected = listed
+    .filter((line) => /^\w/.test(line))
+    .flatMap((name) => (name.startsWith("dist/") ? [`${name}.js`, `${name}.d.ts`] : [name]));
+  expect(packed.toSorted()).toEqual(expected.toSorted());
+  const leaks = packed.filter((path) => {
+    const content = readFileSync(ROOT + path, "latin1");
+    return PRIVATE.test(content) || content.includes(ROOT);
+  });
+  expect(leaks).toEqual([]);
 });
 
 test("threats/L6: a bill of materials can be made from the lockfile alone", () => {
@@ -101,6 +106,35 @@ const SHIPPED = [
   ["build/relaxed/assembly/laminar.ts", "release", "bindings/relaxed-bytes.ts"],
   ["assembly/workers.ts", "threads", "bindings/workers-bytes.ts"],
 ] as const;
+
+const PROGRAMS = "assembly/laminar/programs/";
+const EXTENSION = "assembly/laminar/extensions/relaxed.rmt";
+
+test("threats/L5: what the compiler is given of the stage programs is their text again", () => {
+  const again = (file: string, text: string): string => {
+    const program = readProgram(file, text);
+    checkProgram(file, program, TOFINO2);
+    return generate(program);
+  };
+  const names = readdirSync(ROOT + PROGRAMS).map((name) => name.replace(/\.rmt$/, ""));
+  expect(names).toContain("tcp");
+  for (const name of names) {
+    const made = read(`assembly/laminar/generated/${name}.ts`);
+    expect(again(`${name}.rmt`, read(`${PROGRAMS}${name}.rmt`)) === made, name).toBe(true);
+  }
+  const relaxed = extendProgram(read(`${PROGRAMS}tcp.rmt`), EXTENSION, read(EXTENSION));
+  const made = read("build/relaxed/assembly/laminar/generated/tcp.ts");
+  expect(again(EXTENSION, relaxed) === made).toBe(true);
+  // Relaxed mode is built from a copy: all but that program is the source itself.
+  for (const folder of ["assembly", "bindings/abi"]) {
+    const entries = readdirSync(ROOT + folder, { withFileTypes: true, recursive: true });
+    const paths = entries
+      .filter((entry) => entry.isFile())
+      .map((entry) => `${entry.parentPath.slice(ROOT.length)}/${entry.name}`);
+    const other = paths.filter((path) => read(path) !== read(`build/relaxed/${path}`));
+    expect(other.filter((path) => !path.endsWith("/generated/tcp.ts"))).toEqual([]);
+  }
+});
 
 test.each(SHIPPED)(
   "threats/L5: what is shipped of %s is built again byte by byte",
