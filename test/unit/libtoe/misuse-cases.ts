@@ -283,6 +283,38 @@ const reentrant: MisuseCase = {
   },
 };
 
+const closesAnother: MisuseCase = {
+  id: "U05",
+  what: "a callback may close another socket that has news: that one is not called any more",
+  run(stack) {
+    const first = pair(stack);
+    const second = connecting(stack);
+    stack.settle();
+    const other = stack.server.accept(first.listener);
+    const servers = [first.server, other];
+    const called: number[] = [];
+    servers.forEach((fd, i) => {
+      stack.server.setWatcher(fd, (_fd, events) => {
+        if ((events & C.POLLIN) === 0) return;
+        called.push(i);
+        expect(stack.server.close(servers[1 - i] as number)).toBe(0);
+      });
+    });
+    stack.settle();
+    // Both have bytes to read in the same poll.
+    stack.client.send(first.client, new Uint8Array(5));
+    stack.client.send(second, new Uint8Array(5));
+    stack.settle();
+    expect(called).toHaveLength(1);
+    const [kept = -1] = called;
+    expect(stack.server.recv(servers[kept] as number, new Uint8Array(9))).toBe(5);
+    expect(stack.server.recv(servers[1 - kept] as number, new Uint8Array(9))).toBe(-ERRNO.EBADF);
+    stack.client.close(second);
+    stack.server.close(other);
+    closeAll(stack, first);
+  },
+};
+
 const throwing: MisuseCase = {
   id: "U06",
   what: "a callback that throws loses its own connection, and the loop goes on",
@@ -351,6 +383,7 @@ export const MISUSE_CASES: readonly MisuseCase[] = [
   reuse,
   badBuffers,
   reentrant,
+  closesAnother,
   throwing,
   aborting,
   RACING_CONNECT,
