@@ -165,15 +165,23 @@ export class CoreGroup {
   readonly #maps: readonly Layout[];
   #placed = 0;
 
-  /** A place for each layout. Throws RangeError on a bad option, Error on a foreign build. */
-  constructor(module: WebAssembly.Module, layouts: readonly Partial<LayoutOptions>[]) {
+  /**
+   * A place for each layout, and `sparePages` behind them for whoever drives the cores from inside.
+   * Throws RangeError on a bad option, Error on a foreign build.
+   */
+  constructor(
+    module: WebAssembly.Module,
+    layouts: readonly Partial<LayoutOptions>[],
+    sparePages = 0,
+  ) {
     if (layouts.length === 0) throw new RangeError("CoreGroup: expected 1 layout or more, got 0");
     const maps: Layout[] = [];
     const datapath = dataPathOf(module);
     for (const choice of layouts) maps.push(layout(choice, endOf(maps.at(-1)), datapath));
     this.#maps = maps;
-    const pages = maps.at(-1)?.pages as number;
-    this.memory = new WebAssembly.Memory({ initial: pages, maximum: 65535 });
+    const pages = (maps.at(-1)?.pages as number) + sparePages;
+    // It cannot grow: views of it are made once.
+    this.memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
     this.exports = instantiate(module, this.memory);
     this.fence = new Fence(this.exports);
   }

@@ -105,11 +105,11 @@ test("package.json pins every version and runs nothing at installation", () => {
   const manifest = JSON.parse(read("package.json")) as Record<string, Record<string, string>>;
   const versions = Object.entries({
     ...manifest.dependencies,
-    ...manifest.optionalDependencies,
     ...manifest.devDependencies,
   });
   expect(versions.filter(([, version]) => !/^\d+\.\d+\.\d+$/.test(version))).toEqual([]);
   expect(manifest.dependencies ?? {}).toEqual({});
+  expect(manifest.optionalDependencies ?? {}).toEqual({});
   const hooks = Object.keys(manifest.scripts ?? {}).filter((name) => /install|prepare/.test(name));
   expect(hooks).toEqual([]);
 });

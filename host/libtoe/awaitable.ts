@@ -36,6 +36,11 @@ interface Limits {
   readonly timeout: number;
   /** Errno of the rejection when the time has passed. */
   readonly timeoutError: number;
+  /**
+   * Asked when either would end the wait, and takes back what was begun: at once, for the promise's
+   * own code may run some polls later. False: what is waited for has come, and is told next.
+   */
+  readonly givesUp?: () => boolean;
 }
 
 /** One promise over one or several sockets. */
@@ -50,7 +55,8 @@ class Waiter implements Observer {
   #resolve!: () => void;
   #reject!: (reason: unknown) => void;
   #done = false;
-  readonly #onAbort = (): void => this.#fail(this.#signal?.reason);
+  readonly #givesUp: (() => boolean) | undefined;
+  readonly #onAbort = (): void => this.#giveUp(this.#signal?.reason);
 
   constructor(
     calls: SocketCalls,
@@ -64,6 +70,7 @@ class Waiter implements Observer {
     this.#sockets = sockets;
     this.#condition = condition;
     this.#signal = limits.signal;
+    this.#givesUp = limits.givesUp;
     this.promise = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
@@ -74,7 +81,7 @@ class Waiter implements Observer {
   }
 
   #limit({ timeout, timeoutError }: Limits): void {
-    const fire = (): void => this.#fail(new SocketError(this.#syscall, timeoutError));
+    const fire = (): void => this.#giveUp(new SocketError(this.#syscall, timeoutError));
     this.#deadline = new Deadline(timeout, fire);
     this.#calls.internals.deadlines.add(this.#deadline);
     // The time starts with the next poll: ask for one.
@@ -91,6 +98,10 @@ class Waiter implements Observer {
 
   gone(): void {
     this.#fail(new SocketError(this.#syscall, ERRNO.EBADF));
+  }
+
+  #giveUp(reason: unknown): void {
+    if (!this.#done && this.#givesUp?.() !== false) this.#fail(reason);
   }
 
   #fail(reason: unknown): void {
@@ -168,13 +179,14 @@ export async function connectAsync(
   const started = calls.connect(fd, remote);
   if (started !== -ERRNO.EINPROGRESS) throw new SocketError("connect", started);
   const socket = socketOf(calls, "connect", fd);
-  try {
-    const over: Condition = ({ state }) => state !== SOCKET_CONNECTING;
-    await wait(calls, "connect", socket, over, limitsOf(options, socket.rare.sendTimeout));
-  } catch (reason) {
-    if (socket.state === SOCKET_CONNECTING) calls.internals.abort(socket, 0);
-    throw reason;
-  }
+  const over: Condition = ({ state }) => state !== SOCKET_CONNECTING;
+  const givesUp = (): boolean => {
+    if (socket.state !== SOCKET_CONNECTING) return false;
+    calls.internals.abort(socket, 0);
+    return true;
+  };
+  const limits = { ...limitsOf(options, socket.rare.sendTimeout), givesUp };
+  await wait(calls, "connect", socket, over, limits);
   const error = socket.takeError();
   if (error !== 0) throw new SocketError("connect", error);
 }

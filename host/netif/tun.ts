@@ -1,8 +1,9 @@
 /**
- * TUN and TAP devices of Linux, for Node, through koffi (an optional dependency, loaded on the
- * first openTun()). One ioctl makes the device; frames are read and written straight from and
- * into the stack's bursts. Invariants: nothing blocks; a pending wait never holds up the end of
- * the process (readiness-poller.ts); the descriptor is closed once and after its last use.
+ * TUN and TAP devices of Linux, for Node, through koffi (an optional peer dependency, which the
+ * application installs and the first openTun() loads). One ioctl makes the device; frames are read
+ * and written straight from and into the stack's bursts. Invariants: nothing blocks; a pending wait
+ * never holds up the end of the process (readiness-poller.ts); the descriptor is closed once and
+ * after its last use.
  *
  * ```ts
  * const tun = await openTun({ mode: "tun", name: "toe0" });
@@ -100,7 +101,7 @@ async function loadSystem(): Promise<System> {
   try {
     koffi = ((await import(name)) as { default: Koffi }).default;
   } catch {
-    throw new TunError("ENOENT", 'expected the package "koffi", got none: npm install koffi');
+    throw new TunError("ENOENT", 'expected the package "koffi", got none: npm install koffi@3');
   }
   const libc = koffi.load(null);
   const read = libc.func("long read(int, void *, size_t)");

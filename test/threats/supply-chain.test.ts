@@ -4,12 +4,19 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { checkProgram } from "../../host/rmt/check-program.ts";
+import { extendProgram } from "../../host/rmt/extend-program.ts";
+import { generate } from "../../host/rmt/generate.ts";
+import { TOFINO2 } from "../../host/rmt/machines/tofino2.ts";
+import { readProgram } from "../../host/rmt/read-program.ts";
 import { ROOT } from "../support/env.ts";
 
 interface Manifest {
   readonly name: string;
   readonly dependencies?: Readonly<Record<string, string>>;
-  readonly optionalDependencies: Readonly<Record<string, string>>;
+  readonly optionalDependencies?: Readonly<Record<string, string>>;
+  readonly peerDependencies: Readonly<Record<string, string>>;
+  readonly peerDependenciesMeta: Readonly<Record<string, { readonly optional?: boolean }>>;
   readonly devDependencies: Readonly<Record<string, string>>;
   readonly scripts: Readonly<Record<string, string>>;
 }
@@ -20,8 +27,7 @@ interface Locked {
   readonly integrity?: string;
   readonly license?: string;
   readonly dev?: boolean;
-  readonly devOptional?: boolean;
-  readonly optional?: boolean;
+  readonly hasInstallScript?: boolean;
 }
 
 const read = (path: string): string => readFileSync(ROOT + path, "utf8");
@@ -34,16 +40,13 @@ const installed = Object.entries(lock.packages).filter(([path]) => path !== "");
 
 /** Licences that a development dependency may have. */
 const LICENCES = /^(0BSD|MIT|ISC|Apache-2\.0|BSD-[23]-Clause|MPL-2\.0|MIT OR Apache-2\.0)$/;
-/** The one dependency at run time, which a TUN device alone loads. */
-const OPTIONAL = ["koffi"];
-
-test("threats/L1: the package needs nothing at run time but, for TUN, one optional package", () => {
+test("threats/L1: the package needs nothing at run time, and brings nothing with it", () => {
   expect(Object.keys(manifest.dependencies ?? {})).toEqual([]);
-  expect(Object.keys(manifest.optionalDependencies)).toEqual(OPTIONAL);
-  const others = installed.filter(([path, one]) => {
-    const isDev = one.dev === true || one.devOptional === true;
-    return !isDev && !/^node_modules\/(@koromix\/)?koffi/.test(path);
-  });
+  expect(Object.keys(manifest.optionalDependencies ?? {})).toEqual([]);
+  // What a TUN device alone loads is for the application to install.
+  expect(Object.keys(manifest.peerDependencies)).toEqual(["koffi"]);
+  expect(manifest.peerDependenciesMeta).toEqual({ koffi: { optional: true } });
+  const others = installed.filter(([, { dev }]) => dev !== true);
   expect(others.map(([path]) => path)).toEqual([]);
 });
 
@@ -60,28 +63,30 @@ test("threats/L2, L9: every locked package is of the registry, and has its hash"
 test("threats/L3: nothing is run at install, of ours or of others", () => {
   const hooks = /^(pre|post)?(install|pack|publish|prepare|prepublish|prepublishOnly)$/;
   expect(Object.keys(manifest.scripts).filter((name) => hooks.test(name))).toEqual([]);
+  const locked = installed.filter(([, one]) => one.hasInstallScript && one.dev !== true);
+  expect(locked.map(([path]) => path)).toEqual([]);
   expect(read("scripts/bootstrap.mjs")).toContain('"ci", "--ignore-scripts"');
 });
 
-/** Sources whose compiled form is shipped. */
-function shipped(folder: string): string[] {
-  const entries = readdirSync(ROOT + folder, { withFileTypes: true, recursive: true });
-  return entries
-    .filter((entry) => entry.isFile() && entry.name.endsWith(".ts"))
-    .map((entry) => `${entry.parentPath.slice(ROOT.length)}/${entry.name}`)
-    .filter((path) => !path.endsWith(".d.ts"))
-    .map((path) => `dist/${path.slice(0, -".ts".length)}`)
-    .flatMap((path) => [`${path}.js`, `${path}.d.ts`]);
-}
+/** Paths that are of one machine alone, and what opens doors. */
+const PRIVATE =
+  /\/(?:home|Users|root|work)\/\w|[A-Z]:\\\\?Users|BEGIN [A-Z ]*PRIVATE KEY|\b(?:npm|ghp|gho)_\w{30}/;
 
-test("threats/L4: the package has the compiled sources, two modules, four texts", () => {
+test("threats/L4: the package has the files of packed-files.txt, with no paths or keys of ours", () => {
   const options = ["pack", "--dry-run", "--json", "--ignore-scripts", "--loglevel=error"];
   const text = execFileSync("npm", options, { cwd: ROOT, encoding: "utf8" });
   const [{ files }] = JSON.parse(text) as [{ files: { path: string }[] }];
-  const texts = ["ARCHITECTURE.md", "LICENSE", "README.md", "SECURITY.md", "package.json"];
-  const modules = ["build/flextoe.wasm", "build/workers.wasm"];
-  const expected = [...texts, ...modules, ...shipped("host"), ...shipped("bindings")];
-  expect(files.map(({ path }) => path).sort()).toEqual(expected.sort());
+  const packed = files.map(({ path }) => path);
+  const listed = read("test/threats/packed-files.txt").split("\n");
+  const expected = listed
+    .filter((line) => /^\w/.test(line))
+    .flatMap((name) => (name.startsWith("dist/") ? [`${name}.js`, `${name}.d.ts`] : [name]));
+  expect(packed.toSorted()).toEqual(expected.toSorted());
+  const leaks = packed.filter((path) => {
+    const content = readFileSync(ROOT + path, "latin1");
+    return PRIVATE.test(content) || content.includes(ROOT);
+  });
+  expect(leaks).toEqual([]);
 });
 
 test("threats/L6: a bill of materials can be made from the lockfile alone", () => {
@@ -101,6 +106,35 @@ const SHIPPED = [
   ["build/relaxed/assembly/laminar.ts", "release", "bindings/relaxed-bytes.ts"],
   ["assembly/workers.ts", "threads", "bindings/workers-bytes.ts"],
 ] as const;
+
+const PROGRAMS = "assembly/laminar/programs/";
+const EXTENSION = "assembly/laminar/extensions/relaxed.rmt";
+
+test("threats/L5: what the compiler is given of the stage programs is their text again", () => {
+  const again = (file: string, text: string): string => {
+    const program = readProgram(file, text);
+    checkProgram(file, program, TOFINO2);
+    return generate(program);
+  };
+  const names = readdirSync(ROOT + PROGRAMS).map((name) => name.replace(/\.rmt$/, ""));
+  expect(names).toContain("tcp");
+  for (const name of names) {
+    const made = read(`assembly/laminar/generated/${name}.ts`);
+    expect(again(`${name}.rmt`, read(`${PROGRAMS}${name}.rmt`)) === made, name).toBe(true);
+  }
+  const relaxed = extendProgram(read(`${PROGRAMS}tcp.rmt`), EXTENSION, read(EXTENSION));
+  const made = read("build/relaxed/assembly/laminar/generated/tcp.ts");
+  expect(again(EXTENSION, relaxed) === made).toBe(true);
+  // Relaxed mode is built from a copy: all but that program is the source itself.
+  for (const folder of ["assembly", "bindings/abi"]) {
+    const entries = readdirSync(ROOT + folder, { withFileTypes: true, recursive: true });
+    const paths = entries
+      .filter((entry) => entry.isFile())
+      .map((entry) => `${entry.parentPath.slice(ROOT.length)}/${entry.name}`);
+    const other = paths.filter((path) => read(path) !== read(`build/relaxed/${path}`));
+    expect(other.filter((path) => !path.endsWith("/generated/tcp.ts"))).toEqual([]);
+  }
+});
 
 test.each(SHIPPED)(
   "threats/L5: what is shipped of %s is built again byte by byte",
@@ -128,9 +162,9 @@ test("threats/L8: what CI runs is in the repository: no actions of others, no se
 });
 
 test("threats/L10: development dependencies are exact, and of known licences", () => {
-  const wanted = { ...manifest.devDependencies, ...manifest.optionalDependencies };
-  expect(Object.keys(wanted).length).toBeLessThanOrEqual(14);
-  for (const [name, version] of Object.entries(wanted)) {
+  const wanted = Object.entries(manifest.devDependencies);
+  expect(wanted.length).toBeLessThanOrEqual(14);
+  for (const [name, version] of wanted) {
     expect(version, name).toMatch(/^\d+\.\d+\.\d+$/);
     expect(lock.packages[`node_modules/${name}`]?.version, name).toBe(version);
   }

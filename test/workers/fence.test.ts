@@ -45,13 +45,23 @@ async function start(overlap: boolean): Promise<WorkersExecutor> {
 const macrotask = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 const failed = (ends: readonly StreamEnd[]): boolean => ends.every(({ error }) => error !== 0);
 
-/** Every socket was told, and nothing new can begin. */
+/** Bytes have arrived at both sides, and not one is another than was sent. */
+function expectWhole(ends: readonly StreamEnd[], peers: readonly StreamEnd[]): void {
+  for (const side of [ends, peers]) {
+    expect([SEED, side.map(({ wrongAt }) => wrongAt)]).toEqual([SEED, side.map(() => -1)]);
+    expect(side.some(({ received }) => received > 0)).toBe(true);
+  }
+}
+
+/** Every socket was told, what it had read was whole, and nothing new can begin. */
 function expectDown(
   stack: Stack,
   executor: WorkersExecutor,
   thread: number,
-  ends: StreamEnd[],
+  ends: readonly StreamEnd[],
+  peers: readonly StreamEnd[],
 ): void {
+  expectWhole(ends, peers);
   const errors = ends.map(({ error }) => error);
   expect([SEED, errors]).toEqual([SEED, ends.map(() => ERRNO.ECONNRESET)]);
   expect(executor.fenced).toBe(`thread ${thread} was terminated`);
@@ -67,10 +77,12 @@ for (const thread of [1, 2, 3]) {
     const executor = await start(false);
     const pair = new WorldPair({ seed: SEED, executors: [executor, undefined] });
     const listener = pair.listen(PORT);
+    const peers: StreamEnd[] = [];
     const ends = Array.from({ length: CONNECTIONS }, () => {
       const { client, server } = pair.establish(listener, PORT);
       const ours = new StreamEnd(pair.clientToe, client, OURS);
       const theirs = new StreamEnd(pair.serverToe, server, THEIRS);
+      peers.push(theirs);
       pair.client.applications.push(() => ours.run(pair.world.now));
       pair.server.applications.push(() => theirs.run(pair.world.now));
       return ours;
@@ -82,7 +94,7 @@ for (const thread of [1, 2, 3]) {
       await macrotask();
       pair.world.step();
     }
-    expectDown(pair.client.stack, executor, thread, ends);
+    expectDown(pair.client.stack, executor, thread, ends, peers);
     pair.pass(10 * MINUTE);
     expect(pair.clientToe.connections()).toEqual([]);
     expect(pair.client.stack.control.counters.connections).toBe(0);
@@ -99,7 +111,7 @@ for (const thread of [1, 2, 3]) {
     expect(executor.fenced).toBeUndefined();
     executor.kill(thread);
     await pair.until(() => failed(ends), "the fence");
-    expectDown(pair.client, executor, thread, ends);
+    expectDown(pair.client, executor, thread, ends, peers);
     await pair.until(() => pair.client.control.counters.connections === 0, "the last row");
   });
 }
@@ -123,6 +135,7 @@ test("a thread that dies without a word is missed while there is work", async ()
   expect(performance.now() - before).toBeGreaterThan(100);
   expect(executor.fenced).toBe("thread 2 does not answer");
   expect(ends.map(({ error }) => error)).toEqual(ends.map(() => ERRNO.ECONNRESET));
+  expectWhole(ends, peers);
 });
 
 test("a silence shorter than a thread's sleep is refused", async () => {

@@ -75,13 +75,13 @@ export class LiveWorld {
 
   /** Throws Error when a state's own operations end in a fault. */
   constructor(module: WebAssembly.Module, harness: WebAssembly.Module, extra = 0) {
-    const group = new CoreGroup(module, [LIVE_LAYOUT, LIVE_LAYOUT]);
-    const { memory } = group;
-    this.memory = memory;
-    this.world = memory.buffer.byteLength;
     const record = Z.WORLD_TOTAL + 2 * SLOTS + Z.SCRATCH_BYTES + Z.STREAM_TABLE;
     const images = (STATES.length + 1) * MUTABLE_MAX;
-    memory.grow(Math.ceil((record + INPUT_MAX + extra + images) / PAGE));
+    const pages = Math.ceil((record + INPUT_MAX + extra + images) / PAGE);
+    const group = new CoreGroup(module, [LIVE_LAYOUT, LIVE_LAYOUT], pages);
+    const { memory } = group;
+    this.memory = memory;
+    this.world = memory.buffer.byteLength - pages * PAGE;
     this.cores = [
       createCore({ module: group, hashKey: [1n, 2n] }),
       createCore({ module: group, hashKey: [3n, 4n] }),

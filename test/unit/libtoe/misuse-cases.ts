@@ -6,64 +6,10 @@ import { expect } from "vitest";
 import { ERRNO, SocketError } from "../../../host/errors.ts";
 import * as C from "../../../host/libtoe/constants.ts";
 import type { LibToe } from "../../../host/libtoe/libtoe.ts";
-import { settableOptions } from "../../../host/libtoe/options.ts";
-
-/** What a case needs of a stack; two hosts or one with itself. */
-export interface MisuseStack {
-  /** Of the client's and of the server's host; may be the same. */
-  readonly client: LibToe;
-  readonly server: LibToe;
-  readonly address: string;
-  /** Turns until nothing happens any more. */
-  settle(): void;
-  /** Turns and microtasks until the promise settles. */
-  run<T>(promise: Promise<T>): Promise<T>;
-  /** Lets this many ms pass for timeouts. */
-  advance(ms: number): void;
-  /** What must be as before when all descriptors are closed: connections, chunks, ... */
-  counts(): unknown;
-}
-
-export interface MisuseCase {
-  readonly id: string;
-  readonly what: string;
-  run(stack: MisuseStack): void | Promise<void>;
-}
-
-const PORT = 4000;
-
-interface Pair {
-  readonly listener: number;
-  readonly client: number;
-  readonly server: number;
-}
-
-function pair(stack: MisuseStack): Pair {
-  const listener = stack.server.socket();
-  // The case before left connections in TIME-WAIT at this port.
-  expect(stack.server.setsockopt(listener, C.SOL_SOCKET, C.SO_REUSEADDR, 1)).toBe(0);
-  expect(stack.server.bind(listener, { address: "0.0.0.0", port: PORT })).toBe(0);
-  expect(stack.server.listen(listener)).toBe(0);
-  const client = connecting(stack);
-  stack.settle();
-  const server = stack.server.accept(listener);
-  expect(server).toBeGreaterThan(0);
-  return { listener, client, server };
-}
-
-function connecting(stack: MisuseStack): number {
-  const fd = stack.client.socket();
-  const started = stack.client.connect(fd, { address: stack.address, port: PORT });
-  expect(started).toBe(-ERRNO.EINPROGRESS);
-  return fd;
-}
-
-function closeAll(stack: MisuseStack, { listener, client, server }: Pair): void {
-  stack.client.close(client);
-  stack.server.close(server);
-  stack.server.close(listener);
-  stack.settle();
-}
+import { closeAll, connecting, type MisuseCase, type MisuseStack } from "./misuse-ends.ts";
+import { type Pair, pair } from "./misuse-ends.ts";
+import { OPTION_LIMITS } from "./misuse-options.ts";
+import { RACING_CONNECT } from "./misuse-races.ts";
 
 /** Every call that takes a descriptor first. */
 const CALLS: ((toe: LibToe, fd: number) => unknown)[] = [
@@ -337,6 +283,38 @@ const reentrant: MisuseCase = {
   },
 };
 
+const closesAnother: MisuseCase = {
+  id: "U05",
+  what: "a callback may close another socket that has news: that one is not called any more",
+  run(stack) {
+    const first = pair(stack);
+    const second = connecting(stack);
+    stack.settle();
+    const other = stack.server.accept(first.listener);
+    const servers = [first.server, other];
+    const called: number[] = [];
+    servers.forEach((fd, i) => {
+      stack.server.setWatcher(fd, (_fd, events) => {
+        if ((events & C.POLLIN) === 0) return;
+        called.push(i);
+        expect(stack.server.close(servers[1 - i] as number)).toBe(0);
+      });
+    });
+    stack.settle();
+    // Both have bytes to read in the same poll.
+    stack.client.send(first.client, new Uint8Array(5));
+    stack.client.send(second, new Uint8Array(5));
+    stack.settle();
+    expect(called).toHaveLength(1);
+    const [kept = -1] = called;
+    expect(stack.server.recv(servers[kept] as number, new Uint8Array(9))).toBe(5);
+    expect(stack.server.recv(servers[1 - kept] as number, new Uint8Array(9))).toBe(-ERRNO.EBADF);
+    stack.client.close(second);
+    stack.server.close(other);
+    closeAll(stack, first);
+  },
+};
+
 const throwing: MisuseCase = {
   id: "U06",
   what: "a callback that throws loses its own connection, and the loop goes on",
@@ -398,89 +376,6 @@ const aborting: MisuseCase = {
   },
 };
 
-const racing: MisuseCase = {
-  id: "U12",
-  what: "an AbortSignal or a timeout racing with connect: exactly one outcome",
-  async run(stack) {
-    const ends = pair(stack);
-    const toe = stack.client;
-    for (let turns = 0; turns < 6; turns += 1) {
-      for (const way of ["signal", "timeout", "close", "both"] as const) {
-        const fd = toe.socket();
-        const controller = new AbortController();
-        const timeout = way === "timeout" || way === "both" ? 10 : 1e9;
-        const remote = { address: stack.address, port: PORT };
-        const outcomes: string[] = [];
-        const settled = toe.connectAsync(fd, remote, { signal: controller.signal, timeout }).then(
-          () => outcomes.push("connected"),
-          (error: unknown) => outcomes.push(error instanceof SocketError ? error.code : "aborted"),
-        );
-        for (let i = 0; i < turns; i += 1) stack.advance(0);
-        if (way !== "timeout" && way !== "close") controller.abort();
-        if (way === "timeout" || way === "both") stack.advance(20);
-        if (way === "close") toe.close(fd);
-        await stack.run(settled);
-        controller.abort();
-        stack.advance(20);
-        for (let i = 0; i < 4; i += 1) await Promise.resolve();
-        expect(outcomes.length).toBe(1);
-        expect(["connected", "aborted", "ETIMEDOUT", "EBADF"]).toContain(outcomes[0]);
-        toe.close(fd);
-        stack.settle();
-        for (let s = stack.server.accept(ends.listener); s !== -11; ) {
-          stack.server.close(s);
-          s = stack.server.accept(ends.listener);
-        }
-      }
-    }
-    closeAll(stack, ends);
-  },
-};
-
-const OUT_OF_RANGE: unknown[] = [
-  NaN,
-  Infinity,
-  1.5,
-  2 ** 53,
-  -(2 ** 31) - 1,
-  "x y",
-  "",
-  null,
-  undefined,
-  [],
-  {},
-  Symbol("1"),
-  10n,
-  { onoff: 1, linger: -1 },
-  { onoff: NaN, linger: 1 },
-  { onoff: 1, linger: 65536 },
-];
-
-const options: MisuseCase = {
-  id: "U14",
-  what: "values out of range are EINVAL, unknown names ENOENT, and change nothing",
-  run(stack) {
-    const toe = stack.client;
-    const fd = toe.socket();
-    for (const [level, name] of settableOptions()) {
-      const before = toe.getsockopt(fd, level, name);
-      for (const value of OUT_OF_RANGE) {
-        const answer = toe.setsockopt(fd, level, name, value as number);
-        const isName = name === C.TCP_CONGESTION && level === C.IPPROTO_TCP;
-        const wrong = isName && typeof value === "string" ? -ERRNO.ENOENT : -ERRNO.EINVAL;
-        expect([level, name, String(value), answer]).toEqual([level, name, String(value), wrong]);
-      }
-      expect(toe.getsockopt(fd, level, name)).toEqual(before);
-    }
-    for (const bad of [-1, 256, 1.5, NaN, "1", null]) {
-      expect(toe.setsockopt(fd, bad as number, C.SO_KEEPALIVE, 1)).toBe(-ERRNO.ENOPROTOOPT);
-      expect(toe.setsockopt(fd, C.SOL_SOCKET, bad as number, 1)).toBe(-ERRNO.ENOPROTOOPT);
-      expect(toe.getsockopt(fd, C.SOL_SOCKET, bad as number)).toBe(-ERRNO.ENOPROTOOPT);
-    }
-    toe.close(fd);
-  },
-};
-
 /** The cases that need one stack. U13 needs two, and stands beside them. */
 export const MISUSE_CASES: readonly MisuseCase[] = [
   badHandles,
@@ -488,8 +383,9 @@ export const MISUSE_CASES: readonly MisuseCase[] = [
   reuse,
   badBuffers,
   reentrant,
+  closesAnother,
   throwing,
   aborting,
-  racing,
-  options,
+  RACING_CONNECT,
+  OPTION_LIMITS,
 ];

@@ -10,7 +10,8 @@ import { directLink } from "../../../host/netif/direct-link.ts";
 import { Stack } from "../../../host/stack.ts";
 import { loadModule, TEST_LAYOUT } from "../../support/load-core.ts";
 import { Random } from "../../support/random.ts";
-import { MISUSE_CASES, type MisuseStack } from "./misuse-cases.ts";
+import { MISUSE_CASES } from "./misuse-cases.ts";
+import type { MisuseStack } from "./misuse-ends.ts";
 
 const MS = 1e6;
 const TURN_NS = 2000;

@@ -6,7 +6,8 @@ import { expect, test } from "vitest";
 import { ERRNO } from "../../../host/errors.ts";
 import * as C from "../../../host/libtoe/constants.ts";
 import { LoopbackStack } from "./loopback-stack.ts";
-import { MISUSE_CASES, type MisuseStack } from "./misuse-cases.ts";
+import { MISUSE_CASES } from "./misuse-cases.ts";
+import type { MisuseStack } from "./misuse-ends.ts";
 
 function misuseStack(stack: LoopbackStack): MisuseStack {
   return {

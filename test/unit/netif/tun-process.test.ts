@@ -86,7 +86,7 @@ const OPEN = 'openTun({ mode: "tun" })';
 test("without koffi: ENOENT that names it", async () => {
   const { out, status } = await child(`${OPEN}.catch(said);`, { where: "without" });
   expect([out, status]).toEqual([
-    'ENOENT | openTun ENOENT: expected the package "koffi", got none: npm install koffi',
+    'ENOENT | openTun ENOENT: expected the package "koffi", got none: npm install koffi@3',
     0,
   ]);
 });
