@@ -6,8 +6,10 @@
 import { DropReason } from "../../bindings/abi/drop-reason.ts";
 import * as ICMP from "../../bindings/abi/icmpv6.ts";
 import * as I from "../../bindings/abi/ip.ts";
+import { EXTENSION_HEADERS_MAX } from "../../bindings/abi/limits.ts";
 import { destinationHigh, isGroupAddress, sourceHigh, sourceLow } from "../wire/ethernet.ts";
 import { QUOTED_BYTES_IPV6 } from "../wire/icmpv6.ts";
+import { fragmentOffset, packetEnd } from "../wire/ipv6-fragment.ts";
 import * as W from "../wire/ipv6.ts";
 import { countDrop, type Plane } from "./plane.ts";
 import type { Interface } from "./route.ts";
@@ -27,11 +29,50 @@ export interface OwedReport extends Packet {
   readonly via: Interface;
 }
 
+/** First type of what informs, below which messages are errors (RFC 4443, 2.1). */
+const INFORMATIONAL = 128;
+
+/** The header behind this one; undefined when nothing we know of is. */
+function behind(view: DataView, protocol: number, at: number): number | undefined {
+  switch (protocol) {
+    case I.PROTOCOL_HOP_BY_HOP:
+    case I.PROTOCOL_DESTINATION_OPTIONS:
+    case I.PROTOCOL_ROUTING:
+      return at + (view.getUint8(at + 1) + 1) * 8;
+    case I.PROTOCOL_FRAGMENT:
+      return fragmentOffset(view, at) === 0 ? at + I.FRAGMENT_SIZE : undefined;
+    default:
+      return undefined;
+  }
+}
+
+/**
+ * RFC 4443, 2.4 e: an ICMPv6 error or a redirect, behind whatever headers. These are followed by
+ * their lengths alone, since what is wrong with one of them may be what the report is about.
+ */
+function isComplaint({ view, ip }: Packet): boolean {
+  const end = Math.min(packetEnd(view, ip), view.byteLength);
+  let protocol = view.getUint8(ip + I.IPV6_NEXT_HEADER);
+  let at: number | undefined = ip + I.IPV6_SIZE;
+  for (let count = 0; count <= EXTENSION_HEADERS_MAX; count += 1) {
+    if (at + ICMP.ICMPV6_SIZE > end) return false;
+    if (protocol === I.PROTOCOL_ICMPV6) {
+      const type = view.getUint8(at + ICMP.ICMPV6_TYPE);
+      return type < INFORMATIONAL || type === ICMP.ICMPV6_REDIRECT;
+    }
+    const next: number | undefined = behind(view, protocol, at);
+    if (next === undefined) return false;
+    protocol = view.getUint8(at);
+    at = next;
+  }
+  return false;
+}
+
 /** RFC 4443, 2.4 e: never about a group's packet, but for the two exceptions. */
 function mayReport(plane: Plane, via: Interface, about: Packet, toMulticast: boolean): boolean {
   const { view, offset, ip } = about;
   const { routes } = plane;
-  if (!routes.isPeer(W.ipv6Source(view, ip))) return false;
+  if (!routes.isPeer(W.ipv6Source(view, ip)) || isComplaint(about)) return false;
   const destination = W.ipv6Destination(view, ip);
   if (toMulticast && W.isMulticastIpv6(destination)) return via.addresses6.length > 0;
   if (!routes.isOwn(destination)) return false;
