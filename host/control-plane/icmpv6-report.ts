@@ -1,31 +1,28 @@
 /**
- * ICMPv6 errors of ours (RFC 4443, 2.4): about the frame at hand, and about fragments that a
- * carrier has waited for in vain. Invariant: no more of them than echo replies, and none about what
- * an error may not be about.
+ * ICMPv6 errors of ours (RFC 4443, 2.4): about the frame at hand, and, of both families, about
+ * fragments that a carrier has waited for in vain. Invariant: no more of them than echo replies,
+ * and none about what an error may not be about.
  */
 import { DropReason } from "../../bindings/abi/drop-reason.ts";
+import { ICMP_TIME_EXCEEDED } from "../../bindings/abi/icmp.ts";
 import * as ICMP from "../../bindings/abi/icmpv6.ts";
 import * as I from "../../bindings/abi/ip.ts";
 import { EXTENSION_HEADERS_MAX } from "../../bindings/abi/limits.ts";
 import { destinationHigh, isGroupAddress, sourceHigh, sourceLow } from "../wire/ethernet.ts";
+import { EXCEEDED_REASSEMBLY } from "../wire/icmp.ts";
 import { QUOTED_BYTES_IPV6 } from "../wire/icmpv6.ts";
 import { fragmentOffset, packetEnd } from "../wire/ipv6-fragment.ts";
+import { ipVersion } from "../wire/ipv4.ts";
 import * as W from "../wire/ipv6.ts";
 import { countDrop, type Plane } from "./plane.ts";
 import type { Interface } from "./route.ts";
+import { reportIpv4, type ReportedPacket } from "./unreachable.ts";
 
 /** Packets that a report may still have to be sent about. */
 const OWED_MAX = 16;
 
-/** A frame, and its IP header within `view`. */
-interface Packet {
-  readonly view: DataView;
-  readonly offset: number;
-  readonly ip: number;
-}
-
 /** A frame of which a report is owed: carriers tell of it while no answer can be written. */
-export interface OwedReport extends Packet {
+export interface OwedReport extends ReportedPacket {
   readonly via: Interface;
 }
 
@@ -50,7 +47,7 @@ function behind(view: DataView, protocol: number, at: number): number | undefine
  * RFC 4443, 2.4 e: an ICMPv6 error or a redirect, behind whatever headers. These are followed by
  * their lengths alone, since what is wrong with one of them may be what the report is about.
  */
-function isComplaint({ view, ip }: Packet): boolean {
+function isComplaint({ view, ip }: ReportedPacket): boolean {
   const end = Math.min(packetEnd(view, ip), view.byteLength);
   let protocol = view.getUint8(ip + I.IPV6_NEXT_HEADER);
   let at: number | undefined = ip + I.IPV6_SIZE;
@@ -69,7 +66,12 @@ function isComplaint({ view, ip }: Packet): boolean {
 }
 
 /** RFC 4443, 2.4 e: never about a group's packet, but for the two exceptions. */
-function mayReport(plane: Plane, via: Interface, about: Packet, toMulticast: boolean): boolean {
+function mayReport(
+  plane: Plane,
+  via: Interface,
+  about: ReportedPacket,
+  toMulticast: boolean,
+): boolean {
   const { view, offset, ip } = about;
   const { routes } = plane;
   if (!routes.isPeer(W.ipv6Source(view, ip)) || isComplaint(about)) return false;
@@ -83,7 +85,7 @@ function mayReport(plane: Plane, via: Interface, about: Packet, toMulticast: boo
 function report(
   plane: Plane,
   via: Interface,
-  about: Packet,
+  about: ReportedPacket,
   type: number,
   code: number,
   parameter: number,
@@ -139,10 +141,14 @@ export function listenToCarrier(plane: Plane, via: Interface): void {
   });
 }
 
-/** RFC 8200, 4.5: tells senders of what has not come together in time. */
+/** RFC 1122, 3.3.2; RFC 8200, 4.5: tells senders of what has not come together in time. */
 export function sendOwedReports(plane: Plane): void {
   for (const owed of plane.owed) {
     if (plane.routes.at(owed.via.index) !== owed.via) continue;
+    if (ipVersion(owed.view, owed.ip) === 4) {
+      reportIpv4(plane, owed.via, owed, ICMP_TIME_EXCEEDED, EXCEEDED_REASSEMBLY);
+      continue;
+    }
     report(plane, owed.via, owed, ICMP.ICMPV6_TIME_EXCEEDED, ICMP.EXCEEDED_REASSEMBLY, 0, false);
   }
   plane.owed.length = 0;

@@ -177,8 +177,8 @@ export class NeighborCache {
     }
     const wasKnown = entry.high !== 0 || entry.low !== 0;
     const moves = wasKnown && (entry.high !== high || entry.low !== low);
-    // RFC 4861, 7.2.3: what a solicitation says of its sender is no proof of the way to it, and when
-    // it says nothing new it ends no probe either.
+    // RFC 4861, 7.2.3: what a solicitation says of its sender is no proof of the way to it, and
+    // when it says nothing new it ends no probe either.
     if (stale && entry.resolved && !moves) return true;
     const isNews = moves || entry.suspected;
     entry.resolved = true;

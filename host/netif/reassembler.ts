@@ -3,7 +3,7 @@
  * 3.3.2; RFC 8200, 4.5), as a netif around another. Off unless somebody wraps: the stack drops
  * fragments, and never learns of them here either. Memory and work are bounded: so many datagrams
  * of both families of so many bytes, the oldest making room. A stack hears of what is dropped here
- * and why; of IPv6 it tells the sender of what has timed out.
+ * and why; it tells the sender of what has timed out.
  *
  * ```ts
  * const netif = new ReassemblerNetif(await openTun({ mode: "tun" }), { datagrams: 16 });
@@ -124,7 +124,7 @@ export class ReassemblerNetif implements Netif {
     for (const slot of this.#slots) {
       if (slot.isWhole) return 0;
       // Somebody is to be told of its end.
-      const isOwed = slot.isUsed && slot.isIpv6 && slot.hasFirst && !slot.isSpoilt;
+      const isOwed = slot.isUsed && slot.hasFirst && !slot.isSpoilt;
       if (isOwed) next = Math.min(next, slot.since + TIMEOUT);
     }
     return next;
@@ -153,8 +153,8 @@ export class ReassemblerNetif implements Netif {
       slot.isUsed = false;
       if (slot.isSpoilt) continue;
       this.counters.timedOut += 1;
-      // RFC 8200, 4.5: its sender hears of it when the first piece had come.
-      const first = slot.isIpv6 && slot.hasFirst ? slot.first() : undefined;
+      // RFC 1122, 3.3.2; RFC 8200, 4.5: its sender hears of it when the first piece had come.
+      const first = slot.hasFirst ? slot.first() : undefined;
       this.#told(DropReason.FragmentTimeout, first, slot.link);
     }
   }
