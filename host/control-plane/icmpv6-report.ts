@@ -52,11 +52,13 @@ function isComplaint({ view, ip }: ReportedPacket): boolean {
   let protocol = view.getUint8(ip + I.IPV6_NEXT_HEADER);
   let at: number | undefined = ip + I.IPV6_SIZE;
   for (let count = 0; count <= EXTENSION_HEADERS_MAX; count += 1) {
-    if (at + ICMP.ICMPV6_SIZE > end) return false;
+    if (at >= end) return false;
     if (protocol === I.PROTOCOL_ICMPV6) {
       const type = view.getUint8(at + ICMP.ICMPV6_TYPE);
       return type < INFORMATIONAL || type === ICMP.ICMPV6_REDIRECT;
     }
+    // Every header that may stand in between has eight bytes or more.
+    if (at + I.FRAGMENT_SIZE > end) return false;
     const next: number | undefined = behind(view, protocol, at);
     if (next === undefined) return false;
     protocol = view.getUint8(at);

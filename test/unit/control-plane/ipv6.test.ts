@@ -305,6 +305,9 @@ describe("RFC 4443, 2.4 e: no error about an error or a redirect", () => {
       return host.feed(icmpv6(type, 0, 0, body, { nextHeader, extensions })).length;
     });
     expect(answers).toEqual([0, 0, 0, 1, 1, 1, 0]);
+    // One that is cut short is one still.
+    const cut = [1, 128].map((type) => ipv6Frame([type, 0, 0, 0], { nextHeader, extensions }));
+    expect(cut.map((frame) => host.feed(frame).length)).toEqual([0, 1]);
   });
 });
 
