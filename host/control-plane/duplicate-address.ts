@@ -12,7 +12,7 @@ import { solicitedNode } from "../wire/ipv6.ts";
 import type { InterfaceAddress6 } from "./interface-address.ts";
 import { interfaceIdentifier, linkLocalAddress } from "./interface-address.ts";
 import { announceIpv6, probeAddress } from "./neighbor-discovery.ts";
-import type { Plane } from "./plane.ts";
+import type { Plane, TrialOutcome } from "./plane.ts";
 import type { Interface } from "./route.ts";
 
 /** RFC 4861, 10: RETRANS_TIMER. */
@@ -126,6 +126,16 @@ export class AddressTrials {
   }
 }
 
+/** The program hears what has become of an address. */
+export function tellOutcome(
+  plane: Plane,
+  via: Interface,
+  { address }: InterfaceAddress6,
+  outcome: TrialOutcome,
+): void {
+  plane.tell(via.index, formatAddress(addressBytes(address)), outcome);
+}
+
 /** True for the address that the link layer gives (RFC 4291, appendix A). */
 function isByHardware(via: Interface, address: bigint): boolean {
   const identifier = interfaceIdentifier(via.hardwareHigh, via.hardwareLow);
@@ -137,6 +147,7 @@ function isByHardware(via: Interface, address: bigint): boolean {
  * left on the interface; only adding it anew brings that back.
  */
 function endIpv6(plane: Plane, via: Interface): void {
+  for (const own of plane.trials.of(via)) tellOutcome(plane, via, own, "duplicate");
   plane.trials.cancel(via.index);
   plane.discovery.end(via.index);
   for (const { address } of via.addresses6) plane.lose(via.index, address);
@@ -149,18 +160,14 @@ function ownerOf(announces: boolean): TrialOwner {
       plane.routes.admit(via, own);
       plane.discovery.refresh(plane, via);
       if (announces) announceIpv6(plane, via, own.address);
-      plane.tell(via.index, textOf(own), "preferred");
+      tellOutcome(plane, via, own, "preferred");
     },
     lost(plane, via, own): void {
       plane.routes.refuse(via, own);
-      plane.tell(via.index, textOf(own), "duplicate");
+      tellOutcome(plane, via, own, "duplicate");
       if (isByHardware(via, own.address)) endIpv6(plane, via);
     },
   };
-}
-
-function textOf({ address }: InterfaceAddress6): string {
-  return formatAddress(addressBytes(address));
 }
 
 const QUIET = ownerOf(false);

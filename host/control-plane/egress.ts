@@ -19,7 +19,7 @@ import type { IpAddress } from "../address.ts";
 import type { Burst } from "../netif/netif.ts";
 import { writeArp, type ArpPacket } from "../wire/arp.ts";
 import { writeLinkHeader, type LinkHeader } from "../wire/ethernet.ts";
-import { makeEchoReply, writeUnreachable } from "../wire/icmp.ts";
+import { makeEchoReply, writeError } from "../wire/icmp.ts";
 import { finishIcmpv6 } from "../wire/icmpv6.ts";
 import { type Ipv4Header, writeIpv4Header, writeIpv4Template } from "../wire/ipv4.ts";
 import { type Ipv6Header, writeIpv6Header } from "../wire/ipv6.ts";
@@ -132,13 +132,14 @@ export class ControlEgress {
     makeEchoReply(this.#view, at, request.length);
   }
 
-  /** Sends a Destination Unreachable that quotes `quoted`, the packet's first bytes. */
-  sendUnreachable(
+  /** Sends an ICMP error that quotes `quoted`, the packet's first bytes. */
+  sendIcmpError(
     via: Interface,
     high: number,
     low: number,
     source: number,
     destination: number,
+    type: number,
     code: number,
     quoted: Uint8Array,
   ): void {
@@ -146,7 +147,7 @@ export class ControlEgress {
     const at = this.#beginIcmp(via, high, low, source, destination, length);
     if (at < 0) return;
     this.#burst.bytes.set(quoted, at + ICMP_QUOTE);
-    writeUnreachable(this.#view, at, code, quoted.length);
+    writeError(this.#view, at, type, code, quoted.length);
   }
 
   // Headers of an ICMP message of `length` bytes; where it begins, below 0 when the burst is full.

@@ -111,10 +111,18 @@ export class InterfaceControl {
   /** The same by value. */
   drop(index: number, address: IpAddress): boolean {
     if (!this.#plane.routes.removeAddress(index, address)) return false;
-    if (typeof address === "bigint") this.#plane.trials.cancel(index, address);
+    if (typeof address === "bigint") this.#forget(index, address);
     dropAddress(this.#plane, index, address);
     this.#plane.attention.due = true;
     return true;
+  }
+
+  #forget(index: number, address: bigint): void {
+    const { routes, trials, discovery } = this.#plane;
+    trials.cancel(index, address);
+    const via = routes.at(index);
+    // Ways over routers from that address are gone with it; another one may take its place.
+    if (via !== undefined) discovery.refresh(this.#plane, via);
   }
 
   /** Changes an interface's MTU; live connections follow. Throws RangeError when it cannot. */
@@ -131,6 +139,7 @@ export class InterfaceControl {
     via.up = up;
     if (!up) return;
     this.#plane.trials.restart(via, this.#plane.now);
+    this.#plane.discovery.restart(via, this.#plane.now);
     resumeLink(this.#plane, index);
     this.#announceAt(index);
   }
@@ -154,6 +163,8 @@ export class InterfaceControl {
     }
     if (this.#announcements.length === 0) return;
     for (const via of this.#announcements) {
+      // It may have been removed since.
+      if (this.#plane.routes.at(via.index) !== via) continue;
       for (const { address } of via.addresses) announce(this.#plane, via, address);
       for (const { address } of via.addresses6) announceIpv6(this.#plane, via, address);
     }

@@ -7,6 +7,7 @@ import type { IpAddress } from "../address.ts";
 import type { Medium, Netif } from "../netif/netif.ts";
 import { isLinkLocal } from "../wire/ipv6.ts";
 import * as A from "./interface-address.ts";
+import { MTU_MIN, MTU_MIN_IPV6 } from "./path-mtu.ts";
 import { NETIFS_MAX } from "../../bindings/abi/limits.ts";
 
 /** What an interface does about IPv6. */
@@ -76,9 +77,6 @@ export interface Wish {
 /** Addresses of one interface. */
 export const ADDRESSES_MAX = 64;
 const PROBES_MAX = 16;
-/** RFC 791: every link carries 68 bytes; RFC 8200, 5: of IPv6 1,280. */
-const MTU_MIN = 68;
-export const MTU_MIN_IPV6 = 1280;
 
 /** An address of either family. */
 export type Own = A.InterfaceAddress | A.InterfaceAddress6;

@@ -243,7 +243,11 @@ function learn(plane: Plane, via: Interface, target: bigint, flags: number, at: 
   const high = ingress.getUint16(at + 2);
   const low = ingress.getUint32(at + 4);
   const isOther = known.resolved && (known.high !== high || known.low !== low);
-  if (E.isGroupAddress(high) || (isOther && (flags & I.NDP_OVERRIDE) === 0)) return false;
+  if (E.isGroupAddress(high)) return false;
+  if (isOther && (flags & I.NDP_OVERRIDE) === 0) {
+    neighbors.doubt(via.index, target, now);
+    return false;
+  }
   // Unasked and nothing new: no proof of anything.
   if (!isSolicited && known.resolved && !isOther) return true;
   return neighbors.learn(via.index, target, high, low, now, false, !isSolicited);

@@ -177,13 +177,15 @@ export class NeighborCache {
     }
     const wasKnown = entry.high !== 0 || entry.low !== 0;
     const moves = wasKnown && (entry.high !== high || entry.low !== low);
+    // RFC 4861, 7.2.3: what a solicitation says of its sender is no proof of the way to it, and
+    // when it says nothing new it ends no probe either.
+    if (stale && entry.resolved && !moves) return true;
     const isNews = moves || entry.suspected;
     entry.resolved = true;
     entry.state = REACHABLE;
     entry.suspected = false;
     entry.high = high;
     entry.low = low;
-    // RFC 4861, 7.2.3: what a solicitation says of its sender is no proof of the way to it.
     entry.deadline = stale && typeof address === "bigint" ? now : now + lifetime(address);
     if (moves) this.changes += 1;
     if (isNews) this.#actions.moved(entry);
@@ -192,6 +194,13 @@ export class NeighborCache {
       this.#actions.resolved(waiting[i] as number, waiting[i + 1] as number, entry);
     }
     return true;
+  }
+
+  /** Somebody else claims an address without overriding (RFC 4861, 7.2.5): proved no longer. */
+  doubt(netif: number, address: IpAddress, now: number): void {
+    const entry = this.#entries.get(keyOf(netif, address));
+    if (entry?.resolved !== true || entry.state !== REACHABLE) return;
+    entry.deadline = Math.min(entry.deadline, now);
   }
 
   /** Asks again for what has not answered and gives up what was asked for often enough. */

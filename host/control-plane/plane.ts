@@ -122,7 +122,7 @@ export interface Plane {
   /** Released rows that still close, oldest first. */
   readonly orphans: RowList;
   readonly replays: ReplayList;
-  /** ICMPv6 errors that carriers have given cause to. */
+  /** ICMP errors that carriers have given cause to. */
   readonly owed: OwedReport[];
   readonly resets: TokenBucket;
   /** For echo replies and ICMP errors. */

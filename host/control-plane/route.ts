@@ -9,6 +9,7 @@ import { isLinkLocal } from "../wire/ipv6.ts";
 import * as A from "./interface-address.ts";
 import * as J from "./interface-join.ts";
 import type { Interface, NetifConfig, Own, Wish } from "./interface-join.ts";
+import { MTU_MIN_IPV6 } from "./path-mtu.ts";
 
 export type { Interface, Ipv6Options, NetifConfig, RouteConfig } from "./interface-join.ts";
 
@@ -61,6 +62,10 @@ function nearestTo({ via, source }: Route, destination: bigint): IpAddress {
   return best;
 }
 
+function isLocal(address: IpAddress): boolean {
+  return typeof address === "bigint" && isLinkLocal(address);
+}
+
 function byLength(a: Route, b: Route): number {
   if (a.mask === b.mask) return 0;
   return a.mask > b.mask ? -1 : 1;
@@ -102,8 +107,7 @@ export class RouteTable {
 
   // Link-local addresses are unique on their link alone (RFC 4007, 6).
   #refuseOwn(via: Interface, address: IpAddress, where: string): void {
-    const isLocal = typeof address === "bigint" && isLinkLocal(address);
-    const taken = isLocal
+    const taken = isLocal(address)
       ? via.addresses6.filter((own) => own.address === address).length > 1
       : this.#isTaken(address);
     if (!taken) return;
@@ -188,13 +192,21 @@ export class RouteTable {
     this.#list();
   }
 
+  /** The network of an address has turned out to be on the link. */
+  widen(via: Interface, own: A.InterfaceAddress6, wider: A.InterfaceAddress6): void {
+    if (!via.addresses6.includes(own)) return;
+    via.addresses6 = via.addresses6.map((one) => (one === own ? wider : one));
+    this.#enter([connectedRoute(via, wider)]);
+  }
+
   /** Throws RangeError when an interface cannot have one more address, and this one. */
   #check(via: Interface, own: Own): void {
     const all = [...J.ownOf(via), ...via.tentative];
     if (all.length >= J.ADDRESSES_MAX) {
       throw new RangeError(`addAddress: expected at most ${J.ADDRESSES_MAX} addresses`);
     }
-    if (all.some(({ address }) => address === own.address) || this.#isTaken(own.address)) {
+    const isTaken = !isLocal(own.address) && this.#isTaken(own.address);
+    if (isTaken || all.some(({ address }) => address === own.address)) {
       throw new RangeError("addAddress: expected new addresses, got one in use");
     }
     if (!J.isIpv4Own(own)) J.checkMtu(via.mtu, true, "addAddress");
@@ -210,7 +222,7 @@ export class RouteTable {
   /** False when assign() would throw: what a router does must not end in that. */
   mayAssign(via: Interface, { address }: A.InterfaceAddress6): boolean {
     const count = J.ownOf(via).length + via.tentative.length;
-    return count < J.ADDRESSES_MAX && via.mtu >= J.MTU_MIN_IPV6 && !this.#isTaken(address);
+    return count < J.ADDRESSES_MAX && via.mtu >= MTU_MIN_IPV6 && !this.#isTaken(address);
   }
 
   /** Takes an address from an interface, with the routes from it; false when it has no such. */
@@ -247,9 +259,10 @@ export class RouteTable {
 
   /** A default route over a router of the link (RFC 4861, 6.3.4); replaces that router's last. */
   setRouter(via: Interface, gateway: bigint): void {
-    this.removeRouter(via, gateway);
     const route = gatewayRoute(via, { address: 0n, length: 0 }, gateway);
-    if (route !== undefined) this.#enter([route]);
+    if (route === undefined) return;
+    this.removeRouter(via, gateway);
+    this.#enter([route]);
   }
 
   removeRouter(via: Interface, gateway: bigint): void {

@@ -6,13 +6,13 @@
  */
 import { DropReason } from "../../bindings/abi/drop-reason.ts";
 import * as I from "../../bindings/abi/icmpv6.ts";
-import { sourceHigh } from "../wire/ethernet.ts";
 import { isGroupAddress } from "../wire/ethernet.ts";
 import * as W from "../wire/ipv6.ts";
 import { maskOfIpv6, type InterfaceAddress6 } from "./interface-address.ts";
 import { putAddress, type KeyedHash } from "./keyed-hash.ts";
-import type { TrialOwner } from "./duplicate-address.ts";
+import { tellOutcome, type TrialOwner } from "./duplicate-address.ts";
 import { findOption, isFromLink, solicitRouters } from "./neighbor-discovery.ts";
+import { MTU_MIN_IPV6 } from "./path-mtu.ts";
 import { countDrop, type Plane } from "./plane.ts";
 import type { Interface } from "./route.ts";
 
@@ -28,6 +28,7 @@ const FOREVER = 0xffffffff;
 /** RFC 4862, 5.5.3 e: what nobody has proved cannot make a lifetime shorter than two hours. */
 const TWO_HOURS_NS = 7200e9;
 const SECOND_NS = 1e9;
+const ON_LINK = 0x80;
 const AUTONOMOUS = 0x40;
 
 interface Router {
@@ -66,8 +67,8 @@ export class RouterDiscovery implements TrialOwner {
   /** When expire() has something to do; Infinity when never. */
   get deadline(): number {
     let next = Infinity;
-    for (const { routers, prefixes, askAt } of this.#links) {
-      next = Math.min(next, askAt);
+    for (const { via, routers, prefixes, askAt } of this.#links) {
+      if (via.up) next = Math.min(next, askAt);
       for (const { until } of routers) next = Math.min(next, until);
       for (const { until, state } of prefixes) next = Math.min(next, state === "new" ? 0 : until);
     }
@@ -79,19 +80,28 @@ export class RouterDiscovery implements TrialOwner {
     this.#links.push({ via, routers: [], prefixes: [], asked: 0, askAt: now });
   }
 
+  /** A link is up again: its routers may be others (RFC 4861, 6.3.7). */
+  restart(via: Interface, now: number): void {
+    const link = this.#links.find((each) => each.via === via);
+    if (link === undefined) return;
+    link.asked = 0;
+    link.askAt = now;
+  }
+
   end(index: number): void {
     this.#links = this.#links.filter(({ via }) => via.index !== index);
   }
 
   /** Somebody has an address that was made here (RFC 4862, 5.4.5): another one is tried. */
-  lost(_plane: Plane, via: Interface, own: InterfaceAddress6): void {
+  lost(plane: Plane, via: Interface, own: InterfaceAddress6): void {
     const link = this.#links.find((each) => each.via === via);
     const found = link?.prefixes.find(({ address }) => address === own);
     if (link === undefined || found === undefined) return;
+    tellOutcome(plane, via, own, "duplicate");
     found.tries += 1;
     if (found.tries >= TRIES_MAX) link.prefixes = link.prefixes.filter((each) => each !== found);
     else {
-      found.address = this.#choose(via, found.prefix, found.tries);
+      found.address = this.#choose(via, found.prefix, found.tries, found.address.mask);
       found.state = "new";
     }
   }
@@ -103,9 +113,10 @@ export class RouterDiscovery implements TrialOwner {
     found.state = "ours";
     plane.routes.assign(via, own);
     this.refresh(plane, via);
+    tellOutcome(plane, via, own, "preferred");
   }
 
-  /** What leaves by an interface's routers may have a wider address now. */
+  /** What leaves by an interface's routers may have a wider address now, or one less. */
   refresh(plane: Plane, via: Interface): void {
     const link = this.#links.find((each) => each.via === via);
     for (const { address } of link?.routers ?? []) plane.routes.setRouter(via, address);
@@ -123,7 +134,7 @@ export class RouterDiscovery implements TrialOwner {
   }
 
   #ask(plane: Plane, link: Discovery): void {
-    if (plane.now < link.askAt) return;
+    if (!link.via.up || plane.now < link.askAt) return;
     link.asked += 1;
     link.askAt = link.asked < SOLICITATIONS ? plane.now + SOLICIT_NS : Infinity;
     solicitRouters(plane, link.via);
@@ -143,7 +154,7 @@ export class RouterDiscovery implements TrialOwner {
   }
 
   /** RFC 7217, 5: of prefix, interface, tries and a secret. */
-  #choose(via: Interface, prefix: bigint, tries: number): InterfaceAddress6 {
+  #choose(via: Interface, prefix: bigint, tries: number, mask: bigint): InterfaceAddress6 {
     const words = this.#words;
     const next = putAddress(words, 0, prefix);
     words[next] = via.hardwareHigh;
@@ -151,7 +162,7 @@ export class RouterDiscovery implements TrialOwner {
     words[next + 2] = tries;
     this.#hash.hash(words, next + 3);
     const identifier = (BigInt(this.#hash.high) << 32n) | BigInt(this.#hash.low);
-    return { address: prefix | identifier, mask: maskOfIpv6(64) };
+    return { address: prefix | identifier, mask };
   }
 
   /** A router advertisement between `at` and `end` (RFC 4861, 6.1.2, 6.3.4). */
@@ -166,7 +177,8 @@ export class RouterDiscovery implements TrialOwner {
       return;
     }
     link.askAt = Infinity;
-    this.#learnLink(plane, via, source);
+    const options = findOption(ingress, at + I.RA_SIZE, end, I.NDP_OPTION_SOURCE);
+    this.#learnLink(plane, via, source, options.found);
     this.#takeRouter(plane, link, source, ingress.getUint16(at + I.RA_LIFETIME));
     if (found !== 0) this.#takeMtu(plane, via, ingress.getUint32(found + 4));
     for (let option = at + I.RA_SIZE; option < end; ) {
@@ -177,11 +189,13 @@ export class RouterDiscovery implements TrialOwner {
     }
   }
 
-  #learnLink(plane: Plane, via: Interface, source: bigint): void {
+  // RFC 4861, 6.3.4: the option is the router's word; the frame's source is taken without one.
+  #learnLink(plane: Plane, via: Interface, source: bigint, option: number): void {
     const { ingress, frame, neighbors, now } = plane;
-    const high = sourceHigh(ingress, frame.offset);
+    const from = option === 0 ? frame.offset + 6 : option + 2;
+    const high = ingress.getUint16(from);
     if (isGroupAddress(high)) return;
-    const low = ingress.getUint32(frame.offset + 8);
+    const low = ingress.getUint32(from + 2);
     neighbors.learn(via.index, source, high, low, now, true, true);
   }
 
@@ -198,28 +212,42 @@ export class RouterDiscovery implements TrialOwner {
 
   // RFC 4861, 6.3.4: between what IPv6 needs and what the carrier takes.
   #takeMtu(plane: Plane, via: Interface, mtu: number): void {
-    if (mtu >= 1280 && mtu <= via.netif.mtu && mtu !== via.mtu) plane.changeMtu(via.index, mtu);
+    const isPossible = mtu >= MTU_MIN_IPV6 && mtu <= via.netif.mtu;
+    if (isPossible && mtu !== via.mtu) plane.changeMtu(via.index, mtu);
   }
 
   // RFC 4862, 5.5.3.
   #takePrefix(plane: Plane, link: Discovery, at: number): void {
     const { ingress, now } = plane;
     const valid = ingress.getUint32(at + I.PREFIX_VALID);
+    const flags = ingress.getUint8(at + I.PREFIX_FLAGS);
     const isUsable =
-      (ingress.getUint8(at + I.PREFIX_FLAGS) & AUTONOMOUS) !== 0 &&
+      (flags & AUTONOMOUS) !== 0 &&
       ingress.getUint8(at + I.PREFIX_LENGTH) === 64 &&
       ingress.getUint32(at + I.PREFIX_PREFERRED) <= valid;
     const prefix = W.readAddress(ingress, at + I.PREFIX_PREFIX) & maskOfIpv6(64);
     if (!isUsable || W.isLinkLocal(prefix) || W.isMulticastIpv6(prefix)) return;
     const until = valid === FOREVER ? Infinity : now + valid * SECOND_NS;
     const known = link.prefixes.find((each) => each.prefix === prefix);
+    // RFC 4861, 6.3.4: who is not said to be on the link is sent to over a router.
+    const mask = maskOfIpv6((flags & ON_LINK) !== 0 ? 64 : 128);
     if (known !== undefined) {
       const rest = known.until - now;
       if (until - now > TWO_HOURS_NS || until > known.until) known.until = until;
       else if (rest > TWO_HOURS_NS) known.until = now + TWO_HOURS_NS;
+      if (mask < known.address.mask) this.#widen(plane, link.via, known, mask);
     } else if (valid > 0 && link.prefixes.length < PREFIXES_MAX) {
-      const address = this.#choose(link.via, prefix, 0);
+      const address = this.#choose(link.via, prefix, 0, mask);
       link.prefixes.push({ prefix, address, until, state: "new", tries: 0 });
     }
+  }
+
+  // A later advertisement says that the prefix is on the link; without the flag none says anything.
+  #widen(plane: Plane, via: Interface, known: Stateless, mask: bigint): void {
+    // Its trial knows it by what it is; the next advertisement comes when that is over.
+    if (known.state === "trial") return;
+    const own = known.address;
+    known.address = { address: own.address, mask };
+    plane.routes.widen(via, own, known.address);
   }
 }

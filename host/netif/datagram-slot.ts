@@ -70,6 +70,7 @@ export class DatagramSlot {
   #marks = 0;
   #nameAt = 0;
   #protocol = 0;
+  #betweenBytes = 0;
   #firstBytes = 0;
 
   /** `capacity`: payload bytes of the longest datagram. */
@@ -99,14 +100,13 @@ export class DatagramSlot {
     return this.#lead - this.#header;
   }
 
-  /** The first piece as it came, for who asks why nothing became of it. IPv6 only. */
+  /** The first piece as it came, for who asks why nothing became of it. */
   first(): Uint8Array {
-    const lead = this.#bytes.subarray(LEAD_MAX - this.#lead, LEAD_MAX);
-    const made = new Uint8Array(this.#lead + I.FRAGMENT_SIZE + this.#firstBytes);
-    made.set(lead);
-    made.set(this.#between, this.#lead);
-    const payload = this.#bytes.subarray(LEAD_MAX, LEAD_MAX + this.#firstBytes);
-    made.set(payload, this.#lead + I.FRAGMENT_SIZE);
+    const front = this.#lead + this.#betweenBytes;
+    const made = new Uint8Array(front + this.#firstBytes);
+    made.set(this.#bytes.subarray(LEAD_MAX - this.#lead, LEAD_MAX));
+    made.set(this.#between.subarray(0, this.#betweenBytes), this.#lead);
+    made.set(this.#bytes.subarray(LEAD_MAX, LEAD_MAX + this.#firstBytes), front);
     return made;
   }
 
@@ -179,6 +179,7 @@ export class DatagramSlot {
     this.#lead = ip - frame + header;
     this.#bytes.set(bytes.subarray(frame, frame + this.#lead), LEAD_MAX - this.#lead);
     this.#between.set(bytes.subarray(ip + header, payload));
+    this.#betweenBytes = payload - ip - header;
     this.#firstBytes = length;
     this.#nameAt = nameAt;
     this.#protocol = protocol;

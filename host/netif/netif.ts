@@ -8,6 +8,11 @@ import type { Core } from "../../bindings/core.ts";
 
 const WORDS = FRAME_SIZE / 4;
 
+/** Where a frame may begin behind one that ends at `bytes`. */
+function rounded(bytes: number): number {
+  return (bytes + 15) & ~15;
+}
+
 /** A burst over somebody's bytes: a core's ingress or egress span, or a carrier's own buffer. */
 export class Burst {
   /** The span; offsets count from its start. */
@@ -81,7 +86,7 @@ export class Burst {
     this.table[row + 2] = netif;
     this.table[row + 3] = 0;
     this.count += 1;
-    this.used += (length + 15) & ~15;
+    this.used += rounded(length);
     return at;
   }
 
@@ -91,6 +96,21 @@ export class Burst {
     if (at < 0) return false;
     this.bytes.set(frame, at);
     return true;
+  }
+
+  /** Gives row `index`, one beyond the count, to the next frame of the burst. */
+  keep(index: number): void {
+    this.table.copyWithin(this.count * WORDS, index * WORDS, (index + 1) * WORDS);
+    this.count += 1;
+  }
+
+  /** The bytes used by frame `from` and those behind it, and by `used` in front of them. */
+  extent(from: number, used: number): number {
+    let end = used;
+    for (let i = from; i < this.count; i += 1) {
+      end = Math.max(end, rounded(this.offset(i) + this.length(i)));
+    }
+    return end;
   }
 
   clear(): void {

@@ -3,7 +3,7 @@
  * 3.3.2; RFC 8200, 4.5), as a netif around another. Off unless somebody wraps: the stack drops
  * fragments, and never learns of them here either. Memory and work are bounded: so many datagrams
  * of both families of so many bytes, the oldest making room. A stack hears of what is dropped here
- * and why; of IPv6 it tells the sender of what has timed out.
+ * and why; it tells the sender of what has timed out.
  *
  * ```ts
  * const netif = new ReassemblerNetif(await openTun({ mode: "tun" }), { datagrams: 16 });
@@ -22,7 +22,6 @@ const BYTES_MAX = 0xffff - 20;
 const DATAGRAMS_MAX = 1024;
 /** RFC 1122, 3.3.2: between 60 and 120 s, and fixed; RFC 8200, 4.5: 60 s. */
 const TIMEOUT = 60e9;
-const ROW = 4;
 
 export interface ReassemblerOptions {
   /** Datagrams that may be incomplete at once, 1 to 1024; default 16. */
@@ -37,7 +36,7 @@ export interface ReassemblyCounters {
   reassembled: number;
   /** Incomplete for 60 s. */
   timedOut: number;
-  /** Incomplete when a newer one wanted the room. */
+  /** Incomplete when a newer one wanted the room; or new, and there was none. */
   evicted: number;
   repeated: number;
   /**
@@ -108,16 +107,15 @@ export class ReassemblerNetif implements Netif {
     const before = ingress.count;
     const used = ingress.used;
     this.#inner.receive(now);
-    let kept = before;
-    for (let i = before; i < ingress.count; i += 1) {
-      if (this.#take(ingress, i, now)) continue;
-      ingress.table.copyWithin(kept * ROW, i * ROW, (i + 1) * ROW);
-      kept += 1;
+    const arrived = ingress.count;
+    // Rows that are kept move up. What has become whole is written behind all that has arrived, at
+    // once: the pieces behind its last one may want its slot.
+    ingress.count = before;
+    for (let i = before; i < arrived; i += 1) {
+      if (!this.#take(ingress, i, now)) ingress.keep(i);
     }
     // What stands behind the last frame that is left has room again.
-    if (kept === before) ingress.used = used;
-    else if (kept < ingress.count) ingress.used = endOf(ingress, kept - 1);
-    ingress.count = kept;
+    ingress.used = ingress.extent(before, used);
     this.#deliver(ingress);
   }
 
@@ -126,7 +124,7 @@ export class ReassemblerNetif implements Netif {
     for (const slot of this.#slots) {
       if (slot.isWhole) return 0;
       // Somebody is to be told of its end.
-      const isOwed = slot.isUsed && slot.isIpv6 && slot.hasFirst && !slot.isSpoilt;
+      const isOwed = slot.isUsed && slot.hasFirst && !slot.isSpoilt;
       if (isOwed) next = Math.min(next, slot.since + TIMEOUT);
     }
     return next;
@@ -155,24 +153,26 @@ export class ReassemblerNetif implements Netif {
       slot.isUsed = false;
       if (slot.isSpoilt) continue;
       this.counters.timedOut += 1;
-      // RFC 8200, 4.5: its sender hears of it when the first piece had come.
-      const first = slot.isIpv6 && slot.hasFirst ? slot.first() : undefined;
+      // RFC 1122, 3.3.2; RFC 8200, 4.5: its sender hears of it when the first piece had come.
+      const first = slot.hasFirst ? slot.first() : undefined;
       this.#told(DropReason.FragmentTimeout, first, slot.link);
     }
   }
 
-  /** Whole datagrams, as far as the burst has room; one that never will goes. */
+  /** Whole datagrams that have found no room before. */
   #deliver(ingress: Burst): void {
-    for (const slot of this.#slots) {
-      if (!slot.isWhole) continue;
-      const { frame } = slot;
-      const fits = frame.length <= ingress.bytes.length;
-      if (fits && !ingress.push(frame, slot.netif)) continue;
-      slot.isWhole = false;
-      slot.isUsed = false;
-      if (fits) this.counters.reassembled += 1;
-      else this.#count("tooLong", DropReason.FragmentTooLong);
-    }
+    for (const slot of this.#slots) if (slot.isWhole) this.#emit(ingress, slot);
+  }
+
+  /** A whole datagram, if the burst has room; one that never will goes. */
+  #emit(ingress: Burst, slot: DatagramSlot): void {
+    const { frame } = slot;
+    const fits = frame.length <= ingress.bytes.length;
+    if (fits && !ingress.push(frame, slot.netif)) return;
+    slot.isWhole = false;
+    slot.isUsed = false;
+    if (fits) this.counters.reassembled += 1;
+    else this.#count("tooLong", DropReason.FragmentTooLong);
   }
 
   /** True when frame `index` was a fragment: it leaves the burst. */
@@ -188,13 +188,12 @@ export class ReassemblerNetif implements Netif {
     if (piece === undefined) return false;
     this.counters.fragments += 1;
     const slot = this.#slotOf(piece, ingress.netif(index), now);
+    if (slot === undefined) return true;
     // Its copy waits for room in the burst.
-    if (slot?.isWhole !== false) {
-      this.counters.repeated += 1;
-      return true;
-    }
-    if (slot.isSpoilt) this.#count("contradictory", DropReason.FragmentOverlap);
+    if (slot.isWhole) this.counters.repeated += 1;
+    else if (slot.isSpoilt) this.#count("contradictory", DropReason.FragmentOverlap);
     else this.#judge(slot, slot.take(piece));
+    if (slot.isWhole) this.#emit(ingress, slot);
     return true;
   }
 
@@ -238,7 +237,8 @@ export class ReassemblerNetif implements Netif {
       (found, one) => (found === undefined || one.order < found.order ? one : found),
       undefined,
     );
-    if (oldest !== undefined) this.#count("evicted", DropReason.FragmentLimit);
+    // Without one all slots wait for room in the burst: the new datagram is what goes.
+    this.#count("evicted", DropReason.FragmentLimit);
     return oldest;
   }
 
@@ -259,10 +259,6 @@ export class ReassemblerNetif implements Netif {
     this.counters[what] += 1;
     this.#told(reason);
   }
-}
-
-function endOf(burst: Burst, index: number): number {
-  return (burst.offset(index) + burst.length(index) + 15) & ~15;
 }
 
 function within(name: string, value: number, least: number, most: number): number {

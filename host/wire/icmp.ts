@@ -4,7 +4,7 @@
  */
 import { ICMP_CHECKSUM, ICMP_CODE, ICMP_ECHO_REPLY } from "../../bindings/abi/icmp.ts";
 import { ICMP_IDENTIFIER, ICMP_NEXT_HOP_MTU, ICMP_QUOTE } from "../../bindings/abi/icmp.ts";
-import { ICMP_TYPE, ICMP_UNREACHABLE } from "../../bindings/abi/icmp.ts";
+import { ICMP_TYPE } from "../../bindings/abi/icmp.ts";
 import { IPV4_SIZE, PROTOCOL_TCP } from "../../bindings/abi/ip.ts";
 import { TCP_DESTINATION_PORT, TCP_SEQ, TCP_SOURCE_PORT } from "../../bindings/abi/tcp.ts";
 import type { IpAddress } from "../address.ts";
@@ -14,6 +14,8 @@ import { ipv4Protocol, ipv4Source, ipv4TotalLength } from "./ipv4.ts";
 
 /** What an error quotes behind the IP header (RFC 1122, 3.2.2). */
 export const QUOTED_BYTES = 8;
+/** RFC 792: code of the Time Exceeded of who has waited for fragments. */
+export const EXCEEDED_REASSEMBLY = 1;
 
 export function icmpType(view: DataView, at: number): number {
   return view.getUint8(at + ICMP_TYPE);
@@ -40,9 +42,15 @@ export function makeEchoReply(view: DataView, at: number, length: number): void 
   view.setUint16(at + ICMP_CHECKSUM, checksumFinish(checksumAdd(0, view, at, length)));
 }
 
-/** Writes a Destination Unreachable that ends with the `quoted` bytes already in place. */
-export function writeUnreachable(view: DataView, at: number, code: number, quoted: number): void {
-  view.setUint8(at + ICMP_TYPE, ICMP_UNREACHABLE);
+/** Writes an error that ends with the `quoted` bytes already in place. */
+export function writeError(
+  view: DataView,
+  at: number,
+  type: number,
+  code: number,
+  quoted: number,
+): void {
+  view.setUint8(at + ICMP_TYPE, type);
   view.setUint8(at + ICMP_CODE, code);
   view.setUint16(at + ICMP_CHECKSUM, 0);
   // Unused, and zero (RFC 792).

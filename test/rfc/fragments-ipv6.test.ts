@@ -1,7 +1,7 @@
 /**
  * Goal: RFC 8200, 4.5 rule by rule (ids FR-1 to FR-10): what is in pieces arrives whole or not at
- * all, who has sent what cannot be put together is told where the RFC says so, and nothing else
- * leaves. Method: hand-built pieces before a whole stack with a reassembler in front.
+ * all, who has sent what cannot be put together is told where the RFC says so, of IPv4 too, and
+ * nothing else leaves. Method: hand-built pieces before a whole stack with a reassembler in front.
  */
 import { describe, expect, test } from "vitest";
 import { DropReason } from "../../bindings/abi/drop-reason.ts";
@@ -9,8 +9,8 @@ import type { Burst, Netif } from "../../host/netif/netif.ts";
 import { ReassemblerNetif, type ReassemblerOptions } from "../../host/netif/reassembler.ts";
 import { Stack } from "../../host/stack.ts";
 import { seedOf } from "../support/env.ts";
-import { type Ipv6Piece, ipv6Fragments, ipv6Piece } from "../support/fragments.ts";
-import { streamBytes } from "../support/frames.ts";
+import { fragmentsOf, type Ipv6Piece, ipv6Fragments, ipv6Piece } from "../support/fragments.ts";
+import { buildFrame, streamBytes } from "../support/frames.ts";
 import { loadModule, TEST_LAYOUT } from "../support/load-core.ts";
 import { poolCounts } from "../support/pool-counts.ts";
 import { Random } from "../support/random.ts";
@@ -50,7 +50,7 @@ class Wire implements Netif {
       netifs: [
         {
           netif: this.reassembler,
-          addresses: [`${LOCAL6}/64`],
+          addresses: [`${LOCAL6}/64`, "10.0.0.1/24"],
           ipv6: { dadTransmits: 0 },
         },
       ],
@@ -331,6 +331,42 @@ describe("FR-7, RFC 8200 4.5: what is incomplete for 60 s is given up", () => {
     expect(told.length).toBeGreaterThan(0);
     expect(told.length).toBeLessThanOrEqual(16);
     expect(wire.drops(DropReason.FragmentTimeout)).toBe(100);
+  });
+});
+
+describe("RFC 1122, 3.3.2: so it is of IPv4, and told", () => {
+  const PROTOCOL_ICMP = 1;
+  const first = (what: object = {}): Uint8Array => {
+    const whole = buildFrame({ fragment: 0, payload: streamBytes(7, 400), ...what });
+    return fragmentsOf(whole, LINK, 144)[0] as Uint8Array;
+  };
+
+  test("time exceeded, code 1, with the first piece's header and 8 bytes", () => {
+    const wire = new Wire();
+    const sent = first();
+    expect(wire.feed(sent)).toEqual([]);
+    expect(wire.stack.nextDeadline()).toBe(61 * SECOND);
+    expect(wire.after(59.9 * SECOND)).toEqual([]);
+    const [told, ...others] = wire.after(0.1 * SECOND);
+    expect(others).toEqual([]);
+    expect(told).toMatchObject({ operation: 11, source: "10.0.0.1", destination: "10.0.0.2" });
+    expect(told?.frame[LINK + 21]).toBe(1);
+    expect(told?.payload).toEqual(sent.slice(LINK, LINK + 28));
+    expect(wire.stack.nextDeadline()).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  const rows: [name: string, frame: Uint8Array, answers: number][] = [
+    ["an echo request", first({ protocol: PROTOCOL_ICMP, sourcePort: 0x0800 }), 1],
+    ["an ICMP error", first({ protocol: PROTOCOL_ICMP, sourcePort: 0x0b00 }), 0],
+    ["a broadcast", first({ destination: "10.0.0.255" }), 0],
+    ["a packet from nobody", first({ source: "0.0.0.0" }), 0],
+    ["a last piece", fragmentsOf(buildFrame({ payload: streamBytes(7, 400) }), LINK, 144)[2], 0],
+  ] as [string, Uint8Array, number][];
+  test.each(rows)("RFC 1122, 3.2.2: about %s", (_name, frame, answers) => {
+    const wire = new Wire();
+    wire.feed(frame);
+    expect(wire.after(60 * SECOND)).toHaveLength(answers);
+    expect(wire.drops(DropReason.FragmentTimeout)).toBe(1);
   });
 });
 

@@ -91,6 +91,12 @@ test("RFC 5227, 2.4: a conflict is counted, and defended once in ten seconds", (
   expect(host.feed(claim).length).toBe(1);
 });
 
+test("an interface that is gone announces nothing", () => {
+  const host = new Host({ announce: true, addresses: [`${LOCAL}/24`, "fd00::1/64"] });
+  host.control.removeNetif(0);
+  expect(host.poll()).toEqual([]);
+});
+
 test("announce sends gratuitous ARP with the first events", () => {
   const host = new Host({ announce: true });
   expect(host.poll()[0]).toMatchObject({ kind: "arp", source: LOCAL, destination: LOCAL });

@@ -176,6 +176,8 @@ describe("somebody else has it", () => {
 
   test("DAD-5: of the hardware's own link-local address: no IPv6 there, IPv4 goes on", () => {
     const host = makeHost({ addresses: ["10.0.0.1/24", OURS], accept: true });
+    const told: string[] = [];
+    host.control.interfaces.onAddress = (_index, text, outcome) => told.push(`${text} ${outcome}`);
     host.after(1);
     host.after(0.5 * SECOND);
     host.control.interfaces.addAddress(0, "fd00::7/64");
@@ -183,6 +185,11 @@ describe("somebody else has it", () => {
     host.after(60 * SECOND);
     const gone = { [LOCAL6]: "duplicate", [LINK_LOCAL]: "duplicate", "fd00::7": "duplicate" };
     expect(states(host)).toEqual({ "10.0.0.1": "preferred", ...gone });
+    expect(told.sort()).toEqual(
+      Object.keys(gone)
+        .map((text) => `${text} duplicate`)
+        .sort(),
+    );
     expect(open(host)).toBe(-ERRNO.ENETUNREACH);
     host.control.interfaces.addAddress(0, "fd00::8/64");
     const sent = Array.from({ length: 20 }, () => host.after(SECOND)).flat();

@@ -141,6 +141,42 @@ describe("neighbour discovery", () => {
     expect(probes.at(-1)).toMatchObject({ operation: 135, destination: "ff02::1:ff00:2" });
   });
 
+  test("a probe is no answered one because the neighbour speaks (7.2.3)", () => {
+    const host = makeHost();
+    establish(host);
+    host.after(31 * SECOND);
+    connect(host);
+    host.poll();
+    const sent = Array.from({ length: 10 }, () => [
+      ...host.after(SECOND),
+      ...host.feed(solicitation(LOCAL6)),
+    ]).flat();
+    const asked = sent.filter(({ destination, operation }) => {
+      return operation === 135 && destination === REMOTE6;
+    });
+    expect(asked).toHaveLength(3);
+  });
+
+  const said: [name: string, frame: Uint8Array, probes: number][] = [
+    ["nothing new", solicitation(LOCAL6), 0],
+    ["another address, without overriding", advertisement(REMOTE6, 0x00, OTHER_MAC), 3],
+    [
+      "another address as an answer, without overriding",
+      advertisement(REMOTE6, 0x40, OTHER_MAC),
+      3,
+    ],
+  ];
+  test.each(said)("REACHABLE, and somebody says %s (7.2.3, 7.2.5)", (_name, frame, count) => {
+    const host = makeHost();
+    establish(host);
+    host.feed(frame);
+    connect(host);
+    const sent = Array.from({ length: 9 }, () => host.after(SECOND)).flat();
+    expect(sent.filter(({ operation }) => operation === 135)).toHaveLength(count);
+    const [first] = sent.filter(({ flags }) => flags === "S");
+    expect(first?.destinationMac).toBe(mac(REMOTE_MAC));
+  });
+
   test("an override moves a live connection; without it nothing changes (7.2.5)", () => {
     const host = makeHost();
     const { id } = establish(host);
@@ -252,6 +288,26 @@ describe("extension headers", () => {
     host.after(9 * SECOND);
     const group = { ...fields, destination: "ff02::1", extensions: options(6, 0xc0) };
     expect(host.feed(segment(host, group))).toEqual([]);
+  });
+});
+
+describe("RFC 4443, 2.4 e: no error about an error or a redirect", () => {
+  const ways: [name: string, nextHeader: number, extensions: number[]][] = [
+    ["an option to be reported", 60, options(58, 0x80)],
+    ["options and a bad one", 60, [...options(60), ...options(58, 0x80)]],
+    ["a fragment of a wrong length", 44, [58, 0, 0, 1, 0, 0, 0, 1]],
+    ["routing with segments left", 43, [58, 0, 9, 1, 0, 0, 0, 0]],
+  ];
+  test.each(ways)("behind %s", (_name, nextHeader, extensions) => {
+    const host = makeHost();
+    const answers = [1, 4, 127, 128, 129, 200, 137].map((type) => {
+      const body = [1, 2, 3, 4];
+      return host.feed(icmpv6(type, 0, 0, body, { nextHeader, extensions })).length;
+    });
+    expect(answers).toEqual([0, 0, 0, 1, 1, 1, 0]);
+    // One that is cut short is one still.
+    const cut = [1, 128].map((type) => ipv6Frame([type, 0, 0, 0], { nextHeader, extensions }));
+    expect(cut.map((frame) => host.feed(frame).length)).toEqual([0, 1]);
   });
 });
 

@@ -51,6 +51,12 @@ function farSource(host: Host): string | number {
   return syn?.source ?? "";
 }
 
+/** The address that a prefix has given; "" when none has. */
+function madeBy(host: Host): string {
+  const all = host.control.interfaces.addresses(0);
+  return all.find(({ address: text }) => text.startsWith("2001:db8:1:"))?.address ?? "";
+}
+
 describe("router discovery", () => {
   test("RFC 4861, 6.3.7: asks three times, four seconds apart, until somebody answers", () => {
     const silent = makeHost();
@@ -122,6 +128,93 @@ describe("router discovery", () => {
     for (let i = 0; i < 31; i += 1) host.after(100 * SECOND);
     expect(host.events.some((event) => event.startsWith(`closed ${id} `))).toBe(true);
     expect(host.control.open({ remote, options: OPTIONS, context: 1 })).toBe(-ERRNO.ENETUNREACH);
+  });
+
+  /** A host with an address of the prefix, and how it loses that. */
+  const losses: [name: string, lose: (host: Host) => void][] = [
+    ["its time is over", (host) => host.after(3001 * SECOND)],
+    ["it is taken away", (host) => host.control.interfaces.removeAddress(0, madeBy(host))],
+  ];
+  test.each(losses)("the way over a router stays when an address goes: %s", (_name, lose) => {
+    const host = makeHost({ addresses: [] });
+    host.feed(routerFrame(9000, prefix(PREFIX, 3000)));
+    host.after(1);
+    host.after(1.1 * SECOND);
+    host.feed(routerFrame(9000, prefix("2001:db8:2::", 9000)));
+    host.after(1);
+    host.after(1.1 * SECOND);
+    expect(farSource(host)).toBe(madeBy(host));
+    lose(host);
+    expect(madeBy(host)).toBe("");
+    expect(farSource(host)).toMatch(/^2001:db8:2:0:/);
+  });
+
+  test("RFC 4861, 6.3.7: a link that is down is not asked, one that is up again is", () => {
+    const host = makeHost();
+    host.poll();
+    host.feed(routerFrame(1800, []));
+    host.control.interfaces.setLinkUp(0, false);
+    host.control.interfaces.setLinkUp(0, true);
+    const asks = (): number =>
+      Array.from({ length: 20 }, () => host.after(SECOND))
+        .flat()
+        .filter(({ operation }) => operation === 133).length;
+    expect(asks()).toBe(3);
+    // Not even when something else is due meanwhile: a router's end.
+    host.feed(routerFrame(5, []));
+    for (const up of [false, true, false]) host.control.interfaces.setLinkUp(0, up);
+    expect(asks()).toBe(0);
+    const down = makeHost();
+    down.control.interfaces.setLinkUp(0, false);
+    expect(down.after(SECOND)).toEqual([]);
+    // Nor does it wake anybody.
+    expect(down.core.exports.nextDeadline(down.core.address)).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  test("RFC 4861, 5.2: a prefix without the on-link flag is reached over the router", () => {
+    const host = makeHost();
+    const remote = { address: address("2001:db8:1::77"), port: 80 };
+    const open = (): Sent | undefined => {
+      const id = host.control.open({ remote, options: OPTIONS, context: 1 });
+      const [sent] = host.poll();
+      host.control.abort(id);
+      return sent;
+    };
+    host.feed(routerFrame(1800, prefix(PREFIX, 3600, 0x40)));
+    host.after(1);
+    host.after(1.1 * SECOND);
+    const over = { kind: "tcp", source: madeBy(host), destinationMac: REMOTE_MAC.join(".") };
+    expect(open()).toMatchObject(over);
+    // Later it is said to be there; and who leaves the flag out says nothing.
+    host.feed(routerFrame(1800, prefix(PREFIX, 3600)));
+    expect(open()).toMatchObject({ operation: 135, source: over.source });
+    host.feed(routerFrame(1800, prefix(PREFIX, 3600, 0x40)));
+    expect(open()?.destination).not.toBe("2001:db8:1::77");
+    host.control.interfaces.removeAddress(0, over.source);
+    expect(open()).toMatchObject({ kind: "tcp", source: "fd00::1" });
+  });
+
+  test("RFC 4861, 6.3.4: a router is where its option says", () => {
+    const host = makeHost();
+    host.feed(routerFrame(1800, [1, 1, 2, 0, 0, 0, 0, 9]));
+    const remote = { address: address("2001:db8:9::9"), port: 80 };
+    host.control.open({ remote, options: OPTIONS, context: 1 });
+    expect(host.poll()[0]).toMatchObject({ kind: "tcp", destinationMac: "2.0.0.0.0.9" });
+  });
+
+  test("what has become of its addresses is told", () => {
+    const host = makeHost();
+    const told: string[] = [];
+    host.control.interfaces.onAddress = (_index, text, outcome) => told.push(`${text} ${outcome}`);
+    const group = { destination: "ff02::1" };
+    host.feed(routerFrame(1800, prefix(PREFIX, 3600)));
+    host.after(1);
+    const [first] = host.control.interfaces.addresses(0).filter((one) => one.state === "tentative");
+    host.feed(advertisement(first?.address ?? "", 0x20, REMOTE_MAC, group));
+    host.after(1);
+    host.after(1.1 * SECOND);
+    host.after(1);
+    expect(told).toEqual([`${first?.address} duplicate`, `${madeBy(host)} preferred`]);
   });
 
   test("RFC 4862, 5.5.3 e: nobody makes a long lifetime short at once", () => {

@@ -184,6 +184,19 @@ describe("routes", () => {
     expect(table.at(5)).toBeUndefined();
   });
 
+  test("RFC 4007, 6: a link-local address is one of its link alone", () => {
+    const other = new RouteTable();
+    other.add({ netif: netif(), index: 0, addresses: ["fe80::1/64"] });
+    other.add({ netif: netif(), index: 1, addresses: ["fd00::1/64"] });
+    expect(other.addAddress(1, "fe80::1/64")).toEqual([]);
+    for (const text of ["fe80::1/64", "fd00::1/64"]) {
+      expect(() => other.addAddress(1, text)).toThrow(/got one in use/);
+    }
+    expect(() => other.addAddress(0, "fd00::1/64")).toThrow(/got one in use/);
+    other.removeAddress(1, 0xfe80_0000_0000_0000_0000_0000_0000_0001n);
+    expect(other.isOwn(0xfe80_0000_0000_0000_0000_0000_0000_0001n)).toBe(true);
+  });
+
   test("remove takes routes and addresses along", () => {
     const other = new RouteTable();
     other.add({ netif: netif(), index: 0, addresses: ["10.0.0.1/24"], gateway: "10.0.0.2" });

@@ -4,6 +4,7 @@
  * byte what comes out.
  */
 import { describe, expect, test } from "vitest";
+import { DropReason } from "../../../bindings/abi/drop-reason.ts";
 import { onesSum } from "../../support/frames.ts";
 import { fragmentsOf } from "../../support/fragments.ts";
 import { datagram, Wire } from "../../support/reassembly-wire.ts";
@@ -45,7 +46,8 @@ test("other frames pass, in their order", () => {
   const plain = [1, 2, 3].map((seq) => datagram(10, { seq }));
   const [x, y, z] = plain;
   const frames = [x, a, y, b, z] as Uint8Array[];
-  expect(new Wire().arrive(frames)).toEqual([...plain, datagram(200)]);
+  // The whole takes the place of its last piece.
+  expect(new Wire().arrive(frames)).toEqual([x, y, datagram(200), z]);
 });
 
 test("what is no sound fragment is left to the data path, which says why it drops it", () => {
@@ -98,6 +100,45 @@ test("a flood of first pieces takes the room of the oldest, and no more memory",
   // The last four are there; a second piece of an older one takes a place first.
   expect(wire.arrive(seconds.slice(56))).toHaveLength(4);
   expect(wire.netif.counters).toMatchObject({ evicted: 56, reassembled: 4 });
+});
+
+describe("slots within one burst", () => {
+  const many = (count: number, bytes = 200): Uint8Array[] =>
+    Array.from({ length: count }, (_, i) => datagram(bytes, { identification: i }));
+  const piecesOf = (wholes: readonly Uint8Array[]): Uint8Array[] =>
+    wholes.flatMap((whole) => fragmentsOf(whole, 0, 144));
+
+  test("what is whole leaves its slot at once: twice as many as there are slots", () => {
+    const wholes = many(32);
+    const wire = new Wire();
+    expect(wire.arrive(piecesOf(wholes))).toEqual(wholes);
+    expect(wire.netif.counters).toMatchObject({ reassembled: 32, evicted: 0, repeated: 0 });
+  });
+
+  test("nothing incomplete goes for what is only on its way out", () => {
+    const [waiting, ...others] = many(4);
+    const [first, last] = fragmentsOf(waiting as Uint8Array, 0, 144) as [Uint8Array, Uint8Array];
+    const wire = new Wire({ datagrams: 2 });
+    expect(wire.arrive([first, ...piecesOf(others)])).toEqual(others);
+    expect(wire.arrive([last])).toEqual([waiting]);
+    expect(wire.netif.counters.evicted).toBe(0);
+  });
+
+  test("a piece for which there is no slot counts with its reason", () => {
+    const wire = new Wire({ datagrams: 1 }, "ip", 3);
+    const told: number[] = [];
+    wire.netif.onDropped((reason) => told.push(reason));
+    const whole = datagram(2500, { identification: 9 });
+    const [first, second] = fragmentsOf(whole, 0, 1480) as [Uint8Array, Uint8Array];
+    wire.arrive([first]);
+    // Behind these three there is no room for the whole.
+    const [other] = piecesOf(many(1)) as [Uint8Array];
+    const plain = datagram(2500);
+    expect(wire.arrive([second, plain, other])).toEqual([plain]);
+    expect(wire.netif.counters).toMatchObject({ evicted: 1, repeated: 0 });
+    expect(told).toEqual([DropReason.FragmentLimit]);
+    expect(wire.arrive([])).toEqual([whole]);
+  });
 });
 
 test("a datagram longer than was asked for is dropped, one of all bytes is not", () => {
