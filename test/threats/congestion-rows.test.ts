@@ -6,6 +6,7 @@ import { describe, expect, test } from "vitest";
 import { RawConnection, STARTS } from "../rfc/raw-connection.ts";
 import { Sender } from "../rfc/sender.ts";
 import { ACK, CWR, ECE, SYN } from "../support/frames.ts";
+import { watchPools } from "../support/returned-pools.ts";
 import { ScriptedPeer } from "../support/scripted-peer.ts";
 
 const MSS = 1000;
@@ -51,7 +52,7 @@ describe.each(STARTS)("from ISN %d", (start) => {
     ["erased", ACK, 0],
     ["forged", ACK | ECE, 3],
   ])("threats/C05: where a path has %s marks, losses still reduce", (_what, flags, tos) => {
-    const peer = new ScriptedPeer();
+    const peer = watchPools(new ScriptedPeer());
     const listener = peer.listen(80);
     const options = [2, 4, 3, 232];
     const [answer] = peer.send({ seq: start, flags: SYN | ECE | CWR, options });

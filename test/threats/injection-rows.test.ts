@@ -17,6 +17,7 @@ import { streamBytes, SYN } from "../support/frames.ts";
 import { judgeSegment } from "../support/judge-segment.ts";
 import { poolCounts } from "../support/pool-counts.ts";
 import { Random } from "../support/random.ts";
+import { expectReturned, watchPools } from "../support/returned-pools.ts";
 import { ScriptedPeer } from "../support/scripted-peer.ts";
 
 const F_SETFL = 4;
@@ -100,7 +101,7 @@ describe.each(STARTS)("from ISN %d", (start) => {
   });
 
   test("threats/B11: SYN-ACKs that nobody asked for draw rationed resets, never more bytes", () => {
-    const peer = new ScriptedPeer();
+    const peer = watchPools(new ScriptedPeer());
     peer.listen(80);
     const before = poolCounts(peer.stack);
     let [inBytes, outBytes, resets] = [0, 0, 0];
@@ -134,7 +135,7 @@ describe.each(STARTS)("from ISN %d", (start) => {
   });
 
   test("threats/B12: a forged victim gets six SYN-ACKs at most, and none after its RST", () => {
-    const peer = new ScriptedPeer();
+    const peer = watchPools(new ScriptedPeer());
     peer.listen(80);
     const wait = (seconds: number): number => {
       let sent = 0;
@@ -153,7 +154,7 @@ describe.each(STARTS)("from ISN %d", (start) => {
   });
 
   test("threats/S04: data of a SYN are delivered once the connection is established", () => {
-    const peer = new ScriptedPeer();
+    const peer = watchPools(new ScriptedPeer());
     const { toe } = peer.stack;
     const listener = peer.listen(80);
     toe.fcntl(listener, F_SETFL, O_NONBLOCK);
@@ -174,7 +175,7 @@ describe.each(STARTS)("from ISN %d", (start) => {
   });
 
   test("threats/S05: a SYN from our own address and port is dropped and counted", () => {
-    const peer = new ScriptedPeer();
+    const peer = watchPools(new ScriptedPeer());
     peer.listen(80);
     const before = poolCounts(peer.stack);
     const land = { source: "10.0.0.1", sourcePort: 80, seq: start };
@@ -189,7 +190,7 @@ describe.each(STARTS)("from ISN %d", (start) => {
   });
 
   test("threats/S01: a SYN answered by an ACK, then by a SYN, opens as a simultaneous open", () => {
-    const peer = new ScriptedPeer();
+    const peer = watchPools(new ScriptedPeer());
     const { toe } = peer.stack;
     const fd = toe.socket();
     toe.connect(fd, { address: "10.0.0.2", port: 7 });
@@ -206,7 +207,7 @@ describe.each(STARTS)("from ISN %d", (start) => {
 
 test("threats/S03: a socket that connects to its own stack is refused at once", () => {
   const addresses = ["10.0.0.1/24", "10.0.1.1/24", "fd00::1/64"];
-  const peer = new ScriptedPeer({ addresses });
+  const peer = watchPools(new ScriptedPeer({ addresses }));
   const { toe } = peer.stack;
   peer.listen(80);
   const before = poolCounts(peer.stack);
@@ -284,10 +285,13 @@ test("threats/B10: IP ID and timestamps of one connection say nothing of another
 function ports(seed: number, count: number, remote: (i: number) => number): number[] {
   const peer = new ScriptedPeer({ seed, layout: { connections: count } });
   const { toe } = peer.stack;
-  return Array.from({ length: count }, (_, i) => {
+  const before = poolCounts(peer.stack);
+  const found = Array.from({ length: count }, (_, i) => {
     toe.connect(toe.socket(), { address: "10.0.0.2", port: remote(i) });
     return peer.settle().find(({ flags }) => flags === SYN)?.tuple.sourcePort ?? 0;
   });
+  expectReturned(peer, before);
+  return found;
 }
 
 test("threats/B10: ports of one remote end say nothing of another end or stack", () => {

@@ -9,6 +9,7 @@ import { O_NONBLOCK, SHUT_WR } from "../../host/libtoe/constants.ts";
 import { RawConnection, STARTS } from "../rfc/raw-connection.ts";
 import { ACK, FIN, PSH, RST, streamBytes, SYN } from "../support/frames.ts";
 import { poolCounts } from "../support/pool-counts.ts";
+import { watchPools } from "../support/returned-pools.ts";
 import { ScriptedPeer } from "../support/scripted-peer.ts";
 
 const F_SETFL = 4;
@@ -149,7 +150,7 @@ describe.each(STARTS)("from ISN %d", (start) => {
   });
 
   test("threats/Q10: a SYN of another ISN in SYN-RECEIVED makes no second connection", () => {
-    const peer = new ScriptedPeer();
+    const peer = watchPools(new ScriptedPeer());
     peer.listen(80);
     const [answer] = peer.send({ seq: start, flags: SYN });
     const [challenge] = peer.send({ seq: (start - 5) >>> 0, flags: SYN });
@@ -199,7 +200,7 @@ describe.each(STARTS)("from ISN %d", (start) => {
   });
 
   test("threats/Q11: in SYN-SENT and SYN-RECEIVED it is answered by a reset", () => {
-    const peer = new ScriptedPeer();
+    const peer = watchPools(new ScriptedPeer());
     const { toe } = peer.stack;
     peer.listen(80);
     const [answer] = peer.send({ seq: start, flags: SYN });
