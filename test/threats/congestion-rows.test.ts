@@ -5,7 +5,7 @@
 import { describe, expect, test } from "vitest";
 import { RawConnection, STARTS } from "../rfc/raw-connection.ts";
 import { Sender } from "../rfc/sender.ts";
-import { ACK, CWR, ECE, SYN } from "../support/frames.ts";
+import { ACK, CWR, ECE, sackOption, SYN } from "../support/frames.ts";
 import { watchPools } from "../support/returned-pools.ts";
 import { ScriptedPeer } from "../support/scripted-peer.ts";
 
@@ -92,5 +92,24 @@ describe.each(STARTS)("from ISN %d", (start) => {
     const { srtt } = one.raw.inspect();
     sent.push(...one.wait(srtt + 2e6));
     expect(sent).toContain(4);
+  });
+
+  // With SACK and without: a data path that knows no blocks sees ACKs that repeat themselves.
+  test("threats/C07: whatever blocks are forged, what is missing is sent again within a second", () => {
+    const c = new RawConnection(start, { syn: [2, 4, 3, 232, 4, 2] });
+    const flight = furthest(c, c.write(60_000));
+    expect(flight).toBe(10 * MSS);
+    c.pass(RTT, RTT);
+    c.ack = (c.ack + 4 * MSS) >>> 0;
+    c.send({});
+    for (let i = 0; i < 200; i += 1) {
+      c.pass(RTT / 8, RTT / 8);
+      const from = (c.ack - (1 + (i % 4)) * MSS) >>> 0;
+      c.send({ options: sackOption([[from, (from + MSS) >>> 0]]) });
+    }
+    const again = c.pass(2e9, 1e7).filter(({ seq }) => seq === c.ack);
+    expect(again.length).toBeGreaterThan(0);
+    expect(c.state).toBe("ESTABLISHED");
+    expect(cwnd(c)).toBeGreaterThanOrEqual(MSS);
   });
 });

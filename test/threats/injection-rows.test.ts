@@ -73,16 +73,39 @@ describe.each(STARTS)("from ISN %d", (start) => {
     expect(c.peer.stack.toe.connections()).toHaveLength(1);
   });
 
-  test("threats/B03: data whose ACK is out of range is dropped", () => {
+  /** Data whose ACK is out of range, five times, at a connection with 500 bytes in flight. */
+  function inject(): RawConnection {
     const c = new RawConnection(start);
-    for (const away of [1, 70_000, -70_000, 0x7fffffff, 0x80000001]) {
+    c.write(500);
+    for (const away of [501, 70_000, -70_000, 0x7fffffff, 0x80000001]) {
       const payload = streamBytes(c.seq, 100);
       c.send({ ack: (c.ack + away) >>> 0, payload, flags: ACK | PSH });
     }
+    return c;
+  }
+
+  test("threats/B03: data whose ACK is out of range is dropped", () => {
+    const c = inject();
     expect(c.read()).toHaveLength(0);
-    expect(c.drops(DropReason.AckOutOfRange)).toBe(5);
     c.data(100);
     expect(c.read()).toHaveLength(100);
+  });
+
+  // Also where the data of a refused ACK are taken, as the paper's Laminar does.
+  test("threats/B03: such an ACK is counted, acknowledges nothing, and ends nothing", () => {
+    const c = inject();
+    const first = c.seq;
+    expect(c.drops(DropReason.AckOutOfRange)).toBe(5);
+    expect(c.state).toBe("ESTABLISHED");
+    // What was in flight is sent again.
+    const again = c.pass(3e9).filter(({ payloadLength }) => payloadLength > 0);
+    expect(again.map(({ seq, payloadLength }) => [seq, payloadLength])).toContainEqual([
+      c.ack,
+      500,
+    ]);
+    c.ack = (c.ack + 500) >>> 0;
+    c.data(100);
+    expect(c.read()).toEqual(streamBytes(first, 100));
   });
 
   test("threats/B04: probes of one connection cannot be counted on another", () => {
