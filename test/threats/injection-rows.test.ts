@@ -6,6 +6,7 @@ import { describe, expect, test } from "vitest";
 import { Counter } from "../../bindings/abi/counters.ts";
 import { DROP_REASONS, DropReason } from "../../bindings/abi/drop-reason.ts";
 import { CORE_DROPS } from "../../bindings/abi/memory-map.ts";
+import type { IpAddress } from "../../host/address.ts";
 import { InitialSequence } from "../../host/control-plane/initial-sequence.ts";
 import { KeyedHash } from "../../host/control-plane/keyed-hash.ts";
 import { ERRNO } from "../../host/errors.ts";
@@ -19,6 +20,7 @@ import { poolCounts } from "../support/pool-counts.ts";
 import { Random } from "../support/random.ts";
 import { expectReturned, watchPools } from "../support/returned-pools.ts";
 import { ScriptedPeer } from "../support/scripted-peer.ts";
+import { foreseen } from "./prediction.ts";
 
 const F_SETFL = 4;
 
@@ -255,24 +257,50 @@ test("threats/S03: a socket that connects to its own stack is refused at once", 
   expect(poolCounts(peer.stack)).toEqual(before);
 });
 
-test("threats/B09: ISNs of other tuples tell nothing of the next one's", () => {
+/** Tuples that an attacker may ask for one after another: remote address and ports. */
+const WALKS: readonly [string, (i: number) => readonly [remote: IpAddress, ports: number]][] = [
+  ["consecutive ports", (i) => [0x0a000002, 80 * 65_536 + i]],
+  ["consecutive addresses", (i) => [0x0a000002 + i, 80 * 65_536 + 40_000]],
+  ["both", (i) => [0x0a000002 + i, 80 * 65_536 + i]],
+  ["addresses of IPv6", (i) => [(0xfd00n << 112n) + BigInt(i + 2), 80 * 65_536 + 40_000]],
+  ["networks", (i) => [i * 65_536 + 1, 80 * 65_536 + 40_000]],
+];
+const SAMPLES = 10_000;
+/** RFC 9293 MUST-8: the clock of all tuples, which anybody can take off, counts 4 us. */
+const CLOCK_NS = 4000;
+
+test.each(WALKS)("threats/B09: ISNs of other tuples tell nothing of the next: %s", (_what, at) => {
   const seed = seedOf(0xb09);
   const sequence = new InitialSequence(new KeyedHash(new Random(seed).bytes(16)));
-  const isn = (port: number, now: number): number => sequence.choose(1, 2, port, now);
-  // What a line through the last two samples says of the third, over 10,000 ports and times.
-  const bins = new Array<number>(16).fill(0);
-  let near = 0;
-  for (let i = 0; i < 10_000; i += 1) {
-    const now = i * 1e6;
-    const guess = 2 * isn(i + 1, now) - isn(i, now);
-    const miss = (isn(i + 2, now) - guess) >>> 0;
-    bins[miss >>> 28] = (bins[miss >>> 28] as number) + 1;
-    if (miss < 65_536 || miss > 2 ** 32 - 65_536) near += 1;
-  }
-  // 625 in each sixteenth; chi square of 15 degrees, 1 in 10,000.
-  const chi = bins.reduce((sum, count) => sum + (count - 625) ** 2 / 625, 0);
-  expect(chi, `seed ${seed}`).toBeLessThan(44);
-  expect(near, `seed ${seed}`).toBeLessThan(6);
+  const timed = Array.from({ length: SAMPLES }, (_, i) => {
+    const [remote, ports] = at(i);
+    const local = typeof remote === "bigint" ? (0xfd00n << 112n) + 1n : 0x0a000001;
+    return sequence.choose(local, remote, ports, i * 1e6);
+  });
+  expect(foreseen(timed), `seed ${seed}`).toEqual([]);
+  const bare = timed.map((isn, i) => (isn - (i * 1e6) / CLOCK_NS) >>> 0);
+  expect(foreseen(bare), `seed ${seed}, without the clock`).toEqual([]);
+});
+
+// What must be found, or the rows above would say nothing.
+const COUNTERS: readonly [string, (i: number, random: Random) => number][] = [
+  ["a counter", (i) => 0xfff00000 + 64_000 * i],
+  ["a counter with noise", (i, random) => 64_000 * i + random.below(65_536)],
+  ["a period of sixteen", (i) => Math.imul((i % 16) ** 2 + 1, 0x9e3779b1)],
+  ["four bits that count", (i, random) => (i % 16) * 2 ** 28 + random.below(2 ** 28)],
+  ["one number in a thousand", (i, random) => (i % 1000 < 2 ? 77 : random.u32())],
+];
+
+test.each(COUNTERS)("threats/B09: the same judge finds %s", (_what, next) => {
+  const random = new Random(seedOf(0xb09));
+  const list = Array.from({ length: SAMPLES }, (_, i) => next(i, random) >>> 0);
+  expect(foreseen(list)).not.toEqual([]);
+});
+
+test("threats/B09: the same judge finds nothing in numbers drawn at random", () => {
+  const seed = seedOf(0xb09);
+  const random = new Random(seed);
+  expect(foreseen(Array.from({ length: SAMPLES }, () => random.u32())), `seed ${seed}`).toEqual([]);
 });
 
 test("threats/B10: IP ID and timestamps of one connection say nothing of another's", () => {
