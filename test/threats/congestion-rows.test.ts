@@ -1,8 +1,9 @@
 /**
- * Threats C02, C03, C05 and C07: receivers that would have more sent than the network takes, and
- * paths that forge marks. C01, C04, C06 and C08 are beside the code that keeps them.
+ * Threats C02, C03, C05 to C07: receivers that would have more sent than the network takes, and
+ * paths that forge marks. C01, C04 and C08 are beside the code that keeps them.
  */
 import { describe, expect, test } from "vitest";
+import { Counter } from "../../bindings/abi/counters.ts";
 import { RawConnection, STARTS } from "../rfc/raw-connection.ts";
 import { Sender } from "../rfc/sender.ts";
 import { ACK, CWR, ECE, sackOption, SYN } from "../support/frames.ts";
@@ -111,5 +112,35 @@ describe.each(STARTS)("from ISN %d", (start) => {
     expect(again.length).toBeGreaterThan(0);
     expect(c.state).toBe("ESTABLISHED");
     expect(cwnd(c)).toBeGreaterThanOrEqual(MSS);
+  });
+
+  // RFC 9293, 3.8.6.2.1: whole segments, or what a timer lets go; RFC 1122, 4.2.3.4: of 0.1 s.
+  test.each([1, 10, 50])("threats/C06: a window that opens by %d in 10 ms", (step) => {
+    const c = new RawConnection(start);
+    c.send({ window: 0 });
+    const sent = c.write(60_000).filter(({ payloadLength }) => payloadLength > 0);
+    expect(sent).toEqual([]);
+    let taken = 0;
+    const small: number[] = [];
+    const sizes: number[] = [];
+    for (let edge = step; edge <= 1000 * step; edge += step) {
+      sent.push(...c.pass(1e7, 1e7));
+      sent.push(...c.send({ ack: (c.ack + taken) >>> 0, window: edge - taken }));
+      for (const { seq, payloadLength } of sent.splice(0)) {
+        sizes.push(payloadLength);
+        if (payloadLength < MSS) small.push(c.peer.now);
+        const from = (seq - c.ack) >>> 0;
+        if (from <= taken) taken = Math.max(taken, Math.min(edge, from + payloadLength));
+      }
+    }
+    const what = `${sizes}`;
+    // The timer's: each after another 0.1 s at least, and each counted.
+    small.slice(1).forEach((at, i) => {
+      expect(at - (small[i] as number), what).toBeGreaterThanOrEqual(1e8);
+    });
+    const expiries = c.counter(Counter.Probes);
+    expect(small.length, what).toBeLessThanOrEqual(expiries);
+    expect(sizes.length, what).toBeLessThanOrEqual(taken / MSS + expiries);
+    expect(taken, what).toBeGreaterThan(800 * step);
   });
 });
