@@ -6,7 +6,8 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { platform } from "../../bindings/node.ts";
-import { oneOf, readArguments } from "../arguments.ts";
+import { integer, oneOf, readArguments } from "../arguments.ts";
+import { longStream } from "./long-stream.ts";
 import { isInstalled, PACKAGES, type Program } from "./programs.ts";
 import { complaints, siteLines, type SiteResult, stepLine, type StepResult } from "./report.ts";
 import { type RelayOptions, Site, type SiteReport } from "./site.ts";
@@ -112,6 +113,12 @@ const PLANS: readonly SitePlan[] = [
     ],
   },
 ];
+
+/** Threats Q02: a stream that is longer than the number space, by itself. */
+function streamPlan(bytes: number): SitePlan {
+  const run = (site: Site): Promise<string> => longStream(site, bytes);
+  return { name: "long stream", steps: [{ name: "out, then back", needs: "ip", run }] };
+}
 
 const DATA_PATHS = ["flextoe", "laminar", "laminar-relaxed"] as const;
 
@@ -227,22 +234,24 @@ async function main(): Promise<number> {
     directory: text,
     captures: text,
     datapath: oneOf("all", ...DATA_PATHS),
+    stream: integer(0, Number.MAX_SAFE_INTEGER),
     json: oneOf("yes", "no"),
   } as const;
   const { values } = readArguments(process.argv.slice(2), readers);
-  const { directory, captures, json, datapath = "all" } = values;
+  const { directory, captures, json, stream = 0, datapath = "all" } = values;
   if (directory === undefined || captures === undefined) {
     throw new Error("inside: expected --directory and --captures, got none: use npm run interop");
   }
   const start = performance.now();
   const files = T.makeFiles(directory);
+  const plans = stream > 0 ? [streamPlan(stream)] : PLANS;
   const runs: Record<string, Pick<Run, "ok" | "steps" | "sites">> = {};
   for (const name of datapath === "all" ? DATA_PATHS : [datapath]) {
     const folder = join(captures, name);
     mkdirSync(folder, { recursive: true });
     console.log(`\ndata path ${name}`);
     const run = new Run(await platform.loadCore(name), files, folder);
-    for (const plan of PLANS) await run.site(name === "laminar" ? faithful(plan) : plan);
+    for (const plan of plans) await run.site(name === "laminar" ? faithful(plan) : plan);
     console.log(`\n${run.sites.flatMap(siteLines).join("\n")}`);
     const { ok, steps, sites } = run;
     runs[name] = { ok, steps, sites };

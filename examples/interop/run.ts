@@ -7,11 +7,13 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { oneOf, readArguments } from "../arguments.ts";
+import { integer, oneOf, readArguments } from "../arguments.ts";
+import { longStreamLimit } from "./long-stream.ts";
 import { Namespace } from "./namespace.ts";
 import { isInstalled, PACKAGES } from "./programs.ts";
 
 const LIMIT_MS = 300_000;
+const STREAM_MAX = 1e11;
 const INSIDE = fileURLToPath(new URL("./inside.js", import.meta.url));
 
 const HELP = `npm run interop -- [options]        as root, on Linux
@@ -23,6 +25,7 @@ tshark may find no bad checksum.
 
   --captures DIR    keep the captures (pcapng) in DIR
   --datapath NAME   all|flextoe|laminar|laminar-relaxed                 (default all)
+  --stream BYTES    instead: one connection with so many bytes each way, hashed at both ends
   --json            one JSON object as the last line
   --help            this text
 `;
@@ -37,13 +40,13 @@ function obstacle(): string | undefined {
 }
 
 /** Runs inside.ts in the namespace; its exit code, 1 when it took too long, 130 after a signal. */
-function runInside(namespace: Namespace, words: readonly string[]): Promise<number> {
+function runInside(namespace: Namespace, words: readonly string[], limit: number): Promise<number> {
   const [program, all] = namespace.command(process.execPath, [INSIDE, ...words]);
   const child = spawn(program, all, { stdio: ["ignore", "inherit", "inherit"] });
   const timer = setTimeout(() => {
-    process.stderr.write(`interop: expected an end within ${LIMIT_MS / 1000} s, got none\n`);
+    process.stderr.write(`interop: expected an end within ${limit / 1000} s, got none\n`);
     child.kill("SIGKILL");
-  }, LIMIT_MS);
+  }, limit);
   let interrupted = false;
   const end = (): void => {
     interrupted = true;
@@ -66,6 +69,7 @@ async function main(): Promise<number> {
   const readers = {
     captures: (text: string) => text,
     datapath: oneOf("all", "flextoe", "laminar", "laminar-relaxed"),
+    stream: integer(1, STREAM_MAX),
     json: "flag",
     help: "flag",
   } as const;
@@ -85,7 +89,10 @@ async function main(): Promise<number> {
     const json = values.json ? "yes" : "no";
     const words = ["--directory", directory, "--captures", captures, "--json", json];
     words.push("--datapath", values.datapath ?? "all");
-    return await runInside(namespace, words);
+    const { stream = 0 } = values;
+    words.push("--stream", String(stream));
+    // Each data path has its time.
+    return await runInside(namespace, words, LIMIT_MS + 3 * longStreamLimit(stream));
   } finally {
     namespace?.remove();
     rmSync(directory, { recursive: true, force: true });

@@ -4,6 +4,7 @@ import type { DropReason } from "../../bindings/abi/drop-reason.ts";
 import { CORE_COUNTERS, CORE_DROPS } from "../../bindings/abi/memory-map.ts";
 import { ACK, FIN, type FrameFields, SYN, streamBytes } from "../support/frames.ts";
 import type { SentSegment } from "../support/judge-segment.ts";
+import { watchPools } from "../support/returned-pools.ts";
 import { type PeerOptions, ScriptedPeer } from "../support/scripted-peer.ts";
 
 /** Sequence numbers of the peer's SYN: the second wraps within the first bytes. */
@@ -16,7 +17,10 @@ export interface RawOptions extends PeerOptions {
   readonly later?: readonly number[];
 }
 
-/** The peer has opened it, 10.0.0.2:40000 to port 80, and the stack's application has accepted. */
+/**
+ * The peer has opened it, 10.0.0.2:40000 to port 80, and the stack's application has accepted. When
+ * the test has ended, all that the stack had must be back in its pools.
+ */
 export class RawConnection {
   readonly peer: ScriptedPeer;
   readonly fd: number;
@@ -29,7 +33,7 @@ export class RawConnection {
   readonly #later: readonly number[];
 
   constructor(start: number, options: RawOptions = {}) {
-    this.peer = new ScriptedPeer(options);
+    this.peer = watchPools(new ScriptedPeer(options));
     this.start = start;
     this.#later = options.later ?? [];
     this.listener = this.peer.listen(80);

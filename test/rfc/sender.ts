@@ -15,6 +15,7 @@ import { ACK, buildFrame, type FrameFields, sackOption } from "../support/frames
 import { judgeSegment } from "../support/judge-segment.ts";
 import { testCore } from "../support/load-core.ts";
 import { type FlowFields, RawCore } from "../support/raw-core.ts";
+import { watchCorePools } from "../support/returned-pools.ts";
 
 export const MSS = 1000;
 
@@ -49,7 +50,7 @@ export class Sender {
     const rack = (choice.rack === true ? 1 : 0) | (choice.rules ?? 0);
     const sack = choice.sack === false ? 0 : FLOW_SACK;
     const stamps = choice.timestamps === true ? FLOW_TIMESTAMPS : 0;
-    this.raw = new RawCore(testCore());
+    this.raw = watchCorePools(new RawCore(testCore()));
     this.flow = this.raw.establish({
       flags: sack | stamps | FLOW_NODELAY | (choice.ecn === true ? FLOW_ECN : 0),
       algorithm,

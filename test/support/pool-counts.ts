@@ -13,30 +13,35 @@ import {
   CORE_SEQUENCE_RELEASED,
 } from "../../bindings/abi/memory-map.ts";
 import { WHEEL_COUNT } from "../../bindings/abi/timer.ts";
+import type { Core } from "../../bindings/core.ts";
 import { brokenGuards } from "../../bindings/layout.ts";
 import type { Stack } from "../../host/stack.ts";
 
 /** Points of the pipeline where sequence numbers are given and released. */
 const SEQUENCE_POINTS = 4;
 
-/** What must be as before when all is closed and every timer has passed. */
-export interface PoolCounts {
+/** What a core alone holds. */
+export interface CoreCounts {
   readonly chunks: number;
   /** Chunks that receive windows promise. */
   readonly promised: number;
   readonly installed: number;
   readonly bound: number;
   readonly timers: number;
-  readonly rows: number;
-  readonly listeners: number;
-  readonly descriptors: number;
   readonly sequenceFaults: number;
   /** Reorder points that have given out a number and not released it: "point.domain". */
   readonly unreleased: readonly string[];
   readonly brokenGuards: readonly string[];
 }
 
-function sequencesHeld({ core }: Stack): string[] {
+/** What must be as before when all is closed and every timer has passed. */
+export interface PoolCounts extends CoreCounts {
+  readonly rows: number;
+  readonly listeners: number;
+  readonly descriptors: number;
+}
+
+function sequencesHeld(core: Core): string[] {
   const { words, address } = core;
   const held: string[] = [];
   for (let point = 0; point < SEQUENCE_POINTS; point += 1) {
@@ -57,8 +62,7 @@ export function sequencesAssigned({ core }: Stack): number {
   return table.reduce((sum, count) => sum + count, 0);
 }
 
-export function poolCounts(stack: Stack): PoolCounts {
-  const { core, control, toe } = stack;
+export function coreCounts(core: Core): CoreCounts {
   const word = (offset: number): number => core.words[(core.address + offset) >>> 2] as number;
   return {
     chunks: word(CORE_CHUNK_FREE_COUNT),
@@ -66,11 +70,17 @@ export function poolCounts(stack: Stack): PoolCounts {
     installed: word(CORE_INSTALLED),
     bound: word(CORE_BOUND),
     timers: core.words[((core.map.base.wheel as number) + WHEEL_COUNT) >>> 2] as number,
+    sequenceFaults: word(CORE_SEQUENCE_FAULTS),
+    unreleased: sequencesHeld(core),
+    brokenGuards: brokenGuards(core.view, core.map),
+  };
+}
+
+export function poolCounts({ core, control, toe }: Stack): PoolCounts {
+  return {
+    ...coreCounts(core),
     rows: control.counters.connections,
     listeners: control.counters.listeners,
     descriptors: toe.internals.table.count,
-    sequenceFaults: word(CORE_SEQUENCE_FAULTS),
-    unreleased: sequencesHeld(stack),
-    brokenGuards: brokenGuards(core.view, core.map),
   };
 }

@@ -1,12 +1,14 @@
 /**
- * Threats C02, C03, C05 and C07: receivers that would have more sent than the network takes, and
- * paths that forge marks. C01, C04 and C06 are beside the code that keeps them, C08
- * is there and with O11.
+ * Threats C02, C03, C05 to C07: receivers that would have more sent than the network takes, and
+ * paths that forge marks. C01 and C04 are beside the code that keeps them, C08 is there and with
+ * O11.
  */
 import { describe, expect, test } from "vitest";
+import { Counter } from "../../bindings/abi/counters.ts";
 import { RawConnection, STARTS } from "../rfc/raw-connection.ts";
 import { Sender } from "../rfc/sender.ts";
-import { ACK, CWR, ECE, SYN } from "../support/frames.ts";
+import { ACK, CWR, ECE, sackOption, SYN } from "../support/frames.ts";
+import { watchPools } from "../support/returned-pools.ts";
 import { ScriptedPeer } from "../support/scripted-peer.ts";
 
 const MSS = 1000;
@@ -58,7 +60,7 @@ describe.each(STARTS)("from ISN %d", (start) => {
     ["erased", ACK, 0],
     ["forged", ACK | ECE, 3],
   ])("threats/C05: where a path has %s marks, losses still reduce", (_what, flags, tos) => {
-    const peer = new ScriptedPeer();
+    const peer = watchPools(new ScriptedPeer());
     const listener = peer.listen(80);
     const options = [2, 4, 3, 232];
     const [answer] = peer.send({ seq: start, flags: SYN | ECE | CWR, options });
@@ -98,5 +100,54 @@ describe.each(STARTS)("from ISN %d", (start) => {
     const { srtt } = one.raw.inspect();
     sent.push(...one.wait(srtt + 2e6));
     expect(sent).toContain(4);
+  });
+
+  // With SACK and without: a data path that knows no blocks sees ACKs that repeat themselves.
+  test("threats/C07: whatever is forged, what is missing is sent again in 2 s", () => {
+    const c = new RawConnection(start, { syn: [2, 4, 3, 232, 4, 2] });
+    const flight = furthest(c, c.write(60_000));
+    expect(flight).toBe(10 * MSS);
+    c.pass(RTT, RTT);
+    c.ack = (c.ack + 4 * MSS) >>> 0;
+    c.send({});
+    for (let i = 0; i < 200; i += 1) {
+      c.pass(RTT / 8, RTT / 8);
+      const from = (c.ack - (1 + (i % 4)) * MSS) >>> 0;
+      c.send({ options: sackOption([[from, (from + MSS) >>> 0]]) });
+    }
+    const again = c.pass(2e9, 1e7).filter(({ seq }) => seq === c.ack);
+    expect(again.length).toBeGreaterThan(0);
+    expect(c.state).toBe("ESTABLISHED");
+    expect(cwnd(c)).toBeGreaterThanOrEqual(MSS);
+  });
+
+  // RFC 9293, 3.8.6.2.1: whole segments, or what a timer lets go; RFC 1122, 4.2.3.4: of 0.1 s.
+  test.each([1, 10, 50])("threats/C06: a window that opens by %d in 10 ms", (step) => {
+    const c = new RawConnection(start);
+    c.send({ window: 0 });
+    const sent = c.write(60_000).filter(({ payloadLength }) => payloadLength > 0);
+    expect(sent).toEqual([]);
+    let taken = 0;
+    const small: number[] = [];
+    const sizes: number[] = [];
+    for (let edge = step; edge <= 1000 * step; edge += step) {
+      sent.push(...c.pass(1e7, 1e7));
+      sent.push(...c.send({ ack: (c.ack + taken) >>> 0, window: edge - taken }));
+      for (const { seq, payloadLength } of sent.splice(0)) {
+        sizes.push(payloadLength);
+        if (payloadLength < MSS) small.push(c.peer.now);
+        const from = (seq - c.ack) >>> 0;
+        if (from <= taken) taken = Math.max(taken, Math.min(edge, from + payloadLength));
+      }
+    }
+    const what = `${sizes}`;
+    // The timer's: each after another 0.1 s at least, and each counted.
+    small.slice(1).forEach((at, i) => {
+      expect(at - (small[i] as number), what).toBeGreaterThanOrEqual(1e8);
+    });
+    const expiries = c.counter(Counter.Probes);
+    expect(small.length, what).toBeLessThanOrEqual(expiries);
+    expect(sizes.length, what).toBeLessThanOrEqual(taken / MSS + expiries);
+    expect(taken, what).toBeGreaterThan(800 * step);
   });
 });

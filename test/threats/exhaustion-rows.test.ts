@@ -18,6 +18,7 @@ import type { FrameFields } from "../support/frames.ts";
 import { heapBytes } from "../support/heap-bytes.ts";
 import { judgeSegment, type SentSegment } from "../support/judge-segment.ts";
 import { poolCounts } from "../support/pool-counts.ts";
+import { watchPools } from "../support/returned-pools.ts";
 import { ScriptedPeer } from "../support/scripted-peer.ts";
 
 const SECOND = 1e9;
@@ -96,7 +97,7 @@ function honest(peer: ScriptedPeer, from: number): number {
 
 test("threats/R01: a flood of forged SYNs takes nothing, and an honest client gets in", () => {
   const COUNT = hasFullCounts() ? 1_000_000 : 100_000;
-  const peer = new ScriptedPeer();
+  const peer = watchPools(new ScriptedPeer());
   const listener = peer.listen(80, 1024);
   const start = poolCounts(peer.stack);
   const memory = peer.stack.core.bytes.length;
@@ -119,7 +120,7 @@ test("threats/R01: a flood of forged SYNs takes nothing, and an honest client ge
 });
 
 test("threats/R05: orphans before closed windows are bounded, probed rarely, and end", () => {
-  const peer = new ScriptedPeer({ limits: { orphans: 20 } });
+  const peer = watchPools(new ScriptedPeer({ limits: { orphans: 20 } }));
   const { toe } = peer.stack;
   const listener = peer.listen(80);
   const before = poolCounts(peer.stack);
@@ -154,7 +155,7 @@ test("threats/R05: 10,000 closed windows, data queued: few probes, memory for ea
   const COUNT = some(10_000);
   // Chunks of 1 KiB: data and its list are two; the rest is what receive windows promise.
   const layout = { connections: COUNT, chunkBytes: 1024, payloadBytes: COUNT * 16_384 };
-  const peer = new ScriptedPeer({ layout });
+  const peer = watchPools(new ScriptedPeer({ layout }));
   const { toe } = peer.stack;
   const listener = peer.listen(80);
   const before = poolCounts(peer.stack);
@@ -312,7 +313,7 @@ describe.each(STARTS)("from ISN %d", (start) => {
 
 test("threats/R13: 100,000 closes of ours: TIME-WAIT is bounded, the oldest gives way", () => {
   const COUNT = some(100_000);
-  const peer = new ScriptedPeer();
+  const peer = watchPools(new ScriptedPeer());
   const { toe, control } = peer.stack;
   const listener = peer.listen(80);
   const before = poolCounts(peer.stack);
@@ -366,7 +367,7 @@ function churn(peer: ScriptedPeer, listener: number, from: number, count: number
 
 test("threats/R18: a million connections that open, carry a byte and end leave nothing", () => {
   const COUNT = some(1_000_000);
-  const peer = new ScriptedPeer();
+  const peer = watchPools(new ScriptedPeer());
   const listener = peer.listen(80);
   const before = poolCounts(peer.stack);
   // The first pay for compiled code and for tables that grow once.

@@ -8,6 +8,7 @@ import { expect, test } from "vitest";
 import { O_NONBLOCK } from "../../host/libtoe/constants.ts";
 import { ACK, FIN, RST, SYN, type FrameFields } from "../support/frames.ts";
 import type { SentSegment } from "../support/judge-segment.ts";
+import { watchPools } from "../support/returned-pools.ts";
 import { ScriptedPeer } from "../support/scripted-peer.ts";
 
 const LIVE = FIN | SYN | RST | ACK;
@@ -184,9 +185,8 @@ function compare(
 }
 
 test.each(ROWS)("threats/H17 all 256 flag bytes in $name, judged", (row) => {
-  const peer = new ScriptedPeer({
-    layout: { connections: 600, payloadBytes: 64 * 1024 * 1024 },
-  });
+  const layout = { connections: 600, payloadBytes: 64 * 1024 * 1024 };
+  const peer = watchPools(new ScriptedPeer({ layout }));
   row.prepare?.(peer);
   const wrong: string[] = [];
   for (let flags = 0; flags < 256; flags += 1) {

@@ -1,6 +1,7 @@
 /**
  * Threats Q02: more bytes than there are sequence numbers, in one connection. Two stacks, a direct
- * link, frames of 9,000 bytes. Takes seconds on a release build; others move less.
+ * link, frames of 9,000 bytes. Takes seconds on a release build; others move less. To the kernel:
+ * examples/interop/long-stream.ts, in the night.
  */
 import { expect, test } from "vitest";
 import { ERRNO } from "../../host/errors.ts";

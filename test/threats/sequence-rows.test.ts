@@ -9,8 +9,9 @@ import { DropReason } from "../../bindings/abi/drop-reason.ts";
 import { CORE_INFO } from "../../bindings/abi/memory-map.ts";
 import { O_NONBLOCK, SHUT_WR } from "../../host/libtoe/constants.ts";
 import { RawConnection, STARTS } from "../rfc/raw-connection.ts";
-import { ACK, FIN, PSH, RST, streamBytes, SYN } from "../support/frames.ts";
+import { ACK, FIN, PSH, RST, streamBytes, SYN, timestampOption } from "../support/frames.ts";
 import { poolCounts } from "../support/pool-counts.ts";
+import { watchPools } from "../support/returned-pools.ts";
 import { ScriptedPeer } from "../support/scripted-peer.ts";
 
 const F_SETFL = 4;
@@ -121,6 +122,29 @@ describe.each(STARTS)("from ISN %d", (start) => {
     expect(read.slice(200, 250)).toEqual(other(at(200), 50));
   });
 
+  test("threats/Q06: whichever came first, what was acknowledged does not change", () => {
+    const c = new RawConnection(start);
+    const at = (offset: number): number => (first + offset) >>> 0;
+    c.send({ seq: at(100), payload: streamBytes(at(100), 100) });
+    c.send({ seq: at(50), payload: other(at(50), 200) });
+    c.send({ seq: at(120), payload: other(at(120), 30) });
+    const sent = c.send({ seq: at(0), payload: streamBytes(at(0), 100) });
+    const taken = ((sent.at(-1)?.ack ?? first) - first) >>> 0;
+    expect(taken).toBeGreaterThanOrEqual(100);
+    for (const offset of [0, 50, 99]) {
+      if (offset + 1 <= taken) c.send({ seq: at(offset), payload: other(at(offset), 1) });
+    }
+    const read = c.read();
+    expect(read).toHaveLength(taken);
+    const [one, two] = [streamBytes(first, taken), other(first, taken)];
+    // Each is of one of the two, and what had only one is that.
+    expect(read.slice(0, 50)).toEqual(one.slice(0, 50));
+    for (let i = 50; i < taken; i += 1) expect([one[i], two[i]]).toContain(read[i]);
+    c.seq = at(taken);
+    c.data(10);
+    expect(c.read()).toHaveLength(10);
+  });
+
   test("threats/Q07: a FIN behind a hole counts when the hole is filled", () => {
     const c = new RawConnection(start);
     const seq = (first + 100) >>> 0;
@@ -159,7 +183,7 @@ describe.each(STARTS)("from ISN %d", (start) => {
   });
 
   test("threats/Q10: a SYN of another ISN in SYN-RECEIVED makes no second connection", () => {
-    const peer = new ScriptedPeer();
+    const peer = watchPools(new ScriptedPeer());
     peer.listen(80);
     const [answer] = peer.send({ seq: start, flags: SYN });
     const [challenge] = peer.send({ seq: (start - 5) >>> 0, flags: SYN });
@@ -211,8 +235,66 @@ describe.each(STARTS)("from ISN %d", (start) => {
     expect(c.drops(DropReason.AckOutOfRange)).toBe(4);
   });
 
+  // Also where their data are taken, as the paper's Laminar does.
+  test("threats/Q11: such a segment with data is counted and acknowledges nothing", () => {
+    const c = new RawConnection(start);
+    c.write(500);
+    for (const beyond of [501, 1000, 0x7ffffff0]) {
+      c.send({ ack: (c.ack + beyond) >>> 0, payload: streamBytes(first, 10) });
+    }
+    expect(c.drops(DropReason.AckOutOfRange)).toBe(3);
+    expect(c.state).toBe("ESTABLISHED");
+    const again = c.pass(3e9).map(({ seq, payloadLength }) => [seq, payloadLength]);
+    expect(again).toContainEqual([c.ack, 500]);
+    c.data(10);
+    expect(c.read()).toEqual(streamBytes(first, 10));
+  });
+
+  test("threats/Q12: an ACK older than the largest window is counted and changes nothing", () => {
+    const c = new RawConnection(start);
+    c.send({ window: 2000 });
+    c.write(1000);
+    c.ack = (c.ack + 1000) >>> 0;
+    c.send({});
+    c.write(300);
+    for (const behind of [70_000, 1_000_000, 0x7ffffff0]) {
+      c.send({ ack: (c.ack - behind) >>> 0, payload: streamBytes(first, 10), window: 0 });
+    }
+    expect(c.drops(DropReason.AckOutOfRange)).toBe(3);
+    expect(c.state).toBe("ESTABLISHED");
+    // Its window of 0 does not count: what was in flight is sent again, and the rest.
+    const again = c.pass(3e9).map(({ seq, payloadLength }) => [seq, payloadLength]);
+    expect(again).toContainEqual([c.ack, 300]);
+    c.ack = (c.ack + 300) >>> 0;
+    c.data(10);
+    expect(c.read()).toEqual(streamBytes(first, 10));
+    expect(c.write(100)).toHaveLength(1);
+  });
+
+  test("threats/Q13: an old duplicate is not delivered twice, whatever its timestamp", () => {
+    const stamp = (value: number) => timestampOption(value, 0);
+    const c = new RawConnection(start, {
+      syn: [2, 4, 3, 232, ...stamp(0xfffffff0)],
+      later: stamp(0xfffffff0),
+    });
+    const options = stamp(5);
+    c.data(100, { options });
+    c.data(100, { options });
+    for (const value of [0xfffffff0, 4, 5, 0x80000000]) {
+      for (const length of [100, 200]) {
+        const payload = other(first, length);
+        const [answer, ...more] = c.send({ seq: first, payload, options: stamp(value) });
+        expect([answer?.flags, answer?.ack, more]).toEqual([ACK, c.seq, []]);
+      }
+    }
+    expect(c.state).toBe("ESTABLISHED");
+    expect(c.read()).toEqual(streamBytes(first, 200));
+    c.data(10, { options: stamp(6) });
+    expect(c.read()).toHaveLength(10);
+  });
+
   test("threats/Q11: in SYN-SENT and SYN-RECEIVED it is answered by a reset", () => {
-    const peer = new ScriptedPeer();
+    const peer = watchPools(new ScriptedPeer());
     const { toe } = peer.stack;
     peer.listen(80);
     const [answer] = peer.send({ seq: start, flags: SYN });

@@ -10,15 +10,16 @@ import { ACK, buildFrame, PSH, streamBytes, type FrameFields } from "../support/
 import type { FrameMedium } from "../support/frames.ts";
 import { testCore } from "../support/load-core.ts";
 import { RawCore, type FlowFields, type Outcome } from "../support/raw-core.ts";
+import { watchCorePools } from "../support/returned-pools.ts";
 
 export interface Bench {
   readonly raw: RawCore;
   readonly flow: FlowFields;
 }
 
-/** A fresh core with one installed connection. */
+/** A fresh core with one installed connection; when the test has ended, its pools are as new. */
 export function bench(flow: Partial<FlowFields> = {}, medium: FrameMedium = "ethernet"): Bench {
-  const raw = new RawCore(testCore({ contexts: 2 }), medium);
+  const raw = watchCorePools(new RawCore(testCore({ contexts: 2 }), medium));
   return { raw, flow: raw.establish(flow) };
 }
 
@@ -56,12 +57,14 @@ export function expectSilent(
   what = "",
 ): Outcome {
   const before = bench.raw.inspect(bench.flow.connection);
+  const chunks = bench.raw.freeChunks();
   const outcome = bench.raw.offer([frame]);
   expect([...outcome.drops], what).toEqual([[reason, 1]]);
   expect(outcome.frames, what).toEqual([]);
   expect(outcome.events, what).toEqual([]);
   expect(bench.raw.notifications(bench.flow.context), what).toEqual([]);
   expect(bench.raw.inspect(bench.flow.connection), what).toEqual(before);
+  expect(bench.raw.freeChunks(), `free chunks ${what}`).toBe(chunks);
   expectSound(bench.raw, what);
   return outcome;
 }

@@ -13,6 +13,7 @@ import { Connected } from "../unit/control-plane/connected.ts";
 import { RawConnection } from "../rfc/raw-connection.ts";
 import { ACK, FIN, RST, SYN, timestampOption } from "../support/frames.ts";
 import { poolCounts } from "../support/pool-counts.ts";
+import { watchPools } from "../support/returned-pools.ts";
 import { ScriptedPeer } from "../support/scripted-peer.ts";
 
 const SECOND = 1e9;
@@ -46,7 +47,7 @@ test("threats/T01: polled with times an hour back: nothing early, and then all i
 });
 
 test("threats/T02: a day passes between two polls: each timer once, and no storm", () => {
-  const peer = new ScriptedPeer();
+  const peer = watchPools(new ScriptedPeer());
   const { toe } = peer.stack;
   const listener = peer.listen(80);
   const before = poolCounts(peer.stack);
@@ -86,7 +87,7 @@ test("threats/T02: a day passes between two polls: each timer once, and no storm
 });
 
 test("threats/T02: what a day made due comes in the order of its deadlines", () => {
-  const peer = new ScriptedPeer();
+  const peer = watchPools(new ScriptedPeer());
   const { toe } = peer.stack;
   const listener = peer.listen(80);
   const COUNT = 20;
@@ -118,7 +119,7 @@ test("threats/T02: what a day made due comes in the order of its deadlines", () 
 
 test("threats/T03: timers are right where the timestamp clock and the wheel wrap", () => {
   for (const start of [CLOCK_WRAP - 2.5 * SECOND, 2 ** 32 - 2e9, 2 ** 42 - 2e9]) {
-    const peer = new ScriptedPeer();
+    const peer = watchPools(new ScriptedPeer());
     peer.now = start;
     const { toe } = peer.stack;
     const listener = peer.listen(80);
@@ -159,7 +160,7 @@ test("threats/T05: polled five seconds late, the timeout doubles once", () => {
 });
 
 test("threats/T08: timers of a connection that is gone leave the next one alone", () => {
-  const peer = new ScriptedPeer({ layout: { connections: 1 } });
+  const peer = watchPools(new ScriptedPeer({ layout: { connections: 1 } }));
   const { toe } = peer.stack;
   const listener = peer.listen(80);
   open(peer, 40000);

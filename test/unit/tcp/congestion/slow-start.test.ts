@@ -83,6 +83,35 @@ for (const [name, algorithm] of ALGORITHMS) {
     expect(divided.cwnd).toBe(whole.cwnd);
   });
 
+  // Beyond slow start, over 30 round trips: CUBIC's curve looks at time, W_est at bytes.
+  test.each([
+    ["after a loss", 100e6],
+    ["in the TCP-friendly region", 1e6],
+  ])(`${name}: threats C01, ACK division in congestion avoidance, %s`, (_what, rtt) => {
+    const windows = [1, MSS].map((size) => {
+      const flow = new CongestionFlow({ algorithm, mss: MSS, cwnd: 20 * MSS });
+      flow.srtt = BigInt(rtt);
+      flow.loss(20 * MSS);
+      flow.exit(20 * MSS);
+      return Array.from({ length: 30 }, () => {
+        // As many bytes in each round for both, however they are divided.
+        const window = 8 * MSS;
+        const before = flow.now;
+        for (let acked = 0; acked < window; acked += size) {
+          flow.now = before + BigInt(Math.floor((acked * rtt) / window));
+          flow.ack(size, flow.cwnd);
+        }
+        flow.now = before + BigInt(rtt);
+        return flow.cwnd;
+      });
+    });
+    const [divided = [], whole = []] = windows;
+    expect(Math.max(...whole)).toBeGreaterThan(whole[0] as number);
+    divided.forEach((cwnd, round) => {
+      expect([round, cwnd <= (whole[round] as number) + MSS]).toEqual([round, true]);
+    });
+  });
+
   test(`${name}: RFC 7661 4.3 a window used by less than half does not grow (CC-21)`, () => {
     for (const ssthresh of [5 * MSS, 100 * MSS]) {
       const flow = new CongestionFlow({ algorithm, mss: MSS, cwnd: 10 * MSS, ssthresh });
