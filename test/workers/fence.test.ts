@@ -45,13 +45,15 @@ async function start(overlap: boolean): Promise<WorkersExecutor> {
 const macrotask = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 const failed = (ends: readonly StreamEnd[]): boolean => ends.every(({ error }) => error !== 0);
 
-/** Bytes have arrived at both sides, and not one is another than was sent. */
-function expectWhole(ends: readonly StreamEnd[], peers: readonly StreamEnd[]): void {
-  for (const side of [ends, peers]) {
+/** Not one byte that has arrived is another than was sent. */
+function expectWhole(...sides: readonly (readonly StreamEnd[])[]): void {
+  for (const side of sides) {
     expect([SEED, side.map(({ wrongAt }) => wrongAt)]).toEqual([SEED, side.map(() => -1)]);
-    expect(side.some(({ received }) => received > 0)).toBe(true);
   }
 }
+
+const hasCome = (...sides: readonly (readonly StreamEnd[])[]): boolean =>
+  sides.every((side) => side.some(({ received }) => received > 0));
 
 /** Every socket was told, what it had read was whole, and nothing new can begin. */
 function expectDown(
@@ -95,6 +97,7 @@ for (const thread of [1, 2, 3]) {
       pair.world.step();
     }
     expectDown(pair.client.stack, executor, thread, ends, peers);
+    expect(hasCome(ends, peers)).toBe(true);
     pair.pass(10 * MINUTE);
     expect(pair.clientToe.connections()).toEqual([]);
     expect(pair.client.stack.control.counters.connections).toBe(0);
@@ -127,7 +130,7 @@ test("a thread that dies without a word is missed while there is work", async ()
   const ends = fds.map(({ client }) => new StreamEnd(pair.client.toe, client, OURS));
   const peers = fds.map(({ server }) => new StreamEnd(pair.server.toe, server, THEIRS));
   for (const end of [...ends, ...peers]) pair.applications.push(() => end.run(pair.now));
-  for (let i = 0; i < 50; i += 1) pair.poll();
+  await pair.until(() => hasCome(ends, peers), "bytes at both sides");
   executor.kill(2);
   const before = performance.now();
   await pair.until(() => failed(ends), "the fence");
