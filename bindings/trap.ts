@@ -50,28 +50,3 @@ export class Fence {
     for (const wake of this.#told) wake();
   }
 }
-
-/**
- * The same core for calls that are not many: each raises the fence when it traps. Who makes the
- * others sees to it himself, since a closure around them would cost on each burst.
- */
-export function guarded<T extends { readonly exports: object; readonly fence?: Fence }>(
-  core: T,
-): T {
-  const { fence } = core;
-  if (fence === undefined) return core;
-  const all = core.exports as Record<string, Exported>;
-  const around = (name: string): Exported => {
-    return (...numbers) => {
-      try {
-        return (all[name] as Exported)(...numbers);
-      } catch (error) {
-        throw fence.trapped(error);
-      }
-    };
-  };
-  const names = Object.keys(all).filter((name) => typeof all[name] === "function");
-  return { ...core, exports: Object.fromEntries(names.map((name) => [name, around(name)])) };
-}
-
-type Exported = (...numbers: number[]) => number;

@@ -75,17 +75,24 @@ export function parseAddress(text: string): Uint8Array | undefined {
 /** Texts that AddressCache keeps. */
 const CACHED_MAX = 256;
 
+/** What a text says: the bytes are shared, nobody writes to them. */
+export interface KnownAddress {
+  readonly bytes: Uint8Array;
+  /** By its form, also when it is a mapped IPv4 address. */
+  readonly isIpv6: boolean;
+}
+
 /** parseAddress() for callers that meet the same few texts again and again. */
 export class AddressCache {
-  readonly #known = new Map<string, Uint8Array>();
+  readonly #known = new Map<string, KnownAddress>();
 
-  /** The bytes are shared: nobody writes to them. */
-  parse(text: string): Uint8Array | undefined {
+  parse(text: string): KnownAddress | undefined {
     const known = this.#known.get(text);
     if (known !== undefined) return known;
-    const parsed = parseAddress(text);
-    if (parsed === undefined) return undefined;
+    const bytes = parseAddress(text);
+    if (bytes === undefined) return undefined;
     if (this.#known.size >= CACHED_MAX) this.#known.clear();
+    const parsed = { bytes, isIpv6: text.includes(":") };
     this.#known.set(text, parsed);
     return parsed;
   }

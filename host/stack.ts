@@ -11,7 +11,7 @@ import { BATCH_MAX, EGRESS_FRAMES_MAX, FRAME_HEADROOM } from "../bindings/abi/li
 import { NETIFS_MAX } from "../bindings/abi/limits.ts";
 import * as M from "../bindings/abi/memory-map.ts";
 import { type Core, createCore } from "../bindings/core.ts";
-import { type Fence, guarded } from "../bindings/trap.ts";
+import type { Fence } from "../bindings/trap.ts";
 import { ControlPlane } from "./control-plane/control-plane.ts";
 import { profile as profileNamed } from "./control-plane/profile.ts";
 import type { ConnectionInfo } from "./control-plane/interface.ts";
@@ -107,7 +107,7 @@ export class Stack {
     const profile = options.profile ?? "internet";
     const chosen = typeof profile === "string" ? profileNamed(profile) : profile;
     const { initialSequence } = options;
-    this.control = new ControlPlane(guarded(this.core), {
+    this.control = new ControlPlane(this.core, {
       ...(initialSequence === undefined ? {} : { initialSequence }),
       ...(options.limits === undefined ? {} : { limits: options.limits }),
       profile: chosen,

@@ -3,7 +3,7 @@
  * the ring waits in a bounded overflow and goes first at the next drain(), so that commands keep
  * their order.
  */
-import type { Core } from "../../bindings/core.ts";
+import type { ControlCore } from "./core-calls.ts";
 import {
   ATX_ARGUMENT,
   ATX_CONNECTION,
@@ -27,7 +27,7 @@ const OVERFLOW = 4096;
 const WORDS = 6;
 
 export class CommandQueue {
-  readonly #core: Core;
+  readonly #core: ControlCore;
   /** Index of context 0's record in words. */
   readonly #record: number;
   readonly #waiting = new Uint32Array(OVERFLOW * WORDS);
@@ -37,7 +37,7 @@ export class CommandQueue {
   readonly #attention: { due: boolean };
 
   /** `attention.due` is set when a command has to wait. */
-  constructor(core: Core, attention: { due: boolean }) {
+  constructor(core: ControlCore, attention: { due: boolean }) {
     this.#attention = attention;
     this.#core = core;
     this.#record = (core.words[(core.address + CORE_CONTEXT_TABLE) >>> 2] as number) >>> 2;

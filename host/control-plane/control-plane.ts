@@ -6,6 +6,7 @@
  */
 import { WorkList } from "../work-list.ts";
 import type { Core } from "../../bindings/core.ts";
+import { controlCore } from "./core-calls.ts";
 import * as D from "../../bindings/abi/descriptor.ts";
 import { CORE_EVENTS, CORE_EVENT_COUNT, CORE_NETIF_MEDIUM } from "../../bindings/abi/memory-map.ts";
 import { ETHERNET_SIZE } from "../../bindings/abi/ethernet.ts";
@@ -104,7 +105,8 @@ export class ControlPlane implements C.ControlPlaneApi {
   #housekeeping = Infinity;
 
   /** Throws RangeError when a limit is out of range. */
-  constructor(core: Core, options: ControlPlaneOptions) {
+  constructor(whole: Core, options: ControlPlaneOptions) {
+    const core = controlCore(whole);
     const limits = limitsOf(options.limits);
     const key = new Uint8Array(32);
     options.entropy(key);

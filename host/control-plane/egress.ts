@@ -4,7 +4,7 @@
  * frame and counts it: everything sent here is repeated by a timer or by the peer.
  */
 import { ARP_SIZE } from "../../bindings/abi/arp.ts";
-import type { Core } from "../../bindings/core.ts";
+import type { ControlCore } from "./core-calls.ts";
 import { Counter } from "../../bindings/abi/counters.ts";
 import { DropReason } from "../../bindings/abi/drop-reason.ts";
 import { ETHERNET_SIZE, ETHER_TYPE_ARP, ETHER_TYPE_IPV4 } from "../../bindings/abi/ethernet.ts";
@@ -44,7 +44,7 @@ interface Packet {
 export class ControlEgress {
   /** The segment that sendSegment() writes. */
   readonly segment = new ControlSegment();
-  readonly #core: Core;
+  readonly #core: ControlCore;
   readonly #burst: Burst;
   readonly #view: DataView;
   readonly #link = {
@@ -67,7 +67,7 @@ export class ControlEgress {
     destination: 0,
   };
 
-  constructor(core: Core, burst: Burst) {
+  constructor(core: ControlCore, burst: Burst) {
     this.#core = core;
     this.#burst = burst;
     const { buffer, byteOffset, byteLength } = burst.bytes;

@@ -155,14 +155,15 @@ export function segmentBytes(plane: Plane, id: number): number {
 /** The same if the path were of `mtu` bytes. */
 export function segmentBytesAt(plane: Plane, id: number, mtu: number): number {
   const { rows } = plane;
-  const path = mtu - headerBytes(rows.has(id, R.ROW_IS_IPV6));
+  const has = rows.get(id, R.ROW_FLAGS);
+  const path = mtu - headerBytes((has & R.ROW_IS_IPV6) !== 0);
   const chosen = rows.get(id, R.ROW_MAX_SEGMENT);
   let bytes = Math.min(rows.get(id, R.ROW_PEER_MSS), path);
   if (chosen > 0) bytes = Math.min(bytes, chosen);
   // Threats O08, B07: no path and no option makes segments smaller than the floor.
   bytes = Math.max(MSS_MIN, bytes);
   // RFC 9293 MUST-16, RFC 6691: timestamps are in every segment and count here.
-  return rows.has(id, R.ROW_HAS_TIMESTAMPS) ? bytes - 12 : bytes;
+  return (has & R.ROW_HAS_TIMESTAMPS) === 0 ? bytes : bytes - 12;
 }
 
 /** The largest packet that the connection sends, IP header and options included. */

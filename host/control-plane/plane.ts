@@ -3,7 +3,7 @@
  * operations on them. Invariant: a row's state changes through change() only, so every step is a
  * row of the table in connection-state.ts.
  */
-import type { Core } from "../../bindings/core.ts";
+import type { ControlCore } from "./core-calls.ts";
 import { CORE_COUNTERS, CORE_DROPS } from "../../bindings/abi/memory-map.ts";
 import type { DropReason } from "../../bindings/abi/drop-reason.ts";
 import type { Counter } from "../../bindings/abi/counters.ts";
@@ -100,7 +100,7 @@ export interface Attention {
 }
 
 export interface Plane {
-  readonly core: Core;
+  readonly core: ControlCore;
   /** FLOW_* bits that the data path's connections may have. */
   readonly features: number;
   readonly profile: Profile;
@@ -146,13 +146,13 @@ export interface Plane {
 }
 
 /** Counts a drop in the core's table. */
-export function countDrop(core: Core, reason: DropReason): void {
+export function countDrop(core: ControlCore, reason: DropReason): void {
   const at = ((core.words[(core.address + CORE_DROPS) >>> 2] as number) >>> 2) + reason;
   core.words[at] = (core.words[at] as number) + 1;
 }
 
 /** Adds `n`, below 2^32, to a 64-bit counter of the core. */
-export function countEvent(core: Core, counter: Counter, n: number = 1): void {
+export function countEvent(core: ControlCore, counter: Counter, n: number = 1): void {
   const at = ((core.words[(core.address + CORE_COUNTERS) >>> 2] as number) >>> 2) + counter * 2;
   const low = ((core.words[at] as number) + n) >>> 0;
   core.words[at] = low;

@@ -114,12 +114,10 @@ function baseOf(plane: Plane, id: number): number {
 export function beginSearch(plane: Plane, id: number, via: Interface): void {
   const { rows, profile, now } = plane;
   const mtu = rows.get(id, R.ROW_MTU);
-  const base = baseOf(plane, id);
-  if (profile.mtuProbing >= MTU_PROBING_ALWAYS && mtu > base) {
-    rows.set(id, R.ROW_MTU, base);
-    resumeAt(plane, id, now + FIRST_TRIAL_NS);
-  } else if (mtu < linkMtu(plane, via)) resumeAt(plane, id, now + LIFETIME_NS);
-  else return;
+  const startsSmall = profile.mtuProbing >= MTU_PROBING_ALWAYS && mtu > baseOf(plane, id);
+  if (startsSmall) rows.set(id, R.ROW_MTU, baseOf(plane, id));
+  else if (mtu >= linkMtu(plane, via)) return;
+  resumeAt(plane, id, now + (startsSmall ? FIRST_TRIAL_NS : LIFETIME_NS));
   // Long ago: no message has to wait for that (PM-11), and 0 would say that it is the link's.
   rows.setTime(id, R.TIME_MTU_CHANGED, -LIFETIME_NS);
 }

@@ -114,9 +114,12 @@ export function stepAside(plane: Plane, id: number, old: number, generation: num
 
 // Not when its 2 MSL are over or its row was needed.
 function isPredecessor({ rows }: Plane, id: number): boolean {
+  if (!rows.has(id, R.ROW_IS_SUCCESSOR)) return false;
   const old = rows.get(id, R.ROW_PREDECESSOR);
-  if (!rows.has(id, R.ROW_IS_SUCCESSOR) || !rows.isUsed(old)) return false;
-  return rows.get(old, R.ROW_GENERATION) === rows.get(id, R.ROW_PREDECESSOR_GENERATION);
+  return (
+    rows.isUsed(old) &&
+    rows.get(old, R.ROW_GENERATION) === rows.get(id, R.ROW_PREDECESSOR_GENERATION)
+  );
 }
 
 /** RFC 9293 MAY-2: the SYN came to nothing, as an old duplicate's does; TIME-WAIT goes on. */

@@ -94,20 +94,22 @@ export function sendSyn(plane: Plane, id: number): boolean {
   const via = plane.routes.at(rows.get(id, R.ROW_NETIF));
   if (via === undefined) return false;
   const answers = stateOf(plane, id) === ConnectionState.SynReceived;
+  const has = rows.get(id, R.ROW_FLAGS);
   const out = fill(plane, id);
   out.seq = rows.get(id, R.ROW_ISS);
   out.ack = answers ? rows.get(id, R.ROW_RCV_NXT) : 0;
   out.flags = TCP_SYN | (answers ? TCP_ACK_FLAG : 0) | ecnFlags(plane, id, answers);
   // RFC 7323, 2.2: the window of a SYN is never scaled.
   out.window = rows.get(id, R.ROW_ANNOUNCED);
-  out.mss = announcedMss(plane, via, rows.has(id, R.ROW_IS_IPV6), rows.get(id, R.ROW_MAX_SEGMENT));
-  if (!answers || rows.has(id, R.ROW_HAS_SCALE)) {
+  const isIpv6 = (has & R.ROW_IS_IPV6) !== 0;
+  out.mss = announcedMss(plane, via, isIpv6, rows.get(id, R.ROW_MAX_SEGMENT));
+  if (!answers || (has & R.ROW_HAS_SCALE) !== 0) {
     out.windowScale = rows.get(id, R.ROW_LOCAL_SCALE);
   }
   out.userTimeout = offeredTimeout(plane, id);
   const offers = answers ? 0 : plane.features;
-  out.sackPermitted = (offers & FLOW_SACK) !== 0 || rows.has(id, R.ROW_HAS_SACK);
-  if ((offers & FLOW_TIMESTAMPS) !== 0 || rows.has(id, R.ROW_HAS_TIMESTAMPS)) {
+  out.sackPermitted = (offers & FLOW_SACK) !== 0 || (has & R.ROW_HAS_SACK) !== 0;
+  if ((offers & FLOW_TIMESTAMPS) !== 0 || (has & R.ROW_HAS_TIMESTAMPS) !== 0) {
     fillTimestamps(plane, id, out);
   }
   return send(plane, id);

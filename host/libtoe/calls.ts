@@ -42,12 +42,12 @@ function toEndpoint(from: SocketAddress, cache: AddressCache, socket: Socket): E
   const { address, port } = from;
   if (typeof address !== "string" || !Number.isInteger(port)) return -ERRNO.EINVAL;
   if (port < 0 || port > 65535) return -ERRNO.EINVAL;
-  const bytes = cache.parse(address);
+  const known = cache.parse(address);
   // A text of the other family: Linux looks at the sockaddr's family first.
-  if (address.includes(":") !== socket.isIpv6) {
-    return bytes === undefined && socket.isIpv6 ? -ERRNO.EINVAL : -ERRNO.EAFNOSUPPORT;
+  if (known === undefined) {
+    return !socket.isIpv6 && address.includes(":") ? -ERRNO.EAFNOSUPPORT : -ERRNO.EINVAL;
   }
-  return bytes === undefined ? -ERRNO.EINVAL : { address: bytes, port };
+  return known.isIpv6 === socket.isIpv6 ? { address: known.bytes, port } : -ERRNO.EAFNOSUPPORT;
 }
 
 function toSocketAddress(from: Endpoint, socket: Socket): SocketAddress {

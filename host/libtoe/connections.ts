@@ -22,10 +22,9 @@ import { PayloadMemory, pendingBytes } from "./payload-buffer.ts";
 import { PushedSockets } from "./pushed-sockets.ts";
 import { readAhead } from "./read-ahead.ts";
 import { SocketRows } from "./socket-rows.ts";
-import { ANYTHING, DescriptorTable, READABLE, Socket } from "./socket.ts";
+import { ANYTHING, DescriptorTable, READABLE, Socket, SOCKET_LISTENING } from "./socket.ts";
 import { SOCKET_CLOSED, SOCKET_CONNECTED, SOCKET_CONNECTING, SOCKET_IDLE } from "./socket.ts";
 import { StarvedSockets } from "./starved.ts";
-import { SOCKET_LISTENING } from "./socket.ts";
 
 export class Connections implements ConnectionEvents {
   readonly context: ContextQueue;
@@ -124,11 +123,14 @@ export class Connections implements ConnectionEvents {
 
   /** True when flush() or poll() has something to do; after a kick a descriptor may wait. */
   hasWork(): boolean {
-    if (this.#starved.any === true && this.#starved.canFeed()) return true;
     if (this.#kicked === true || this.#touched.count !== 0) return true;
-    if (this.rows.busy() === false) return false;
-    // A fenced ring takes nothing more: what is dirty stays so (threats D05).
-    return this.rows.ready !== 0 || this.context.fenced() === false;
+    if (this.#starved.any === true && this.#starved.canFeed()) return true;
+    return this.rows.busy() && this.#isTaken();
+  }
+
+  // A fenced ring takes nothing more: what is dirty stays so (threats D05).
+  #isTaken(): boolean {
+    return this.rows.ready !== 0 || !this.context.fenced();
   }
 
   /**
@@ -353,8 +355,6 @@ export class Connections implements ConnectionEvents {
     rare.tailAt = 0;
     this.memory.peek(socket, rare.tail, 0, unread);
   }
-
-  // Dispatch.
 
   /** Puts the socket in the next dispatch; `cause` are the POLL* bits that may be new. */
   touch(socket: Socket, cause: number): void {

@@ -93,7 +93,7 @@ const WINDOWS: readonly PlantedBug[] = [
     quick: true,
     what: "segments are larger than the MTU by the timestamps",
     file: "host/control-plane/install.ts",
-    find: "return rows.has(id, R.ROW_HAS_TIMESTAMPS) ? bytes - 12 : bytes;",
+    find: "return (has & R.ROW_HAS_TIMESTAMPS) === 0 ? bytes : bytes - 12;",
     replace: "return bytes;",
   },
 ];

@@ -36,7 +36,7 @@ const INDEX = new Map(CONGESTIONS.map(({ name }, index) => [name, index]));
 /** Index of a name in CONGESTIONS; of any other name ("" for one) that of the inline algorithm. */
 export function congestionIndex(name: string, otherwise: CongestionAlgorithm): number {
   // The list starts with the inline algorithms, in the order of their numbers.
-  return INDEX.get(name) ?? otherwise;
+  return name === "" ? otherwise : (INDEX.get(name) ?? otherwise);
 }
 
 /** The choice at an index; "none" for an index that does not exist. */

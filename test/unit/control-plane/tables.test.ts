@@ -207,7 +207,7 @@ describe("routes", () => {
 });
 
 describe("rows", () => {
-  test("freed rows are reused in FIFO order with a new generation", () => {
+  test("the row freed last is reused first, with a new generation", () => {
     const rows = new RowTable(4);
     expect([rows.allocate(), rows.allocate(), rows.allocate(), rows.allocate()]).toEqual([
       1, 2, 3, 0,
@@ -215,7 +215,7 @@ describe("rows", () => {
     rows.release(2);
     rows.release(1);
     expect(rows.used).toBe(1);
-    expect([rows.allocate(), rows.allocate()]).toEqual([2, 1]);
+    expect([rows.allocate(), rows.allocate()]).toEqual([1, 2]);
     expect(rows.get(2, ROW_GENERATION)).toBe(2);
     expect(rows.get(3, ROW_GENERATION)).toBe(1);
     for (let i = 0; i < 1000; i += 1) {
