@@ -55,7 +55,7 @@ export class Stack {
   readonly #ingress: Burst;
   readonly #egress: Burst;
   readonly #header: number;
-  readonly #words: Uint32Array;
+  readonly #words: Int32Array;
   // Word indexes of what is exchanged at each step.
   readonly #credit: number;
   readonly #link: number;
@@ -96,7 +96,7 @@ export class Stack {
     const layout = options.layout === undefined ? {} : { layout: options.layout };
     this.core = createCore({ module: options.module, hashKey: key, ...layout });
     this.#header = this.core.address >>> 2;
-    this.#words = this.core.words;
+    this.#words = this.core.ints;
     this.#credit = this.#header + (M.CORE_NETIF_CREDIT >>> 2);
     this.#turn = this.core.exports.turn;
     this.#fence = this.core.fence;

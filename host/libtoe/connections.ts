@@ -382,8 +382,8 @@ export class Connections implements ConnectionEvents {
   afterTurn(now: number | undefined): void {
     if (this.#polling === true) return;
     this.#polling = true;
-    if (this.#outbox.holding || this.deadlines.active) this.#passTime(now);
-    if (this.#pushed.any) this.#pushed.corkAgain();
+    if (this.#outbox.holding === true || this.deadlines.active === true) this.#passTime(now);
+    if (this.#pushed.any === true) this.#pushed.corkAgain();
     if (this.#finished.length > 0) this.#giveBack();
     if (this.#starved.any === true) this.#starved.feed((one, cause) => this.touch(one, cause));
     if (this.rows.ready !== 0) this.#dispatchReady();
