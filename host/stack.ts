@@ -11,7 +11,7 @@ import { BATCH_MAX, EGRESS_FRAMES_MAX, FRAME_HEADROOM } from "../bindings/abi/li
 import { NETIFS_MAX } from "../bindings/abi/limits.ts";
 import * as M from "../bindings/abi/memory-map.ts";
 import { type Core, createCore } from "../bindings/core.ts";
-import type { Fence } from "../bindings/trap.ts";
+import { Fence } from "../bindings/trap.ts";
 import { ControlPlane } from "./control-plane/control-plane.ts";
 import { profile as profileNamed } from "./control-plane/profile.ts";
 import type { ConnectionInfo } from "./control-plane/interface.ts";
@@ -82,7 +82,7 @@ export class Stack {
   #drainWaiters: (() => void)[] = [];
   #drained = 0;
   #now = 0;
-  readonly #fence: Fence | undefined;
+  readonly #fence: Fence;
   /** Sockets have been told of it. */
   #isFenced = false;
 
@@ -99,7 +99,7 @@ export class Stack {
     this.#words = this.core.ints;
     this.#credit = this.#header + (M.CORE_NETIF_CREDIT >>> 2);
     this.#turn = this.core.exports.turn;
-    this.#fence = this.core.fence;
+    this.#fence = this.core.fence ?? new Fence({});
     this.#link = this.#header + (M.CORE_LINK >>> 2);
     this.#commands = (this.core.map.base.contextTable as number) >>> 2;
     this.#ingress = this.#burst("ingress", "ingressTable", BATCH_MAX, INGRESS);
@@ -223,7 +223,7 @@ export class Stack {
     const first = this.#wake === undefined;
     this.#wake = wake;
     this.core.onWake?.(() => this.#wake?.());
-    if (first) this.#fence?.onRaised(() => this.#wake?.());
+    if (first) this.#fence.onRaised(() => this.#wake?.());
     this.toe.onDoorbell = wake;
     if (!first) return;
     // Not before: a stack that is polled in a loop needs no telling, and each costs a call.
@@ -235,7 +235,7 @@ export class Stack {
    * that call. The polls after it end every connection with ECONNRESET; undefined while it runs.
    */
   get fenced(): string | undefined {
-    return this.#fence?.reason;
+    return this.#fence.reason;
   }
 
   /** Does bounded work; true when there is more to do at this very time. Throws a trap once. */
@@ -330,7 +330,7 @@ export class Stack {
       this.#waiting = result >>> M.STEP_EGRESS_SHIFT;
       return result;
     } catch (error) {
-      throw this.#fence === undefined ? error : this.#fence.trapped(error);
+      throw this.#fence.trapped(error);
     }
   }
 

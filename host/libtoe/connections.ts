@@ -12,6 +12,7 @@ import { SOCKET_SENDABLE } from "../../bindings/abi/socket.ts";
 import type { Core } from "../../bindings/core.ts";
 import type { ConnectionEvents, ControlPlaneApi } from "../control-plane/interface.ts";
 import { ERRNO } from "../errors.ts";
+import { Attention } from "./attention.ts";
 import { ContextQueue } from "./context.ts";
 import { Deadlines } from "./deadline.ts";
 import { dispatch, type Hooks } from "./dispatch.ts";
@@ -20,7 +21,7 @@ import { HOLD_NS, Outbox, waitingBytes } from "./outbox.ts";
 import type { SocketOptions } from "./options.ts";
 import { PayloadMemory, pendingBytes } from "./payload-buffer.ts";
 import { PushedSockets } from "./pushed-sockets.ts";
-import { readAhead } from "./read-ahead.ts";
+import { NEWS_MIN, readAhead } from "./read-ahead.ts";
 import { SocketRows } from "./socket-rows.ts";
 import { ANYTHING, DescriptorTable, READABLE, Socket, SOCKET_LISTENING } from "./socket.ts";
 import { SOCKET_CLOSED, SOCKET_CONNECTED, SOCKET_CONNECTING, SOCKET_IDLE } from "./socket.ts";
@@ -32,7 +33,8 @@ export class Connections implements ConnectionEvents {
   readonly contextIndex: number;
   readonly control: ControlPlaneApi;
   readonly table: DescriptorTable;
-  readonly deadlines = new Deadlines();
+  readonly #attention = new Attention();
+  readonly deadlines = new Deadlines(this.#attention);
   readonly defaults: SocketOptions;
   readonly core: Core;
   readonly #hooks: Hooks;
@@ -40,11 +42,11 @@ export class Connections implements ConnectionEvents {
   /** By connection id. */
   readonly #sockets: (Socket | undefined)[] = [];
   readonly #listeners = new Map<number, Socket>();
-  readonly #outbox = new Outbox();
+  readonly #outbox = new Outbox(this.#attention);
   readonly #pushed: PushedSockets;
   readonly #starved: StarvedSockets;
   /** Connections that are over and not yet given back to the control plane. */
-  #finished: number[] = [];
+  readonly #finished: number[] = [];
   readonly #touched = new WorkList<Socket>();
   /** What arrives after SHUT_RD can be read (Profile.readsOn). */
   readonly readsOn: boolean;
@@ -65,10 +67,10 @@ export class Connections implements ConnectionEvents {
     this.readsOn = readsOn;
     this.context = new ContextQueue(core, context);
     this.rows = new SocketRows(core, this.context.library);
-    this.#starved = new StarvedSockets(this.rows);
+    this.#starved = new StarvedSockets(this.rows, this.#attention);
     this.contextIndex = context;
     this.control = control;
-    this.#pushed = new PushedSockets(control);
+    this.#pushed = new PushedSockets(control, this.#attention);
     this.defaults = defaults;
     this.#hooks = hooks;
     this.memory = new PayloadMemory(core);
@@ -83,8 +85,6 @@ export class Connections implements ConnectionEvents {
   get unflushed(): number {
     return this.rows.dirty + this.#outbox.ending.length;
   }
-
-  // The way out: ATX.
 
   /** Tells the driver, once between two flushes, of what was appended. */
   ring(): void {
@@ -124,13 +124,13 @@ export class Connections implements ConnectionEvents {
   /** True when flush() or poll() has something to do; after a kick a descriptor may wait. */
   hasWork(): boolean {
     if (this.#kicked === true || this.#touched.count !== 0) return true;
-    if (this.#starved.any === true && this.#starved.canFeed()) return true;
-    return this.rows.busy() && this.#isTaken();
+    return this.rows.busy() && this.#isStirred();
   }
 
-  // A fenced ring takes nothing more: what is dirty stays so (threats D05).
-  #isTaken(): boolean {
-    return this.rows.ready !== 0 || !this.context.fenced();
+  #isStirred(): boolean {
+    if (this.rows.ready !== 0 || this.#starved.canFeed()) return true;
+    // A fenced ring takes nothing more: what is dirty stays so (threats D05).
+    return this.rows.dirty !== 0 && !this.context.fenced();
   }
 
   /**
@@ -145,7 +145,10 @@ export class Connections implements ConnectionEvents {
   beforeTurn(): number {
     this.#kicked = false;
     const { ending } = this.#outbox;
-    if (ending.length === 0) return 0;
+    return ending.length === 0 ? 0 : this.#putEnds(ending);
+  }
+
+  #putEnds(ending: readonly Socket[]): number {
     this.#outbox.ending = [];
     for (const socket of ending) this.#putEnd(socket);
     return ending.length - this.#outbox.ending.length;
@@ -331,6 +334,7 @@ export class Connections implements ConnectionEvents {
     const known = this.#sockets[connection];
     // Not within its event: the control plane is in the middle of a step.
     this.#finished.push(connection);
+    this.#attention.due = true;
     if (known === undefined) return;
     // What was notified before the end belongs to the application.
     this.take();
@@ -382,10 +386,7 @@ export class Connections implements ConnectionEvents {
   afterTurn(now: number | undefined): void {
     if (this.#polling === true) return;
     this.#polling = true;
-    if (this.#outbox.holding === true || this.deadlines.active === true) this.#passTime(now);
-    if (this.#pushed.any === true) this.#pushed.corkAgain();
-    if (this.#finished.length > 0) this.#giveBack();
-    if (this.#starved.any === true) this.#starved.feed((one, cause) => this.touch(one, cause));
+    if (this.#attention.due === true) this.#attend(now);
     if (this.rows.ready !== 0) this.#dispatchReady();
     if (this.#touched.count !== 0) this.#dispatchTouched();
     this.#polling = false;
@@ -393,7 +394,7 @@ export class Connections implements ConnectionEvents {
 
   #dispatchReady(): void {
     const { rows } = this;
-    this.readAhead = readAhead(rows, this.#sockets);
+    if (rows.ready >= NEWS_MIN) this.readAhead = readAhead(rows, this.#sockets);
     // A callback that takes notifications adds to them, or makes them touched sockets.
     while (rows.ready !== 0) {
       const socket = this.#sockets[rows.nextReady()];
@@ -426,9 +427,15 @@ export class Connections implements ConnectionEvents {
     if (socket.options.cork) this.#pushed.push(socket);
   }
 
-  #passTime(now: number | undefined): void {
+  #attend(now: number | undefined): void {
     this.#outbox.releaseHeld(now, (socket) => this.markDirty(socket));
     if (now !== undefined) this.notifications += this.deadlines.expire(now);
+    if (this.#pushed.any) this.#pushed.corkAgain();
+    // The application's records are complete: the control plane may reuse the ids.
+    for (const connection of this.#finished.splice(0)) this.control.release(connection);
+    if (this.#starved.any) this.#starved.feed((one, cause) => this.touch(one, cause));
+    const waits = this.#outbox.holding || this.deadlines.active || this.#pushed.any;
+    this.#attention.due = waits || this.#finished.length > 0 || this.#starved.any;
   }
 
   /** Sockets that the next poll() will look at even if nothing arrives. */
@@ -439,12 +446,5 @@ export class Connections implements ConnectionEvents {
   /** Time in ns at which poll(now) has something to do by itself; Infinity when never. */
   nextDeadline(): number {
     return Math.min(this.deadlines.next(), this.#outbox.nextDeadline());
-  }
-
-  /** The application's records are complete: the control plane may reuse the ids. */
-  #giveBack(): void {
-    const finished = this.#finished;
-    this.#finished = [];
-    for (const connection of finished) this.control.release(connection);
   }
 }

@@ -4,6 +4,8 @@
  *
  * Invariant: a deadline fires at most once, and never after it was cancelled.
  */
+import type { Attention } from "./attention.ts";
+
 export class Deadline {
   /** Nanoseconds from the start to the end. */
   readonly span: number;
@@ -23,9 +25,14 @@ export class Deadlines {
   #fresh: Deadline[] = [];
   #next = Infinity;
   #cancelled = 0;
+  readonly #attention: Attention;
 
-  /** False when there is nothing to expire: looked at in every poll. */
+  /** False when there is nothing to expire. */
   active = false;
+
+  constructor(attention: Attention) {
+    this.#attention = attention;
+  }
 
   /** Deadlines not yet passed or cancelled. */
   get count(): number {
@@ -34,6 +41,7 @@ export class Deadlines {
 
   add(deadline: Deadline): void {
     this.active = true;
+    this.#attention.due = true;
     this.#fresh.push(deadline);
   }
 

@@ -2,6 +2,7 @@
  * What waits on the way out besides the dirty list in Wasm: bytes that MSG_MORE holds back, and
  * descriptors that end a side and found the ring full.
  */
+import type { Attention } from "./attention.ts";
 import { SOCKET_TX_APPEND, SOCKET_TX_FREE } from "../../bindings/abi/socket.ts";
 import type { Socket } from "./socket.ts";
 
@@ -27,9 +28,14 @@ function roomOf(socket: Socket): number {
 export class Outbox {
   /** Sockets whose ATX_* flags wait for room in the ring. */
   ending: Socket[] = [];
-  /** False when no bytes are held back: looked at in every poll. */
+  /** False when no bytes are held back. */
   holding = false;
   #held: Socket[] = [];
+  readonly #attention: Attention;
+
+  constructor(attention: Attention) {
+    this.#attention = attention;
+  }
 
   /** What was appended may wait for more, for `limit` ns or until the peer acknowledges bytes. */
   hold(socket: Socket, limit: number): void {
@@ -44,6 +50,7 @@ export class Outbox {
     rare.heldFor = limit;
     rare.heldRoom = roomOf(socket);
     this.holding = true;
+    this.#attention.due = true;
     this.#held.push(socket);
   }
 

@@ -3,17 +3,20 @@
  * data path, which sends what may go, and corked again at the next poll.
  */
 import type { ControlPlaneApi } from "../control-plane/interface.ts";
+import type { Attention } from "./attention.ts";
 import { SocketOptions } from "./options.ts";
 import type { Socket } from "./socket.ts";
 
 export class PushedSockets {
   readonly #control: ControlPlaneApi;
-  /** False when nobody waits to be corked again: looked at in every poll. */
+  readonly #attention: Attention;
+  /** False when nobody waits to be corked again. */
   any = false;
   #sockets: Socket[] = [];
 
-  constructor(control: ControlPlaneApi) {
+  constructor(control: ControlPlaneApi, attention: Attention) {
     this.#control = control;
+    this.#attention = attention;
   }
 
   push(socket: Socket): void {
@@ -22,6 +25,7 @@ export class PushedSockets {
     this.#control.configure(socket.connection, open);
     this.#sockets.push(socket);
     this.any = true;
+    this.#attention.due = true;
   }
 
   /** The data path has had its turn. */

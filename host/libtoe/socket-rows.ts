@@ -7,7 +7,7 @@ import { LIBTOE_CAUSE, LIBTOE_DIRTY_COUNT, LIBTOE_READY_COUNT } from "../../bind
 import { LIBTOE_READY, LIBTOE_STARVED, LIBTOE_TAKEN } from "../../bindings/abi/socket.ts";
 import { SOCKET_SIZE, SOCKET_STATE } from "../../bindings/abi/socket.ts";
 import type { Core, CoreExports } from "../../bindings/core.ts";
-import type { Fence } from "../../bindings/trap.ts";
+import { Fence } from "../../bindings/trap.ts";
 
 const STATE = SOCKET_STATE >>> 2;
 const ROW_SHIFT = Math.log2(SOCKET_SIZE / 4);
@@ -15,7 +15,7 @@ const ROW_SHIFT = Math.log2(SOCKET_SIZE / 4);
 export class SocketRows {
   readonly ints: Int32Array;
   readonly #exports: CoreExports;
-  readonly #fence: Fence | undefined;
+  readonly #fence: Fence;
   /** Address of the context's LIBTOE record. */
   readonly #library: number;
   readonly #base: number;
@@ -29,7 +29,8 @@ export class SocketRows {
   constructor(core: Core, library: number) {
     this.ints = core.ints;
     this.#exports = core.exports;
-    this.#fence = core.fence;
+    // Without one there is nothing to fence: what is thrown is thrown on.
+    this.#fence = core.fence ?? new Fence({});
     this.#library = library;
     this.#base = (core.words[(core.address + CORE_SOCKETS) >>> 2] as number) >>> 2;
     this.#dirty = (library + LIBTOE_DIRTY_COUNT) >>> 2;
@@ -50,9 +51,15 @@ export class SocketRows {
     return this.ints[this.#ready] as number;
   }
 
-  /** True when either of them is not 0. */
+  /** True when one of them is not 0, or a socket has waited for chunks. */
   busy(): boolean {
-    return ((this.ints[this.#dirty] as number) | (this.ints[this.#ready] as number)) !== 0;
+    const { ints } = this;
+    return (
+      ((ints[this.#dirty] as number) |
+        (ints[this.#ready] as number) |
+        (ints[this.#starved] as number)) !==
+      0
+    );
   }
 
   /** Takes out the first socket with news: its connection, 0 without one. `cause` is then its. */
@@ -60,7 +67,7 @@ export class SocketRows {
     try {
       return this.#exports.nextReady(this.#library) | 0;
     } catch (error) {
-      throw this.#trapped(error);
+      throw this.#fence.trapped(error);
     }
   }
 
@@ -87,7 +94,7 @@ export class SocketRows {
     try {
       return this.#exports.open(this.#library, connection, generation) !== 0;
     } catch (error) {
-      throw this.#trapped(error);
+      throw this.#fence.trapped(error);
     }
   }
 
@@ -101,7 +108,7 @@ export class SocketRows {
     try {
       return this.#exports.append(this.#library, connection, length, held === true ? 1 : 0) >>> 0;
     } catch (error) {
-      throw this.#trapped(error);
+      throw this.#fence.trapped(error);
     }
   }
 
@@ -120,7 +127,7 @@ export class SocketRows {
     try {
       return this.#exports.spare(this.#library, connection) >>> 0;
     } catch (error) {
-      throw this.#trapped(error);
+      throw this.#fence.trapped(error);
     }
   }
 
@@ -129,7 +136,7 @@ export class SocketRows {
     try {
       return this.#exports.consume(this.#library, connection, length) >>> 0;
     } catch (error) {
-      throw this.#trapped(error);
+      throw this.#fence.trapped(error);
     }
   }
 
@@ -138,7 +145,7 @@ export class SocketRows {
     try {
       return this.#exports.transmit(this.#library, connection, address, length) | 0;
     } catch (error) {
-      throw this.#trapped(error);
+      throw this.#fence.trapped(error);
     }
   }
 
@@ -147,7 +154,7 @@ export class SocketRows {
     try {
       return this.#exports.receive(this.#library, connection, address, length) | 0;
     } catch (error) {
-      throw this.#trapped(error);
+      throw this.#fence.trapped(error);
     }
   }
 
@@ -156,7 +163,7 @@ export class SocketRows {
     try {
       this.#exports.forget(this.#library, connection);
     } catch (error) {
-      throw this.#trapped(error);
+      throw this.#fence.trapped(error);
     }
   }
 
@@ -165,7 +172,7 @@ export class SocketRows {
     try {
       this.#exports.release(this.#library, connection);
     } catch (error) {
-      throw this.#trapped(error);
+      throw this.#fence.trapped(error);
     }
   }
 
@@ -174,7 +181,7 @@ export class SocketRows {
     try {
       return this.#exports.put(this.#library, connection, flags) !== 0;
     } catch (error) {
-      throw this.#trapped(error);
+      throw this.#fence.trapped(error);
     }
   }
 
@@ -183,7 +190,7 @@ export class SocketRows {
     try {
       return this.#exports.flush(this.#library);
     } catch (error) {
-      throw this.#trapped(error);
+      throw this.#fence.trapped(error);
     }
   }
 
@@ -192,13 +199,8 @@ export class SocketRows {
     try {
       return this.#exports.take(this.#library);
     } catch (error) {
-      throw this.#trapped(error);
+      throw this.#fence.trapped(error);
     }
-  }
-
-  /** A trap ends the instance, within whatever call it happens (threats W7). */
-  #trapped(error: unknown): unknown {
-    return this.#fence === undefined ? error : this.#fence.trapped(error);
   }
 
   /** The instance is fenced: no news comes and nothing goes. */

@@ -1,21 +1,25 @@
 /** Sockets that wait for chunks of the arena: send() found none for their bytes. */
 import { SOCKET_TX_FULL } from "../../bindings/abi/socket.ts";
+import type { Attention } from "./attention.ts";
 import type { SocketRows } from "./socket-rows.ts";
 import { type Socket, WRITABLE } from "./socket.ts";
 
 export class StarvedSockets {
   readonly #rows: SocketRows;
   readonly #waiting = new Set<Socket>();
-  /** True while there are any: looked at every round. */
+  readonly #attention: Attention;
+  /** True while there are any. */
   any = false;
 
-  constructor(rows: SocketRows) {
+  constructor(rows: SocketRows, attention: Attention) {
     this.#rows = rows;
+    this.#attention = attention;
   }
 
   add(socket: Socket): void {
     this.#waiting.add(socket);
     this.any = true;
+    this.#attention.due = true;
   }
 
   /** True when chunks went back to the arena and one who waits could append to them. */

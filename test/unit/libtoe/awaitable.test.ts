@@ -5,6 +5,7 @@
 import { expect, test } from "vitest";
 import { ERRNO } from "../../../host/errors.ts";
 import * as C from "../../../host/libtoe/constants.ts";
+import { Attention } from "../../../host/libtoe/attention.ts";
 import { Deadline, Deadlines } from "../../../host/libtoe/deadline.ts";
 import { Random } from "../../support/random.ts";
 import { LoopbackStack } from "./loopback-stack.ts";
@@ -114,7 +115,7 @@ function advancing<T>(stack: LoopbackStack, promise: Promise<T>): Promise<T> {
 }
 
 test("a deadline in time does not fire; cancelled ones are swept", () => {
-  const deadlines = new Deadlines();
+  const deadlines = new Deadlines(new Attention());
   const fired: number[] = [];
   const all = Array.from({ length: 200 }, (_, i) => new Deadline(i, () => fired.push(i)));
   for (const deadline of all) deadlines.add(deadline);
