@@ -7,7 +7,7 @@
  * walks have a receiver at the other end of a network (sender-peer.ts), and so get to the middle of
  * what takes several acknowledgments that agree.
  */
-import { test } from "vitest";
+import { expect, test } from "vitest";
 import { AtxOpcode } from "../../../bindings/abi/descriptor.ts";
 import { CongestionAlgorithm } from "../../../bindings/abi/flow-state.ts";
 import * as commands from "../../model/command-model.ts";
@@ -469,3 +469,24 @@ for (const row of ROWS) {
     }
   });
 }
+
+// RFC 9406, 4.2; threats C08: the walks seldom meet the limit while a connection still starts.
+test("an echo of two minutes ago is a sample of HyStart++'s round, one tick more is none", () => {
+  const row: Choice = { name: "echoes", algorithm: CongestionAlgorithm.Cubic, timestamps: true };
+  for (const [at, age] of [0, 1, ECHO_MAX, ECHO_MAX + 1].entries()) {
+    for (const stages of [true, false]) {
+      const choice = { ...choiceOf(row, new Random(SEED + at), TX_SHIFT), stages };
+      const subject = new SenderSubject(`echo of ${age} ticks`, choice);
+      subject.wait();
+      subject.write(4 * MSS, false);
+      subject.now += 10 * MS;
+      const { model } = subject;
+      expect(model.policy.wantsSamples).toBe(true);
+      // The first segment is timed, the second is not: what it echoes is all that is known.
+      for (const echoed of [0, age]) {
+        const echo = (Math.floor(subject.now / MS) - echoed) >>> 0;
+        subject.acknowledge({ ack: model.una + MSS, whole: true, window: 600, echo });
+      }
+    }
+  }
+});
