@@ -131,6 +131,27 @@ export const REASONS: readonly Reason[] = [
   },
   {
     file: "assembly/tcp/sack-recovery.ts",
+    code: "const mode = (flagsOf(p) & F.FLOW_RECOVERY) != 0 ? modeOf(r) : F.RecoveryMode.NewReno;",
+    what: ["and > left side"],
+    equivalent: true,
+    why: "leaveRecovery() ends every recovery that has a mode of its own, and puts NewReno there",
+  },
+  {
+    file: "assembly/tcp/host-control.ts",
+    code: "store<u32>(work, 0, W.WORK_PLACEMENT_COUNT);",
+    what: ["0 > 1"],
+    equivalent: true,
+    why: "placements are read of what has ACTION_PLACE alone, and no host control has that",
+  },
+  {
+    file: "assembly/flextoe/predicted-frame.ts",
+    code: "let sum = writeTcpHeader(pre, tcp, seq, ack, (header << 2) | (control << 8), window);",
+    what: ["and > left side"],
+    equivalent: true,
+    why: "windowField() has 16 bits, and a shift by 16 drops what swapping leaves above them",
+  },
+  {
+    file: "assembly/tcp/sack-recovery.ts",
     code: "return due > out ? due - out : 0;",
     what: ["gt_u > ge_u"],
     equivalent: true,

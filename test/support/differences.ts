@@ -37,7 +37,8 @@ export const DIFFERENCES: readonly Difference[] = [
       scripts(
         "data-out-of-order handshake-active linux-fin-probe linux-profile linux-reset-plain",
         "options-all paws paws-fresh paws-late-original paws-outdated",
-        "sack-after-timeout sack-recovery sack-two-losses tcp-figures timestamps-delayed-echo",
+        "linux-single-segment sack-after-timeout sack-recovery sack-two-losses sack-without-probe",
+        "tcp-figures timestamps-delayed-echo",
         "tcp-figures-probe wrap-around",
       ),
       [
