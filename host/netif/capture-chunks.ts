@@ -60,7 +60,6 @@ export class CaptureChunks {
       this.offset += bytes;
       return chunk.subarray(this.#at - bytes, this.#at);
     }
-    if (left === 0) return undefined;
     // Nothing of this piece is held yet when it is the first that is so long.
     if (this.#pending.length < bytes) {
       this.#pending = new Uint8Array(bytes > SHORT_BYTES ? this.#most : SHORT_BYTES);

@@ -44,8 +44,8 @@ function readOptions(
   const view = viewOf(body);
   let at = from;
   while (at < body.length) {
+    // A body is whole words, and so is what has been read of it.
     const left = body.length - at - 4;
-    if (left < 0) throw new CaptureError(offset + at, "an option's 4 bytes", left + 4);
     const code = view.getUint16(at, little);
     if (code === OPTION_END) return;
     const length = view.getUint16(at + 2, little);

@@ -57,6 +57,7 @@ test("threats/P01: magics, byte orders and versions are known, or refused by nam
     [magic(0x73, 0x6e, 0x6f, 0x6f), `${refused}0x736e6f6f`],
     [Uint8Array.of(), "capture byte 0: expected 4 bytes, got 0 and the end"],
     [pcapFile([], { version: [2, 3] }), "capture byte 4: expected pcap version 2.4, got 2.3"],
+    [pcapFile([], { version: [3, 4] }), "capture byte 4: expected pcap version 2.4, got 3.4"],
     [pcapFile([], { version: [4, 2] }), "capture byte 4: expected pcap version 2.4, got 4.2"],
     [
       pcapng(blocks.section([], 0x1a2b3c4e)),
@@ -142,6 +143,13 @@ test("threats/P03: captures cut at every byte give what came before and say wher
       expect(frames, `cut at ${cut}`).toEqual(whole.frames.slice(0, frames.length));
       if (error === undefined) ends += 1;
       else expect((error as Error).message).toMatch(/^capture byte \d+: expected \d+ bytes/);
+    }
+    // Within a block that is passed over: behind head and half of its body.
+    if (i === 2) {
+      const at = AT + 48 + 10;
+      expect(messageOf(file.subarray(0, at))).toBe(
+        `capture byte ${at}: expected 2 bytes more, got the end of the file`,
+      );
     }
     // Behind the header and each record; behind each block but the last.
     expect(ends).toBe(i < 2 ? 3 : 7);
@@ -240,14 +248,14 @@ test("threats/P05: blocks whose lengths lie are refused", () => {
   const other = `a block ${range(12, SKIPPED_BYTES_MAX)}`;
   const body = new Array<number>(20).fill(0);
   const rows: [parts: number[], at: number, refusal: string][] = [
-    ...[0, 4, 28, 33, BLOCK_BYTES_MAX + 4, 0xfffffffc, 0xffffffff].map(
+    ...[0, 4, 28, 33, 34, BLOCK_BYTES_MAX + 4, 0xfffffffc, 0xffffffff].map(
       (length): [number[], number, string] => [
         [...START, ...blocks.block(6, body, length)],
         AT + 4,
         `${packet}${length}`,
       ],
     ),
-    ...[0, 8, 11, 13, SKIPPED_BYTES_MAX + 4, 0xffffff00].map(
+    ...[0, 8, 11, 13, 14, SKIPPED_BYTES_MAX + 4, 0xffffff00].map(
       (length): [number[], number, string] => [
         [...START, ...blocks.block(0xbad, body, length)],
         AT + 4,
