@@ -6,7 +6,7 @@
  * a hardware address.
  */
 import { FRAME_BYTES_MAX } from "../../bindings/abi/limits.ts";
-import { TCP_FIN, TCP_SYN } from "../../bindings/abi/tcp.ts";
+import { TCP_SYN } from "../../bindings/abi/tcp.ts";
 import type { CaptureFrame } from "../../host/netif/capture-reader.ts";
 import type { Burst, Netif } from "../../host/netif/netif.ts";
 import { Prng } from "../../host/prng.ts";
@@ -151,9 +151,8 @@ export class Replay {
     const syn = { ...tcp, ...peer, destination: source, destinationPort: sourcePort };
     const first = this.#survey.firstSequence(syn);
     if (first === undefined) return;
-    const bytes = ((tcp.seq - first - 1) >>> 0) + tcp.payload;
     const name = connectionName(sourcePort, destination, destinationPort);
-    this.#server?.said(name, bytes, (tcp.flags & TCP_FIN) !== 0);
+    this.#server?.said(name, (tcp.seq - first - 1 + tcp.payload) >>> 0, tcp.flags);
   }
 
   #runUntil(time: number): void {

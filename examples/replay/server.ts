@@ -2,6 +2,7 @@
  * The application of a replay: takes every connection, reads all of it, and sends as many bytes as
  * the captured server did, when it did. They are zeros: only their number matters to TCP.
  */
+import { TCP_FIN, TCP_RST } from "../../bindings/abi/tcp.ts";
 import type { EpollEvent } from "../../host/libtoe/epoll.ts";
 import type { LibToe } from "../../host/libtoe/libtoe.ts";
 import * as C from "../../host/libtoe/constants.ts";
@@ -24,11 +25,19 @@ const BACKLOG = 1024;
 const EVENTS = 64;
 /** As large as servers have them. */
 const BUFFER_BYTES = 1024 * 1024;
+/** More than any window holds. */
+const WINDOW_MAX = 2 ** 30;
 const EDGES = C.EPOLLIN | C.EPOLLOUT | C.EPOLLET;
 
 /** A connection of the host that the stack is. */
 export const connectionName = (port: number, peer: string, peerPort: number): string =>
   `${port} ${nameOf(peer, peerPort)}`;
+
+/** Bytes that a stream of `wanted` so far lacks of `offset`, which is modulo 2^32; 0: it is old. */
+export function bytesAhead(offset: number, wanted: number): number {
+  const more = (offset - wanted) >>> 0;
+  return more < WINDOW_MAX ? more : 0;
+}
 
 export class ReplayServer {
   accepted = 0;
@@ -66,14 +75,20 @@ export class ReplayServer {
     must(toe.epollCtl(this.#epoll, C.EPOLL_CTL_ADD, fd, { events: C.EPOLLIN }), "epollCtl");
   }
 
-  /** The captured server has sent the first `bytes` of a connection, or all of them. */
-  said(name: string, bytes: number, ends: boolean): void {
+  /**
+   * The captured server has sent a segment of a connection, which ends `offset` bytes behind the
+   * first one in sequence numbers.
+   */
+  said(name: string, offset: number, flags: number): void {
     const one = this.#byName.get(name);
     if (one === undefined) return;
-    // Beyond what any window holds it is no offset, but another connection's.
-    const more = bytes - one.wanted;
-    if (more > 0 && more < 2 ** 30) one.wanted = bytes;
-    one.ends ||= ends;
+    if ((flags & TCP_RST) !== 0) {
+      this.#toe.abort(one.fd);
+      this.#forget(one);
+      return;
+    }
+    one.wanted += bytesAhead(offset, one.wanted);
+    one.ends ||= (flags & TCP_FIN) !== 0;
     this.#send(one);
   }
 
@@ -100,6 +115,8 @@ export class ReplayServer {
       this.#conversations.set(fd, one);
       this.#byName.set(name, one);
       this.#toe.epollCtl(this.#epoll, C.EPOLL_CTL_ADD, fd, { events: EDGES });
+      // What came with the handshake.
+      this.#read(one, 0);
     }
   }
 
@@ -130,6 +147,10 @@ export class ReplayServer {
 
   #close(one: Conversation): void {
     this.#toe.close(one.fd);
+    this.#forget(one);
+  }
+
+  #forget(one: Conversation): void {
     this.#conversations.delete(one.fd);
     if (this.#byName.get(one.name) === one) this.#byName.delete(one.name);
   }

@@ -9,7 +9,7 @@ import type { TcpHeader } from "./packet.ts";
 
 /** Connections whose first sequence number is kept. */
 const ENTRIES_MAX = 65_536;
-const DESTINATIONS_MAX = 4096;
+const DESTINATIONS_MAX = 1024;
 /** Of one host. */
 const PORTS_MAX = 64;
 

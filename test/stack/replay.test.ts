@@ -9,10 +9,11 @@ import { expect, test } from "vitest";
 import { platform } from "../../bindings/node.ts";
 import { DEMO_DEFAULTS, runDemo } from "../../examples/demo-world.ts";
 import { replayFiles } from "../../examples/replay/files.ts";
+import { bytesAhead } from "../../examples/replay/server.ts";
 import { PcapngWriter } from "../../host/netif/pcapng.ts";
 import { type PcapRecord, pcapFile } from "../support/capture-files.ts";
 import { isNight, ROOT } from "../support/env.ts";
-import { ACK, buildFrame, FIN, type FrameFields, SYN } from "../support/frames.ts";
+import { ACK, buildFrame, FIN, type FrameFields, RST, SYN } from "../support/frames.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 
 interface Run {
@@ -112,10 +113,14 @@ test("IPv6, cut behind its headers: zeros with a checksum, and every byte arrive
   const payload = new Uint8Array(101).fill(9);
   const fields: [segment: Partial<FrameFields>, kept?: number][] = [
     [{ ...client, seq: 100, flags: SYN }],
-    [{ ...server, seq: 900, ack: 101, flags: SYN | ACK }],
-    [{ ...client, seq: 101, ack: 901, flags: ACK, payload }, 60],
-    [{ ...server, seq: 901, ack: 202, flags: ACK | FIN, payload }, 60],
-    [{ ...client, seq: 202, ack: 1003, flags: ACK | FIN, payload }, 61],
+    [{ ...server, seq: 0xffffff9b, ack: 101, flags: SYN | ACK }],
+    [{ ...client, seq: 101, ack: 0xffffff9c, flags: ACK, payload }, 60],
+    [{ ...server, seq: 0xffffff9c, ack: 202, flags: ACK, payload }, 60],
+    // Again and again, so that most segments go to the client.
+    ...new Array<[Partial<FrameFields>]>(5).fill([{ ...server, seq: 0, ack: 202, flags: ACK }]),
+    [{ ...client, seq: 202, ack: 1, flags: ACK, payload }, 61],
+    [{ ...server, seq: 1, ack: 303, flags: ACK | FIN, payload }, 60],
+    [{ ...client, seq: 303, ack: 103, flags: ACK | FIN, payload }, 61],
   ];
   const report = await replayed(
     fields.map(([one, kept]) => {
@@ -123,8 +128,49 @@ test("IPv6, cut behind its headers: zeros with a checksum, and every byte arrive
       return { bytes: bytes.slice(0, kept), original: bytes.length };
     }),
   );
-  expect(report).toMatchObject({ target: { address: "fd00::1", ports: [80] }, cut: 3, offered: 5 });
-  expect(report).toMatchObject({ connections: 1, payloadBytes: 202, drops: { IpDestination: 2 } });
+  expect(report).toMatchObject({
+    target: { address: "fd00::1", ports: [80] },
+    cut: 5,
+    offered: 12,
+  });
+  expect(report).toMatchObject({ connections: 1, payloadBytes: 303, drops: { IpDestination: 8 } });
+});
+
+test("what a captured server has sent is counted beyond 4 GiB, and never backwards", () => {
+  const rows: [offset: number, wanted: number, more: number][] = [
+    [0, 0, 0],
+    [1460, 0, 1460],
+    [2 ** 30 - 1, 0, 2 ** 30 - 1],
+    [2 ** 30, 0, 0],
+    [0xffffff00, 0, 0],
+    [0xffffffff, 100, 0],
+    [0x10, 0xffffff00, 0x110],
+    [0x10, 3 * 2 ** 32 + 0xffffff00, 0x110],
+    [0xffffff00, 3 * 2 ** 32 + 0x10, 0],
+  ];
+  for (const [offset, wanted, more] of rows) expect(bytesAhead(offset, wanted)).toBe(more);
+});
+
+test("a connection that the captured server resets is over", async () => {
+  const server = { source: "10.0.0.1", destination: "10.0.0.2", sourcePort: 80 };
+  const client = { source: "10.0.0.2", destination: "10.0.0.1", sourcePort: 7 };
+  const payload = new Uint8Array(9);
+  for (const [flags, payloadBytes] of [
+    [ACK, 18],
+    [ACK | RST, 9],
+  ] as const) {
+    const fields: Partial<FrameFields>[] = [
+      { ...client, seq: 100, flags: SYN },
+      { ...server, destinationPort: 7, seq: 900, ack: 101, flags: SYN | ACK },
+      { ...client, seq: 101, ack: 901, flags: ACK, payload },
+      { ...server, destinationPort: 7, seq: 901, ack: 110, flags },
+      { ...client, seq: 110, ack: 901, flags: ACK, payload },
+    ];
+    const report = await replayed(
+      fields.map((one) => ({ bytes: [...buildFrame({ medium: "ip", ...one })] })),
+    );
+    expect(report).toMatchObject({ connections: 1, payloadBytes });
+  }
 });
 
 test("what a stack cannot be given is counted: too long, cut in its headers", async () => {
