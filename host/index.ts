@@ -22,11 +22,15 @@ export { Connection, type CloseOptions, Listener } from "./libtoe/web-streams.ts
 export type { ConnectOptions, ListenOptions } from "./libtoe/web-streams.ts";
 export { LibToe } from "./libtoe/libtoe.ts";
 export type { SocketAddress } from "./libtoe/calls.ts";
+export { CAPTURE_FRAME_BYTES_MAX, CaptureError } from "./netif/capture-reader.ts";
+export type { CaptureFrame, CaptureInterface } from "./netif/capture-reader.ts";
+export { captureFrames, CaptureReader } from "./netif/capture-reader.ts";
 export { directLink } from "./netif/direct-link.ts";
 export type { FaultOptions } from "./netif/fault-injector.ts";
 export { createLink, type Link, type LinkOptions } from "./netif/link.ts";
 export { Burst, type Medium, type Netif } from "./netif/netif.ts";
 export { PcapngWriter, type SnapMode } from "./netif/pcapng.ts";
+export { printableText } from "./netif/printable-text.ts";
 export { ReassemblerNetif, type ReassemblerOptions } from "./netif/reassembler.ts";
 export type { ReassemblyCounters } from "./netif/reassembler.ts";
 export { Switch } from "./netif/switch.ts";

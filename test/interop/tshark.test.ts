@@ -1,14 +1,16 @@
 /**
- * Goal: the judge of interop's captures complains about what is wrong and about nothing else.
- * Method: one good ACK of this stack, and copies of it with one thing broken each, in a capture.
+ * Goal: the judge of interop's captures complains about what is wrong and about nothing else, and
+ * captures of tshark's are read as it meant them. Method: one good ACK of this stack, and copies of
+ * it with one thing broken each, in a capture; the same capture again in each format of tshark.
  */
-import { appendFileSync, mkdtempSync, rmSync } from "node:fs";
+import { appendFileSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { isInstalled } from "../../examples/interop/programs.ts";
+import { isInstalled, run } from "../../examples/interop/programs.ts";
 import { judgeCapture } from "../../examples/interop/tshark.ts";
 import { type CaptureDirection, PcapngWriter } from "../../host/netif/pcapng.ts";
+import { readCapture } from "../support/capture-files.ts";
 import { requireOrSkip } from "../support/requirement.ts";
 
 const GOOD =
@@ -59,9 +61,9 @@ const FRAMES: [
   ["a TCP header that is longer than the packet", longHeader(), "outbound", 0, 1],
 ];
 
-const tshark = requireOrSkip("tshark judges each frame", () =>
-  isInstalled("tshark") ? undefined : "tshark is not installed",
-);
+const noTshark = () => (isInstalled("tshark") ? undefined : "tshark is not installed");
+
+const tshark = requireOrSkip("tshark judges each frame", noTshark);
 
 test.skipIf(tshark.skip)(tshark.name, async () => {
   const folder = mkdtempSync(join(tmpdir(), "toeloop-tshark-"));
@@ -76,6 +78,50 @@ test.skipIf(tshark.skip)(tshark.name, async () => {
       writer.flush();
       const verdict = await judgeCapture(file);
       expect({ what, ...verdict }).toMatchObject({ what, frames: 1, badChecksums, malformed });
+    }
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+/** tshark's formats, and ours; the first keeps microseconds, no names, and one link type. */
+const FORMATS = [
+  ["pcap", "pcap, little-endian, us"],
+  ["nsecpcap", "pcap, little-endian, ns"],
+  ["pcapng", "pcapng, little-endian"],
+] as const;
+
+const written = requireOrSkip("what tshark writes is read as it was", noTshark);
+test.skipIf(written.skip)(written.name, async () => {
+  const folder = mkdtempSync(join(tmpdir(), "toeloop-tshark-"));
+  try {
+    const file = join(folder, "ours.pcapng");
+    const sink = (block: Uint8Array): void => appendFileSync(file, block);
+    const writer = new PcapngWriter({ snap: "headers", sink });
+    const number = writer.addInterface("toe0", "ip");
+    for (const [i, [, bytes, direction]] of FRAMES.entries()) {
+      const time = 1_700_000_000_000_000 + i * 123_456;
+      const longer = new Uint8Array(bytes.length + 100);
+      longer.set(bytes);
+      const place = { bytes: longer, offset: 0, length: longer.length };
+      writer.packet({ interface: number, time, direction, ...place });
+    }
+    writer.flush();
+    const ours = readCapture(readFileSync(file)).frames;
+    expect(ours.length).toBe(FRAMES.length);
+    for (const [format, name] of FORMATS) {
+      const again = join(folder, format);
+      await run("tshark", ["-r", file, "-F", format, "-w", again], 60_000);
+      const { frames, error, reader } = readCapture(readFileSync(again), 50);
+      expect([error, reader.format]).toEqual([undefined, name]);
+      const unit = format === "pcap" ? 1000n : 1n;
+      for (const [i, frame] of frames.entries()) {
+        const { timestamp, bytes, originalLength, direction } = ours[i] as (typeof ours)[number];
+        expect(frame.timestamp).toBe((timestamp / unit) * unit);
+        expect(frame).toMatchObject({ bytes, originalLength, interface: { medium: "ip" } });
+        if (format === "pcapng") expect(frame.direction).toBe(direction);
+      }
+      expect(frames.length).toBe(FRAMES.length);
     }
   } finally {
     rmSync(folder, { recursive: true });
