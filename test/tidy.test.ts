@@ -79,7 +79,7 @@ const ENTRIES = [
   /^host\/index\.ts$/,
   /^host\/netif\/tun\.ts$/,
   /^test\/(.*\.test|.*\.config|workers\/stalls)\.ts$/,
-  /^test\/(differential|fuzz|mutants|packetdrill|rfc|simulate)\/run\.ts$/,
+  /^test\/(differential|fuzz|mutants|packetdrill|rfc|runtimes|simulate)\/run\.ts$/,
   /^test\/(fuzz\/native|model\/search)\/run\.ts$/,
   /^test\/differential\/inside\.ts$/,
   // Started, or named by a configuration.

@@ -1,6 +1,6 @@
 /**
- * Runs a program of dist/ in Node, Deno and headless Chromium. A program is an expression whose
- * promise gives JSON.
+ * Runs a program of dist/ in Node, Deno, Bun, headless Chromium, and Node for another processor.
+ * A program is an expression whose promise gives JSON.
  */
 import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -14,6 +14,11 @@ import { ROOT } from "../support/env.ts";
 
 export const DIST = join(ROOT, "dist/");
 export const DENO = join(ROOT, "node_modules/deno/bin.cjs");
+/** Put there by `.ci/runtimes bun`: 50 MB that nobody else should wait for. */
+export const BUN = process.env.TOELOOP_BUN ?? join(ROOT, "build/runtimes/bun");
+/** Why Bun cannot be run, undefined when it can. */
+export const noBun = (): string | undefined =>
+  existsSync(BUN) ? undefined : `no ${BUN} (\`.ci/runtimes bun\`, or TOELOOP_BUN)`;
 export const CHROMIUM = process.env.TOELOOP_CHROMIUM ?? "/usr/bin/chromium";
 const CHROMIUM_ARGUMENTS = [
   "--headless",
@@ -36,13 +41,27 @@ const ISOLATION = {
 /** Text of a program; `base` is where dist/ is, `runtime` whose bindings it takes. */
 export type Program = (base: string, runtime: string) => string;
 
+/** An emulator, its options and the Node that it runs. */
+export type EmulatorLine = readonly [command: string, ...rest: string[]];
+
+/** How a runtime is started and whose bindings it takes. */
+interface Started {
+  readonly argv: EmulatorLine;
+  readonly bindings: "node" | "deno";
+  /** An expression that is false in any other runtime. */
+  readonly isIt: string;
+  readonly patienceMs?: number;
+}
+
 /** Runs a process that reads the program from its standard input. */
-function inProcess<T>(argv: readonly string[], runtime: string, program: Program): Promise<T> {
+function inProcess<T>({ argv, bindings, isIt, patienceMs }: Started, program: Program): Promise<T> {
   const deno = { DENO_DIR: join(tmpdir(), "toeloop-deno"), DENO_NO_UPDATE_CHECK: "1" };
   const env = { ...process.env, ...deno };
-  const child = spawn(process.execPath, argv, { cwd: ROOT, env, detached: true });
+  const [command, ...rest] = argv;
+  const child = spawn(command, rest, { cwd: ROOT, env, detached: true });
   // Deno is a child of what npm installs in its name: both are in the group.
-  const watchdog = setTimeout(() => process.kill(-(child.pid as number), "SIGKILL"), PATIENCE_MS);
+  const kill = (): boolean => process.kill(-(child.pid as number), "SIGKILL");
+  const watchdog = setTimeout(kill, patienceMs ?? PATIENCE_MS);
   let output = "";
   let complaints = "";
   child.stdout.on("data", (chunk) => {
@@ -51,27 +70,45 @@ function inProcess<T>(argv: readonly string[], runtime: string, program: Program
   child.stderr.on("data", (chunk) => {
     complaints += String(chunk);
   });
+  const check = `if (!(${isIt})) throw new Error(${JSON.stringify(`expected ${isIt}`)});`;
   // Sockets that a program leaves open would keep its event loop alive.
   const exit = `(await import("node:process")).exit(0);`;
-  const text = program(pathToFileURL(DIST).href, runtime);
-  child.stdin.end(`console.log(await ${text});\n${exit}`);
+  const text = program(pathToFileURL(DIST).href, bindings);
+  child.stdin.end(`${check}\nconsole.log(await ${text});\n${exit}`);
   return new Promise((resolve, reject) => {
     child.on("error", reject);
     child.on("close", (code) => {
       clearTimeout(watchdog);
       if (code === 0) resolve(JSON.parse(output) as T);
-      else reject(new Error(`${runtime}: expected exit 0, got ${code}: ${complaints}`));
+      else reject(new Error(`${command}: expected exit 0, got ${code}: ${complaints}`));
     });
   });
 }
 
+const AS_MODULE = ["--input-type=module", "-"] as const;
+
 export function inNode<T>(program: Program): Promise<T> {
-  return inProcess(["--input-type=module", "-"], "node", program);
+  const argv = [process.execPath, ...AS_MODULE] as const;
+  return inProcess({ argv, bindings: "node", isIt: '!("bun" in process.versions)' }, program);
 }
 
 export function inDeno<T>(program: Program): Promise<T> {
-  const argv = [DENO, "run", "--quiet", "--no-config", "--no-lock", `--allow-read=${DIST}`, "-"];
-  return inProcess(argv, "deno", program);
+  const options = ["--quiet", "--no-config", "--no-lock", `--allow-read=${DIST}`];
+  const argv = [process.execPath, DENO, "run", ...options, "-"] as const;
+  return inProcess({ argv, bindings: "deno", isIt: '"Deno" in globalThis' }, program);
+}
+
+/** Bun has Node's modules and takes Node's bindings, as it does by package.json's `imports`. */
+export function inBun<T>(program: Program): Promise<T> {
+  const argv = [BUN, "run", "-"] as const;
+  return inProcess({ argv, bindings: "node", isIt: '"bun" in process.versions' }, program);
+}
+
+/** Node for arm64 by an emulator, `argv`: some twenty times as slow. */
+export function inNodeForArm64<T>(argv: EmulatorLine, program: Program): Promise<T> {
+  const whole = [...argv, ...AS_MODULE] as const;
+  const isIt = 'process.arch === "arm64"';
+  return inProcess({ argv: whole, bindings: "node", isIt, patienceMs: 3_600_000 }, program);
 }
 
 /** Serves dist/ to this machine only, with what Chromium asks of a module script. */

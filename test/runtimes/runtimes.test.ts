@@ -1,13 +1,14 @@
 /**
- * One program, one seed, one trace (day-one decision 17): the demo world, small, in Node, Deno and
- * headless Chromium sends the same frames at the same virtual times and delivers the same bytes,
- * on every data path. Runs what the build has put into dist/.
+ * One program, one seed, one trace (day-one decision 17): the demo world, small, in Node, Deno, Bun
+ * and headless Chromium sends the same frames at the same virtual times and delivers the same
+ * bytes, on every data path. Runs what the build has put into dist/.
  */
 import { existsSync } from "node:fs";
 import { beforeAll, describe, expect, test } from "vitest";
 import { seedOf } from "../support/env.ts";
 import { requireOrSkip } from "../support/requirement.ts";
-import { CHROMIUM, DENO, inChromium, inDeno, inNode, type Program } from "./run-in.ts";
+import { CHROMIUM, DENO, inBun, inChromium, inDeno, inNode, noBun } from "./run-in.ts";
+import type { Program } from "./run-in.ts";
 
 const SEED = seedOf(7);
 
@@ -40,6 +41,7 @@ const demo =
 const deno = requireOrSkip("Deno has the trace of Node", () =>
   existsSync(DENO) ? undefined : "npm package deno is not installed",
 );
+const bun = requireOrSkip("Bun has the trace of Node", noBun);
 const browser = requireOrSkip("Chromium has the trace of Node", () =>
   existsSync(CHROMIUM) ? undefined : `no ${CHROMIUM}`,
 );
@@ -65,6 +67,11 @@ describe.each(["flextoe", "laminar", "laminar-relaxed"] as const)("%s", (datapat
 
   test.skipIf(deno.skip)(deno.name, async () => {
     expect(await inDeno(demo(SEED, datapath))).toEqual({ ...reference, runtime: "deno" });
+  });
+
+  test.skipIf(bun.skip)(bun.name, async () => {
+    // Node's bindings, in another engine (run-in.ts looks).
+    expect(await inBun(demo(SEED, datapath))).toEqual(reference);
   });
 
   test.skipIf(browser.skip)(browser.name, async () => {

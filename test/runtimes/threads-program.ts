@@ -1,5 +1,5 @@
 /**
- * What the runtimes test runs in Node, Deno and Chromium over startWorkers(): bytes both ways
+ * What the runtimes test runs in Node, Deno, Bun and Chromium over startWorkers(): bytes both ways
  * between a stack on threads and one without, then one thread is ended. Compiled into dist/.
  */
 import * as X from "../../bindings/abi/workers.ts";

@@ -9,7 +9,8 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { ROOT } from "../support/env.ts";
 import { requireOrSkip } from "../support/requirement.ts";
-import { CHROMIUM, DENO, DIST, inChromium, inDeno, inNode, type Program } from "./run-in.ts";
+import { CHROMIUM, DENO, DIST, inBun, inChromium, inDeno, inNode, noBun } from "./run-in.ts";
+import type { Program } from "./run-in.ts";
 import type { ThreadsOutcome } from "./threads-program.ts";
 
 const program: Program = (base, runtime) => `(async () => {
@@ -39,6 +40,11 @@ test.skipIf(deno.skip)(deno.name, async () => {
   const outcome = await inDeno<ThreadsOutcome>(program);
   expect(outcome).toEqual(onThreads("deno", outcome.fenced ?? "not"));
   expect(outcome.fenced).toMatch(/^thread 2 failed: .*out of bounds/);
+});
+
+const bun = requireOrSkip("Bun: stages on threads, and a thread that dies", noBun);
+test.skipIf(bun.skip)(bun.name, async () => {
+  expect(await inBun(program)).toEqual(onThreads("node", DIED));
 });
 
 const why = (): string | undefined => (existsSync(CHROMIUM) ? undefined : `no ${CHROMIUM}`);

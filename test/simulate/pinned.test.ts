@@ -1,6 +1,6 @@
 /**
  * I14: the pinned seeds have their trace hashes on the build under test, release and debug, and a
- * seed does the same again. Deno and Chromium: test/runtimes/simulate.test.ts.
+ * seed does the same again. Other runtimes: test/runtimes/simulate.test.ts.
  */
 import { expect, test } from "vitest";
 import { dataPathUnderTest } from "../support/env.ts";

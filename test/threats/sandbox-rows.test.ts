@@ -1,7 +1,7 @@
 /**
  * Threats U10, U11, P03, W5, W6, W8 and W9: what the sandbox gives and what it does not, read from
  * the sources and from the memory of running stacks. W1 and W3 are read from the binary
- * (test/unit/wasm-module.test.ts), W10 is test/runtimes.
+ * (test/unit/wasm-module.test.ts), W10 is test/runtimes (arm64: npm run arm64).
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";

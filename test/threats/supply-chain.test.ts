@@ -1,6 +1,8 @@
 /** Threats L1 to L11: what is installed, what is shipped, and from where. */
-import { execFileSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { execFileSync, spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -10,6 +12,7 @@ import { generate } from "../../host/rmt/generate.ts";
 import { TOFINO2 } from "../../host/rmt/machines/tofino2.ts";
 import { readProgram } from "../../host/rmt/read-program.ts";
 import { ROOT } from "../support/env.ts";
+import { temporaryFolder } from "../support/temporary-folder.ts";
 
 interface Manifest {
   readonly name: string;
@@ -36,6 +39,11 @@ const lock = JSON.parse(read("package-lock.json")) as {
   lockfileVersion: number;
   packages: Readonly<Record<string, Locked>>;
 };
+/** Runtimes that CI fetches: name, package, version, licence, program in it, hash. */
+const fetched = [...read(".ci/runtimes").matchAll(/^ {2}"(.+)"$/gm)].map(([, line = ""]) =>
+  line.split(/ |(?<=\w)@/),
+);
+
 const installed = Object.entries(lock.packages).filter(([path]) => path !== "");
 
 /** Licences that a development dependency may have. */
@@ -58,6 +66,46 @@ test("threats/L2, L9: every locked package is of the registry, and has its hash"
     expect(resolved ?? "", path).toMatch(/^$|^https:\/\/registry\.npmjs\.org\//);
     expect(integrity, path).toMatch(/^sha512-/);
   }
+});
+
+test("threats/L2, L9: what CI fetches beside them is of the registry, and has its hash", () => {
+  expect(fetched.map(([name]) => name)).toEqual(["bun", "node-arm64"]);
+  for (const [name, , version, , , integrity, ...rest] of fetched) {
+    expect(version, name).toMatch(/^\d+\.\d+\.\d+$/);
+    expect(integrity, name).toMatch(/^sha512-[A-Za-z0-9+/]{86}==$/);
+    expect(rest, name).toEqual([]);
+  }
+  // By npm and apt-get, and no other way.
+  const steps = readdirSync(`${ROOT}.ci`).map((name) => read(`.ci/${name}`));
+  const other = /https?:|\b(wget|npx|bunx|git clone|npm (install|i|exec|add))\b/;
+  for (const text of steps) expect(text).not.toMatch(other);
+});
+
+test("threats/L2: a runtime of another hash than the listed one is not taken", () => {
+  const folder = temporaryFolder("runtimes");
+  const at = (path: string): string => join(folder, path);
+  for (const part of [".ci", "bin", "package/bin"]) mkdirSync(at(part), { recursive: true });
+  writeFileSync(at("package/bin/bun"), "another program");
+  execFileSync("tar", ["-czf", at("other.tgz"), "-C", folder, "package"]);
+  const npm = `#!/bin/sh\ncp '${at("other.tgz")}' . && echo other.tgz\n`;
+  writeFileSync(at("bin/npm"), npm, { mode: 0o755 });
+  const fetches = (text: string): [status: number | null, said: string] => {
+    writeFileSync(at(".ci/runtimes"), text);
+    const env = { ...process.env, PATH: `${at("bin")}:${process.env.PATH}` };
+    const options = { env, encoding: "utf8" } as const;
+    const { status, stdout } = spawnSync("bash", [at(".ci/runtimes"), "bun"], options);
+    return [status, stdout];
+  };
+  const listed = fetched[0]?.[5] ?? "";
+  const [status, said] = fetches(read(".ci/runtimes"));
+  const got = `sha512-${createHash("sha512")
+    .update(readFileSync(at("other.tgz")))
+    .digest("base64")}`;
+  expect(said).toContain(`expected ${listed}, got ${got}`);
+  expect([status, existsSync(at("build"))]).toEqual([1, false]);
+  // The same with that hash in the list is taken.
+  expect(fetches(read(".ci/runtimes").replace(listed, got))).toEqual([0, ""]);
+  expect(readFileSync(at("build/runtimes/bun"), "utf8")).toBe("another program");
 });
 
 test("threats/L3: nothing is run at install, of ours or of others", () => {
@@ -176,6 +224,7 @@ test("threats/L10: development dependencies are exact, and of known licences", (
   }
   const others = installed.filter(([, { license }]) => !LICENCES.test(license ?? ""));
   expect(others.map(([path, { license }]) => `${path} ${license}`)).toEqual([]);
+  for (const [name, , , licence] of fetched) expect(licence, name).toMatch(LICENCES);
 });
 
 test("threats/L11: how to report a vulnerability, and in how many days somebody answers", () => {
