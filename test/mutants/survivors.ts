@@ -130,13 +130,6 @@ export const REASONS: readonly Reason[] = [
     why: "equal numbers differ by 0, which is what the other side says",
   },
   {
-    file: "assembly/tcp/sack-recovery.ts",
-    code: "const mode = (flagsOf(p) & F.FLOW_RECOVERY) != 0 ? modeOf(r) : F.RecoveryMode.NewReno;",
-    what: ["and > left side"],
-    equivalent: true,
-    why: "leaveRecovery() ends every recovery that has a mode of its own, and puts NewReno there",
-  },
-  {
     file: "assembly/tcp/host-control.ts",
     code: "store<u32>(work, 0, W.WORK_PLACEMENT_COUNT);",
     what: ["0 > 1"],
@@ -374,10 +367,41 @@ export const REASONS: readonly Reason[] = [
   {
     file: "assembly/tcp/retransmit-timer.ts",
     code: "if (sent <= <u32>load<u16>(p, F.PROTOCOL_MSS) + 1 && !isFinAlone(p, sent))",
+    what: ["0 > 1", "add > sub"],
+    within: ["transmitPredicted", "sendPredicted", "emit"],
+    equivalent: true,
+    why: "chooseTimer() asks again itself, and of an RTO's timer it makes the same one",
+  },
+  {
+    file: "assembly/tcp/retransmit-timer.ts",
+    code: "return sent == 1 && (flagsOf(p) & F.FLOW_FIN_SENT) != 0;",
     what: ["0 > 1"],
     within: ["transmitPredicted", "sendPredicted", "emit"],
     equivalent: true,
     why: "chooseTimer() asks again itself, and of an RTO's timer it makes the same one",
+  },
+  {
+    file: "assembly/tcp/retransmit-timer.ts",
+    code: "const rack = load<u8>(r, F.RECOVERY_RACK) & <u8>F.RACK_ENABLED;",
+    what: ["and > left side"],
+    within: ["transmitPredicted", "sendPredicted", "emit"],
+    equivalent: true,
+    why: "chooseTimer() asks again itself, and of an RTO's timer it makes the same one",
+  },
+  {
+    file: "assembly/tcp/retransmit-timer.ts",
+    code: "if ((load<u8>(p, F.PROTOCOL_ECHO) & <u8>F.ECHO_LOSS) == 0) return false;",
+    what: ["if > if not"],
+    within: ["reviewTimer"],
+    equivalent: true,
+    why: "with a probe's timer, and una where it was, reordering waits for what is told now: none probes",
+  },
+  {
+    file: "assembly/tcp/round-trip-time.ts",
+    code: "const variation = srtt > rtt ? srtt - rtt : rtt - srtt;",
+    what: ["lt_u > le_u", "gt_u > ge_u"],
+    equivalent: true,
+    why: "equal numbers differ by 0, which is what the other side says",
   },
 ];
 
