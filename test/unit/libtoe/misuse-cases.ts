@@ -13,7 +13,7 @@ import { OPTION_LIMITS } from "./misuse-options.ts";
 import { RACING_CONNECT } from "./misuse-races.ts";
 
 /** Every call that takes a descriptor first. */
-const CALLS: ((toe: LibToe, fd: number) => unknown)[] = [
+export const CALLS: ((toe: LibToe, fd: number) => unknown)[] = [
   (toe, fd) => toe.bind(fd, { address: "0.0.0.0", port: 1 }),
   (toe, fd) => toe.listen(fd),
   (toe, fd) => toe.accept(fd),
