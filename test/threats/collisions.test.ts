@@ -1,6 +1,6 @@
 /**
- * Threat R15: tuples chosen to collide by somebody who knows a key: none at all (the words of zero),
- * or that of another stack. Over IPv4 they are found by trying, over IPv6 an address makes a factor
+ * Threat R15: tuples chosen to collide by somebody who knows a key: none at all (words of zero), or
+ * that of another stack. Over IPv4 they are found by trying, over IPv6 an address makes a factor
  * of the hash zero, so that what it is multiplied with does not count. Under the key that they were
  * chosen for they must stand in one place, or they would be no attack; under others, apart.
  */

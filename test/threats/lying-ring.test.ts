@@ -78,13 +78,13 @@ function twins(stagesOnly: boolean): readonly [lying: Court, honest: Court] {
 const isFlextoe = dataPathUnderTest() === "flextoe";
 
 /** What header prediction takes, all of it at its first reading. */
-const PLAIN: readonly (readonly [what: string, ...list: Partial<AtxFields>[]])[] = [
-  ["ten bytes", { txAppend: 10 }],
-  ["a full segment and credit", { txAppend: 1000, rxCredit: 500 }],
-  ["three in one step", { txAppend: 10 }, { txAppend: 20, rxCredit: 100 }, { txAppend: 30 }],
+const PLAIN: readonly (readonly [what: string, list: readonly Partial<AtxFields>[]])[] = [
+  ["ten bytes", [{ txAppend: 10 }]],
+  ["a full segment and credit", [{ txAppend: 1000, rxCredit: 500 }]],
+  ["three in one step", [{ txAppend: 10 }, { txAppend: 20, rxCredit: 100 }, { txAppend: 30 }]],
 ];
 
-test.each(PLAIN)("threats/D04, W9: %s: predicted, of each word the first reading", (_, ...list) => {
+test.each(PLAIN)("threats/D04, W9: %s: predicted, of each word the first reading", (_, list) => {
   const [lying, honest] = twins(false);
   const due = honest.ask(...list);
   expect(lying.ask(...list)).toEqual(due);
@@ -96,25 +96,22 @@ test.each(PLAIN)("threats/D04, W9: %s: predicted, of each word the first reading
 
 const ASKED: typeof PLAIN = [
   ...PLAIN,
-  ["more than a segment", { txAppend: 3000 }],
-  ["credit alone", { rxCredit: 500 }],
-  ["a FIN behind data", { txAppend: 10, flags: D.ATX_FIN }],
-  ["more than the buffer holds", { txAppend: BUFFER + 1 }],
-  ["another's connection", { connection: HONEST, txAppend: 10 }],
-  ["an opcode of the control plane's", { opcode: D.AtxOpcode.SetMss, low: 100 }],
+  ["more than a segment", [{ txAppend: 3000 }]],
+  ["credit alone", [{ rxCredit: 500 }]],
+  ["a FIN behind data", [{ txAppend: 10, flags: D.ATX_FIN }]],
+  ["more than the buffer holds", [{ txAppend: BUFFER + 1 }]],
+  ["another's connection", [{ connection: HONEST, txAppend: 10 }]],
+  ["an opcode of the control plane's", [{ opcode: D.AtxOpcode.SetMss, low: 100 }]],
 ];
 
-test.each(ASKED)(
-  "threats/D04, W9: %s: by the stages, of each word the first reading",
-  (_, ...l) => {
-    const [lying, honest] = twins(true);
-    expect(lying.ask(...l)).toEqual(honest.ask(...l));
-  },
-);
+test.each(ASKED)("threats/D04, W9: %s: by the stages, of each word the first reading", (_, l) => {
+  const [lying, honest] = twins(true);
+  expect(lying.ask(...l)).toEqual(honest.ask(...l));
+});
 
 test.each(ASKED.slice(PLAIN.length))(
   "threats/D04, W9: %s: looked at in vain by prediction, then refused or taken as it was",
-  (_what, ...list) => {
+  (_what, list) => {
     const [lying, honest] = twins(false);
     const before = lying.raw.inspect(HOSTILE);
     const due = honest.ask(...list);

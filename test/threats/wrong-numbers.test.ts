@@ -1,10 +1,10 @@
 /**
  * Threat W2: a data path that says wrong numbers. From a moment on, what the host reads of a core
- * is written over with nonsense: rows of sockets, notifications, lengths and places of frames, lists
- * of chunks and chunks; and so is what its exports answer. A call then answers something, or throws
- * one of a few errors; but no byte beside the range that the caller gave is touched, and the stack
- * at the other end of the link goes on. How often the host's own loops run is no part of this: the
- * number of frames and of events in a burst is taken as the core says it.
+ * is written over with nonsense: rows of sockets, notifications, lengths and places of frames, the
+ * lists of chunks and chunks; and so is what its exports answer. A call then answers something, or
+ * throws one of a few errors; but no byte beside the range that the caller gave is touched, and the
+ * stack at the other end of the link goes on. How often the host's own loops run is no part of
+ * this: the number of frames and of events in a burst is taken as the core says it.
  */
 import { expect, test } from "vitest";
 import { SOCKET_RX_AVAIL, SOCKET_SIZE, SOCKET_TX_FREE } from "../../bindings/abi/socket.ts";

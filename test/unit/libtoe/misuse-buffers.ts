@@ -1,7 +1,7 @@
 /**
  * Threat U04 with buffers whose size or place changes: while a call waits, and between uses that
- * made libTOE remember them (known-buffer.ts). An errno, nothing read or written beyond, and no byte
- * of the stream lost.
+ * made libTOE remember them (known-buffer.ts). An errno, nothing read or written beyond, no byte of
+ * the stream lost.
  */
 import { expect } from "vitest";
 import { ERRNO, type SocketError } from "../../../host/errors.ts";
