@@ -353,7 +353,9 @@ export class SocketCalls {
 
   /**
    * A hook that poll() calls with the POLL* bits that hold, after each change of the descriptor;
-   * undefined takes it away. It may use any call; one that throws resets its connection.
+   * undefined takes it away. It may use any call; one that throws resets its connection. One that
+   * does not return cannot be ended: its stack stands still meanwhile, but for stages on threads,
+   * which go on with what was flushed.
    */
   setWatcher(fd: number, watcher: Watcher | undefined): number {
     const socket = this.#table.get(fd);

@@ -1,6 +1,6 @@
 /**
- * Threats B01 to B12 and S01 to S05: who sees nothing of a connection and sends to it all the same;
- * and handshakes that nobody means. At whole stacks.
+ * Threats B01 to B12, S01 to S05 and S07: who sees nothing of a connection and sends to it all
+ * the same; and handshakes that nobody means. At whole stacks.
  */
 import { describe, expect, test } from "vitest";
 import { Counter } from "../../bindings/abi/counters.ts";
@@ -14,7 +14,7 @@ import { O_NONBLOCK } from "../../host/libtoe/constants.ts";
 import { RawConnection, STARTS } from "../rfc/raw-connection.ts";
 import { seedOf } from "../support/env.ts";
 import { ACK, buildFrame, type FrameFields, PSH, RST } from "../support/frames.ts";
-import { streamBytes, SYN } from "../support/frames.ts";
+import { streamBytes, SYN, timestampOption } from "../support/frames.ts";
 import { judgeSegment } from "../support/judge-segment.ts";
 import { poolCounts } from "../support/pool-counts.ts";
 import { Random } from "../support/random.ts";
@@ -227,6 +227,44 @@ describe.each(STARTS)("from ISN %d", (start) => {
     expect([answer?.flags, answer?.ack]).toEqual([SYN | ACK, (start + 1) >>> 0]);
     peer.send({ ...ports, seq: (start + 1) >>> 0, ack, flags: ACK });
     expect(toe.connections().map(({ state }) => state)).toEqual(["ESTABLISHED"]);
+    // Who is who: it is ours that connected, and both streams begin behind their SYNs.
+    expect(toe.getpeername(fd)).toEqual({ address: "10.0.0.2", port: 7 });
+    expect(toe.send(fd, streamBytes(0, 100))).toBe(100);
+    const [data] = peer.settle();
+    expect([data?.seq, data?.payload]).toEqual([ack, streamBytes(0, 100)]);
+    const theirs = { seq: (start + 1) >>> 0, ack: (ack + 100) >>> 0, flags: ACK | PSH };
+    peer.send({ ...ports, ...theirs, payload: streamBytes(0, 50) });
+    const got = new Uint8Array(99);
+    expect([toe.recv(fd, got), got.slice(0, 50)]).toEqual([50, streamBytes(0, 50)]);
+  });
+
+  // The choice: it opens, as gVisor's did not, whose clients then waited for three SYN-ACKs.
+  test("threats/S07: a third ACK without the timestamps agreed upon opens; nothing stalls", () => {
+    const peer = watchPools(new ScriptedPeer());
+    const { toe } = peer.stack;
+    const listener = peer.listen(80);
+    const [answer] = peer.send({ seq: start, flags: SYN, options: timestampOption(9, 0) });
+    const ack = ((answer?.seq ?? 0) + 1) >>> 0;
+    const seq = (start + 1) >>> 0;
+    expect(peer.send({ seq, ack, flags: ACK })).toEqual([]);
+    expect(peer.state(40000)).toBe("ESTABLISHED");
+    const fd = toe.accept(listener);
+    // In no time: both streams, nothing twice.
+    expect(toe.send(fd, new Uint8Array(10))).toBe(10);
+    const sent = peer.settle();
+    expect(sent.map((one) => [one.seq, one.payloadLength, one.flags & SYN])).toEqual([
+      [ack, 10, 0],
+    ]);
+    const echo = sent[0]?.timestamp?.value;
+    const options = echo === undefined ? [] : timestampOption(10, echo);
+    const payload = streamBytes(0, 20);
+    peer.send({ seq, ack: (ack + 10) >>> 0, flags: ACK | PSH, payload, options });
+    expect(toe.recv(fd, new Uint8Array(99))).toBe(20);
+    for (let i = 0; i < 100; i += 1) {
+      peer.now += 1e8;
+      for (const late of peer.settle()) expect(late.payloadLength).toBe(0);
+    }
+    expect(peer.state(40000)).toBe("ESTABLISHED");
   });
 });
 

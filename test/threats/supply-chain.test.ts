@@ -22,6 +22,7 @@ interface Manifest {
   readonly peerDependenciesMeta: Readonly<Record<string, { readonly optional?: boolean }>>;
   readonly devDependencies: Readonly<Record<string, string>>;
   readonly scripts: Readonly<Record<string, string>>;
+  readonly publishConfig: { readonly provenance?: boolean };
 }
 
 interface Locked {
@@ -31,6 +32,12 @@ interface Locked {
   readonly license?: string;
   readonly dev?: boolean;
   readonly hasInstallScript?: boolean;
+}
+
+/** What a package says of itself. */
+interface Installed {
+  readonly license?: string;
+  readonly repository?: string | { readonly url: string };
 }
 
 const read = (path: string): string => readFileSync(ROOT + path, "utf8");
@@ -209,18 +216,61 @@ test.each(SHIPPED)(
   180_000,
 );
 
+/** Modules of Node that reach a network. */
+const NETWORK =
+  /^(?:import|\}) .*from "(?:node:)?(?:net|https?|http2|tls|dns|dgram|undici)(?:\/|")/m;
+/** Asks something of another machine by other means. */
+const ASKS =
+  /(?<![#.\w])fetch\(\s*["'`]https?:|\bnew WebSocket\(|\b(curl|wget) +(-\S+ +)*https?:..(?!10\.)/;
+/** Those that speak over this machine's own loopback, and within namespaces of their own. */
+const LOOPBACK = ["bench/api-side.ts", "bench/connect.ts", "test/runtimes/run-in.ts"];
+const NAMESPACES = ["examples/interop/long-stream.ts", "examples/interop/nginx.ts"];
+
+test("threats/L9: what builds and tests speaks to nobody but, by npm, the registry", () => {
+  const folders = ["scripts", "bindings", "host", "test", "bench", "examples"];
+  const paths = folders.flatMap((folder) =>
+    readdirSync(ROOT + folder, { withFileTypes: true, recursive: true })
+      .filter((entry) => entry.isFile() && /\.(ts|mjs)$/.test(entry.name))
+      .map((entry) => `${entry.parentPath.slice(ROOT.length)}/${entry.name}`),
+  );
+  expect(paths.length).toBeGreaterThan(500);
+  const own = paths.filter((path) => path !== "test/threats/supply-chain.test.ts");
+  const texts = new Map(own.map((path) => [path, read(path)]));
+  const network = own.filter((path) => NETWORK.test(texts.get(path) ?? ""));
+  expect(network.toSorted()).toEqual([...LOOPBACK, ...NAMESPACES].toSorted());
+  expect(own.filter((path) => ASKS.test(texts.get(path) ?? ""))).toEqual([]);
+  for (const path of LOOPBACK) expect(texts.get(path), path).toContain('"127.0.0.1"');
+});
+
+test("threats/L7: what is published has provenance, and SECURITY.md says what that proves", () => {
+  expect(manifest.publishConfig).toEqual({ provenance: true });
+  const text = read("SECURITY.md").replace(/\s+/g, " ");
+  expect(text).toContain("published with npm's provenance or not at all");
+  expect(text).toContain("proves the origin and no more");
+});
+
 test("threats/L8: what CI runs is in the repository: no actions of others, no secrets", () => {
   expect(existsSync(`${ROOT}.github`)).toBe(false);
   const steps = readdirSync(`${ROOT}.ci`).map((name) => read(`.ci/${name}`));
   for (const text of steps) expect(text).not.toMatch(/\b(uses:|secrets\.|curl .*\| *(ba)?sh)/);
 });
 
-test("threats/L10: development dependencies are exact, and of known licences", () => {
+test("threats/L10: development dependencies are exact, listed, with licence and owner", () => {
+  const rows = read("test/threats/dependencies.txt").split("\n");
+  const listed = rows.filter((line) => line.includes(" | ")).map((line) => line.split(" | "));
   const wanted = Object.entries(manifest.devDependencies);
   expect(wanted.length).toBeLessThanOrEqual(14);
-  for (const [name, version] of wanted) {
+  expect(listed.slice(1).map(([name]) => name)).toEqual(wanted.map(([name]) => name));
+  for (const [name = "", licence, owner, use = ""] of listed.slice(1)) {
+    const version = manifest.devDependencies[name] ?? "";
     expect(version, name).toMatch(/^\d+\.\d+\.\d+$/);
-    expect(lock.packages[`node_modules/${name}`]?.version, name).toBe(version);
+    const locked = lock.packages[`node_modules/${name}`];
+    expect([locked?.version, locked?.license], name).toEqual([version, licence]);
+    const own = JSON.parse(read(`node_modules/${name}/package.json`)) as Installed;
+    const { repository } = own;
+    const path = typeof repository === "string" ? repository : (repository?.url ?? "");
+    expect([own.license, path.split("/").at(-2)], name).toEqual([licence, owner]);
+    expect(use.length, name).toBeGreaterThan(3);
   }
   const others = installed.filter(([, { license }]) => !LICENCES.test(license ?? ""));
   expect(others.map(([path, { license }]) => `${path} ${license}`)).toEqual([]);

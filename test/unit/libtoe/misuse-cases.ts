@@ -6,13 +6,14 @@ import { expect } from "vitest";
 import { ERRNO, SocketError } from "../../../host/errors.ts";
 import * as C from "../../../host/libtoe/constants.ts";
 import type { LibToe } from "../../../host/libtoe/libtoe.ts";
+import { CHANGING_BUFFERS } from "./misuse-buffers.ts";
 import { closeAll, connecting, type MisuseCase, type MisuseStack } from "./misuse-ends.ts";
 import { type Pair, pair } from "./misuse-ends.ts";
 import { OPTION_LIMITS } from "./misuse-options.ts";
 import { RACING_CONNECT } from "./misuse-races.ts";
 
 /** Every call that takes a descriptor first. */
-const CALLS: ((toe: LibToe, fd: number) => unknown)[] = [
+export const CALLS: ((toe: LibToe, fd: number) => unknown)[] = [
   (toe, fd) => toe.bind(fd, { address: "0.0.0.0", port: 1 }),
   (toe, fd) => toe.listen(fd),
   (toe, fd) => toe.accept(fd),
@@ -382,6 +383,7 @@ export const MISUSE_CASES: readonly MisuseCase[] = [
   closeEverywhere,
   reuse,
   badBuffers,
+  CHANGING_BUFFERS,
   reentrant,
   closesAnother,
   throwing,
