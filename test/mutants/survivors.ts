@@ -394,7 +394,7 @@ export const REASONS: readonly Reason[] = [
     what: ["if > if not"],
     within: ["reviewTimer"],
     equivalent: true,
-    why: "with a probe's timer, and una where it was, reordering waits for what is told now: none probes",
+    why: "una is where it was, so what reordering waits for was told now: none may probe then",
   },
   {
     file: "assembly/tcp/round-trip-time.ts",
